@@ -1,0 +1,57 @@
+"""The command line's outermost layer: errors become one line and an exit status."""
+
+import sys
+
+import click
+
+from paypoll.errors import PaypollError
+from paypoll.exitcodes import ExitCode
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run paypoll with these arguments (those of the process if None) and return the exit status.
+
+    An error of the operator's world is one line on stderr. A traceback is for bugs, and for whoever asks with
+    --verbose.
+    """
+    from paypoll.cli import cli
+
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        result = cli.main(arguments, prog_name="paypoll", standalone_mode=False)
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return ExitCode.INTERRUPTED
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except PaypollError as error:
+        click.echo(f"paypoll: {error}", err=True)
+        if "--verbose" in arguments and error.__cause__ is not None:
+            _show_traceback(error)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return ExitCode.OK
+    except Exception as error:  # noqa: BLE001 - the top: what nobody foresaw is a bug, and says so
+        _show_traceback(error)
+        click.echo("paypoll: this is a bug in paypoll; please report it with the lines above", err=True)
+        return ExitCode.BUG
+    return int(result or 0)
+
+
+def _show_traceback(error: BaseException) -> None:
+    """Show where it happened, without local variables, and without any secret that the settings hold."""
+    import traceback
+
+    from paypoll.logs import redact
+
+    click.echo(redact("".join(traceback.format_exception(error))), err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Errors of the operator's world, sorted by what the operator must do about them.
+
+Each carries one sentence that names the file, key, order or column and the next step. The command line shows
+that sentence alone; a traceback is for bugs.
+"""
+
+from paypoll.exitcodes import ExitCode
+
+
+class PaypollError(Exception):
+    """An error with a sentence for the operator and an exit status."""
+
+    exit_code = ExitCode.BUG
+
+
+class SettingsError(PaypollError):
+    """Settings or secrets are wrong; `problems` holds one sentence for each, never a secret's value."""
+
+    exit_code = ExitCode.SETTINGS
+
+    def __init__(self, problems: list[str], *, source: str = "settings") -> None:
+        self.problems = tuple(problems)
+        self.source = source
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"{source}: {len(problems)} thing{'s' if len(problems) != 1 else ''} to put right\n{lines}")
+
+
+class SchemaError(PaypollError):
+    """The shop's tables, or paypoll's own, are not what this version of paypoll can work with."""
+
+    exit_code = ExitCode.SETTINGS
+
+
+class TryLaterError(PaypollError):
+    """Something paypoll depends on is out of reach. Nothing was lost; the next run carries on."""
+
+    exit_code = ExitCode.TRY_LATER
+
+
+class DatabaseUnavailableError(TryLaterError):
+    """The database cannot be reached, or went away in the middle of the work."""
+
+
+class OrderNotFoundError(PaypollError):
+    """No order has this number or id."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
+class RefusedError(PaypollError):
+    """What was asked for is not allowed in the order's present state; the sentence says why and what is."""
+
+    exit_code = ExitCode.INCOMPLETE

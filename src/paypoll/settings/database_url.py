@@ -1,0 +1,87 @@
+"""The address of the shop's database, in the one form that the rest of paypoll gets: with the driver named.
+
+SQLAlchemy 2.1 takes `postgresql://` for psycopg 3; paypoll uses psycopg2. No error shows the address: it may hold
+a password.
+"""
+
+import re
+from urllib.parse import quote, unquote
+
+_POSTGRESQL = "postgresql+psycopg2"
+_DRIVERS = {
+    "postgresql": _POSTGRESQL,
+    "postgres": _POSTGRESQL,
+    _POSTGRESQL: _POSTGRESQL,
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+}
+# Split as SQLAlchemy does: the password ends at the first @.
+_URL = re.compile(
+    r"""(?P<scheme>[\w+]+)://
+        (?: (?P<user>[^:/@?]*) (?: : (?P<password>[^@]*) )? @ )?
+        (?P<place> [^/?]* )
+        (?: / (?P<database> [^?]* ) )?
+        (?: \? (?P<query> .* ) )?""",
+    re.VERBOSE,
+)
+_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._%-]*)(?::(?P<port>\d{1,5}))?")
+_QUERY_SECRET = re.compile(r"(?i)(?<![^&?])((?:ssl)?password)=([^&]*)")
+_LAST_PORT = 65_535
+_EXAMPLE = "postgresql://user@host:5432/database"
+
+
+def normal_url(url: str, password: str | None = None) -> str:
+    """Return the address with the driver named and the password, if one is given apart from it, put in.
+
+    Raise ValueError with a sentence that shows neither.
+    """
+    if not url.isprintable() or (match := _URL.fullmatch(url)) is None:
+        raise ValueError(f"is not a database address; it looks like {_EXAMPLE}")
+    driver = _DRIVERS.get(match["scheme"])
+    if driver is None:
+        raise ValueError(f"{match['scheme']}:// is not supported; write {_EXAMPLE} (psycopg2 is used by itself)")
+    rest = url.removeprefix(match["scheme"])
+    if driver == "sqlite":
+        return driver + _sqlite_rest(match, rest, password)
+    place = _PLACE.fullmatch(match["place"])
+    if place is None:
+        raise ValueError("the host is odd; in a password write @ as %40, / as %2F, : as %3A and % as %25")
+    if place["port"] and not 0 < int(place["port"]) <= _LAST_PORT:
+        raise ValueError("the port must be between 1 and 65535")
+    if password is None:
+        return driver + rest
+    if passwords_in(url):
+        raise ValueError("holds a password, and database.password is given too; keep one of them")
+    if not match["user"]:
+        raise ValueError(f"database.password needs a user in the address: {_EXAMPLE}")
+    user, colon, behind = rest.removeprefix("://").partition("@")
+    return f"{driver}://{user.rstrip(':')}:{quote(password, safe='')}{colon}{behind}"
+
+
+def passwords_in(url: str) -> tuple[str, ...]:
+    """Return the passwords that the address holds, as they are meant (not percent-encoded)."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        return ()
+    found = [match["password"], *(secret for _, secret in _QUERY_SECRET.findall(match["query"] or ""))]
+    return tuple(unquote(secret) for secret in found if secret)
+
+
+def masked_url(url: str) -> str:
+    """Return the address with `***` in place of its passwords."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        return "***"
+    if match["password"]:
+        url = f"{url[: match.start('password')]}***{url[match.end('password') :]}"
+    address, mark, query = url.partition("?")
+    return address + mark + _QUERY_SECRET.sub(r"\1=***", query)
+
+
+def _sqlite_rest(match: re.Match[str], rest: str, password: str | None) -> str:
+    if password is not None:
+        raise ValueError("is SQLite, which has no password; leave database.password out")
+    # Relative to what? The demo, the timer and a shell have different working folders.
+    if match["place"] or match["user"] is not None or not (match["database"] or "").startswith("/"):
+        raise ValueError("must hold the full path of a file: sqlite:////full/path/shop.db (four slashes)")
+    return rest

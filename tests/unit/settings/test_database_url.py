@@ -1,0 +1,80 @@
+"""The database's address."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import make_url
+
+from paypoll.settings.database_url import masked_url, normal_url, passwords_in
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+@pytest.mark.parametrize(
+    "rest", ["/shop", "u@/shop?host=/run/postgresql", "u:p%40ss@db.example:5433/shop?sslmode=require", "u@[::1]:5432/d"]
+)
+def test_postgresql_address_in_any_form_names_psycopg2(scheme: str, rest: str) -> None:
+    assert normal_url(f"{scheme}://{rest}") == f"postgresql+psycopg2://{rest}"
+
+
+def test_sqlite_address_with_a_full_path_is_kept() -> None:
+    assert normal_url("sqlite:////tmp/my shop.db") == "sqlite:////tmp/my shop.db"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "hunter2",
+        "mysql://u:hunter2@h/d",
+        "postgresql+psycopg://u:hunter2@h/d",
+        "postgresql:u:hunter2@h/d",
+        "postgresql://u:hunter2@h:99999/d",
+        "postgresql://u:hunter2@h:port/d",
+        "postgresql://u:hun@ter2@h/d",
+        "postgresql://u:hunter2@h/d\n",
+        "sqlite://",
+        "sqlite:///shop.db",
+        "sqlite://u:hunter2@h/tmp/shop.db",
+    ],
+)
+def test_database_address_that_will_not_do_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is checked below
+        normal_url(url)
+    assert "hunter2" not in str(caught.value)
+    assert "ter2" not in str(caught.value)
+
+
+@given(st.text("aZ0%@:/?#[]&=+ \"'\\é€", min_size=1))
+def test_password_given_apart_is_what_sqlalchemy_reads(password: str) -> None:
+    read = make_url(normal_url("postgresql://user@db.example:5433/shop?sslmode=require", password))
+    assert (read.password, read.username, read.host, read.port) == (password, "user", "db.example", 5433)
+    assert (read.database, dict(read.query)) == ("shop", {"sslmode": "require"})
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://u:one@h/d", "keep one"),
+        ("postgresql://u@h/d?password=one", "keep one"),
+        ("postgresql:///d", "needs a user"),
+        ("sqlite:////d.db", "no password"),
+    ],
+)
+def test_password_given_apart_where_it_cannot_be_is_refused(url: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        normal_url(url, "hunter2")
+
+
+@pytest.mark.parametrize(
+    ("url", "passwords", "shown"),
+    [
+        ("postgresql://u:p%40ss@h/d", ("p@ss",), "postgresql://u:***@h/d"),
+        ("postgresql://h/d?password=a&sslpassword=b", ("a", "b"), "postgresql://h/d?password=***&sslpassword=***"),
+        ("postgresql://u:a?b@h/d?x=1", ("a?b",), "postgresql://u:***@h/d?x=1"),
+        ("postgresql://u@h/d", (), "postgresql://u@h/d"),
+        ("garbage:hunter2", (), "***"),
+    ],
+)
+def test_passwords_in_the_address_are_found_and_masked(url: str, passwords: tuple[str, ...], shown: str) -> None:
+    assert passwords_in(url) == passwords
+    assert masked_url(url) == shown
