@@ -1,0 +1,117 @@
+"""What can be decided about an order, and what the admins are told of it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from paypoll.match import VerifiedPayment
+
+
+class Outcome(StrEnum):
+    """What becomes of the order."""
+
+    COMPLETE = "complete"
+    """Issue the tickets, send the confirmation."""
+    RESTORE = "restore"
+    """The tickets exist: put the order back to completed, issue nothing, send nothing to the customer."""
+    FAIL = "fail"
+    EXPIRE = "expire"
+    REVIEW = "review"
+    """A person must look; no tickets."""
+    UNCHANGED = "unchanged"
+    """Keep the order's status and look again later."""
+
+
+class Reason(StrEnum):
+    """Why it was decided so: the code in the audit trail, in metrics and in alert keys."""
+
+    PAID = "paid"
+    PAID_LATE = "paid_late"
+    REPLAYED = "replayed"
+    OVERWRITTEN = "overwritten"
+    ISSUED_BY_SHOP = "issued_by_shop"
+
+    NOT_WATCHED = "not_watched"
+    STILL_PENDING = "still_pending"
+    CLOSING_FIRST = "closing_first"
+    NO_ANSWER = "no_answer"
+    NOT_ALLOWED = "not_allowed"
+    BROKEN_ANSWER = "broken_answer"
+    UNKNOWN_STATUS = "unknown_status"
+    MISSING_ONCE = "missing_once"
+    ABANDONED = "abandoned"
+    STILL_UNPAID = "still_unpaid"
+    VOID = "void"
+    PAID_BUT_VOID = "paid_but_void"
+    RETURNED = "returned"
+
+    PAYMENT_FAILED = "payment_failed"
+    CHECKOUT_EXPIRED = "checkout_expired"
+    TOO_OLD = "too_old"
+
+    MISMATCH = "mismatch"
+    REFUNDED = "refunded"
+    REJECTED = "rejected"
+    SPENT_ELSEWHERE = "spent_elsewhere"
+    NOT_FOUND = "not_found"
+    BAD_CHECKOUT_ID = "bad_checkout_id"
+    NOTHING_TO_PAY = "nothing_to_pay"
+    NO_ITEMS = "no_items"
+    BAD_QUANTITY = "bad_quantity"
+    EVENT_GONE = "event_gone"
+    EVENT_CANCELLED = "event_cancelled"
+    EVENT_OVER = "event_over"
+    TOO_LATE = "too_late"
+    HALL_FULL = "hall_full"
+    NO_ACCOUNT = "no_account"
+    BAD_ACCOUNT_EMAIL = "bad_account_email"
+    TICKETS_INCOMPLETE = "tickets_incomplete"
+    TICKETS_GONE = "tickets_gone"
+    TICKETS_UNPAID = "tickets_unpaid"
+
+
+class Level(StrEnum):
+    """How loud an alert is: it stands in the subject."""
+
+    ALERT = "Alert"
+    CRITICAL = "CRITICAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the admins must be told about this order.
+
+    `key` names the condition: together with the order it is told once. `found` is what the program saw, `todo` what
+    a person should do, a sentence each.
+    """
+
+    key: str
+    level: Level
+    headline: str
+    found: tuple[str, ...]
+    todo: tuple[str, ...]
+
+    @property
+    def topic(self) -> str:
+        """What it is about, without this order's own ids: many of one topic in a run become one summary."""
+        kind, _, rest = self.key.partition(":")
+        return self.key if kind in {"review", "undeliverable", "mail_waits"} and rest else kind
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome for one order, with its reason in a sentence for the audit trail.
+
+    `payment` is set for COMPLETE and RESTORE, and only there. `close` names SumUp checkouts that should be closed
+    before this decision is applied: an order that expires, or is paid otherwise, must not be payable any more.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    explanation: str
+    payment: VerifiedPayment | None = None
+    notices: tuple[Notice, ...] = ()
+    close: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if (self.payment is not None) != (self.outcome in {Outcome.COMPLETE, Outcome.RESTORE}):
+            raise ValueError(f"{self.outcome} and payment do not go together")

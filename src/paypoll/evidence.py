@@ -1,0 +1,104 @@
+"""What SumUp was asked about one order, and what it said."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self, TypeAlias
+
+from paypoll.model import CheckoutAnswer, CheckoutStatus, Closing, Found, Look, TransactionAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCheckout:
+    """Ask for the state of one checkout, by SumUp's id."""
+
+    checkout_id: str
+    merchant_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindCheckouts:
+    """Ask which checkouts were made under a reference."""
+
+    reference: str
+    merchant_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTransaction:
+    """Ask for the transaction behind a paid checkout: the only place where a refund shows."""
+
+    transaction_id: str
+    merchant_code: str
+    checkout_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCheckout:
+    """Make an unpaid checkout unpayable. The only question that changes something."""
+
+    checkout_id: str
+    merchant_code: str
+
+
+Question: TypeAlias = ReadCheckout | FindCheckouts | ReadTransaction | CloseCheckout
+Answer: TypeAlias = Look[CheckoutAnswer] | Look[tuple[CheckoutAnswer, ...]] | Look[TransactionAnswer] | Closing
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """SumUp's answers about one order, all fetched in this run.
+
+    `reads`, `transactions` and `closings` are keyed by checkout id, `searches` by the question itself.
+    """
+
+    reads: Mapping[str, Look[CheckoutAnswer]] = field(default_factory=dict)
+    searches: Mapping[FindCheckouts, Look[tuple[CheckoutAnswer, ...]]] = field(default_factory=dict)
+    transactions: Mapping[str, Look[TransactionAnswer]] = field(default_factory=dict)
+    closings: Mapping[str, Closing] = field(default_factory=dict)
+
+    def with_read(self, question: ReadCheckout, look: Look[CheckoutAnswer]) -> Self:
+        """Return the evidence with the state of a checkout."""
+        return replace(self, reads={**self.reads, question.checkout_id: look})
+
+    def with_search(self, question: FindCheckouts, look: Look[tuple[CheckoutAnswer, ...]]) -> Self:
+        """Return the evidence with the checkouts of a reference."""
+        return replace(self, searches={**self.searches, question: look})
+
+    def with_transaction(self, question: ReadTransaction, look: Look[TransactionAnswer]) -> Self:
+        """Return the evidence with the transaction of a checkout."""
+        return replace(self, transactions={**self.transactions, question.checkout_id: look})
+
+    def with_closing(self, question: CloseCheckout, closing: Closing) -> Self:
+        """Return the evidence with the result of closing a checkout.
+
+        Whatever was known about the checkout is out of date now. Unless SumUp says that it is closed, what was read
+        before is dropped, so that it is read again.
+        """
+        closings = {**self.closings, question.checkout_id: closing}
+        reads = dict(self.reads)
+        if isinstance(closing, Found) and closing.value.status == CheckoutStatus.EXPIRED:
+            reads[question.checkout_id] = closing
+        else:
+            reads.pop(question.checkout_id, None)
+        return replace(self, reads=reads, closings=closings)
+
+    @property
+    def found_ids(self) -> dict[str, str]:
+        """Checkout ids that a search by reference turned up, each with the merchant it was found under."""
+        return {
+            answer.id: question.merchant_code
+            for question, look in self.searches.items()
+            if isinstance(look, Found)
+            for answer in look.value
+        }
+
+    @property
+    def sumup_ids(self) -> frozenset[str]:
+        """Every checkout and transaction id in the answers: what may have paid for another order already."""
+        answers = [look.value for look in self.reads.values() if isinstance(look, Found)]
+        return frozenset(
+            sumup_id
+            for answer in answers
+            for sumup_id in (answer.id, answer.transaction_id, *(attempt.id for attempt in answer.attempts))
+            if sumup_id
+        )

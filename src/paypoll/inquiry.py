@@ -1,0 +1,64 @@
+"""What to ask SumUp next about an order. Pure: the order and the answers so far give the next questions.
+
+Together with `decide` this is the whole procedure of a verification: ask until there is nothing left to ask, then
+decide. Closing a checkout comes last and only where the decision calls for it.
+"""
+
+from datetime import datetime
+
+from paypoll.assess import (
+    assess,
+    checkout_ids,
+    close_question,
+    is_silence,
+    read_question,
+    searches_for,
+    transaction_question,
+)
+from paypoll.decide import WATCHED, decide
+from paypoll.evidence import Evidence, Question
+from paypoll.model import CheckoutStatus, Found, Order
+from paypoll.policy import Policy
+
+
+def next_questions(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> tuple[Question, ...]:
+    """Return what to ask now; an empty tuple when the evidence is as complete as it will get.
+
+    Ends, whatever SumUp answers: every answer closes its question, and only the closing of a checkout (once each)
+    opens another one.
+    """
+    if order.status not in WATCHED:
+        return ()
+    unread = [i for i in checkout_ids(order, evidence, policy) if i not in evidence.reads]
+    if unread:
+        return tuple(read_question(order, evidence, policy, checkout_id) for checkout_id in unread)
+    if questions := _unasked_transactions(order, evidence, policy):
+        return questions
+    if questions := _unasked_searches(order, evidence, policy):
+        return questions
+    close = decide(order, evidence, policy, now).close
+    return tuple(close_question(order, evidence, policy, i) for i in close if i not in evidence.closings)
+
+
+def _unasked_transactions(order: Order, evidence: Evidence, policy: Policy) -> tuple[Question, ...]:
+    paid = [
+        look.value
+        for look in evidence.reads.values()
+        if isinstance(look, Found) and look.value.status == CheckoutStatus.PAID
+    ]
+    questions = (
+        transaction_question(order, answer, policy) for answer in paid if answer.id not in evidence.transactions
+    )
+    return tuple(question for question in questions if question is not None)
+
+
+def _unasked_searches(order: Order, evidence: Evidence, policy: Policy) -> tuple[Question, ...]:
+    """Look by reference for checkouts that the shop never stored, unless a stored one settles the order already.
+
+    Where SumUp is not answering, there is no use in asking more.
+    """
+    if assess(order, evidence, policy).verified:
+        return ()
+    if any(is_silence(look) for look in evidence.reads.values()):
+        return ()
+    return tuple(question for question in searches_for(order, policy) if question not in evidence.searches)

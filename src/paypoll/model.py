@@ -1,0 +1,302 @@
+"""The values that travel through a run: the shop's order, SumUp's answers, and what is decided.
+
+Everything here is frozen. Money is Decimal in major units, times are aware datetimes in UTC.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import StrEnum
+from typing import Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+
+class OrderStatus(StrEnum):
+    """The shop's order statuses that paypoll reads or writes; the shop knows more."""
+
+    PENDING = "pending"
+    PENDING_VERIFICATION = "pending_verification"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REVIEW = "requires_manual_review"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The shop's side
+# ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of the shop.
+
+    `starts_on` and `starts_at` are local to the site's time zone: the shop stores no zone.
+    `merchant_code` is the organiser's own SumUp merchant, empty if the organiser is not connected.
+    `issued` counts the tickets that admit somebody; it is read for late payments only, under the event's row lock,
+    and None otherwise.
+    """
+
+    id: int
+    title: str
+    slug: str
+    venue_name: str
+    venue_address: str
+    starts_on: date
+    starts_at: time
+    capacity: int
+    status: str
+    organiser_id: int
+    organiser_name: str
+    merchant_code: str
+    issued: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderItem:
+    """One line of an order: `quantity` places at one event. `event` is None when the shop deleted it."""
+
+    id: int
+    event: Event | None
+    event_title: str
+    quantity: int
+    price: Decimal
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A row of payments_sumupcheckout: one try at paying.
+
+    `checkout_ids` holds SumUp's ids from the row's two id columns, without empty ones and repetitions: when a
+    customer tries again the shop reuses the row, and then the columns can differ.
+    """
+
+    id: int
+    reference: str
+    checkout_ids: tuple[str, ...]
+    amount: Decimal
+    currency: str
+    merchant_code: str
+    status: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket that exists, whoever issued it."""
+
+    id: int
+    number: str
+    event_id: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The shop account that an order's tickets belong to. The e-mail is as stored: it goes into the tickets' hash."""
+
+    id: int
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfilment:
+    """What paypoll wrote when it fulfilled an order: kept so that it can be put back (outcomes, row 25a).
+
+    `checkout_id` is SumUp's; `order_transaction_id` is what went into the order's `transaction_id` column.
+    """
+
+    order_id: int
+    checkout_id: str
+    order_transaction_id: str
+    paid_at: datetime
+    fulfilled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of the shop with everything that a decision about it may rest on.
+
+    `had_refund` is true when orders_refund has a row that was not turned down; `was_void` when the status history
+    says that the order was once cancelled or refunded: the browser can set such an order back to waiting.
+    `rejected` is true when a person has closed its review without tickets (`paypoll resolve`), and not thought better
+    of it: the browser can set such an order back as well.
+    `account` is the buyer's account, or the one with the order's e-mail; None when there is none yet.
+    `missing_checks` counts earlier runs in which SumUp knew no checkout of this order.
+    `spent_elsewhere` holds SumUp ids (checkouts, transactions) that have fulfilled another order already.
+    """
+
+    id: int
+    number: str
+    status: str
+    total: Decimal
+    is_paid: bool
+    email: str
+    first_name: str
+    last_name: str
+    user_id: int | None
+    created_at: datetime
+    items: tuple[OrderItem, ...] = ()
+    checkouts: tuple[Checkout, ...] = ()
+    tickets: tuple[Ticket, ...] = ()
+    had_refund: bool = False
+    was_void: bool = False
+    rejected: bool = False
+    account: Account | None = None
+    fulfilment: Fulfilment | None = None
+    missing_checks: int = 0
+    spent_elsewhere: frozenset[str] = frozenset()
+
+    @property
+    def places(self) -> int:
+        """How many tickets this order is for."""
+        return sum(item.quantity for item in self.items)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every reference under which the shop may have made a checkout of this order at SumUp.
+
+        Those of the stored rows, the order number, and the hosted form of it (two flows of the shop store no id).
+        """
+        stored = (checkout.reference for checkout in self.checkouts if checkout.reference)
+        return tuple(dict.fromkeys((*stored, self.number, f"hosted_order_{self.number}")))
+
+    @property
+    def customer_name(self) -> str:
+        """First and last name as the customer typed them, without outer spaces."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+# ---------------------------------------------------------------------------------------------------------
+# SumUp's side
+# ---------------------------------------------------------------------------------------------------------
+
+
+class CheckoutStatus(StrEnum):
+    """The states of a SumUp checkout that paypoll knows. Others may come; they mean: keep waiting."""
+
+    PENDING = "PENDING"
+    PAID = "PAID"
+    FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at paying, as listed in a checkout's `transactions`. Absent fields are None or empty."""
+
+    id: str
+    transaction_code: str
+    status: str
+    amount: Decimal | None
+    currency: str
+    merchant_code: str
+    timestamp: datetime | None
+    payment_type: str
+    entry_mode: str
+    auth_code: str
+    tip_amount: Decimal
+
+    @property
+    def successful(self) -> bool:
+        """Whether money was taken in this attempt (it stays so after a refund)."""
+        return self.status == "SUCCESSFUL"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutAnswer:
+    """SumUp's answer about one checkout. Absent fields are None or empty; `raw` is the answer as JSON.
+
+    A PAID answer always has an amount and a currency: without them it is a BrokenAnswer.
+    """
+
+    id: str
+    status: str
+    reference: str
+    amount: Decimal | None
+    currency: str
+    merchant_code: str
+    transaction_code: str
+    transaction_id: str
+    attempts: tuple[Attempt, ...]
+    raw: Mapping[str, object]
+
+    @property
+    def successful_attempts(self) -> tuple[Attempt, ...]:
+        """The attempts in which money was taken; exactly one in a sound PAID answer."""
+        return tuple(attempt for attempt in self.attempts if attempt.successful)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionAnswer:
+    """SumUp's answer about one transaction, with what its events say was given back.
+
+    `refunded` and `charged_back` are sums in major units, zero when nothing was.
+    """
+
+    id: str
+    transaction_code: str
+    status: str
+    amount: Decimal | None
+    currency: str
+    refunded: Decimal
+    charged_back: Decimal
+    raw: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """SumUp answered, and the answer can be used."""
+
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """SumUp says 404 with every credential that may apply."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotAllowed:
+    """SumUp says 401 or 403 for good: a person must mend the credential of `merchant_code` (empty: the platform's)."""
+
+    merchant_code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """SumUp could not be asked now: 429, 5xx, time-out, reset. Says nothing about the payment."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenAnswer:
+    """SumUp answered with something that cannot be used: a wrong id, a missing or impossible amount.
+
+    `garbled`: it was not even JSON, but a proxy's page, a redirect, an endless body. That says something about the
+    way to SumUp rather than about this checkout.
+    """
+
+    detail: str
+    garbled: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """SumUp refused to close a checkout (409: it was processed). No proof of payment: read it again."""
+
+    detail: str = ""
+
+
+Failure: TypeAlias = NotFound | NotAllowed | NoAnswer | BrokenAnswer
+Look: TypeAlias = Found[T] | Failure
+Closing: TypeAlias = Found[CheckoutAnswer] | Refused | Failure
