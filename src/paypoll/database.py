@@ -1,0 +1,190 @@
+"""The connection to the database: engine, transactions, and errors sorted by what to do about them.
+
+PostgreSQL is the real one. SQLite is the demo's: one file for the shop and one, attached under the name `paypoll`,
+for our own tables.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+from paypoll.errors import DatabaseUnavailableError, SettingsError
+
+SCHEMA = "paypoll"
+"""The schema of paypoll's own tables; in SQLite, the attached database of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseOptions:
+    """How to reach the database. The URL may hold a password, so it is kept out of the repr.
+
+    `lock_timeout` bounds the wait for a row that the shop holds, `statement_timeout` any single statement.
+    """
+
+    url: "sa.URL"
+    connect_timeout: timedelta = timedelta(seconds=10)
+    lock_timeout: timedelta = timedelta(seconds=5)
+    statement_timeout: timedelta = timedelta(seconds=30)
+
+    def __repr__(self) -> str:
+        return f"DatabaseOptions({self.url.render_as_string(hide_password=True)})"
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware datetime in UTC, in PostgreSQL's timestamptz or SQLite's text. Refuses naive ones."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Return the time as the database stores it."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime must not reach the database")
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Return the time as an aware datetime in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+def make_engine(options: DatabaseOptions, *, read_only: bool = False) -> sa.Engine:
+    """Return an engine. Nothing connects yet. With `read_only`, the database refuses every change."""
+    if options.url.get_backend_name() == "sqlite":
+        return _sqlite_engine(options.url, read_only=read_only)
+    milliseconds = {
+        "lock_timeout": options.lock_timeout,
+        "statement_timeout": options.statement_timeout,
+        "idle_in_transaction_session_timeout": timedelta(minutes=5),
+    }
+    settings = " ".join(f"-c {name}={int(value.total_seconds() * 1000)}" for name, value in milliseconds.items())
+    return sa.create_engine(
+        options.url,
+        # One connection for the run, whose work is one transaction after the other. More are opened only while the
+        # threads that ask SumUp read organisers' tokens; they are kept, since that happens before every question.
+        pool_size=5,
+        max_overflow=0,
+        # A statement's parameters may be tokens and customers' data: they stay out of the errors' texts.
+        hide_parameters=True,
+        connect_args={
+            "connect_timeout": max(2, int(options.connect_timeout.total_seconds())),
+            "application_name": "paypoll",
+            "options": f"-c TimeZone=UTC {settings} -c default_transaction_read_only={'on' if read_only else 'off'}",
+            # A host that vanished without a word is noticed within a minute, not after the kernel's two hours.
+            "keepalives_idle": 20,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        },
+    )
+
+
+def _sqlite_engine(url: sa.URL, *, read_only: bool) -> sa.Engine:
+    if not url.database or url.database == ":memory:":
+        raise ValueError("SQLite needs a file: paypoll keeps its own tables in a second file beside it")
+    own = Path(url.database).with_suffix(".paypoll.db")
+    engine = sa.create_engine(url, connect_args={"timeout": 10}, hide_parameters=True)
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        # Python's sqlite3 begins transactions by rules of its own; off, so that ours are the only ones.
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"ATTACH DATABASE ? AS {SCHEMA}", (str(own),))
+        connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # The write lock is taken at once: SQLite has no row locks, so this is our FOR UPDATE.
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def insert_unless_there(connection: sa.Connection, table: sa.Table) -> Any:
+    """Return an INSERT that does nothing when the row is there already (ON CONFLICT DO NOTHING)."""
+    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    return insert(table).on_conflict_do_nothing()
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Errors
+# ---------------------------------------------------------------------------------------------------------
+
+
+class Trouble(Enum):
+    """What an error of the database means for the work."""
+
+    BUSY = "busy"
+    """Somebody else holds the row, or a deadlock was broken: this order comes next time, the others go on."""
+    GONE = "gone"
+    """The database is out of reach, read-only or full: stop, the next run carries on."""
+    SETTINGS = "settings"
+    """The login is refused, or a right is missing: a person must put it right."""
+    OTHER = "other"
+    """Not a trouble of the world: a bug, a missing right, a constraint."""
+
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_BUSY_STATES = frozenset({"55P03", "40P01", "40001", "57014"})
+_GONE_STATES = frozenset({"25006", "25P03", "57P01", "57P02", "57P03", "57P04", "57P05"})
+_SETTINGS_STATES = frozenset({"42501", "28000", "28P01", "3D000"})
+# At connecting, psycopg2 has no state to tell, only the server's words.
+_SETTINGS_WORDS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf entry")
+_GONE_CLASSES = frozenset({"08", "53", "58"})
+
+
+def sort_error(error: SQLAlchemyError) -> Trouble:
+    """Say what an error of the database means for the work."""
+    if not isinstance(error, DBAPIError):
+        return Trouble.OTHER
+    state = getattr(error.orig, "pgcode", None)
+    if state in _BUSY_STATES:
+        return Trouble.BUSY
+    if state in _SETTINGS_STATES or (state is None and any(word in str(error.orig) for word in _SETTINGS_WORDS)):
+        return Trouble.SETTINGS
+    if state in _GONE_STATES or (state or "")[:2] in _GONE_CLASSES or error.connection_invalidated:
+        return Trouble.GONE
+    if isinstance(error, OperationalError) and "locked" in str(error.orig):  # SQLite
+        return Trouble.BUSY
+    # Without a state there was no answer from a server: it could not be reached, or went away.
+    if isinstance(error, OperationalError | InterfaceError) and state is None:
+        return Trouble.GONE
+    return Trouble.OTHER
+
+
+def describe_error(error: SQLAlchemyError) -> str:
+    """Return the database's own words in one line, without the statement and its parameters."""
+    words = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return " ".join(word.strip() for word in words[:2]) or type(error).__name__
+
+
+@contextmanager
+def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Run a block in one transaction.
+
+    Raise DatabaseUnavailableError when the database is out of reach, and SettingsError when it refuses the login or a
+    right. Other errors of the database pass through; `sort_error` tells what they mean.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        sort = sort_error(error)
+        if sort is Trouble.GONE:
+            raise DatabaseUnavailableError(f"the database is out of reach: {describe_error(error)}") from error
+        if sort is Trouble.SETTINGS:
+            raise SettingsError([f"the database refuses: {describe_error(error)}"], source="[database]") from error
+        raise

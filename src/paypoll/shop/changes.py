@@ -1,0 +1,202 @@
+"""Every statement that changes a table of the shop. Nothing else in paypoll writes there."""
+
+import secrets
+import string
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from paypoll.database import UtcDateTime, insert_unless_there
+from paypoll.model import Account, Checkout, CheckoutAnswer, CheckoutStatus, Order, OrderStatus
+from paypoll.shop.connections import CONNECTED, EXPIRED, OrganiserConnection
+from paypoll.shop.tables import checkouts, history, orders, organisers, tickets, users
+
+# The checkout's own status has the shop's words, also where the order goes to review.
+_CHECKOUT_STATUS: dict[str, str] = {
+    CheckoutStatus.PENDING: "pending",
+    CheckoutStatus.PAID: "paid",
+    CheckoutStatus.FAILED: "failed",
+    CheckoutStatus.EXPIRED: "expired",
+}
+# varchar(20) in the history: requires_manual_review has 22 characters.
+_HISTORY_STATUS = {OrderStatus.REVIEW: "manual_review"}
+# varchar(255); a longer list of scopes is no reason to lose the tokens that come with it.
+_SCOPE_WIDTH = 255
+
+
+def set_order_status(connection: sa.Connection, order: Order, status: OrderStatus, note: str, now: datetime) -> None:
+    """Move the order to another status: the row, a line in its payment notes, and one in its history."""
+    connection.execute(
+        sa.update(orders)
+        .where(orders.c.id == order.id)
+        .values(status=status.value, updated_at=now, payment_notes=_with_line(note, now))
+    )
+    connection.execute(
+        sa.insert(history).values(
+            status=_HISTORY_STATUS.get(status, status.value),
+            note=note,
+            created_at=now,
+            changed_by_id=None,
+            order_id=order.id,
+        )
+    )
+
+
+def set_order_paid(connection: sa.Connection, order: Order, transaction_id: str, paid_at: datetime) -> None:
+    """Write what a verified payment means for the order's payment columns."""
+    connection.execute(
+        sa.update(orders)
+        .where(orders.c.id == order.id)
+        .values(is_paid=True, paid_at=paid_at, transaction_id=transaction_id)
+    )
+
+
+def note_checkout(
+    connection: sa.Connection,
+    checkout: Checkout,
+    answer: CheckoutAnswer | None,
+    now: datetime,
+    *,
+    settled: bool,
+    paid_at: datetime | None = None,
+) -> None:
+    """Write down that SumUp was asked about a stored checkout, and what it said (None: nothing that can be used)."""
+    values: dict[str, Any] = {
+        "should_poll": not settled,
+        "last_polled_at": now,
+        "polling_started_at": sa.func.coalesce(checkouts.c.polling_started_at, sa.literal(now, UtcDateTime)),
+        "poll_count": checkouts.c.poll_count + 1,
+        "updated_at": now,
+    }
+    if answer is not None and not checkout.checkout_ids:
+        # Found by its reference: from now on the shop's own refunds can name it.
+        values["sumup_checkout_id"] = answer.id
+    if answer is not None:
+        values["sumup_response"] = dict(answer.raw)
+        if status := _CHECKOUT_STATUS.get(answer.status):
+            values["status"] = status
+    if paid_at is not None:
+        values["paid_at"] = paid_at
+    connection.execute(sa.update(checkouts).where(checkouts.c.id == checkout.id).values(values))
+
+
+def insert_tickets(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Insert tickets and return their ids, in the same order."""
+    return [
+        int(connection.execute(sa.insert(tickets).values(**row).returning(tickets.c.id)).scalar_one()) for row in rows
+    ]
+
+
+def set_ticket_files(connection: sa.Connection, ticket_id: int, pdf_file: str, qr_code: str) -> None:
+    """Write where a ticket's files are, below the shop's media folder."""
+    connection.execute(sa.update(tickets).where(tickets.c.id == ticket_id).values(pdf_file=pdf_file, qr_code=qr_code))
+
+
+def create_account(connection: sa.Connection, order: Order, now: datetime) -> Account:
+    """Make an account for a guest, as the shop would for a customer who never logs in, and return it.
+
+    The password starts with `!`, which the shop's framework takes for "unusable". Two runs may want to create the
+    same account at once: the e-mail is unique, so one of them inserts and both read the same row. A guest without an
+    e-mail gets an address that belongs to the order alone, so that strangers do not share an account.
+    """
+    email = order.email or f"{order.number.lower()}@guest.invalid"
+    alphabet = string.ascii_letters + string.digits
+    row = {
+        "password": "!" + "".join(secrets.choice(alphabet) for _ in range(40)),
+        "last_login": None,
+        "is_superuser": False,
+        "first_name": order.first_name,
+        "last_name": order.last_name,
+        "email": email,
+        "is_staff": False,
+        "is_active": False,
+        "date_joined": now,
+        "user_type": "customer",
+        "phone": "",
+        "email_verified": False,
+    }
+    connection.execute(insert_unless_there(connection, users).values(row))
+    user_id = connection.execute(sa.select(users.c.id).where(users.c.email == email)).scalar_one()
+    return Account(int(user_id), email)
+
+
+def _with_line(note: str, now: datetime) -> Any:
+    """Return the payment notes with one more dated line, keeping what is there."""
+    line = f"[{now:%Y-%m-%d %H:%M} UTC] paypoll: {note}"
+    return sa.case((orders.c.payment_notes == "", line), else_=orders.c.payment_notes + "\n" + line)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Organisers' tokens
+# ---------------------------------------------------------------------------------------------------------
+
+
+def rehearse_token_write(connection: sa.Connection, known: OrganiserConnection) -> bool:
+    """Write an organiser's tokens as they are. False when they are no longer the known ones.
+
+    Done before a refresh: once SumUp has answered, tokens that cannot be stored are lost. So a missing right, a
+    read-only database or a page of the shop that holds the row shows while there is nothing to lose.
+    """
+    columns = organisers.c
+    as_it_is = {
+        name: columns[name]
+        for name in (
+            "sumup_access_token",
+            "sumup_refresh_token",
+            "sumup_token_type",
+            "sumup_expires_at",
+            "sumup_scope",
+            "sumup_connection_status",
+            "updated_at",
+        )
+    }
+    return connection.execute(_update_if_unchanged(known).values(as_it_is)).rowcount == 1
+
+
+def store_tokens(
+    connection: sa.Connection,
+    known: OrganiserConnection,
+    *,
+    access_token: str,
+    refresh_token: str,
+    token_type: str,
+    scope: str,
+    expires_at: datetime,
+    now: datetime,
+) -> bool:
+    """Store what a refresh with the known refresh token brought. False, and nothing stored, when it was replaced.
+
+    An empty refresh token or scope keeps the one that is there. A connection that was marked as expired meanwhile
+    (by somebody whose refresh came second) is connected after all: these tokens prove it.
+    """
+    values: dict[str, Any] = {
+        "sumup_access_token": access_token,
+        "sumup_token_type": token_type,
+        "sumup_expires_at": expires_at,
+        "updated_at": now,
+        "sumup_connection_status": sa.case(
+            (organisers.c.sumup_connection_status == EXPIRED, CONNECTED), else_=organisers.c.sumup_connection_status
+        ),
+    }
+    if refresh_token:
+        values["sumup_refresh_token"] = refresh_token
+    if scope:
+        values["sumup_scope"] = scope[:_SCOPE_WIDTH]
+    return connection.execute(_update_if_unchanged(known).values(values)).rowcount == 1
+
+
+def mark_connection_expired(connection: sa.Connection, known: OrganiserConnection, now: datetime) -> bool:
+    """Mark that SumUp refuses the known refresh token for good. False when it was replaced meanwhile."""
+    marked = _update_if_unchanged(known).values(sumup_connection_status=EXPIRED, updated_at=now)
+    return connection.execute(marked).rowcount == 1
+
+
+def _update_if_unchanged(known: OrganiserConnection) -> sa.Update:
+    """Return an UPDATE of the profile that does nothing once the shop, or another run, replaced the refresh token."""
+    return sa.update(organisers).where(
+        organisers.c.id == known.profile_id,
+        organisers.c.sumup_merchant_code == known.merchant_code,
+        organisers.c.sumup_refresh_token == known.refresh_token,
+    )

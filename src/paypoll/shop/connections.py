@@ -1,0 +1,65 @@
+"""Organisers' connections to SumUp, as the shop's profiles hold them. What changes them is in `changes`."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from paypoll.shop.tables import organisers
+
+CONNECTED = "connected"
+EXPIRED = "expired"
+_BROKEN = (EXPIRED, "error")
+
+
+@dataclass(frozen=True, slots=True)
+class OrganiserConnection:
+    """One profile's OAuth tokens. `expires_at` is None where the shop noted no expiry; tokens are in no repr."""
+
+    profile_id: int
+    merchant_code: str
+    status: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: datetime | None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the shop counts the organiser as connected: the status, an access token and a merchant code."""
+        return self.status == CONNECTED and bool(self.access_token and self.merchant_code)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the organiser was connected, and has to connect again."""
+        return self.status in _BROKEN
+
+
+def find_connections(connection: sa.Connection, merchant_code: str) -> tuple[OrganiserConnection, ...]:
+    """Return the connections to this very merchant, whatever their state, the oldest profile first.
+
+    Nothing in the shop's schema keeps two organisers from sharing a merchant.
+    """
+    if not merchant_code:  # the shop's way of saying "none"
+        return ()
+    query = sa.select(organisers).where(organisers.c.sumup_merchant_code == merchant_code).order_by(organisers.c.id)
+    return tuple(_connection(row) for row in connection.execute(query).mappings())
+
+
+def reread_connection(connection: sa.Connection, known: OrganiserConnection) -> OrganiserConnection | None:
+    """Return the connection as it is now; None when the profile is gone or belongs to another merchant now."""
+    query = sa.select(organisers).where(
+        organisers.c.id == known.profile_id, organisers.c.sumup_merchant_code == known.merchant_code
+    )
+    row = connection.execute(query).mappings().first()
+    return _connection(row) if row is not None else None
+
+
+def _connection(row: sa.RowMapping) -> OrganiserConnection:
+    return OrganiserConnection(
+        profile_id=row["id"],
+        merchant_code=row["sumup_merchant_code"],
+        status=row["sumup_connection_status"],
+        access_token=row["sumup_access_token"],
+        refresh_token=row["sumup_refresh_token"],
+        expires_at=row["sumup_expires_at"],
+    )

@@ -1,0 +1,1 @@
+"""Alembic's migrations of paypoll's own tables, one module a step in `versions`."""

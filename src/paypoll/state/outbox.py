@@ -1,0 +1,225 @@
+"""The outbox: mail that is committed with the state it reports, and sent afterwards.
+
+A row goes waiting -> sending -> sent. It is marked as `sending` before the mail server hears of it: a row found
+there after its lease has run out was cut off half-way, may have arrived, and is sent again with the same Message-ID.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from paypoll.database import insert_unless_there
+from paypoll.state.tables import outbox
+
+_PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 5, 10, 15, 30, 60))
+UNSENT = ("waiting", "sending")
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A row of the outbox that this run has claimed. `interrupted`: an earlier run was cut off while sending it."""
+
+    id: int
+    order_id: int | None
+    kind: str
+    recipients: tuple[str, ...]
+    content: Mapping[str, Any]
+    message_id: str
+    created_at: datetime
+    attempts: int
+    lease_run: str
+    interrupted: bool
+
+
+def post(
+    connection: sa.Connection,
+    *,
+    kind: str,
+    dedupe_key: str,
+    recipients: Sequence[str],
+    content: Mapping[str, Any],
+    message_id: str,
+    now: datetime,
+    order_id: int | None = None,
+    topic: str | None = None,
+) -> bool:
+    """Put a mail into the outbox, in the caller's transaction. False when its dedupe key was posted before."""
+    insert = insert_unless_there(connection, outbox).values(
+        order_id=order_id,
+        kind=kind,
+        topic=topic,
+        dedupe_key=dedupe_key,
+        recipients=list(recipients),
+        content=dict(content),
+        state="waiting",
+        message_id=message_id,
+        created_at=now,
+        next_attempt_at=now,
+    )
+    return connection.scalar(insert.returning(outbox.c.id)) is not None
+
+
+def claim_mail(
+    connection: sa.Connection, run_id: str, now: datetime, *, limit: int, lease: timedelta, alerts: bool = True
+) -> list[Mail]:
+    """Take up to `limit` mails that are due, the oldest first: customers' before alerts, or without `alerts`.
+
+    A row that another run has leased is not due, nor one whose next attempt is still to come.
+    """
+    free = sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
+    due = (
+        sa.select(outbox)
+        .where(outbox.c.state.in_(UNSENT), outbox.c.next_attempt_at <= now, free, _kinds(alerts=alerts))
+        .order_by((outbox.c.kind == "alert").asc(), outbox.c.created_at, outbox.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = list(connection.execute(due).mappings())
+    if rows:
+        connection.execute(
+            sa.update(outbox)
+            .where(outbox.c.id.in_([row["id"] for row in rows]))
+            .values(lease_run=run_id, lease_until=now + lease, attempts=outbox.c.attempts + 1)
+        )
+    return [
+        Mail(
+            id=row["id"],
+            order_id=row["order_id"],
+            kind=row["kind"],
+            recipients=tuple(row["recipients"]),
+            content=row["content"],
+            message_id=row["message_id"],
+            created_at=row["created_at"],
+            attempts=row["attempts"],
+            lease_run=run_id,
+            interrupted=row["state"] == "sending",
+        )
+        for row in rows
+    ]
+
+
+def begin_sending(connection: sa.Connection, mail: Mail, run_id: str, until: datetime) -> bool:
+    """Mark the mail as being sent, just before the mail server hears of it. False when the lease was lost."""
+    changed = connection.execute(
+        sa.update(outbox)
+        .where(outbox.c.id == mail.id, outbox.c.lease_run == run_id, outbox.c.state.in_(UNSENT))
+        .values(
+            state="sending",
+            lease_until=until,
+            maybe_twice=sa.or_(outbox.c.maybe_twice, sa.literal(mail.interrupted)),
+        )
+    )
+    return changed.rowcount == 1
+
+
+def mark_sent(connection: sa.Connection, mail: Mail, subject: str, now: datetime) -> None:
+    """Mark the mail as accepted by the mail server."""
+    _set(connection, mail, sa.true(), state="sent", subject=subject, sent_at=now, last_error=None)
+
+
+def put_off(connection: sa.Connection, mail: Mail, error: str, now: datetime, *, maybe_sent: bool = False) -> None:
+    """Let the mail wait for its next attempt, with growing pauses. `maybe_sent`: it may have arrived all the same."""
+    pause = _PAUSES[min(mail.attempts, len(_PAUSES) - 1)]
+    values: dict[str, Any] = {"state": "waiting", "last_error": error, "next_attempt_at": now + pause}
+    _set(connection, mail, sa.and_(*_still_ours(mail)), **values, **_what_may_have_arrived(mail, maybe_sent=maybe_sent))
+
+
+def hand_back(connection: sa.Connection, mails: Sequence[Mail], run_id: str) -> None:
+    """Give back mails that were claimed and not tried."""
+    connection.execute(
+        sa.update(outbox)
+        .where(outbox.c.id.in_([mail.id for mail in mails]), outbox.c.lease_run == run_id)
+        .values(lease_run=None, lease_until=None, attempts=outbox.c.attempts - 1)
+    )
+
+
+def give_up(connection: sa.Connection, mail: Mail, error: str) -> None:
+    """Mark the mail as undeliverable: the address is no address, or the server refuses it for good."""
+    undeliverable = _what_may_have_arrived(mail, maybe_sent=False) | {"state": "undeliverable", "last_error": error}
+    _set(connection, mail, sa.and_(*_still_ours(mail)), **undeliverable)
+
+
+def withdraw(connection: sa.Connection, dedupe_key: str) -> bool:
+    """Take back a mail that is not true any more. False when there is none, or it is on its way already."""
+    changed = connection.execute(
+        sa.update(outbox)
+        .where(outbox.c.dedupe_key == dedupe_key, outbox.c.state == "waiting")
+        .values(state="withdrawn", lease_run=None, lease_until=None)
+    )
+    return changed.rowcount == 1
+
+
+def forget_told(connection: sa.Connection, order_id: int, prefix: str, marker: str) -> None:
+    """Let alerts about the order be posted anew: the condition that they told of was put to an end by a person.
+
+    Their dedupe keys, of those that begin with `prefix`, get the `marker` behind them.
+    """
+    connection.execute(
+        sa.update(outbox)
+        .where(
+            outbox.c.order_id == order_id,
+            outbox.c.dedupe_key.startswith(prefix, autoescape=True),
+            outbox.c.dedupe_key.contains(f":order:{order_id}:to:", autoescape=True),
+            outbox.c.dedupe_key.not_like("%:until:%"),
+        )
+        .values(dedupe_key=outbox.c.dedupe_key + f":until:{marker}")
+    )
+
+
+def untried_alerts(connection: sa.Connection) -> list[sa.RowMapping]:
+    """Return the alerts about orders that nobody has tried to send yet, locked, in the order they were posted."""
+    query = (
+        sa.select(outbox.c.id, outbox.c.topic, outbox.c.recipients, outbox.c.content)
+        .where(outbox.c.kind == "alert", outbox.c.state == "waiting", outbox.c.attempts == 0)
+        .where(outbox.c.topic.is_not(None))
+        .order_by(outbox.c.id)
+        .with_for_update(skip_locked=True)
+    )
+    return list(connection.execute(query).mappings())
+
+
+def withdraw_these(connection: sa.Connection, mail_ids: Sequence[int], why: str) -> None:
+    """Take back mails that another one has made superfluous."""
+    connection.execute(
+        sa.update(outbox).where(outbox.c.id.in_(list(mail_ids))).values(state="withdrawn", last_error=why)
+    )
+
+
+def is_any_due(connection: sa.Connection, now: datetime, *, alerts: bool = True) -> bool:
+    """Say whether there is mail to deliver now, alerts included or not."""
+    due = sa.select(outbox.c.id).where(
+        outbox.c.state.in_(UNSENT), outbox.c.next_attempt_at <= now, _kinds(alerts=alerts)
+    )
+    return connection.scalar(due.limit(1)) is not None
+
+
+def has_failing(connection: sa.Connection, kind: str) -> bool:
+    """Say whether a mail of this kind waits because an attempt at it failed."""
+    failing = sa.select(outbox.c.id).where(
+        outbox.c.kind == kind, outbox.c.state == "waiting", outbox.c.last_error.is_not(None)
+    )
+    return connection.scalar(failing.limit(1)) is not None
+
+
+def _what_may_have_arrived(mail: Mail, *, maybe_sent: bool) -> dict[str, Any]:
+    # Leaving `sending` loses the trace of the attempt that was cut off, unless it is kept here: this attempt may end
+    # before it comes to `begin_sending`, with a PDF that cannot be made or a mail server that is out of reach.
+    return {"maybe_twice": True} if maybe_sent or mail.interrupted else {}
+
+
+def _still_ours(mail: Mail) -> tuple[sa.ColumnElement[bool], ...]:
+    # A run whose lease ran out must not put off what another run has sent meanwhile, or what was withdrawn.
+    return (outbox.c.lease_run == mail.lease_run, outbox.c.state.in_(UNSENT))
+
+
+def _set(connection: sa.Connection, mail: Mail, where: sa.ColumnElement[bool], **values: Any) -> None:
+    connection.execute(
+        sa.update(outbox).where(outbox.c.id == mail.id, where).values(lease_run=None, lease_until=None, **values)
+    )
+
+
+def _kinds(*, alerts: bool) -> sa.ColumnElement[bool]:
+    return sa.true() if alerts else outbox.c.kind != "alert"

@@ -1,0 +1,117 @@
+"""Reviews: which are open, and how a person closed the others.
+
+An order stays in requires_manual_review when its review is closed without tickets, because paypoll moves no order to
+cancelled or refunded: that is the shop's to do. So whether a review is open is read from the audit trail: it is,
+unless a person's verdict is newer than the last run that put the order there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from paypoll.model import OrderStatus
+from paypoll.shop.tables import orders
+from paypoll.state.tables import audit
+
+ACTION = "resolved"
+"""The action of a person's verdict in the audit trail; its outcome is the verdict."""
+
+_PUT_THERE = "review"  # `Outcome.REVIEW`, as runs write it into the trail
+
+
+class Verdict(StrEnum):
+    """What a person decided about an order in review."""
+
+    ISSUE = "issue"
+    REFUND_NOTED = "refund_noted"
+    REJECT = "reject"
+
+
+_WITHOUT_TICKETS = frozenset({Verdict.REFUND_NOTED, Verdict.REJECT})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReview:
+    """An order that a person must look at. `reason` is empty where it was the shop that put it there.
+
+    `since` is when it was put there, or else when the order was last changed.
+    """
+
+    order_id: int
+    order_number: str
+    email: str
+    total: Decimal
+    since: datetime
+    reason: str
+    explanation: str
+
+
+def closed_without_tickets(connection: sa.Connection, order_ids: Sequence[int]) -> frozenset[int]:
+    """Return those of these orders about which the last verdict of a person was not to issue tickets."""
+    verdicts = connection.execute(
+        sa.select(audit.c.order_id, audit.c.outcome)
+        .where(audit.c.order_id.in_(list(order_ids)), audit.c.action == ACTION)
+        .order_by(audit.c.id)
+    )
+    last = {row.order_id: row.outcome for row in verdicts}
+    return frozenset(order_id for order_id, outcome in last.items() if outcome in _WITHOUT_TICKETS)
+
+
+def open_reviews(connection: sa.Connection) -> list[OpenReview]:
+    """Return the orders that a person must look at, the longest waiting first."""
+    put_there = _last(audit.c.outcome == _PUT_THERE).subquery()
+    query = (
+        sa.select(
+            orders.c.id,
+            orders.c.order_number,
+            orders.c.email,
+            orders.c.total,
+            sa.func.coalesce(audit.c.at, orders.c.updated_at).label("since"),
+            audit.c.reason,
+            audit.c.explanation,
+        )
+        .outerjoin(put_there, put_there.c.order_id == orders.c.id)
+        .outerjoin(audit, audit.c.id == put_there.c.last)
+        .where(_is_open())
+        .order_by("since", orders.c.id)
+    )
+    return [
+        OpenReview(
+            order_id=row.id,
+            order_number=row.order_number,
+            email=row.email,
+            total=row.total,
+            since=row.since,
+            reason=row.reason or "",
+            explanation=row.explanation or "",
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def count_open_reviews(connection: sa.Connection) -> int:
+    """Return how many orders a person must look at."""
+    return connection.execute(sa.select(sa.func.count()).select_from(orders).where(_is_open())).scalar_one()
+
+
+def _is_open() -> sa.ColumnElement[bool]:
+    def last_id(condition: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+        newest = sa.select(sa.func.max(audit.c.id)).where(audit.c.order_id == orders.c.id, condition)
+        return newest.correlate(orders).scalar_subquery()
+
+    closed, put_there = last_id(audit.c.action == ACTION), last_id(audit.c.outcome == _PUT_THERE)
+    return sa.and_(orders.c.status == OrderStatus.REVIEW.value, sa.or_(closed.is_(None), put_there > closed))
+
+
+def _last(condition: sa.ColumnElement[bool]) -> sa.Select[tuple[int, int]]:
+    """Return the newest row of the trail about each order in review that meets the condition."""
+    return (
+        sa.select(audit.c.order_id, sa.func.max(audit.c.id).label("last"))
+        .join(orders, orders.c.id == audit.c.order_id)
+        .where(orders.c.status == OrderStatus.REVIEW.value, condition)
+        .group_by(audit.c.order_id)
+    )

@@ -1,0 +1,203 @@
+"""Which orders are due for a look, and whose they are: the lease on an order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from paypoll.database import insert_unless_there
+from paypoll.decide import BASKET, LATE, VOID, WAITING
+from paypoll.shop.tables import checkouts, orders
+from paypoll.state.tables import watch
+
+_SHORTEST_PAUSE = timedelta(minutes=5)
+_LONGEST_PAUSE = timedelta(hours=6)
+_PAUSE_SHARE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRules:
+    """What is under watch. `abandoned`: also orders whose customer never came back to the shop."""
+
+    late_window: timedelta
+    abandoned: bool = True
+
+
+def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
+    """Put every order that should be under watch and is not yet on the list."""
+    new = (
+        sa.select(orders.c.id, sa.literal(now, watch.c.first_seen_at.type))
+        .outerjoin(watch, watch.c.order_id == orders.c.id)
+        .where(watch.c.order_id.is_(None), _concerns_us(rules, now))
+    )
+    connection.execute(insert_unless_there(connection, watch).from_select(["order_id", "first_seen_at"], new))
+
+
+def enrol_order(connection: sa.Connection, order_id: int, now: datetime) -> None:
+    """Put one order on the list, whatever its status."""
+    connection.execute(insert_unless_there(connection, watch).values(order_id=order_id, first_seen_at=now))
+
+
+def claim(
+    connection: sa.Connection, rules: WatchRules, run_id: str, now: datetime, *, limit: int, lease: timedelta
+) -> list[int]:
+    """Take up to `limit` due orders for this run and return their ids, the longest unchecked first.
+
+    SKIP LOCKED: two runs that claim at once get different orders instead of waiting for each other. A lease expires
+    by itself, so a killed run blocks nobody. An order is claimed once a run.
+    """
+    due = (
+        sa.select(watch.c.order_id)
+        .join(orders, orders.c.id == watch.c.order_id)
+        .where(_is_free(now), watch.c.last_run.is_distinct_from(run_id), _is_due(now), _concerns_us(rules, now))
+        .order_by(
+            (orders.c.status != next(iter(WAITING))).asc(),
+            watch.c.last_checked_at.asc().nulls_first(),
+            orders.c.created_at,
+            orders.c.id,
+        )
+        .limit(limit)
+        .with_for_update(of=watch, skip_locked=True)
+    )
+    order_ids = list(connection.scalars(due))
+    _lease(connection, order_ids, run_id, now + lease)
+    return order_ids
+
+
+def peek(connection: sa.Connection, rules: WatchRules, now: datetime, *, limit: int) -> list[int]:
+    """Return orders that a run would look at now, the longest unchecked first, changing nothing."""
+    due = (
+        sa.select(orders.c.id)
+        .outerjoin(watch, watch.c.order_id == orders.c.id)
+        .where(_concerns_us(rules, now), sa.or_(watch.c.order_id.is_(None), _is_due(now)))
+        .order_by(watch.c.last_checked_at.asc().nulls_first(), orders.c.created_at, orders.c.id)
+        .limit(limit)
+    )
+    return list(connection.scalars(due))
+
+
+def claim_these(
+    connection: sa.Connection, order_ids: Sequence[int], run_id: str, now: datetime, *, lease: timedelta
+) -> list[int]:
+    """Take these orders for this run, due or not; those that another run holds are left out."""
+    free = (
+        sa.select(watch.c.order_id)
+        .where(watch.c.order_id.in_(list(order_ids)), _is_free(now))
+        .order_by(watch.c.order_id)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = list(connection.scalars(free))
+    _lease(connection, claimed, run_id, now + lease)
+    return claimed
+
+
+def hold(connection: sa.Connection, order_id: int, run_id: str) -> bool:
+    """Lock the order's watch row and say whether the lease is still this run's.
+
+    A run that was slow may find that its lease expired and another run took the order: then its evidence is old, and
+    the order is the other's.
+    """
+    query = sa.select(watch.c.lease_run).where(watch.c.order_id == order_id).with_for_update()
+    return connection.scalar(query) == run_id
+
+
+def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) -> None:
+    """Give back orders that were claimed and not looked at: they are due at once for anybody."""
+    connection.execute(
+        sa.update(watch)
+        .where(watch.c.order_id.in_(list(order_ids)), watch.c.lease_run == run_id)
+        .values(lease_run=None, lease_until=None)
+    )
+
+
+def note_stumble(connection: sa.Connection, order_id: int, run_id: str, now: datetime, error: str) -> None:
+    """Give back an order that met an error. It stays due, but goes to the end of the queue, and not in this run."""
+    connection.execute(
+        sa.update(watch)
+        .where(watch.c.order_id == order_id, watch.c.lease_run == run_id)
+        .values(lease_run=None, lease_until=None, last_run=run_id, last_checked_at=now, last_answer=f"error: {error}")
+    )
+
+
+def note_check(
+    connection: sa.Connection,
+    order_id: int,
+    run_id: str,
+    now: datetime,
+    *,
+    status: str,
+    settled: bool,
+    next_check_at: datetime | None,
+    answer: str,
+    missing: bool,
+) -> None:
+    """Write down a look at the order and give its lease back. `settled`: this look moved it to another status."""
+    values: dict[str, object] = {
+        "status": status,
+        "next_check_at": next_check_at,
+        "last_checked_at": now,
+        "last_run": run_id,
+        "last_answer": answer,
+        "checks": watch.c.checks + 1,
+        "missing_checks": watch.c.missing_checks + 1 if missing else 0,
+        "lease_run": None,
+        "lease_until": None,
+    }
+    if settled:
+        values["settled_at"] = now
+    connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(values))
+
+
+def next_check(status: str, since: datetime, now: datetime) -> datetime | None:
+    """Return when to look again at an order that is left in this status; None: not any more.
+
+    A waiting order is due in every run. The others are asked for with growing pauses: a quarter of the time since
+    `since` (when the order got there), five minutes at least and six hours at most.
+    """
+    if status in WAITING:
+        return now
+    if status in BASKET | LATE | VOID:
+        pause = (now - since) / _PAUSE_SHARE
+        return now + min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+    return None
+
+
+def _concerns_us(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
+    """Orders that paypoll looks at: the waiting ones, and those for which money may still arrive."""
+    after = now - rules.late_window
+    recent = sa.func.coalesce(watch.c.settled_at, orders.c.created_at) > after
+    # Names a column: `EXISTS (SELECT * …)` would ask for the right to read every column of the shop's table.
+    has_checkout = sa.select(checkouts.c.id).where(checkouts.c.order_id == orders.c.id).exists()
+    # One that has waited before stays under watch, stored checkout or not: it may have been paid by reference alone,
+    # and the shop may have cancelled it, or saved an old copy over it, before SumUp answered.
+    payable = has_checkout | watch.c.order_id.is_not(None)
+    kinds = [
+        orders.c.status.in_(WAITING),
+        sa.and_(orders.c.status.in_(LATE), recent),
+        sa.and_(orders.c.status.in_(VOID), recent, payable),
+    ]
+    if rules.abandoned:
+        kinds.append(sa.and_(orders.c.status.in_(BASKET), recent, payable))
+    return sa.or_(*kinds)
+
+
+def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(watch.c.status.is_distinct_from(orders.c.status), watch.c.next_check_at <= now)
+
+
+def _is_free(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(watch.c.lease_until.is_(None), watch.c.lease_until <= now)
+
+
+def _lease(connection: sa.Connection, order_ids: Sequence[int], run_id: str, until: datetime) -> None:
+    if order_ids:
+        connection.execute(
+            sa.update(watch).where(watch.c.order_id.in_(order_ids)).values(lease_run=run_id, lease_until=until)
+        )
+
+
+def settled_at(connection: sa.Connection, order_id: int) -> datetime | None:
+    """Return when paypoll last moved the order to another status."""
+    settled: datetime | None = connection.scalar(sa.select(watch.c.settled_at).where(watch.c.order_id == order_id))
+    return settled
