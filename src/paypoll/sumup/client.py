@@ -1,0 +1,245 @@
+"""SumUp as a payment gateway: four questions, and every way in which they can be answered."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+import structlog
+
+from paypoll.clock import Clock
+from paypoll.model import (
+    BrokenAnswer,
+    CheckoutAnswer,
+    CheckoutStatus,
+    Closing,
+    Failure,
+    Found,
+    Look,
+    NoAnswer,
+    NotAllowed,
+    NotFound,
+    Refused,
+    TransactionAnswer,
+)
+from paypoll.sumup import refusal, wire
+from paypoll.sumup.auth import Credential, Credentials
+from paypoll.sumup.options import SumUpOptions
+from paypoll.sumup.pace import Breaker, Wait
+from paypoll.sumup.retry import STOPPED, Exchange, Observer, RequestSeen
+from paypoll.sumup.transport import Reply, Request
+
+log = structlog.get_logger(__name__)
+
+R = TypeVar("R")
+Understand = Mapping[int, Callable[[bytes], R]]
+"""What to make of the body, for each status that answers the question."""
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_LONGEST_REFERENCE: Final = 255
+_REDIRECTS: Final = range(300, 400)
+
+
+def _unobserved(seen: RequestSeen) -> None:
+    del seen
+
+
+class SumUpClient:
+    """Asks SumUp, from any number of threads. See `paypoll.ports.PaymentGateway` for what the answers mean.
+
+    `wait` sleeps and says whether the run was told to stop; from then on no request begins, and the answer is
+    NoAnswer. `on_request` is told of every HTTP request. Nothing is connected before the first question.
+    """
+
+    def __init__(
+        self,
+        options: SumUpOptions,
+        credentials: Credentials,
+        *,
+        clock: Clock,
+        wait: Wait,
+        on_request: Observer = _unobserved,
+    ) -> None:
+        self._credentials = credentials
+        self._exchange = Exchange(options, clock, wait, on_request)
+
+    @property
+    def breaker(self) -> Breaker:
+        """Whether SumUp has been given up for this run, and why."""
+        return self._exchange.breaker
+
+    @property
+    def halted(self) -> str:
+        """Why SumUp is not asked any more in this run; empty while it is."""
+        return self.breaker.reason if self.breaker.open else ""
+
+    def read_checkout(self, checkout_id: str, merchant_code: str) -> Look[CheckoutAnswer]:
+        """Return the checkout's state now. An answer about another id is a BrokenAnswer."""
+        request = _checkout_request("GET", checkout_id)
+        if isinstance(request, BrokenAnswer):
+            return request
+        understand: Understand[Found[CheckoutAnswer] | BrokenAnswer] = {
+            HTTPStatus.OK: partial(wire.read_checkout, asked_id=checkout_id)
+        }
+        return self._call(lambda: self._first(request, merchant_code, understand))
+
+    def find_checkouts(self, reference: str, merchant_code: str) -> Look[tuple[CheckoutAnswer, ...]]:
+        """Return every checkout with this checkout_reference; an empty tuple when there is none.
+
+        A credential sees its own merchants' checkouts only, so each is asked. A list that lacks what one of them
+        could not say is no list: then that failure is the answer.
+        """
+        # Without a reference SumUp would list every checkout there is; half a surrogate pair has no form in a URL.
+        if not reference or len(reference) > _LONGEST_REFERENCE or not _is_encodable(reference):
+            return BrokenAnswer("the reference is empty or no text: SumUp was not asked")
+        request = Request("GET", "/v0.1/checkouts", "/v0.1/checkouts", params={"checkout_reference": reference})
+        understand: Understand[Found[tuple[CheckoutAnswer, ...]] | BrokenAnswer] = {
+            HTTPStatus.OK: partial(wire.read_checkouts, asked_reference=reference)
+        }
+        return self._call(lambda: self._all(request, merchant_code, understand))
+
+    def read_transaction(self, transaction_id: str, merchant_code: str) -> Look[TransactionAnswer]:
+        """Return the transaction with what was refunded of it."""
+        if not _is_token(transaction_id) or not _is_token(merchant_code):
+            return BrokenAnswer("the transaction's id or merchant is no plain token: SumUp was not asked")
+        request = Request(
+            "GET",
+            f"/v2.1/merchants/{merchant_code}/transactions",
+            "/v2.1/merchants/{merchant_code}/transactions",
+            params={"id": transaction_id},
+        )
+        understand: Understand[Found[TransactionAnswer] | BrokenAnswer] = {
+            HTTPStatus.OK: partial(wire.read_transaction, asked_id=transaction_id)
+        }
+        return self._call(lambda: self._first(request, merchant_code, understand))
+
+    def close_checkout(self, checkout_id: str, merchant_code: str) -> Closing:
+        """Make an unpaid checkout unpayable. Found: closed (EXPIRED). Refused: it was processed, read it again.
+
+        If the answer is lost and a second try finds the checkout closed by the first, SumUp may well refuse: that
+        asks for another look as well.
+        """
+        request = _checkout_request("DELETE", checkout_id)
+        if isinstance(request, BrokenAnswer):
+            return request
+        understand: Understand[Found[CheckoutAnswer] | BrokenAnswer | Refused] = {
+            HTTPStatus.OK: partial(_read_closed, asked_id=checkout_id),
+            HTTPStatus.CONFLICT: _read_conflict,
+        }
+        return self._call(lambda: self._first(request, merchant_code, understand))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._exchange.close()
+
+    def _call(self, ask: Callable[[], R]) -> R:
+        """Ask, and count what comes of it towards giving SumUp up."""
+        look = ask()
+        if isinstance(look, NoAnswer):
+            if look.detail != STOPPED and self.breaker.lost():
+                log.warning("sumup_given_up", reason=self.breaker.reason, last_problem=look.detail)
+        elif not isinstance(look, BrokenAnswer):
+            # A BrokenAnswer may come from anything on the way: it proves SumUp neither up nor down.
+            self.breaker.answered()
+        return look
+
+    def _first(self, request: Request, merchant_code: str, understand: Understand[R]) -> R | Failure:
+        """Ask with each credential until one is told more than 404, 401 or 403: it may be another merchant's."""
+        turned_away: list[NotFound | NotAllowed] = []
+        for credential in self._credentials.candidates(merchant_code):
+            look = self._ask_as(credential, request, understand)
+            if not isinstance(look, NotFound | NotAllowed):
+                return look
+            turned_away.append(look)
+        return _worse(turned_away, merchant_code)
+
+    def _all(
+        self,
+        request: Request,
+        merchant_code: str,
+        understand: Understand[Found[tuple[CheckoutAnswer, ...]] | BrokenAnswer],
+    ) -> Look[tuple[CheckoutAnswer, ...]]:
+        """Ask with every credential and put the lists together."""
+        found: dict[str, CheckoutAnswer] = {}
+        turned_away: list[NotFound | NotAllowed] = []
+        answered = False
+        for credential in self._credentials.candidates(merchant_code):
+            look = self._ask_as(credential, request, understand)
+            if isinstance(look, NoAnswer | BrokenAnswer):
+                return look
+            if isinstance(look, Found):
+                answered = True
+                found |= {checkout.id: checkout for checkout in look.value}
+            else:
+                turned_away.append(look)
+        if any(isinstance(look, NotAllowed) for look in turned_away) or not answered:
+            return _worse(turned_away, merchant_code)
+        return Found(tuple(found.values()))
+
+    def _ask_as(self, credential: Credential, request: Request, understand: Understand[R]) -> R | Failure:
+        """Ask with this credential; when it is refused (401), once more with a new token if one can be had."""
+        token = credential.token(self._exchange.ask)
+        if not isinstance(token, str):
+            return token
+        reply = self._exchange.ask(replace(request, bearer=token))
+        if isinstance(reply, Reply) and reply.status == HTTPStatus.UNAUTHORIZED and credential.renew(token):
+            token = credential.token(self._exchange.ask)
+            if not isinstance(token, str):
+                return token
+            reply = self._exchange.ask(replace(request, bearer=token))
+        if not isinstance(reply, Reply):
+            return reply
+        reader = understand.get(reply.status)
+        return _failure(reply, credential) if reader is None else reader(reply.body)
+
+
+def _failure(reply: Reply, credential: Credential) -> Failure:
+    """Return what a status means that answers no question."""
+    said = refusal.describe(reply)
+    if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return NotAllowed(credential.merchant_code, f"SumUp answered {said}")
+    if reply.status == HTTPStatus.NOT_FOUND and refusal.is_sumups(reply):
+        return NotFound(f"SumUp answered {said}")
+    if reply.status in _REDIRECTS:
+        return BrokenAnswer(f"a redirect ({reply.status}), which is not followed", garbled=True)
+    return BrokenAnswer(f"an unexpected answer: {said}", garbled=True)
+
+
+def _worse(turned_away: list[NotFound | NotAllowed], merchant_code: str) -> NotFound | NotAllowed:
+    """Return NotAllowed if there is one: what one credential was not allowed to see is not missing."""
+    for look in turned_away:
+        if isinstance(look, NotAllowed):
+            return look
+    return turned_away[0] if turned_away else NotAllowed(merchant_code, "no credential for this merchant")
+
+
+def _read_closed(body: bytes, asked_id: str) -> Found[CheckoutAnswer] | BrokenAnswer:
+    look = wire.read_checkout(body, asked_id)
+    if isinstance(look, Found) and look.value.status != CheckoutStatus.EXPIRED:
+        return BrokenAnswer(f"closing was answered with {look.value.status[:64]!r}, not with EXPIRED")
+    return look
+
+
+def _read_conflict(body: bytes) -> Refused:
+    return Refused(f"SumUp answered {refusal.describe(Reply(HTTPStatus.CONFLICT, body))}")
+
+
+def _checkout_request(method: str, checkout_id: str) -> Request | BrokenAnswer:
+    if not _is_token(checkout_id):
+        return BrokenAnswer("the checkout's id is no plain token: SumUp was not asked")
+    return Request(method, f"/v0.1/checkouts/{checkout_id}", "/v0.1/checkouts/{id}")
+
+
+def _is_token(text: str) -> bool:
+    """Say whether the text can stand in a path as it is and mean nothing but itself."""
+    return _TOKEN.fullmatch(text) is not None and text not in {".", ".."}
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,195 @@
+"""One HTTP request to SumUp and its answer, within limits. Never tried again here, never redirected.
+
+requests is told not to trust the environment. Otherwise a .netrc entry for the host would replace the Authorization
+header, and HTTPS_PROXY and REQUESTS_CA_BUNDLE would decide who sees the credential: the timer's environment is not
+where that should be settled.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import requests
+from requests.exceptions import ContentDecodingError, RequestException, SSLError, Timeout
+from urllib3.exceptions import ReadTimeoutError
+
+from paypoll import __version__
+from paypoll.clock import Clock
+from paypoll.model import BrokenAnswer
+from paypoll.sumup.deadline import ANSWER_BY, TimedAdapter
+from paypoll.sumup.options import SumUpOptions
+
+LONGEST_ANSWER: Final = 1024 * 1024
+_PIECE: Final = 16 * 1024
+_LONGEST_RETRY_AFTER: Final = 10
+_BEARER: Final = re.compile(r"[\x21-\x7e]{1,8192}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request. `path` begins with a slash and is quoted; `template` is the same without ids, for logs and metrics.
+
+    `params` go into the query, `form` into the body. Neither form nor bearer shows in a repr.
+    """
+
+    method: str
+    path: str
+    template: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    bearer: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete HTTP answer. `retry_after` is in seconds, None when SumUp named none. The body may hold a token."""
+
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No answer came. `again` says whether another try may mend it, `pause` for how many seconds SumUp wants peace."""
+
+    detail: str
+    again: bool = True
+    pause: float = 0.0
+
+
+def is_bearer(text: str) -> bool:
+    """Say whether the text can be sent as a bearer token.
+
+    To be asked before anything is sent: requests would quote the header it refuses in its exception.
+    """
+    return _BEARER.fullmatch(text) is not None
+
+
+class _TooLongError(Exception):
+    """The body is longer than any honest answer."""
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        # With allow_redirects=False requests still reads the whole body and parses the Location, both without limits.
+        del resp
+        return None
+
+
+class Transport:
+    """Sends requests from any thread. As many connections are open as requests were ever in flight at once.
+
+    requests does not promise that a session can be shared, so each is lent to one request at a time, the last used
+    first. (One for each thread would stay open behind every thread that has ended.)
+    """
+
+    def __init__(self, options: SumUpOptions, clock: Clock) -> None:
+        self._options = options
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._idle: list[requests.Session] = []
+
+    def send(self, request: Request) -> Reply | Lost | BrokenAnswer:
+        """Send the request once. Lost: nothing usable came back. BrokenAnswer: something that is no answer did.
+
+        An answer that is cut short of what its headers announce is Lost, since another try may bring it whole.
+        """
+        try:
+            with self._session() as session:
+                return self._exchange(session, request)
+        except _TooLongError:
+            return BrokenAnswer(f"the answer is longer than {LONGEST_ANSWER} bytes", garbled=True)
+        except ContentDecodingError:
+            return BrokenAnswer("the answer is not compressed as it says", garbled=True)
+        except RequestException as error:
+            return Lost(_what_happened(error))
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        with self._lock:
+            sessions, self._idle = self._idle, []
+        for session in sessions:
+            session.close()
+
+    def _exchange(self, session: requests.Session, request: Request) -> Reply:
+        limits = self._options
+        deadline = ANSWER_BY.set(time.monotonic() + limits.answer_timeout)
+        try:
+            with session.request(
+                request.method,
+                limits.root + request.path,
+                params=dict(request.params),
+                data=None if request.form is None else dict(request.form),
+                headers={"Authorization": f"Bearer {request.bearer}"} if request.bearer else {},
+                timeout=(limits.connect_timeout, limits.read_timeout),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return Reply(response.status_code, _body(response), self._retry_after(response))
+        finally:
+            ANSWER_BY.reset(deadline)
+
+    @contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        with self._lock:
+            session = self._idle.pop() if self._idle else None
+        session = session or _new_session()
+        try:
+            yield session
+        finally:
+            with self._lock:
+                self._idle.append(session)
+
+    def _retry_after(self, response: requests.Response) -> float | None:
+        text = response.headers.get("Retry-After", "").strip()
+        if text.isascii() and text.isdigit():
+            return float(text[:_LONGEST_RETRY_AFTER])
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max((moment - self._clock.now()).total_seconds(), 0.0)
+
+
+def _new_session() -> requests.Session:
+    session = _Session()
+    session.trust_env = False
+    session.headers.update(
+        {
+            "User-Agent": f"paypoll/{__version__}",
+            "Accept": "application/problem+json, application/json",
+            # Answers are a few hundred bytes: nothing to gain, and nothing to blow up.
+            "Accept-Encoding": "identity",
+        }
+    )
+    session.mount("https://", TimedAdapter())
+    session.mount("http://", TimedAdapter())
+    return session
+
+
+def _body(response: requests.Response) -> bytes:
+    body = bytearray()
+    for piece in response.iter_content(_PIECE):
+        body += piece
+        if len(body) > LONGEST_ANSWER:
+            raise _TooLongError
+    return bytes(body)
+
+
+def _what_happened(error: RequestException) -> str:
+    """Say it in our own words: the libraries' texts are long, and may quote URLs and headers."""
+    if isinstance(error, SSLError):
+        return "no trusted TLS connection to SumUp"
+    # requests calls a time-out in the middle of the body a ConnectionError.
+    if isinstance(error, Timeout) or any(isinstance(cause, ReadTimeoutError) for cause in error.args):
+        return "SumUp did not answer in time"
+    return "the connection to SumUp failed"

@@ -1,0 +1,267 @@
+"""SumUp's answers: from bytes to the values that decisions rest on.
+
+SumUp's published schema makes nearly every field optional, and fields come and go. So a field that paypoll does not
+know is ignored, an absent one is None or empty, and a field of the wrong type counts as absent where nothing hangs on
+it. Where something does (id, status, reference, money, merchant, attempts), the whole answer is a BrokenAnswer: it
+must never be half understood. No function here raises, whatever the bytes.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from paypoll.model import (
+    Attempt,
+    BrokenAnswer,
+    CheckoutAnswer,
+    CheckoutStatus,
+    Found,
+    TransactionAnswer,
+)
+from paypoll.sumup import document
+from paypoll.sumup.document import UnreadableError
+
+T = TypeVar("T")
+
+# The widest column of the shop that takes such a text.
+_LONGEST_TEXT: Final = 255
+# As far as `paypoll.money` counts in minor units.
+_MOST_DIGITS: Final = 30
+_NUMERIC_TEXT: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
+
+_GIVEN_BACK: Final = frozenset({"REFUNDED", "SUCCESSFUL", ""})
+_CHARGED_BACK: Final = frozenset({"CHARGE_BACK", "CHARGEBACK", "NON_COLLECTION"})
+
+
+def read_checkout(body: bytes, asked_id: str) -> Found[CheckoutAnswer] | BrokenAnswer:
+    """Return the checkout that the body describes; it must be the one that was asked for."""
+
+    def build(answer: object) -> CheckoutAnswer:
+        checkout = _checkout(_mapping(answer, "the answer"))
+        if checkout.id != asked_id:
+            raise UnreadableError(f"the answer is about {_quoted(checkout.id)}, not about {_quoted(asked_id)}")
+        return checkout
+
+    return _read(body, build)
+
+
+def read_checkouts(body: bytes, asked_reference: str) -> Found[tuple[CheckoutAnswer, ...]] | BrokenAnswer:
+    """Return the checkouts that the body lists; each must have the reference that was asked for.
+
+    One that cannot be used spoils the list: it might be the paid one.
+    """
+
+    def build(answer: object) -> tuple[CheckoutAnswer, ...]:
+        checkouts = tuple(_checkout(_mapping(item, "a checkout")) for item in _list(answer, "the answer"))
+        for checkout in checkouts:
+            if checkout.reference != asked_reference:
+                raise UnreadableError(f"the list holds a checkout of {_quoted(checkout.reference or 'no reference')}")
+        if len({checkout.id for checkout in checkouts}) != len(checkouts):
+            raise UnreadableError("the list names the same checkout twice")
+        return checkouts
+
+    return _read(body, build)
+
+
+def read_transaction(body: bytes, asked_id: str) -> Found[TransactionAnswer] | BrokenAnswer:
+    """Return the transaction that the body describes, with what was given back of it.
+
+    What SumUp gave back is told in `transaction_events` (the kind is `event_type`) and again in `events` (there it is
+    `type`), by their published schema, and the history calls the sum `refunded_amount`. As these are accounts of the
+    same money, the largest counts, not their sum.
+    """
+
+    def build(answer: object) -> TransactionAnswer:
+        fields = _mapping(answer, "the answer")
+        transaction_id = _needed(fields, "id")
+        if transaction_id != asked_id:
+            raise UnreadableError(f"the answer is about {_quoted(transaction_id)}, not about {_quoted(asked_id)}")
+        amount, status = _amount(fields, "amount"), _weighty(fields, "status")
+        states = {status, _weighty(fields, "simple_status")}
+        refunded = max(
+            _event_sum(fields, "REFUND", _was_given_back), abs(_number(fields, "refunded_amount") or Decimal(0))
+        )
+        charged_back = _event_sum(fields, "CHARGE_BACK", _was_not_in_vain)
+        return TransactionAnswer(
+            id=transaction_id,
+            transaction_code=_text(fields, "transaction_code"),
+            status=status,
+            amount=amount,
+            currency=_weighty(fields, "currency"),
+            refunded=_at_least(refunded, amount, returned="REFUNDED" in states),
+            charged_back=_at_least(charged_back, amount, returned=bool(states & _CHARGED_BACK)),
+            raw=_raw(fields),
+        )
+
+    return _read(body, build)
+
+
+def _read(body: bytes, build: Callable[[object], T]) -> Found[T] | BrokenAnswer:
+    try:
+        return Found(build(document.parse(body)))
+    except UnreadableError as error:
+        return BrokenAnswer(str(error), garbled=error.garbled)
+
+
+def _checkout(fields: Mapping[str, object]) -> CheckoutAnswer:
+    status = _needed(fields, "status")
+    amount, currency = _amount(fields, "amount"), _weighty(fields, "currency")
+    if status == CheckoutStatus.PAID and (amount is None or not currency):
+        raise UnreadableError("the answer says PAID without an amount and a currency")
+    attempts = fields.get("transactions")
+    return CheckoutAnswer(
+        id=_needed(fields, "id"),
+        status=status,
+        reference=_weighty(fields, "checkout_reference"),
+        amount=amount,
+        currency=currency,
+        merchant_code=_weighty(fields, "merchant_code"),
+        transaction_code=_text(fields, "transaction_code"),
+        transaction_id=_weighty(fields, "transaction_id"),
+        attempts=tuple(
+            _attempt(_mapping(item, "a transaction"))
+            for item in ([] if attempts is None else _list(attempts, "transactions"))
+        ),
+        raw=_raw(fields),
+    )
+
+
+def _attempt(fields: Mapping[str, object]) -> Attempt:
+    return Attempt(
+        id=_weighty(fields, "id"),
+        transaction_code=_text(fields, "transaction_code"),
+        status=_weighty(fields, "status"),
+        amount=_amount(fields, "amount"),
+        currency=_weighty(fields, "currency"),
+        merchant_code=_weighty(fields, "merchant_code"),
+        timestamp=_time(fields, "timestamp"),
+        payment_type=_text(fields, "payment_type"),
+        entry_mode=_text(fields, "entry_mode"),
+        auth_code=_text(fields, "auth_code"),
+        # A tip is taken off before the amounts are compared, so it is money like the rest.
+        tip_amount=_amount(fields, "tip_amount") or Decimal(0),
+    )
+
+
+# --- what was given back ---------------------------------------------------------------------------------
+
+
+def _event_sum(fields: Mapping[str, object], kind: str, counts: Callable[[str], bool]) -> Decimal:
+    return max(_list_sum(fields, name, kind, counts) for name in ("transaction_events", "events"))
+
+
+def _list_sum(fields: Mapping[str, object], name: str, kind: str, counts: Callable[[str], bool]) -> Decimal:
+    total, events = Decimal(0), fields.get(name)
+    for item in [] if events is None else _list(events, name):
+        event = _mapping(item, "an event")
+        if kind not in {_weighty(event, "event_type"), _weighty(event, "type")}:
+            continue
+        if not counts(_weighty(event, "status")):
+            continue
+        amount = _number(event, "amount")
+        if amount is None:
+            raise UnreadableError(f"a {kind} event has no amount")
+        # Whether money that goes back is written with a minus is not documented; it goes back either way.
+        total += abs(amount)
+    return total
+
+
+def _was_given_back(status: str) -> bool:
+    # REFUNDED is what SumUp documents for refunds, SUCCESSFUL is its generic end. PENDING may still come to nothing.
+    return status in _GIVEN_BACK
+
+
+def _was_not_in_vain(status: str) -> bool:
+    return status != "FAILED"
+
+
+def _at_least(known: Decimal, amount: Decimal | None, *, returned: bool) -> Decimal:
+    """Return what is known to have gone back, or the whole amount if only the status says that it did.
+
+    A status alone cannot tell a partial refund from a full one (SumUp's glossary uses REFUNDED for both).
+    """
+    if known or not returned:
+        return known
+    if amount is None:
+        raise UnreadableError("the transaction was given back, but has no amount")
+    return amount
+
+
+# --- single fields ---------------------------------------------------------------------------------------
+
+
+def _mapping(value: object, what: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise UnreadableError(f"{what} is not a JSON object")
+    return value
+
+
+def _list(value: object, what: str) -> list[object]:
+    if not isinstance(value, list):
+        raise UnreadableError(f"{what} is not a JSON list")
+    return value
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    """Return a text that nothing hangs on: empty when it is absent or no proper text."""
+    value = fields.get(name)
+    return value if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
+
+
+def _weighty(fields: Mapping[str, object], name: str) -> str:
+    """Return a text that is decided upon: empty when absent. Raise UnreadableError when it is no proper text."""
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise UnreadableError(f"{name} is not a text")
+    if len(value) > _LONGEST_TEXT:
+        raise UnreadableError(f"{name} is of absurd length")
+    return value
+
+
+def _needed(fields: Mapping[str, object], name: str) -> str:
+    value = _weighty(fields, name)
+    if not value:
+        raise UnreadableError(f"{name} is missing")
+    return value
+
+
+def _amount(fields: Mapping[str, object], name: str) -> Decimal | None:
+    """Return an amount in major units, None when absent. Raise UnreadableError when it can be no amount of money."""
+    number = _number(fields, name)
+    if number is not None and number.is_signed():
+        raise UnreadableError(f"{name} is negative")
+    return number
+
+
+def _number(fields: Mapping[str, object], name: str) -> Decimal | None:
+    value = fields.get(name)
+    if isinstance(value, str) and _NUMERIC_TEXT.fullmatch(value):
+        value = Decimal(value)
+    if value is None:
+        return None
+    if not isinstance(value, Decimal):
+        raise UnreadableError(f"{name} is not a number")
+    if value.adjusted() > _MOST_DIGITS or int(value.as_tuple().exponent) < -_MOST_DIGITS:
+        raise UnreadableError(f"{name} is no amount of money")
+    return value
+
+
+def _time(fields: Mapping[str, object], name: str) -> datetime | None:
+    """Return a time in UTC; None when it is absent, unreadable or without an offset."""
+    try:
+        moment = datetime.fromisoformat(_text(fields, name))
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _raw(fields: Mapping[str, object]) -> Mapping[str, object]:
+    return {name: document.storable(value) for name, value in fields.items()}
+
+
+def _quoted(text: str) -> str:
+    return repr(text[:64])
