@@ -1,0 +1,302 @@
+"""What a mail has to say, as it is kept in the outbox: JSON, written when the mail is posted, read when it leaves.
+
+Between the two there may be a newer version of paypoll. So unknown keys are ignored, and a key that is new must have
+a default; what else is missing or of the wrong kind raises ComposeError. Text comes out fit for a mail (see `plain`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Self
+
+from paypoll.mail.plain import block, one_line
+
+
+class ComposeError(Exception):
+    """A mail cannot be composed: its content or a template is broken. The sentence names what to put right."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """A line of an order. `starts` is aware, in the site's time zone; None when the shop deleted the event.
+
+    `price` is for one place, in major units of the order's currency. `ticket_numbers` is empty until they are issued.
+    """
+
+    event_title: str
+    starts: datetime | None
+    venue_name: str
+    venue_address: str
+    quantity: int
+    price: Decimal
+    ticket_numbers: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line as JSON."""
+        return {
+            "event_title": self.event_title,
+            "starts": self.starts.isoformat() if self.starts else None,
+            "venue_name": self.venue_name,
+            "venue_address": self.venue_address,
+            "quantity": self.quantity,
+            "price": str(self.price),
+            "ticket_numbers": list(self.ticket_numbers),
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the line that the JSON holds."""
+        reader = _Reader(content, "an order's line")
+        return cls(
+            event_title=reader.text("event_title"),
+            starts=reader.moment("starts"),
+            venue_name=reader.text("venue_name"),
+            venue_address=reader.lines_of_text("venue_address"),
+            quantity=reader.number("quantity"),
+            price=reader.money("price"),
+            ticket_numbers=reader.texts("ticket_numbers"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationContext:
+    """An order that is paid, with its tickets. `late`: it had failed or expired before the payment arrived."""
+
+    order_number: str
+    customer_name: str
+    email: str
+    total: Decimal
+    currency: str
+    lines: tuple[OrderLine, ...]
+    late: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the context as JSON."""
+        return {
+            "order_number": self.order_number,
+            "customer_name": self.customer_name,
+            "email": self.email,
+            "total": str(self.total),
+            "currency": self.currency,
+            "lines": [line.to_json() for line in self.lines],
+            "late": self.late,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the context that the JSON holds. Raise ComposeError when it holds none."""
+        reader = _Reader(content, "a confirmation")
+        return cls(
+            order_number=reader.text("order_number"),
+            customer_name=reader.text("customer_name"),
+            email=reader.text("email"),
+            total=reader.money("total"),
+            currency=reader.text("currency"),
+            lines=tuple(OrderLine.from_json(line) for line in reader.objects("lines")),
+            late=reader.truth("late", default=False),
+        )
+
+    @property
+    def tickets(self) -> int:
+        """How many tickets the order is for."""
+        return sum(line.quantity for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class FailureContext:
+    """An order whose payment failed. `retry_url` is where the customer can try again."""
+
+    order_number: str
+    customer_name: str
+    email: str
+    total: Decimal
+    currency: str
+    lines: tuple[OrderLine, ...]
+    retry_url: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the context as JSON."""
+        return {
+            "order_number": self.order_number,
+            "customer_name": self.customer_name,
+            "email": self.email,
+            "total": str(self.total),
+            "currency": self.currency,
+            "lines": [line.to_json() for line in self.lines],
+            "retry_url": self.retry_url,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the context that the JSON holds. Raise ComposeError when it holds none."""
+        reader = _Reader(content, "a failure mail")
+        return cls(
+            order_number=reader.text("order_number"),
+            customer_name=reader.text("customer_name"),
+            email=reader.text("email"),
+            total=reader.money("total"),
+            currency=reader.text("currency"),
+            lines=tuple(OrderLine.from_json(line) for line in reader.objects("lines")),
+            retry_url=reader.web_address("retry_url"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AlertOrder:
+    """An order in an alert's list. `amount` is ready to be read; `url` leads to the shop's admin page, or is empty."""
+
+    number: str
+    amount: str
+    customer: str
+    note: str = ""
+    url: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the order as JSON."""
+        return {
+            "number": self.number,
+            "amount": self.amount,
+            "customer": self.customer,
+            "note": self.note,
+            "url": self.url,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the order that the JSON holds."""
+        reader = _Reader(content, "an alert's order")
+        return cls(
+            number=reader.text("number"),
+            amount=reader.text("amount"),
+            customer=reader.text("customer"),
+            note=reader.text("note", default=""),
+            url=reader.web_address("url", default=""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AlertContext:
+    """What admins are told. `level` is `Alert` or `CRITICAL`, as it stands in the subject.
+
+    `facts` are pairs of label and value, `links` of label and web address. `found` and `what_to_do` hold a sentence
+    each. `orders` lists those that an alert about the whole is about.
+    """
+
+    level: str
+    headline: str
+    what_happened: str
+    facts: tuple[tuple[str, str], ...] = ()
+    found: tuple[str, ...] = ()
+    what_to_do: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    orders: tuple[AlertOrder, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the context as JSON."""
+        return {
+            "level": self.level,
+            "headline": self.headline,
+            "what_happened": self.what_happened,
+            "facts": [list(fact) for fact in self.facts],
+            "found": list(self.found),
+            "what_to_do": list(self.what_to_do),
+            "links": [list(link) for link in self.links],
+            "orders": [order.to_json() for order in self.orders],
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the context that the JSON holds. Raise ComposeError when it holds none."""
+        reader = _Reader(content, "an alert")
+        return cls(
+            level=reader.text("level"),
+            headline=reader.text("headline"),
+            what_happened=reader.text("what_happened"),
+            facts=reader.pairs("facts"),
+            found=reader.texts("found"),
+            what_to_do=reader.texts("what_to_do"),
+            links=tuple((label, _web_address(url, "links", "an alert")) for label, url in reader.pairs("links")),
+            orders=tuple(AlertOrder.from_json(order) for order in reader.objects("orders", default=())),
+        )
+
+
+MailContext = ConfirmationContext | FailureContext | AlertContext
+
+
+class _Reader:
+    """Reads the keys of a JSON object, and says what is missing or of the wrong kind."""
+
+    def __init__(self, content: Mapping[str, Any], what: str) -> None:
+        if not isinstance(content, Mapping):
+            raise ComposeError(f"{what} in the outbox is not a JSON object")
+        self._content = content
+        self._what = what
+
+    def text(self, key: str, default: str | None = None) -> str:
+        return one_line(self._get(key, str, default))
+
+    def lines_of_text(self, key: str) -> str:
+        return block(self._get(key, str))
+
+    def number(self, key: str) -> int:
+        number: int = self._get(key, int)
+        return number
+
+    def truth(self, key: str, *, default: bool) -> bool:
+        truth: bool = self._get(key, bool, default)
+        return truth
+
+    def money(self, key: str) -> Decimal:
+        try:
+            return Decimal(self._get(key, str))
+        except InvalidOperation:
+            raise self._wrong(key, "an amount") from None
+
+    def moment(self, key: str) -> datetime | None:
+        if self._content.get(key, "") is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(self._get(key, str))
+        except ValueError:
+            raise self._wrong(key, "a date and time") from None
+        if moment.utcoffset() is None:
+            raise self._wrong(key, "a date and time with its offset from UTC")
+        return moment
+
+    def web_address(self, key: str, default: str | None = None) -> str:
+        return _web_address(self.text(key, default), key, self._what)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        entries = self._get(key, list, ())
+        if not all(isinstance(entry, str) for entry in entries):
+            raise self._wrong(key, "a list of texts")
+        return tuple(map(one_line, entries))
+
+    def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
+        entries = self._get(key, list, ())
+        if not all(isinstance(entry, list) and [type(text) for text in entry] == [str, str] for entry in entries):
+            raise self._wrong(key, "a list of pairs of texts")
+        return tuple((one_line(label), one_line(value)) for label, value in entries)
+
+    def objects(self, key: str, default: Sequence[Any] | None = None) -> Sequence[Any]:
+        objects: Sequence[Any] = self._get(key, list, default)
+        return objects
+
+    def _get(self, key: str, kind: type[Any], default: Any = None) -> Any:
+        value = self._content.get(key, default)
+        if value is None:
+            raise ComposeError(f"{self._what} in the outbox has no {key!r}")
+        if value is not default and type(value) is not kind:
+            raise self._wrong(key, f"of the kind {kind.__name__}")
+        return value
+
+    def _wrong(self, key: str, expected: str) -> ComposeError:
+        return ComposeError(f"{key!r} of {self._what} in the outbox is not {expected}")
+
+
+def _web_address(url: str, key: str, what: str) -> str:
+    # A link in a mail that runs a script or opens a file is none of ours.
+    if url and not url.startswith(("https://", "http://")):
+        raise ComposeError(f"{key!r} of {what} in the outbox is not a web address")
+    return url

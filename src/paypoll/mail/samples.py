@@ -1,0 +1,90 @@
+"""A made-up mail of each kind, with which `paypoll check` tries the templates."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from paypoll.mail.compose import KINDS, Composer
+from paypoll.mail.contexts import (
+    AlertContext,
+    AlertOrder,
+    ComposeError,
+    ConfirmationContext,
+    FailureContext,
+    MailContext,
+    OrderLine,
+)
+
+_LINES = (
+    OrderLine(
+        event_title="Winter Concert",
+        starts=datetime(2026, 12, 7, 19, 30, tzinfo=UTC),
+        venue_name="Town Hall",
+        venue_address="1 High Street\nSt Helier",
+        quantity=2,
+        price=Decimal("12.50"),
+        ticket_numbers=("WINTER-CON-A1B2C3D4E", "WINTER-CON-F5G6H7J8K"),
+    ),
+    OrderLine(
+        event_title="An event that the shop deleted",
+        starts=None,
+        venue_name="",
+        venue_address="",
+        quantity=1,
+        price=Decimal("5.00"),
+    ),
+)
+
+
+def _confirmation(*, late: bool) -> ConfirmationContext:
+    return ConfirmationContext(
+        order_number="ORD-1001",
+        customer_name="Ada Le Sueur",
+        email="ada@example.org",
+        total=Decimal("30.00"),
+        currency="GBP",
+        lines=_LINES,
+        late=late,
+    )
+
+
+SAMPLES: dict[str, MailContext] = {
+    "confirmation": _confirmation(late=False),
+    "late_confirmation": _confirmation(late=True),
+    "payment_failed": FailureContext(
+        order_number="ORD-1001",
+        customer_name="Ada Le Sueur",
+        email="ada@example.org",
+        total=Decimal("30.00"),
+        currency="GBP",
+        lines=_LINES,
+        retry_url="https://shop.example.org/orders/ORD-1001/",
+    ),
+    "alert": AlertContext(
+        level="CRITICAL",
+        headline="Order ORD-1001 needs a person: amount differs",
+        what_happened="Order ORD-1001 needs a person: amount differs.",
+        facts=(("Order", "ORD-1001"), ("Amount", "30.00 GBP"), ("Customer", "Ada Le Sueur <ada@example.org>")),
+        found=("Checkout chk-1 is PAID, but its amount is 29.99 GBP.",),
+        what_to_do=("Compare the payment in SumUp's dashboard with the order.", "Issue the tickets, or refund it."),
+        links=(("The order in the shop", "https://shop.example.org/admin/orders/order/1001/change/"),),
+        orders=(AlertOrder(number="ORD-1002", amount="12.50 GBP", customer="bob@example.org", note="placed 14:50"),),
+    ),
+}
+
+
+def template_problems(composer: Composer) -> list[str]:
+    """Return what is broken in the templates, a sentence each, found by composing a mail of each kind."""
+    problems = []
+    for kind in KINDS:
+        try:
+            composer.compose(
+                kind,
+                SAMPLES[kind].to_json(),
+                message_id="<sample@example.org>",
+                date=datetime(2026, 11, 23, 15, 0, tzinfo=UTC),
+                to=["ada@example.org"],
+            )
+        except ComposeError as error:
+            problems.append(str(error))
+    # The same broken layout breaks several kinds.
+    return list(dict.fromkeys(problems))

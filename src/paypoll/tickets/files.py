@@ -1,0 +1,91 @@
+"""The files of a ticket below the shop's media folder, where the shop looks for them."""
+
+import contextlib
+import os
+import re
+import secrets
+from pathlib import Path
+
+_PDF_FOLDER = "tickets/pdfs"
+_QR_FOLDER = "tickets/qr_codes"
+
+# Letters and digits of any alphabet: the shop's own older tickets may have such slugs in their numbers. No dot, no
+# slash, nothing that a file system or a URL takes for more than a name. 20 is the column's width.
+_NUMBER = re.compile(r"[\w-]{1,20}")
+
+# Less the umask. The shop's web server is another user, and must be able to read them.
+_MODE = 0o644
+
+
+class FilesError(Exception):
+    """A ticket's file could not be written. Says which and why, for the operator."""
+
+
+class TicketFiles:
+    """Writes tickets' PDFs and pictures of their QR codes. Writing a ticket again replaces its files."""
+
+    def __init__(self, media_folder: Path) -> None:
+        self._media_folder = media_folder
+
+    def write(self, number: str, pdf: bytes, qr_png: bytes) -> tuple[str, str]:
+        """Write both files and return their paths below the media folder, as events_ticket has them.
+
+        Each file is whole or not there at all, whenever this process or the machine stops. Raise FilesError when one
+        cannot be written or the number is not fit for a file name. The folders below the media folder are made as
+        needed; the media folder itself must be there, so that a missing mount is noticed.
+        """
+        if not _NUMBER.fullmatch(number):
+            raise FilesError("the ticket number has characters or a length that no ticket's file may have")
+        pdf_path = f"{_PDF_FOLDER}/ticket_{number}.pdf"
+        qr_path = f"{_QR_FOLDER}/ticket_{number}_qr.png"
+        self._write_whole(pdf_path, pdf)
+        self._write_whole(qr_path, qr_png)
+        return pdf_path, qr_path
+
+    def _write_whole(self, relative_path: str, content: bytes) -> None:
+        path = self._media_folder / relative_path
+        try:
+            self._make_folders(path.parent)
+            _replace_whole(path, content)
+        except OSError as error:
+            # Of the path, the folder alone, and no cause: the file's name has the ticket's number, which is a secret.
+            raise FilesError(f"{path.parent}: {error.strerror or type(error).__name__}") from None
+
+    def _make_folders(self, folder: Path) -> None:
+        """Make the folder and those between it and the media folder."""
+        if folder == self._media_folder or folder.is_dir():
+            return
+        self._make_folders(folder.parent)
+        with contextlib.suppress(FileExistsError):  # another run was faster; if it is a file, opening in it tells
+            folder.mkdir()
+
+
+def _replace_whole(path: Path, content: bytes) -> None:
+    """Put the content in place of what is there, in one step, and make it last."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        _write_durably(temporary, content)
+        temporary.replace(path)
+    except BaseException:  # also when interrupted: half a file must not stay
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    """Make a new file and return when its content is on the disk, so that no rename can overtake it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 -- Path.open takes no descriptor
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
