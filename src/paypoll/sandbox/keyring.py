@@ -1,0 +1,172 @@
+"""Who may ask the simulated SumUp: API keys, OAuth clients, and the tokens that were given out.
+
+Nothing here has a repr or an error text with a secret in it.
+"""
+
+import secrets
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from paypoll.clock import Clock
+
+
+class AuthKind(StrEnum):
+    """By what a request was let in, or not. This is what the request log shows instead of the token."""
+
+    NONE = "none"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    API_KEY = "api_key"
+    CLIENT_CREDENTIALS = "client_credentials"
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of a grant type
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a bearer may see: the checkouts of one merchant, and perhaps its transactions."""
+
+    kind: AuthKind
+    merchant_code: str = ""
+
+    @property
+    def granted(self) -> bool:
+        """Whether the bearer is let in at all."""
+        return self.kind not in {AuthKind.NONE, AuthKind.UNKNOWN, AuthKind.EXPIRED}
+
+    @property
+    def sees_transactions(self) -> bool:
+        """Whether transactions may be read: SumUp does not let tokens of client_credentials do so."""
+        return self.kind in {AuthKind.API_KEY, AuthKind.REFRESH_TOKEN}
+
+
+class OAuthError(Exception):
+    """The token endpoint refuses. `code` is the error code of RFC 6749, section 5.2."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What the token endpoint gives out. `refresh_token` is None where no new one is given; `life` is in seconds."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    life: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    secret: str = field(repr=False)
+    merchant_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    access: Access
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    client_id: str
+    merchant_code: str
+
+
+class Keyring:
+    """All credentials. `rotate` says whether a refresh gives a new refresh token and burns the old one."""
+
+    def __init__(self, clock: Clock, token_life: timedelta, *, rotate: bool) -> None:
+        self.rotate = rotate
+        self.token_life = token_life
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._api_keys: dict[str, Access] = {}
+        self._clients: dict[str, _Client] = {}
+        self._tokens: dict[str, _Token] = {}
+        self._grants: dict[str, _Grant] = {}
+
+    def add_api_key(self, key: str, merchant_code: str) -> None:
+        """Let in whoever has this key, as this merchant."""
+        with self._lock:
+            self._api_keys[key] = Access(AuthKind.API_KEY, merchant_code)
+
+    def add_client(self, client_id: str, secret: str, merchant_code: str) -> None:
+        """Let this client fetch tokens; by client_credentials it acts for its own merchant."""
+        with self._lock:
+            self._clients[client_id] = _Client(secret, merchant_code)
+
+    def connect(self, client_id: str, merchant_code: str, refresh_token: str = "") -> str:
+        """Return a refresh token, as if the merchant had let the client act for it."""
+        with self._lock:
+            return self._new_grant(_Grant(client_id, merchant_code), refresh_token)
+
+    def issue(self, access: Access) -> str:
+        """Return a new access token that lets its bearer in so."""
+        with self._lock:
+            return self._new_token(access)
+
+    def revoke(self, merchant_code: str) -> None:
+        """Take back what the merchant granted: its refresh tokens and the access tokens made from them."""
+        with self._lock:
+            self._grants = {token: made for token, made in self._grants.items() if made.merchant_code != merchant_code}
+            lost = Access(AuthKind.REFRESH_TOKEN, merchant_code)
+            self._tokens = {token: made for token, made in self._tokens.items() if made.access != lost}
+
+    def expire_tokens(self) -> None:
+        """Let every access token be expired: the next request with one is answered 401."""
+        with self._lock:
+            now = self._clock.now()
+            self._tokens = {token: _Token(made.access, now) for token, made in self._tokens.items()}
+
+    def access(self, authorization: str | None) -> Access:
+        """Return what the Authorization header opens."""
+        if not authorization:
+            return Access(AuthKind.NONE)
+        scheme, _, bearer = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            return Access(AuthKind.UNKNOWN)
+        with self._lock:
+            if bearer in self._api_keys:
+                return self._api_keys[bearer]
+            token = self._tokens.get(bearer)
+        if token is None:
+            return Access(AuthKind.UNKNOWN)
+        return token.access if self._clock.now() < token.expires_at else Access(AuthKind.EXPIRED)
+
+    def exchange(self, grant_type: str, client_id: str, secret: str, refresh_token: str) -> Tokens:
+        """Give out tokens. Raise OAuthError."""
+        with self._lock:
+            client = self._clients.get(client_id)
+            if client is None or client.secret != secret:
+                raise OAuthError("invalid_client")
+            if grant_type == AuthKind.CLIENT_CREDENTIALS:
+                access = Access(AuthKind.CLIENT_CREDENTIALS, client.merchant_code)
+                return Tokens(self._new_token(access), None, self._life)
+            if grant_type != AuthKind.REFRESH_TOKEN:
+                raise OAuthError("unsupported_grant_type")
+            grant = self._grants.get(refresh_token)
+            if grant is None or grant.client_id != client_id:
+                raise OAuthError("invalid_grant")
+            renewed = None
+            if self.rotate:
+                del self._grants[refresh_token]
+                renewed = self._new_grant(grant)
+            return Tokens(self._new_token(Access(AuthKind.REFRESH_TOKEN, grant.merchant_code)), renewed, self._life)
+
+    @property
+    def _life(self) -> int:
+        return int(self.token_life.total_seconds())
+
+    def _new_token(self, access: Access) -> str:
+        token = f"at-{secrets.token_urlsafe(24)}"
+        self._tokens[token] = _Token(access, self._clock.now() + self.token_life)
+        return token
+
+    def _new_grant(self, grant: _Grant, refresh_token: str = "") -> str:
+        token = refresh_token or f"rt-{secrets.token_urlsafe(24)}"
+        self._grants[token] = grant
+        return token
