@@ -1,0 +1,150 @@
+"""What admins are told, and when not again: alerts go through the outbox, each condition once by its dedupe key."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+import structlog
+
+from paypoll.decision import Level, Notice
+from paypoll.mail.contexts import AlertContext, AlertOrder
+from paypoll.mail.message_id import new_message_id
+from paypoll.model import Order
+from paypoll.money import show_amount
+from paypoll.settings.model import SiteSettings
+from paypoll.state import outbox
+
+MANY = 5
+"""From so many alerts of one topic on, admins get one summary instead."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDesk:
+    """Who is told, and what an alert needs to know of the site. `domain` is that of our Message-IDs."""
+
+    admins: tuple[str, ...]
+    site: SiteSettings
+    domain: str
+
+    def tell_about_order(self, connection: sa.Connection, order: Order, notice: Notice, now: datetime) -> bool:
+        """Post an alert about an order, in the caller's transaction. False when it was told before."""
+        link = self.site.order_admin_link(order.id, order.number)
+        context = AlertContext(
+            level=notice.level.value,
+            headline=notice.headline,
+            what_happened=notice.headline + ".",
+            facts=(
+                ("Order", order.number),
+                ("Amount", show_amount(order.total, self.site.currency)),
+                ("Customer", f"{order.customer_name} <{order.email}>"),
+                ("Placed", f"{order.created_at.astimezone(self.site.zone):%d %B %Y, %H:%M}"),
+                ("Status", order.status),
+            ),
+            found=notice.found,
+            what_to_do=notice.todo,
+            links=(("The order in the shop", link),),
+        )
+        key = f"alert:{notice.key}:order:{order.id}"
+        posted = self._post(connection, key, context, now, order_id=order.id, topic=notice.topic)
+        if posted:
+            log_alert = log.error if notice.level is Level.CRITICAL else log.warning
+            log_alert("admins told", headline=notice.headline, order=order.number, found=list(notice.found))
+        return posted
+
+    def tell(
+        self,
+        connection: sa.Connection,
+        key: str,
+        *,
+        level: Level,
+        headline: str,
+        found: Sequence[str],
+        todo: Sequence[str],
+        now: datetime,
+        orders: Sequence[AlertOrder] = (),
+        admins: Sequence[str] = (),
+    ) -> bool:
+        """Post an alert about the whole, in the caller's transaction, to all admins or to these.
+
+        False when it was told before.
+        """
+        context = AlertContext(
+            level=level.value,
+            headline=headline,
+            what_happened=headline + ".",
+            facts=(),
+            found=tuple(found),
+            what_to_do=tuple(todo),
+            links=(),
+            orders=tuple(orders),
+        )
+        posted = self._post(connection, f"alert:{key}", context, now, admins=admins)
+        if posted:
+            log.warning("admins told", headline=headline, found=list(found), orders=[order.number for order in orders])
+        return posted
+
+    def summarise(self, connection: sa.Connection, now: datetime) -> None:
+        """Put one summary in place of many alerts of the same topic that are about to leave: fifty mails tell less."""
+        heaps: dict[tuple[str, str], list[sa.RowMapping]] = defaultdict(list)
+        for row in outbox.untried_alerts(connection):
+            heaps[row["topic"], row["recipients"][0]].append(row)
+        for (topic, admin), rows in heaps.items():
+            if len(rows) < MANY:
+                continue
+            contexts = [AlertContext.from_json(row["content"]) for row in rows]
+            critical = any(context.level == Level.CRITICAL.value for context in contexts)
+            self.tell(
+                connection,
+                f"summary:{topic}:{rows[0]['id']}",
+                level=Level.CRITICAL if critical else Level.ALERT,
+                headline=f"{len(rows)} orders: {topic.replace('_', ' ').replace(':', ', ')}",
+                found=(f"The first of them: {contexts[0].headline}.",),
+                todo=contexts[0].what_to_do,
+                now=now,
+                orders=[_in_short(context) for context in contexts],
+                admins=(admin,),
+            )
+            outbox.withdraw_these(connection, [row["id"] for row in rows], f"listed in a summary of {len(rows)}")
+
+    def _post(
+        self,
+        connection: sa.Connection,
+        key: str,
+        context: AlertContext,
+        now: datetime,
+        order_id: int | None = None,
+        topic: str | None = None,
+        admins: Sequence[str] = (),
+    ) -> bool:
+        """Post one mail an admin: a mailbox that is full must not keep the alert from the others."""
+        posted = [
+            outbox.post(
+                connection,
+                kind="alert",
+                dedupe_key=f"{key}:to:{admin}",
+                recipients=[admin],
+                content=context.to_json(),
+                message_id=new_message_id(self.domain),
+                now=now,
+                order_id=order_id,
+                topic=topic,
+            )
+            for admin in admins or self.admins
+        ]
+        return any(posted)
+
+
+def _in_short(context: AlertContext) -> AlertOrder:
+    """Return an alert about an order as a line of a summary."""
+    facts = dict(context.facts)
+    return AlertOrder(
+        number=facts["Order"],
+        amount=facts["Amount"],
+        customer=facts["Customer"],
+        note=" ".join(context.found)[:300],
+        url=next((url for _, url in context.links), ""),
+    )

@@ -1,0 +1,260 @@
+"""The composition root: the only place that picks adapters and hands the settings to the use cases.
+
+Nothing connects here, and nothing heavy is imported before it is needed: a run with nothing to do loads neither
+requests nor WeasyPrint.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from paypoll.alerts import AlertDesk
+from paypoll.apply import Applier
+from paypoll.clock import Clock, SystemClock
+from paypoll.cycle import Cycle, CycleRules
+from paypoll.database import DatabaseOptions, make_engine, transaction
+from paypoll.deliver import Delivered, Delivery, DeliveryRules
+from paypoll.fulfil import FulfilmentRules
+from paypoll.policy import Policy
+from paypoll.settings import Settings
+from paypoll.shop.schema import require_known_schema
+from paypoll.state.upgrade import require_current
+from paypoll.state.watches import WatchRules
+from paypoll.stop import Stop
+from paypoll.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from paypoll.mail.compose import Composer
+    from paypoll.pack import MailPacker
+    from paypoll.ports import Mailer, PaymentGateway, TicketPrinter
+    from paypoll.sumup.auth import Credential
+
+
+class App:
+    """paypoll, put together from its settings. Close it when done.
+
+    With `read_only`, the database itself refuses every change.
+    """
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, stop: Stop | None = None, read_only: bool = False
+    ) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.stop = stop or Stop()
+        self._read_only = read_only
+
+    def close(self) -> None:
+        """Give back connections."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+        if "gateway" in self.__dict__:
+            close: Callable[[], None] | None = getattr(self.gateway, "close", None)
+            if close is not None:
+                close()
+
+    def require_ready(self) -> None:
+        """Raise SchemaError unless the shop's tables and paypoll's own are those of this version."""
+        with transaction(self.engine) as connection:
+            require_known_schema(connection)
+            require_current(connection)
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        """The database. Connects at the first statement."""
+        database = self.settings.database
+        options = DatabaseOptions(
+            url=sa.make_url(database.url.reveal()),
+            connect_timeout=database.connect_timeout,
+            lock_timeout=database.lock_timeout,
+            statement_timeout=database.statement_timeout,
+        )
+        return make_engine(options, read_only=self._read_only)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What decisions depend on."""
+        verification = self.settings.verification
+        return Policy(
+            currency=self.settings.site.currency,
+            merchant_code=self.settings.sumup.merchant_code,
+            time_zone=self.settings.site.zone,
+            max_age=verification.max_age,
+            late_window=verification.late_window,
+            max_quantity=self.settings.tickets.max_quantity,
+            create_guest_accounts=self.settings.tickets.create_guest_accounts,
+            close_before_expiry=verification.close_before_expiry,
+        )
+
+    @cached_property
+    def watch_rules(self) -> WatchRules:
+        """Which orders are under watch."""
+        verification = self.settings.verification
+        return WatchRules(late_window=verification.late_window, abandoned=verification.watch_abandoned)
+
+    @cached_property
+    def mail_domain(self) -> str:
+        """The domain of our Message-IDs: the sender's."""
+        return self.settings.mail.sender.rsplit("@", 1)[-1].strip("> ")
+
+    @cached_property
+    def desk(self) -> AlertDesk:
+        """Where alerts are posted."""
+        return AlertDesk(self.settings.alerts.to, self.settings.site, self.mail_domain)
+
+    @cached_property
+    def gateway(self) -> "PaymentGateway":
+        """SumUp."""
+        from paypoll.organisers.credentials import OrganiserCredentials
+        from paypoll.organisers.refresh import OAuthClient, TokenRefresher
+        from paypoll.sumup.client import SumUpClient
+        from paypoll.sumup.options import SumUpOptions
+
+        sumup = self.settings.sumup
+        options = SumUpOptions(
+            base_url=sumup.base_url,
+            connect_timeout=sumup.connect_timeout.total_seconds(),
+            read_timeout=sumup.read_timeout.total_seconds(),
+            answer_timeout=sumup.answer_timeout.total_seconds(),
+            parallel_requests=sumup.parallel_requests,
+            requests_per_second=sumup.requests_per_second,
+            retry_budget=sumup.retry_budget.total_seconds(),
+            retry_after_cap=sumup.retry_after_cap.total_seconds(),
+            tries=sumup.tries,
+            breaker_after=sumup.breaker_after,
+        )
+        client = OAuthClient(sumup.client_id, sumup.client_secret.reveal()) if sumup.client_secret else None
+        refresher = TokenRefresher(
+            self.engine, client, clock=self.clock, wait=self.stop.wait, read_only=self._read_only
+        )
+        credentials = OrganiserCredentials(self.engine, self._platform_credential(), refresher)
+        return SumUpClient(options, credentials, clock=self.clock, wait=self.stop.wait)
+
+    def _platform_credential(self) -> "Credential":
+        from paypoll.sumup.auth import ApiKey, ClientCredentials
+        from paypoll.sumup.token_file import TokenFile
+
+        sumup = self.settings.sumup
+        if sumup.api_key is not None:
+            return ApiKey(sumup.api_key.reveal(), merchant_code=sumup.merchant_code)
+        if sumup.client_secret is None:
+            raise AssertionError("the settings have made sure that there is a credential")
+        store = None
+        if sumup.token_cache is not None:
+            store = TokenFile(sumup.token_cache, base_url=sumup.base_url, client_id=sumup.client_id)
+        return ClientCredentials(
+            sumup.client_id, sumup.client_secret.reveal(), self.clock, store=store, merchant_code=sumup.merchant_code
+        )
+
+    @cached_property
+    def printer(self) -> "TicketPrinter":
+        """What makes PDFs."""
+        from paypoll.tickets.printer import WeasyTicketPrinter
+
+        tickets, site = self.settings.tickets, self.settings.site
+        return WeasyTicketPrinter(
+            template_folder=tickets.template_folder, language=site.language, site_name=site.name, terms=tickets.terms
+        )
+
+    @cached_property
+    def mailer(self) -> "Mailer":
+        """The mail server."""
+        from paypoll.mail.smtp import SmtpMailer, SmtpOptions
+
+        mail = self.settings.mail
+        return SmtpMailer(
+            SmtpOptions(
+                host=mail.host,
+                port=mail.port,
+                tls=mail.tls,
+                username=mail.username,
+                password=mail.password.reveal if mail.password else None,
+                timeout=mail.timeout.total_seconds(),
+                sender=mail.sender,
+                ca_file=mail.ca_file,
+            )
+        )
+
+    @cached_property
+    def composer(self) -> "Composer":
+        """What fills the templates of mails."""
+        from paypoll.mail.compose import ComposeOptions, Composer
+
+        site, mail = self.settings.site, self.settings.mail
+        return Composer(
+            ComposeOptions(
+                site_name=site.name,
+                base_url=site.base_url,
+                support_email=site.support_email,
+                sender=mail.sender,
+                reply_to=mail.reply_to,
+                template_folder=mail.template_folder,
+                time_zone=site.zone,
+                language=site.language,
+            )
+        )
+
+    @cached_property
+    def packer(self) -> "MailPacker":
+        """What makes messages of mails."""
+        from paypoll.pack import MailPacker
+        from paypoll.tickets.files import TicketFiles
+
+        site, mail = self.settings.site, self.settings.mail
+        media = self.settings.tickets.media_folder
+        files = TicketFiles(media) if media is not None else None
+        return MailPacker(self.engine, self.printer, self.composer, files, site, self.clock, mail.size_limit)
+
+    def applier(self, run_id: str, policy: Policy | None = None) -> Applier:
+        """Return what applies decisions in this run."""
+        rules = FulfilmentRules(self.settings.site, self.settings.tickets.qr_prefix, self.mail_domain)
+        return Applier(self.engine, policy or self.policy, rules, self.desk, run_id)
+
+    def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> Cycle:
+        """Return the use case of one run. `max_age` overrides the setting, for expiring by hand."""
+        verification = self.settings.verification
+        policy = self.policy if max_age is None else replace(self.policy, max_age=max_age)
+        rules = CycleRules(
+            watch=self.watch_rules,
+            batch_size=verification.batch_size,
+            time_budget=verification.time_budget,
+            lease=verification.lease,
+            parallel_requests=self.settings.sumup.parallel_requests,
+        )
+        watchdog = Watchdog(self.desk, stuck_after=verification.stuck_after, trouble_after=verification.trouble_after)
+        return Cycle(
+            engine=self.engine,
+            gateway=lambda: self.gateway,
+            applier=self.applier(run_id, policy),
+            deliver=lambda should_stop, alerts: self.deliver(run_id, should_stop, alerts=alerts),
+            watchdog=watchdog,
+            clock=self.clock,
+            rules=rules,
+            stopped=self.stop,
+        )
+
+    def deliver(self, run_id: str, should_stop: Callable[[], bool], *, alerts: bool = True) -> Delivered:
+        """Send the mail that is due."""
+        from paypoll.state.outbox import is_any_due
+
+        with transaction(self.engine) as connection:
+            if not is_any_due(connection, self.clock.now(), alerts=alerts):
+                return Delivered()
+        mail = self.settings.mail
+        rules = DeliveryRules(
+            batch_size=mail.batch_size,
+            lease=self.settings.verification.lease,
+            smtp_trouble_after=self.settings.alerts.smtp_trouble_after,
+        )
+        delivery = Delivery(self.engine, self.packer, self.mailer, self.desk, self.clock, rules, run_id)
+        return delivery.deliver(should_stop, alerts=alerts)
+
+
+def new_run_id(now: datetime) -> str:
+    """Return an id for a run: its start, to be read by people, and a random end, to be unique on many hosts."""
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"

@@ -1,0 +1,193 @@
+"""Apply a decision: one transaction under the order's row lock, in which everything that belongs together is written.
+
+The order is read again once it is locked, and decided upon again with the same evidence. If the shop, an admin or
+another run changed it since SumUp was asked, the new decision rests on what is true now: a cancelled order gets no
+tickets, a checkout that nobody asked about is asked for in the next run.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+import sqlalchemy as sa
+
+from paypoll.alerts import AlertDesk
+from paypoll.database import transaction
+from paypoll.decide import BASKET, LATE, WAITING, decide
+from paypoll.decision import Decision, Outcome, Reason
+from paypoll.evidence import Evidence
+from paypoll.fulfil import FulfilmentRules, fulfil, order_lines, restore
+from paypoll.mail.contexts import FailureContext
+from paypoll.mail.message_id import new_message_id
+from paypoll.model import Checkout, CheckoutAnswer, CheckoutStatus, Found, Order, OrderStatus
+from paypoll.policy import Policy
+from paypoll.shop.changes import note_checkout, set_order_status
+from paypoll.shop.orders import load_order, lock_order, with_places_taken
+from paypoll.state import outbox, watches
+from paypoll.state.audit import describe_evidence, record
+from paypoll.state.fulfilments import spent_on_others
+
+STATUS_AFTER: dict[Outcome, str] = {
+    Outcome.COMPLETE: OrderStatus.COMPLETED,
+    Outcome.RESTORE: OrderStatus.COMPLETED,
+    Outcome.FAIL: OrderStatus.FAILED,
+    Outcome.EXPIRE: OrderStatus.EXPIRED,
+    Outcome.REVIEW: OrderStatus.REVIEW,
+}
+"""The order's status after each outcome; it stays as it is after the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of an order. `tickets` counts those issued now, `told` the alerts posted now."""
+
+    order_id: int
+    order_number: str
+    outcome: Outcome
+    reason: Reason
+    explanation: str
+    status_from: str
+    status_to: str
+    tickets: int = 0
+    told: int = 0
+
+    @classmethod
+    def of(cls, order: Order, decision: Decision, *, tickets: int, told: int) -> Self:
+        """Return what this decision makes of this order."""
+        return cls(
+            order_id=order.id,
+            order_number=order.number,
+            outcome=decision.outcome,
+            reason=decision.reason,
+            explanation=decision.explanation,
+            status_from=order.status,
+            status_to=str(STATUS_AFTER.get(decision.outcome, order.status)),
+            tickets=tickets,
+            told=told,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """Applies decisions in one run."""
+
+    engine: sa.Engine
+    policy: Policy
+    rules: FulfilmentRules
+    desk: AlertDesk
+    run_id: str
+
+    def apply(self, order_id: int, evidence: Evidence, now: datetime) -> Applied | None:
+        """Decide about the order as it is now and write everything down. None when it is not this run's any more."""
+        with transaction(self.engine) as connection:
+            if not lock_order(connection, order_id) or not watches.hold(connection, order_id, self.run_id):
+                return None
+            order = load_order(connection, order_id)
+            if order is None:
+                return None
+            order = with_places_taken(connection, order, lock=True)
+            spent = spent_on_others(connection, order_id, evidence.sumup_ids)
+            order = replace(order, spent_elsewhere=spent)
+            decision = decide(order, evidence, self.policy, now)
+            return self._write(connection, order, evidence, decision, now)
+
+    def _write(
+        self, connection: sa.Connection, order: Order, evidence: Evidence, decision: Decision, now: datetime
+    ) -> Applied:
+        tickets = self._change_order(connection, order, decision, now)
+        status = STATUS_AFTER.get(decision.outcome, order.status)
+        settled = status not in WAITING | BASKET
+        for checkout in order.checkouts:
+            answer = answer_for(checkout, evidence)
+            paid_at = (
+                decision.payment.paid_at or now if decision.payment and answer is decision.payment.answer else None
+            )
+            note_checkout(connection, checkout, answer, now, settled=settled, paid_at=paid_at)
+        told = sum(self.desk.tell_about_order(connection, order, notice, now) for notice in decision.notices)
+        moved = status != order.status
+        record(
+            connection,
+            now=now,
+            action="verified",
+            order_id=order.id,
+            order_number=order.number,
+            run_id=self.run_id,
+            outcome=decision.outcome.value,
+            reason=decision.reason.value,
+            explanation=decision.explanation,
+            status_from=order.status,
+            status_to=str(status),
+            evidence=describe_evidence(evidence),
+        )
+        since = now if moved else self._since(connection, order)
+        watches.note_check(
+            connection,
+            order.id,
+            self.run_id,
+            now,
+            status=str(status),
+            settled=moved,
+            next_check_at=watches.next_check(status, since, now),
+            answer=decision.reason.value,
+            missing=decision.reason is Reason.MISSING_ONCE,
+        )
+        return Applied.of(order, decision, tickets=tickets, told=told)
+
+    def _change_order(self, connection: sa.Connection, order: Order, decision: Decision, now: datetime) -> int:
+        """Write what the decision means for the order; return how many tickets were issued."""
+        why = decision.explanation
+        match decision.outcome:
+            case Outcome.COMPLETE if decision.payment is not None:
+                return fulfil(
+                    connection, order, decision.payment, self.rules, explanation=why, run_id=self.run_id, now=now
+                )
+            case Outcome.RESTORE if decision.payment is not None:
+                restore(connection, order, decision.payment, explanation=why, run_id=self.run_id, now=now)
+            case Outcome.FAIL:
+                set_order_status(connection, order, OrderStatus.FAILED, why, now)
+                self._post_failure(connection, order, now)
+            case Outcome.EXPIRE:
+                set_order_status(connection, order, OrderStatus.EXPIRED, why, now)
+            case Outcome.REVIEW:
+                set_order_status(connection, order, OrderStatus.REVIEW, f"{decision.reason}: {why}", now)
+            case _:
+                pass
+        return 0
+
+    def _post_failure(self, connection: sa.Connection, order: Order, now: datetime) -> None:
+        content = FailureContext(
+            order_number=order.number,
+            customer_name=order.customer_name,
+            email=order.email,
+            total=order.total,
+            currency=self.rules.site.currency,
+            lines=order_lines(order, self.rules.site),
+            retry_url=self.rules.site.retry_link(order.id, order.number),
+        )
+        outbox.post(
+            connection,
+            kind="payment_failed",
+            dedupe_key=f"payment_failed:{order.id}",
+            recipients=[order.email],
+            content=content.to_json(),
+            message_id=new_message_id(self.rules.domain),
+            now=now,
+            order_id=order.id,
+        )
+
+    def _since(self, connection: sa.Connection, order: Order) -> datetime:
+        """Return since when the order is in its status, for the pauses between looks at it."""
+        settled = watches.settled_at(connection, order.id) if order.status in LATE else None
+        return settled or order.created_at
+
+
+def answer_for(checkout: Checkout, evidence: Evidence) -> CheckoutAnswer | None:
+    """Return what SumUp said about a stored checkout: PAID before anything else, where its two ids differ.
+
+    A row without an id is the one that a checkout found under its reference belongs to.
+    """
+    answers = [look.value for look in evidence.reads.values() if isinstance(look, Found)]
+    own = [answer for answer in answers if answer.id in checkout.checkout_ids]
+    if not checkout.checkout_ids:
+        own = [answer for answer in answers if answer.reference == checkout.reference]
+    return max(own, key=lambda answer: (answer.status == CheckoutStatus.PAID, answers.index(answer)), default=None)

@@ -1,0 +1,166 @@
+"""What waits, and for whom: orders for SumUp, reviews for a person, mail for the mail server."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from paypoll.app import App
+from paypoll.database import transaction
+from paypoll.decide import WAITING
+from paypoll.shop.tables import orders
+from paypoll.state.outbox import UNSENT
+from paypoll.state.resolutions import OpenReview, open_reviews
+from paypoll.state.runs import LastRun, last_run
+from paypoll.state.tables import outbox, trouble, watch
+
+_UNDELIVERABLE_FOR = timedelta(days=7)
+"""For so long a mail that was given up is shown, unless another of its kind has gone out for the order since."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingOrder:
+    """An order that waits for verification. Without `last_checked_at` no run has looked at it yet.
+
+    `next_check_at` in the past, or None where nobody has looked yet, means: in the next run.
+    """
+
+    order_id: int
+    order_number: str
+    email: str
+    total: Decimal
+    created_at: datetime
+    checks: int
+    last_checked_at: datetime | None
+    next_check_at: datetime | None
+    last_answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnsentMail:
+    """A mail that has not gone out. `order_number` is empty for alerts about the whole."""
+
+    kind: str
+    order_number: str
+    recipients: tuple[str, ...]
+    state: str
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTrouble:
+    """Something that lasts: SumUp silent, the mail server down, a credential refused."""
+
+    key: str
+    since: datetime
+    told: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Everything that waits at the time `now`."""
+
+    now: datetime
+    waiting: tuple[WaitingOrder, ...]
+    reviews: tuple[OpenReview, ...]
+    mails: tuple[UnsentMail, ...]
+    troubles: tuple[OpenTrouble, ...]
+    last_run: LastRun | None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not (self.waiting or self.reviews or self.mails or self.troubles)
+
+
+def load_backlog(app: App) -> Backlog:
+    """Return what waits, as it stands in the database now."""
+    app.require_ready()
+    now = app.clock.now()
+    with transaction(app.engine) as connection:
+        return Backlog(
+            now=now,
+            waiting=_waiting(connection),
+            reviews=tuple(open_reviews(connection)),
+            mails=_unsent(connection, now),
+            troubles=_troubles(connection),
+            last_run=last_run(connection),
+        )
+
+
+def _waiting(connection: sa.Connection) -> tuple[WaitingOrder, ...]:
+    query = (
+        sa.select(
+            orders.c.id,
+            orders.c.order_number,
+            orders.c.email,
+            orders.c.total,
+            orders.c.created_at,
+            watch.c.checks,
+            watch.c.last_checked_at,
+            watch.c.next_check_at,
+            watch.c.last_answer,
+            # Changed by the shop since the last look: the next run looks at once, whatever was planned.
+            (watch.c.status == orders.c.status).label("as_left"),
+        )
+        .outerjoin(watch, watch.c.order_id == orders.c.id)
+        .where(orders.c.status.in_(WAITING))
+        .order_by(orders.c.created_at, orders.c.id)
+    )
+    return tuple(
+        WaitingOrder(
+            order_id=row.id,
+            order_number=row.order_number,
+            email=row.email,
+            total=row.total,
+            created_at=row.created_at,
+            checks=row.checks or 0,
+            last_checked_at=row.last_checked_at,
+            next_check_at=row.next_check_at if row.as_left else None,
+            last_answer=row.last_answer or "",
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _unsent(connection: sa.Connection, now: datetime) -> tuple[UnsentMail, ...]:
+    later = outbox.alias("later")
+    made_good = sa.exists().where(
+        later.c.order_id == outbox.c.order_id,
+        later.c.kind == outbox.c.kind,
+        later.c.state == "sent",
+        later.c.id > outbox.c.id,
+    )
+    given_up = sa.and_(
+        outbox.c.state == "undeliverable", outbox.c.created_at > now - _UNDELIVERABLE_FOR, sa.not_(made_good)
+    )
+    query = (
+        sa.select(outbox, orders.c.order_number)
+        .outerjoin(orders, orders.c.id == outbox.c.order_id)
+        .where(sa.or_(outbox.c.state.in_(UNSENT), given_up))
+        .order_by(outbox.c.created_at, outbox.c.id)
+    )
+    return tuple(_mail(row) for row in connection.execute(query).mappings())
+
+
+def _mail(row: sa.RowMapping) -> UnsentMail:
+    return UnsentMail(
+        kind=row["kind"],
+        order_number=row["order_number"] or "",
+        recipients=tuple(row["recipients"]),
+        state=row["state"],
+        attempts=row["attempts"],
+        created_at=row["created_at"],
+        next_attempt_at=row["next_attempt_at"],
+        last_error=row["last_error"] or "",
+    )
+
+
+def _troubles(connection: sa.Connection) -> tuple[OpenTrouble, ...]:
+    rows = connection.execute(sa.select(trouble).order_by(trouble.c.since))
+    return tuple(OpenTrouble(row.key, row.since, row.told_at is not None, row.detail) for row in rows)

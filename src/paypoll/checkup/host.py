@@ -1,0 +1,94 @@
+"""This machine: the settings file, the folders that paypoll writes to, and the timer."""
+
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from paypoll.app import App
+from paypoll.checkup.finding import Finding, advice, fine, skipped, wrong
+
+_TIMER = "paypoll.timer"
+_PATIENCE = 10.0
+"""Seconds that systemctl gets."""
+
+_TICKET_FOLDERS = ("tickets", "tickets/pdfs", "tickets/qr_codes")
+
+
+def check_settings(app: App) -> Iterator[Finding]:
+    """Look at the settings file; that its keys and secrets are sound is why we got here."""
+    source = app.settings.source
+    if source is None:
+        yield fine("settings", "all from the environment; there is no settings file")
+        return
+    mode = stat.S_IMODE(source.stat().st_mode)
+    yield fine("settings", f"{source} (mode {mode:03o}), and the files of its secrets")
+
+
+def check_folders(app: App) -> Iterator[Finding]:
+    """Try to write where runs write: the shop's media folder, and the folders of log, metrics and token."""
+    media = app.settings.tickets.media_folder
+    if media is None:
+        yield skipped("media folder", "tickets.media_folder is not set: tickets go out by mail and are not kept")
+    else:
+        # Runs write below these alone; the media folder itself is written only to make them.
+        folders = [media / name for name in _TICKET_FOLDERS]
+        for folder in folders if all(folder.is_dir() for folder in folders) else [media]:
+            yield _writable("media folder", folder, "tickets.media_folder")
+    log_file, metrics = app.settings.logging.file, app.settings.metrics.textfile
+    folders_of = {
+        "logging.file": log_file.parent if log_file else None,
+        "metrics.textfile": metrics.parent if metrics else None,
+        "sumup.token_cache": app.settings.sumup.token_cache,
+    }
+    for key, place in folders_of.items():
+        if place is not None:
+            yield _writable(key, place, key)
+    if os.geteuid() == 0:
+        yield advice("user", "root can read and write everything", "run the check as paypoll's own user, to be sure")
+
+
+def check_timer(app: App, *, systemd: Path = Path("/run/systemd/system")) -> Iterator[Finding]:
+    """Ask systemd whether the timer starts with the machine and is running. `systemd` is there where systemd runs."""
+    del app
+    if not systemd.is_dir() or shutil.which("systemctl") is None:
+        yield skipped("timer", "systemd does not run here; something else must start `paypoll run-once`")
+        return
+    enabled, active = _ask_systemd("is-enabled"), _ask_systemd("is-active")
+    if enabled == "enabled" and active == "active":
+        yield fine("timer", f"{_TIMER} is enabled and active")
+    elif enabled == "enabled":
+        yield wrong("timer", f"{_TIMER} is enabled, but {active}", f"systemctl start {_TIMER}")
+    else:
+        yield wrong("timer", f"{_TIMER} is {enabled}", f"systemctl enable --now {_TIMER}")
+
+
+def _writable(topic: str, folder: Path, key: str) -> Finding:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except FileNotFoundError:
+        return wrong(topic, f"there is no folder {folder}", f"make it, or correct {key}; is a disk not mounted?")
+    except OSError as error:
+        user = os.geteuid()
+        text = f"{folder} cannot be written by user id {user}: {(error.strerror or str(error)).lower()}"
+        return wrong(topic, text, "let paypoll's user write there, and look for a full or read-only disk")
+    return fine(topic, f"{folder} can be written")
+
+
+def _ask_systemd(question: str) -> str:
+    """Return systemd's one word about the timer: enabled, active, disabled, not-found ..."""
+    try:
+        answer = subprocess.run(  # noqa: S603 - our own words
+            ["systemctl", question, _TIMER],  # noqa: S607 - where it is differs between distributions
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return answer.stdout.strip() or "unknown"

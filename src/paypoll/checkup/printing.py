@@ -1,0 +1,82 @@
+"""The printer: its libraries, its fonts and its templates, tried on a made-up ticket."""
+
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+
+from paypoll.app import App
+from paypoll.checkup.finding import Finding, advice, fine, wrong
+from paypoll.ports import PrintError, TicketFace
+
+_LIBRARIES = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
+_SUBSET = "apt-get install libharfbuzz-subset0"
+# `ABCDEF+DejaVu-Sans`: six letters for the part of the font that is embedded.
+_FONT_NAME = re.compile(rb"/FontName\s*/(?:[A-Z]{6}\+)?([A-Za-z0-9_.-]+)")
+
+_STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
+
+
+def check_printing(app: App) -> Iterator[Finding]:
+    """Print a ticket. Libraries that are missing show when they are loaded, templates when they are filled."""
+    try:
+        printer = app.printer
+    except OSError as error:
+        first = str(error).strip().splitlines()[0]
+        yield wrong("ticket printer", f"a library is missing: {first}", _LIBRARIES)
+        return
+    try:
+        (pdf,) = printer.print_tickets([_sample(app)])
+    except PrintError as error:
+        folder = app.settings.tickets.template_folder
+        yield wrong("ticket printer", str(error), f"correct the template in {folder}" if folder else _LIBRARIES)
+        return
+    yield fine("ticket printer", f"a sample ticket has {len(pdf) / 1024:.0f} kB")
+    yield from _fonts(pdf)
+    yield from _subsetter()
+
+
+def _fonts(pdf: bytes) -> Iterator[Finding]:
+    names = sorted({name.decode() for part in (pdf, *_unpacked(pdf)) for name in _FONT_NAME.findall(part)})
+    if names:
+        yield fine("fonts", f"the sample ticket uses {', '.join(names)}")
+    else:
+        yield wrong("fonts", "the sample ticket has none: its text cannot be read", "apt-get install fonts-dejavu-core")
+
+
+def _unpacked(pdf: bytes) -> Iterator[bytes]:
+    """Return what the PDF's compressed streams hold: the objects that name its fonts are in one of them."""
+    for stream in _STREAM.findall(pdf):
+        with suppress(zlib.error):
+            yield zlib.decompressobj().decompress(stream)
+
+
+def _subsetter() -> Iterator[Finding]:
+    from paypoll.tickets.printer import subsets_fonts_fast
+
+    if subsets_fonts_fast():
+        yield fine("font subsetting", "by HarfBuzz")
+    else:
+        yield advice("font subsetting", "libharfbuzz-subset is missing: tickets take several times as long", _SUBSET)
+
+
+def _sample(app: App) -> TicketFace:
+    site = app.settings.site
+    in_a_week = (app.clock.now() + timedelta(days=7)).astimezone(site.zone).date()
+    return TicketFace(
+        ticket_number="SAMPLE-000000000000",
+        qr_data=f"{app.settings.tickets.qr_prefix}|SAMPLE-000000000000|0|sample@example.org|0000000000000000",
+        event_title="Sample: Fête of Île & Wärmē",
+        starts=datetime.combine(in_a_week, time(19, 30), tzinfo=site.zone),
+        venue_name="Town Hall",
+        venue_address="1 High Street\nSt Helier",
+        organiser_name="The Choir",
+        holder_name="Ada Le Sueur",
+        price=Decimal("12.50"),
+        currency=site.currency,
+        order_number="SAMPLE",
+        place=1,
+        places=1,
+    )

@@ -1,0 +1,58 @@
+"""The command line: one module a command. Each parses, builds the app, calls a use case, and renders its result.
+
+The modules import click and nothing heavy at their top: `paypoll --help` must feel instant.
+"""
+
+from pathlib import Path
+
+import click
+
+import paypoll
+from paypoll.cli.check import check_command
+from paypoll.cli.config import config_group
+from paypoll.cli.database import database_group
+from paypoll.cli.demo import demo_command
+from paypoll.cli.expire import expire_command
+from paypoll.cli.inspect import inspect_command
+from paypoll.cli.queue import queue_command
+from paypoll.cli.resend import resend_command
+from paypoll.cli.resolve import resolve_command
+from paypoll.cli.run import run_once_command
+from paypoll.cli.sandbox import sandbox_command
+
+_EPILOG = """
+Exit status: 0 finished; 1 some orders met an error, or what was asked for is not there; 2 usage; 70 a bug;
+75 try again later; 78 settings or schema wrong; 130, 143 stopped by a signal.
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=_EPILOG)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The settings file. Else $PAYPOLL_CONFIG, /etc/paypoll/config.toml, ~/.config/paypoll/config.toml.",
+)
+@click.version_option(paypoll.__version__, "--version", prog_name="paypoll")
+@click.pass_context
+def cli(context: click.Context, config: Path | None) -> None:
+    """Verifies a ticket shop's SumUp payments, issues the tickets and tells whoever must know.
+
+    A timer starts `paypoll run-once` every five minutes. `paypoll inspect ORDER` tells everything about one order.
+    """
+    context.obj = config
+
+
+for _command in (
+    run_once_command,
+    expire_command,
+    inspect_command,
+    queue_command,
+    resolve_command,
+    resend_command,
+    check_command,
+    config_group,
+    database_group,
+    demo_command,
+    sandbox_command,
+):
+    cli.add_command(_command)

@@ -1,0 +1,85 @@
+"""`paypoll check`."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from paypoll.cli.opening import opened_app
+from paypoll.cli.options import json_option, verbose_option
+from paypoll.cli.words import WIDTH
+
+if TYPE_CHECKING:
+    from paypoll.checkup.finding import Finding
+    from paypoll.errors import SettingsError
+
+_SCHEMA = 1
+_COLOURS = {"OK": "green", "WARNING": "yellow", "PROBLEM": "red", "SKIPPED": "cyan"}
+
+
+@click.command("check")
+@click.option("--send-test-alert", is_flag=True, help="Also send a test alert to the admins.")
+@json_option
+@verbose_option
+@click.pass_context
+def check_command(context: click.Context, *, send_test_alert: bool, as_json: bool, verbose: bool) -> int:
+    """Check that everything a run needs is there, a line each: OK, or PROBLEM with what to do.
+
+    Changes nothing, and goes on after a problem. Run it as paypoll's own user. Exit status: 78 when a person must
+    put something right, else 75 when something is out of reach, else 0; a WARNING is advice and does not count.
+
+    \b
+    Examples:
+      sudo -u paypoll paypoll check
+      paypoll check --send-test-alert
+    """
+    from paypoll.checkup import exit_code
+
+    found = []
+    for finding in _findings(context, send_test_alert=send_test_alert, verbose=verbose):
+        found.append(finding)
+        if not as_json:
+            click.echo(finding_line(finding))
+    code = exit_code(found)
+    if as_json:
+        click.echo(findings_json(found, int(code)))
+    return code
+
+
+def finding_line(finding: "Finding") -> str:
+    """Return a finding as a line; the next step goes on a line of its own where it does not fit."""
+    mark = click.style(f"{finding.mark.value:<7}", fg=_COLOURS[finding.mark.value])
+    line = f"{mark} {finding.topic}: {finding.text}"
+    if not finding.next_step:
+        return line
+    fits = len(click.unstyle(line)) + len(finding.next_step) + 3 <= WIDTH
+    return line + (" " if fits else "\n        ") + f"→ {finding.next_step}"
+
+
+def findings_json(found: "list[Finding]", code: int) -> str:
+    """Return the findings as JSON."""
+    entries = [
+        {"mark": one.mark.value, "topic": one.topic, "text": one.text, "next_step": one.next_step} for one in found
+    ]
+    return json.dumps({"schema": _SCHEMA, "exit": code, "findings": entries}, indent=2, ensure_ascii=False)
+
+
+def _findings(context: click.Context, *, send_test_alert: bool, verbose: bool) -> "Iterator[Finding]":
+    from paypoll.checkup import check_all
+    from paypoll.errors import SettingsError
+
+    try:
+        # Read-only, so that the database itself vouches for our changing nothing.
+        with opened_app(context, verbose=verbose, read_only=True) as app:
+            yield from check_all(app, send_test_alert=send_test_alert)
+    except SettingsError as error:
+        yield from _settings_problems(error)
+
+
+def _settings_problems(error: "SettingsError") -> "Iterator[Finding]":
+    from paypoll.checkup.finding import skipped, wrong
+
+    for problem in error.problems:
+        yield wrong("settings", problem, f"correct it in {error.source}")
+    yield skipped("everything else", "it needs sound settings")

@@ -1,0 +1,65 @@
+"""`paypoll config`."""
+
+import json
+import os
+from collections.abc import Mapping
+
+import click
+
+from paypoll.cli.options import json_option
+
+_SCHEMA = 1
+
+
+@click.group("config")
+def config_group() -> None:
+    """Look at the settings: the file, the environment, and what comes of them."""
+
+
+@config_group.command("validate")
+@click.pass_context
+def validate_command(context: click.Context) -> None:
+    """Check the settings without connecting anywhere, and name every mistake (exit status 78).
+
+    \b
+    Example:
+      paypoll --config new.toml config validate
+    """
+    from paypoll.settings import load_settings
+
+    settings = load_settings(context.obj, os.environ)
+    click.echo(f"OK  {settings.source or 'the environment (there is no settings file)'}")
+
+
+@config_group.command("show")
+@json_option
+@click.pass_context
+def show_command(context: click.Context, *, as_json: bool) -> None:
+    """Show all settings as they count, defaults and environment included; secrets as ***.
+
+    \b
+    Example:
+      paypoll config show
+    """
+    from paypoll.settings import load_settings, masked
+
+    settings = load_settings(context.obj, os.environ)
+    source = str(settings.source) if settings.source else None
+    if as_json:
+        document = {"schema": _SCHEMA, "source": source, "settings": masked(settings)}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join([f"# from {source or 'the environment'}", *_toml_lines(masked(settings))]))
+
+
+def _toml_lines(sections: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return the settings as TOML; a key without a value is a comment, for TOML has no word for nothing."""
+    lines = []
+    for name, section in sections.items():
+        lines += ["", f"[{name}]"]
+        # Numbers, truth values, texts and lists of texts look the same in JSON and TOML.
+        lines += [
+            f"# {key} is not set" if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}"
+            for key, value in section.items()
+        ]
+    return lines

@@ -1,0 +1,74 @@
+"""`paypoll db`."""
+
+import click
+
+from paypoll.cli.opening import opened_app
+
+
+@click.group("db")
+def database_group() -> None:
+    """Look after paypoll's own tables (schema `paypoll` of the shop's database)."""
+
+
+@database_group.command("upgrade")
+@click.pass_context
+def upgrade_command(context: click.Context) -> None:
+    """Make paypoll's own tables, or bring them to this version. Running it again is harmless.
+
+    \b
+    Example:
+      paypoll db upgrade
+    """
+    from paypoll.database import transaction
+    from paypoll.state.upgrade import upgrade
+
+    with opened_app(context) as app, transaction(app.engine) as connection:
+        before, after = upgrade(connection)
+    click.echo(
+        f"paypoll's tables are of version {after}" + (" already" if before == after else f" (was: {before or 'none'})")
+    )
+
+
+@database_group.command("status")
+@click.pass_context
+def status_command(context: click.Context) -> int:
+    """Say whether the shop's tables and paypoll's own are as this version needs them.
+
+    \b
+    Example:
+      paypoll db status
+    """
+    from paypoll.database import transaction
+    from paypoll.exitcodes import ExitCode
+    from paypoll.shop.schema import schema_problems
+    from paypoll.state.upgrade import HEAD, current_version
+
+    with opened_app(context, read_only=True) as app, transaction(app.engine) as connection:
+        version = current_version(connection)
+        problems = schema_problems(connection)
+    click.echo(f"paypoll's tables: version {version or 'none'}, needed: {HEAD}")
+    if version != HEAD:
+        problems.append("run `paypoll db upgrade`")
+    click.echo("the shop's tables: " + ("as expected" if not problems else ""))
+    for problem in problems:
+        click.echo(f"  {problem}")
+    return ExitCode.SETTINGS if problems else ExitCode.OK
+
+
+@database_group.command("grants")
+@click.option("--role", default="paypoll", show_default=True, help="The database role that paypoll logs in as.")
+def grants_command(role: str) -> None:
+    """Print the SQL that gives paypoll's PostgreSQL role what it needs and nothing else. Changes nothing itself.
+
+    Run it as the owner of the shop's tables, after `paypoll db upgrade`, and again after each later one.
+
+    \b
+    Example:
+      paypoll db grants | psql --set ON_ERROR_STOP=1 shop
+    """
+    from paypoll.grants import grants_sql
+
+    try:
+        click.echo(grants_sql(role), nl=False)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--role") from None

@@ -1,0 +1,93 @@
+"""`paypoll demo`."""
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from paypoll.apply import Applied
+    from paypoll.sandbox.demo import Act, Demo
+
+
+@click.command("demo")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("paypoll-demo"),
+    show_default=True,
+    help="Where the demo's shop, tickets and mails go. An earlier demo there is replaced.",
+)
+def demo_command(folder: Path) -> None:
+    """See paypoll at work: a small shop, a SumUp of its own, and the real run on them.
+
+    Needs no account and no server, and nothing leaves this machine.
+
+    \b
+    Example:
+      paypoll demo
+    """
+    from paypoll.logs import configure_logging
+    from paypoll.sandbox.demo import Demo
+
+    demo = Demo(folder)
+    demo.prepare_folder()
+    # What the run has to say goes to a file: this page is for what it did.
+    configure_logging("info", "json", demo.log, stream=io.StringIO())
+    for act in demo.run():
+        _show_act(act)
+    _show_leftovers(demo)
+
+
+def _show_act(act: "Act") -> None:
+    from paypoll.cli.words import wrapped
+
+    click.echo(f"\n{click.style(act.title, bold=True)}\n")
+    happened = {applied.order_number: applied for applied in act.report.applied}
+    for story in act.stories:
+        click.echo(f"  {story.number}  {story.customer} {story.deed}")
+        for line in wrapped(_outcome(happened.get(story.number)), 12):
+            click.echo(line)
+    mail = act.report.delivered
+    seconds = act.report.duration.total_seconds()
+    click.echo(
+        f"\n  paypoll run-once: {len(act.report.applied)} orders looked at, "
+        f"{act.report.counts()['tickets']} tickets issued, {mail.sent} mails sent, in {seconds:.1f} s"
+    )
+
+
+def _outcome(applied: "Applied | None") -> str:
+    from paypoll.cli.words import status
+
+    if applied is None:
+        return "-> not looked at"
+    what = {
+        "complete": f"{applied.tickets} ticket{'s' if applied.tickets != 1 else ''} issued and mailed",
+        "restore": "put back to completed",
+        "fail": "told so, with a link to try again; watched, in case it is paid after all",
+        "expire": "closed at SumUp, admins told",
+        "review": "no ticket; the admins are told what to look at",
+        "unchanged": "asked again in the next run",
+    }[applied.outcome.value]
+    return f"-> {status(applied.status_to)}: {what}"
+
+
+def _show_leftovers(demo: "Demo") -> None:
+    from paypoll.sandbox.demo import shown_path
+
+    tickets = sorted((demo.media / "tickets" / "pdfs").glob("*.pdf"))
+    mails = sorted(demo.mails.glob("*.eml"))
+    click.echo(f"\n{click.style('Look at what came of it', bold=True)}\n")
+    click.echo(f"  {len(tickets)} tickets   {shown_path(tickets[0].parent)}")
+    click.echo(f"  {len(mails)} mails     {shown_path(demo.mails)}")
+    click.echo(f"  the log     {shown_path(demo.log)}")
+    click.echo(f"\n{click.style('Try next', bold=True)}\n")
+    program = shown_path(Path(sys.argv[0])) if Path(sys.argv[0]).exists() else "paypoll"
+    command = f"{program} --config {shown_path(demo.config)}"
+    click.echo("  Why was this ticket issued, and why was that one not?")
+    click.echo(f"    {command} inspect ORD-1003")
+    click.echo(f"    {command} inspect ORD-1005")
+    click.echo("  A SumUp of your own, to point a staging shop at:")
+    click.echo(f"    {program} sandbox\n")

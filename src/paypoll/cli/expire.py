@@ -1,0 +1,94 @@
+"""`paypoll expire`."""
+
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from paypoll.cli.opening import opened_app
+from paypoll.cli.options import DurationType, dry_run_option, json_option, verbose_option
+from paypoll.cli.run import find_orders, show_report
+
+if TYPE_CHECKING:
+    from paypoll.app import App
+
+
+@click.command("expire")
+@click.argument("orders", nargs=-1, metavar="[ORDER]...")
+@click.option("--older-than", type=DurationType(), help="All waiting orders of at least this age, such as 2h or 1d.")
+@dry_run_option
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@verbose_option
+@json_option
+@click.pass_context
+def expire_command(
+    context: click.Context,
+    *,
+    orders: tuple[str, ...],
+    older_than: timedelta | None,
+    dry_run: bool,
+    yes: bool,
+    verbose: bool,
+    as_json: bool,
+) -> int:
+    """Expire waiting orders by hand.
+
+    SumUp is asked first, always: an order that proves paid is fulfilled instead, and one that SumUp gives no answer
+    about stays as it is. Checkouts are closed at SumUp before their order expires.
+
+    \b
+    Examples:
+      paypoll expire --older-than 1d --dry-run
+      paypoll expire ORD-1001
+    """
+    from paypoll.runner import exit_code, record_run
+
+    if bool(orders) == (older_than is not None):
+        raise click.UsageError("give either order numbers or --older-than")
+    with opened_app(context, verbose=verbose, read_only=dry_run) as app:
+        chosen = find_orders(app, orders) if orders else _older_than(app, older_than or timedelta(0))
+        _require_waiting(app, chosen)
+        if not chosen:
+            click.echo("No order is waiting that long.")
+            return 0
+        if dry_run:
+            return _show_candidates(app, chosen, as_json=as_json)
+        if not yes and sys.stdin.isatty():
+            click.confirm(f"Ask SumUp about {len(chosen)} waiting order(s), and expire what is unpaid?", abort=True)
+        report = record_run(app, "expire", only=chosen, max_age=timedelta(0))
+        show_report(report, as_json=as_json, verbose=True)
+        return app.stop.exit_code or exit_code(report)
+
+
+def _older_than(app: "App", age: timedelta) -> list[int]:
+    from paypoll.database import transaction
+    from paypoll.shop.orders import find_waiting
+
+    app.require_ready()
+    with transaction(app.engine) as connection:
+        return find_waiting(connection, app.clock.now() - age)
+
+
+def _require_waiting(app: "App", chosen: list[int]) -> None:
+    """Raise RefusedError when one of the orders is not waiting for verification."""
+    from paypoll.database import transaction
+    from paypoll.errors import RefusedError
+    from paypoll.model import OrderStatus
+    from paypoll.shop.orders import load_orders
+
+    with transaction(app.engine) as connection:
+        for order in load_orders(connection, chosen).values():
+            if order.status != OrderStatus.PENDING_VERIFICATION:
+                raise RefusedError(
+                    f"order {order.number} is {order.status}: only orders in pending_verification can be expired"
+                )
+
+
+def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
+    from paypoll.cli.render import report_json, report_lines
+    from paypoll.rehearsal import rehearse
+
+    report = rehearse(app, chosen, max_age=timedelta(0))
+    click.echo(report_json(report) if as_json else "\n".join(report_lines(report, verbose=True)))
+    return 0

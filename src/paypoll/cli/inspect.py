@@ -1,0 +1,29 @@
+"""`paypoll inspect`."""
+
+import click
+
+from paypoll.cli.opening import opened_app
+from paypoll.cli.options import json_option, pasted_order, verbose_option
+
+
+@click.command("inspect")
+@click.argument("order")
+@click.option("--live", is_flag=True, help="Ask SumUp now, changing nothing.")
+@json_option
+@verbose_option
+@click.pass_context
+def inspect_command(context: click.Context, *, order: str, live: bool, as_json: bool, verbose: bool) -> None:
+    """Show everything about one order on one screen. ORDER is its number (any case) or its id.
+
+    \b
+    Examples:
+      paypoll inspect ORD-1001
+      paypoll inspect ORD-1001 --live
+    """
+    from paypoll.cli.render_order import order_json, order_lines
+    from paypoll.inspection import inspect_order
+
+    with opened_app(context, verbose=verbose, read_only=True) as app:
+        inspection = inspect_order(app, pasted_order(order), live=live)
+        site = app.settings.site
+    click.echo(order_json(inspection, site) if as_json else "\n".join(order_lines(inspection, site)))

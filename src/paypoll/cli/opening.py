@@ -1,0 +1,38 @@
+"""From the command line to a running app: settings, logs, signals."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from paypoll.app import App
+
+
+@contextmanager
+def opened_app(context: click.Context, *, verbose: bool = False, read_only: bool = False) -> "Iterator[App]":
+    """Load the settings, set up the log and yield the app; close it afterwards.
+
+    SIGTERM and SIGINT make the run finish what it holds. Raise SettingsError with every error at once.
+    """
+    from paypoll.app import App
+    from paypoll.logs import configure_logging, register_secret
+    from paypoll.settings import load_settings
+    from paypoll.stop import Stop
+
+    settings = load_settings(context.obj, os.environ)
+    for secret in settings.secrets():
+        register_secret(secret.reveal())
+    level = "debug" if verbose else settings.logging.level
+    if read_only and not verbose:
+        level = "warning"  # a look is no event
+    configure_logging(level, settings.logging.format, None if read_only else settings.logging.file)
+    stop = Stop()
+    stop.listen()
+    app = App(settings, stop=stop, read_only=read_only)
+    try:
+        yield app
+    finally:
+        app.close()

@@ -1,0 +1,120 @@
+"""`paypoll queue`."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from paypoll.cli.opening import opened_app
+from paypoll.cli.options import json_option, verbose_option
+from paypoll.cli.words import ago, headed, plain, span, status, wrapped
+
+if TYPE_CHECKING:
+    from paypoll.backlog import Backlog, OpenTrouble, UnsentMail, WaitingOrder
+    from paypoll.settings.model import SiteSettings
+    from paypoll.state.resolutions import OpenReview
+
+_SCHEMA = 1
+_MOST_SHOWN = 40
+
+
+@click.command("queue")
+@json_option
+@verbose_option
+@click.pass_context
+def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> None:
+    """Show what waits: orders for SumUp, reviews for a person, mail for the mail server.
+
+    \b
+    Examples:
+      paypoll queue
+      paypoll queue --json
+    """
+    from paypoll.backlog import load_backlog
+
+    with opened_app(context, verbose=verbose, read_only=True) as app:
+        backlog = load_backlog(app)
+        site = app.settings.site
+    click.echo(backlog_json(backlog, site) if as_json else "\n".join(backlog_lines(backlog, site)))
+
+
+def backlog_json(backlog: "Backlog", site: "SiteSettings") -> str:
+    """Return the backlog as JSON."""
+    document: dict[str, Any] = {"schema": _SCHEMA, "currency": site.currency, **asdict(backlog)}
+    return json.dumps(document, indent=2, ensure_ascii=False, default=plain)
+
+
+def backlog_lines(backlog: "Backlog", site: "SiteSettings") -> list[str]:
+    """Return the backlog in lines of a terminal."""
+    lines = _last_run_lines(backlog)
+    if backlog.empty:
+        return [*lines, "", "Nothing waits."]
+    if backlog.waiting:
+        lines += headed(f"Waiting for SumUp ({len(backlog.waiting)})")
+        for order in backlog.waiting[:_MOST_SHOWN]:
+            lines += _waiting_lines(order, backlog, site)
+        lines += _more(len(backlog.waiting))
+    if backlog.reviews:
+        lines += headed(f"Waiting for a person ({len(backlog.reviews)})")
+        for review in backlog.reviews[:_MOST_SHOWN]:
+            lines += _review_lines(review, backlog, site)
+        lines += _more(len(backlog.reviews))
+    if backlog.mails:
+        lines += headed(f"Mail not sent ({len(backlog.mails)})")
+        for mail in backlog.mails[:_MOST_SHOWN]:
+            lines += _mail_lines(mail, backlog)
+        lines += _more(len(backlog.mails))
+    if backlog.troubles:
+        lines += headed("Troubles")
+        for trouble in backlog.troubles:
+            lines += _trouble_lines(trouble, backlog)
+    return lines
+
+
+def _last_run_lines(backlog: "Backlog") -> list[str]:
+    run = backlog.last_run
+    if run is None:
+        return ["No run yet."]
+    how = f"{run.ended} after {span(run.ended_at - run.started_at)}" if run.ended_at else "under way, or killed"
+    return wrapped(f"Last run: {ago(run.started_at, backlog.now)} on {run.host} ({run.command}), {how}", 0)
+
+
+def _waiting_lines(order: "WaitingOrder", backlog: "Backlog", site: "SiteSettings") -> list[str]:
+    from paypoll.money import show_amount
+
+    amount = show_amount(order.total, site.currency)
+    lines = wrapped(f"{order.order_number}  {amount}, placed {ago(order.created_at, backlog.now)}")
+    if order.last_checked_at is None:
+        return lines + wrapped("not looked at yet; in the next run", 6)
+    last = f"asked {ago(order.last_checked_at, backlog.now)}: {order.last_answer.replace('_', ' ')}"
+    due = order.next_check_at
+    following = "in the next run" if due is None or due <= backlog.now else ago(due, backlog.now)
+    return lines + wrapped(f"{last}; again {following}", 6)
+
+
+def _review_lines(review: "OpenReview", backlog: "Backlog", site: "SiteSettings") -> list[str]:
+    from paypoll.money import show_amount
+
+    amount = show_amount(review.total, site.currency)
+    lines = wrapped(f"{review.order_number}  {amount}, since {span(backlog.now - review.since)}")
+    why = f"[{review.reason}] {review.explanation}" if review.reason else "put there by the shop, not by paypoll"
+    return lines + wrapped(why, 6)
+
+
+def _mail_lines(mail: "UnsentMail", backlog: "Backlog") -> list[str]:
+    about = f" of {mail.order_number}" if mail.order_number else ""
+    lines = wrapped(f"{mail.kind.replace('_', ' ')}{about} to {', '.join(mail.recipients) or '(nobody)'}")
+    tried = f"{mail.attempts} attempt{'s' if mail.attempts != 1 else ''}"
+    lines += [f"      {status(mail.state)} since {span(backlog.now - mail.created_at)}, {tried}"]
+    return lines + (wrapped(mail.last_error, 6) if mail.last_error else [])
+
+
+def _trouble_lines(trouble: "OpenTrouble", backlog: "Backlog") -> list[str]:
+    told = "admins were told" if trouble.told else "admins are told if it lasts"
+    head = f"{trouble.key.replace('_', ' ').rstrip(':')}, since {span(backlog.now - trouble.since)}; {told}"
+    return wrapped(head) + wrapped(trouble.detail, 6)
+
+
+def _more(number: int) -> list[str]:
+    return [f"  and {number - _MOST_SHOWN} more (--json lists all)"] if number > _MOST_SHOWN else []

@@ -1,0 +1,106 @@
+"""What a run came to, for people and for programs."""
+
+import json
+
+import click
+
+from paypoll.apply import Applied
+from paypoll.cli.words import status, wrapped
+from paypoll.decision import Outcome
+from paypoll.report import RunReport
+
+_SCHEMA = 1
+_HEADLINES = {
+    Outcome.COMPLETE: "paid, tickets issued",
+    Outcome.RESTORE: "put back to completed",
+    Outcome.FAIL: "payment failed",
+    Outcome.EXPIRE: "expired unpaid",
+    Outcome.REVIEW: "needs a person",
+    Outcome.UNCHANGED: "unchanged",
+}
+
+
+def report_json(report: RunReport) -> str:
+    """Return the report as JSON."""
+    return json.dumps(
+        {
+            "schema": _SCHEMA,
+            "run": report.run_id,
+            "dry_run": report.dry,
+            "ended": report.ended,
+            "seconds": round(report.duration.total_seconds(), 3),
+            "counts": report.counts(),
+            "orders": [
+                {
+                    "id": applied.order_id,
+                    "number": applied.order_number,
+                    "outcome": applied.outcome.value,
+                    "reason": applied.reason.value,
+                    "explanation": applied.explanation,
+                    "status_from": applied.status_from,
+                    "status_to": applied.status_to,
+                    "tickets": applied.tickets,
+                    "alerts": applied.told,
+                }
+                for applied in report.applied
+            ],
+            "sumup_halted": report.sumup_halted,
+            "errors": [{"order": stumble.order, "error": stumble.error} for stumble in report.stumbles],
+            "mail": {
+                "sent": report.delivered.sent,
+                "put_off": report.delivered.put_off,
+                "undeliverable": report.delivered.undeliverable,
+                "halted": report.delivered.halted,
+            },
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def report_lines(report: RunReport, *, verbose: bool) -> list[str]:
+    """Return the report for a person: with `verbose` an order after the other, then the sum of it."""
+    lines = []
+    if verbose:
+        width = max((len(applied.order_number) for applied in report.applied), default=0)
+        for applied in report.applied:
+            lines += _order_lines(applied, min(width, 24), dry=report.dry)
+        for stumble in report.stumbles:
+            lines.append(f"{stumble.order}  " + click.style("met an error; it stays due", fg="red"))
+            lines += wrapped(stumble.error, 4)
+    return [*lines, *_summary(report)]
+
+
+def _order_lines(applied: Applied, width: int, *, dry: bool) -> list[str]:
+    change = status(applied.status_to)
+    if applied.status_from != applied.status_to:
+        change = f"{applied.status_from} -> {change}"
+    would = "would be: " if dry and applied.outcome is not Outcome.UNCHANGED else ""
+    tickets = f", {applied.tickets} ticket{'s' if applied.tickets != 1 else ''}" if applied.tickets else ""
+    told = ", admins told" if applied.told and not dry else ""
+    headline = f"{applied.order_number:<{width}}  {would}{_HEADLINES[applied.outcome]}{tickets}{told}"
+    return [headline, *wrapped(applied.explanation, width + 2), f"{'':{width}}  {change}"]
+
+
+def _summary(report: RunReport) -> list[str]:
+    outcomes = [outcome for outcome in Outcome if any(one.outcome is outcome for one in report.applied)]
+    parts = [f"{sum(one.outcome is outcome for one in report.applied)} {_HEADLINES[outcome]}" for outcome in outcomes]
+    orders = len(report.applied)
+    seconds = report.duration.total_seconds()
+    first = f"{orders} order{'s' if orders != 1 else ''} looked at in {seconds:.1f} s"
+    lines = [first + (": " + ", ".join(parts) if parts else "")]
+    if report.dry:
+        return [*lines, "Dry run: nothing was changed, neither here nor at SumUp."]
+    mail = report.delivered
+    lines.append(f"mail: {mail.sent} sent, {mail.put_off} waiting, {mail.undeliverable} undeliverable")
+    if mail.halted:
+        lines.append(click.style(f"mail stopped: {mail.halted}", fg="yellow"))
+    if report.sumup_halted:
+        lines.append(click.style(f"SumUp: {report.sumup_halted}; the other orders stay due", fg="yellow"))
+    if report.stumbles:
+        lines.append(click.style(f"{len(report.stumbles)} orders met an error and stay due", fg="red"))
+    if report.taken_over:
+        lines.append(f"{report.taken_over} orders are in the hands of another run")
+    if report.ended != "finished":
+        lines.append(click.style(f"the run ended early: {report.ended.replace('_', ' ')}", fg="yellow"))
+    return lines

@@ -1,0 +1,163 @@
+"""`paypoll resolve`."""
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from paypoll.cli.opening import opened_app
+from paypoll.cli.options import json_option, pasted_order, verbose_option
+from paypoll.cli.person import person, required_line
+from paypoll.cli.words import plain, said, wrapped
+
+if TYPE_CHECKING:
+    from paypoll.model import Order
+    from paypoll.resolve import Case, Confirmation, Resolution, Settled
+    from paypoll.settings.model import SiteSettings
+
+_SCHEMA = 1
+
+
+@click.command("resolve")
+@click.argument("order")
+@click.option("--issue", is_flag=True, help="Issue the tickets, if SumUp's answer bears it out.")
+@click.option("--refund-noted", is_flag=True, help="Note that the money was given back, and close the review.")
+@click.option("--reject", is_flag=True, help="Close the review without tickets.")
+@click.option("--reason", required=True, callback=required_line, help="Why, for the audit trail and the order's notes.")
+@click.option("--override", is_flag=True, help="With --issue: although SumUp's answer does not match.")
+@click.option("--by", metavar="NAME", help="Who decides. Else whoever called sudo, or is logged in.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@json_option
+@verbose_option
+@click.pass_context
+def resolve_command(
+    context: click.Context,
+    *,
+    order: str,
+    issue: bool,
+    refund_noted: bool,
+    reject: bool,
+    reason: str,
+    override: bool,
+    by: str | None,
+    yes: bool,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """Decide, as a person, on an order in review (requires_manual_review).
+
+    --issue asks SumUp now and shows what it says. Where nothing speaks against it, the tickets are issued and the
+    confirmation is sent. Where something does, --override issues them all the same, and what did not match stands
+    in the audit trail; so it is for customers who paid in another way. No place ever gets a second ticket, and a
+    payment that has paid for another order is refused, overridden or not.
+
+    --refund-noted and --reject close the review without tickets. The order keeps its status in the shop (cancelling
+    and refunding is done there), is no longer listed by `paypoll queue`, and never gets tickets by itself.
+
+    \b
+    Examples:
+      paypoll resolve ORD-1001 --issue --reason "rang the customer; the penny is a rounding error" --override
+      paypoll resolve ORD-1002 --refund-noted --reason "refunded in SumUp's dashboard, 3 May"
+      paypoll resolve ORD-1003 --reject --reason "test order of the choir"
+    """
+    from paypoll.resolve import Resolution, find_in_review, look_at, send_confirmation, settle
+    from paypoll.state.resolutions import Verdict
+
+    given = {Verdict.ISSUE: issue, Verdict.REFUND_NOTED: refund_noted, Verdict.REJECT: reject}
+    decided = [verdict for verdict, said_so in given.items() if said_so]
+    if len(decided) != 1:
+        raise click.UsageError("say what was decided by one of --issue, --refund-noted and --reject")
+    if override and not issue:
+        raise click.UsageError("--override goes with --issue only")
+    resolution = Resolution(decided[0], person(by, os.environ), reason, override)
+    with opened_app(context, verbose=verbose) as app:
+        found = find_in_review(app, pasted_order(order))
+        case = look_at(app, found) if resolution.verdict is Verdict.ISSUE else None
+        site = app.settings.site
+        if not as_json:
+            click.echo("\n".join(_case_lines(found, case, site)))
+        if not yes and sys.stdin.isatty() and _may_go_on(resolution, case):
+            click.confirm(_question(resolution, found, case), abort=True, err=True)
+        settled = settle(app, found, resolution, case)
+        if not as_json:
+            click.echo("\n".join(_settled_lines(settled, site)))
+        mail = send_confirmation(app, settled) if settled.tickets else None
+    if as_json:
+        click.echo(_as_json(settled, mail))
+    elif mail is not None:
+        waits = f"The confirmation is {mail.state}: {mail.error or 'a run sends it'}"
+        click.echo("\n".join(wrapped("The confirmation was sent." if mail.state == "sent" else waits)))
+    return 0
+
+
+def _may_go_on(resolution: "Resolution", case: "Case | None") -> bool:
+    """Say whether there is anything to ask about: what will be refused needs no confirmation."""
+    return case is None or not (case.forbidden or (case.objections and not resolution.override))
+
+
+def _case_lines(order: "Order", case: "Case | None", site: "SiteSettings") -> list[str]:
+    from paypoll.money import show_amount
+    from paypoll.state.audit import describe_evidence
+
+    amount = show_amount(order.total, site.currency)
+    lines = [
+        f"Order {order.number} (id {order.id}), {amount}, {len(order.tickets)} tickets",
+        f"  {order.customer_name or '(no name)'} <{order.email or 'no e-mail'}>",
+    ]
+    if case is None:
+        return lines
+    answers = describe_evidence(case.evidence)["checkouts"]
+    for checkout_id, answer in answers.items():
+        lines += wrapped(f"SumUp about {checkout_id}: {said(answer)}")
+    if not answers:
+        lines.append("  SumUp knows no checkout of this order.")
+    for objection in case.objections:
+        lines += wrapped(f"Against it: {objection}")
+    if not case.objections:
+        lines.append("  Everything fits.")
+    return lines
+
+
+def _question(resolution: "Resolution", order: "Order", case: "Case | None") -> str:
+    if case is None:
+        return f"Close the review of order {order.number} without tickets?"
+    what = "Put the order back to completed" if case.restores else f"Issue {order.places} ticket(s)"
+    return what + (", overriding what SumUp says?" if case.objections and resolution.override else "?")
+
+
+def _settled_lines(settled: "Settled", site: "SiteSettings") -> list[str]:
+    order = settled.order
+    by = f" by {settled.resolution.who}"
+    if settled.status_to == order.status:
+        link = site.order_admin_link(order.id, order.number)
+        return [
+            f"The review of order {order.number} is closed without tickets{by}.",
+            *wrapped(f"It stays {order.status}: cancel or refund it in the shop, {link}"),
+        ]
+    if not settled.tickets:
+        lines = [f"Order {order.number} is completed again{by}; its tickets stand, nothing was mailed."]
+    else:
+        number = f"{settled.tickets} ticket{'s' if settled.tickets != 1 else ''}"
+        lines = [f"Order {order.number} is completed{by}: {number} issued."]
+    for checkout_id in settled.still_payable:
+        lines += wrapped(f"Checkout {checkout_id} can still be paid at SumUp: refund it there if that happens.")
+    return lines
+
+
+def _as_json(settled: "Settled", mail: "Confirmation | None") -> str:
+    document = {
+        "schema": _SCHEMA,
+        "order": {"id": settled.order.id, "number": settled.order.number},
+        "verdict": settled.resolution.verdict.value,
+        "by": settled.resolution.who,
+        "reason": settled.resolution.reason,
+        "status_from": settled.order.status,
+        "status_to": settled.status_to,
+        "tickets": settled.tickets,
+        "overridden": list(settled.overridden),
+        "still_payable": list(settled.still_payable),
+        "mail": None if mail is None else {"state": mail.state, "error": mail.error},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, default=plain)

@@ -1,0 +1,57 @@
+"""`paypoll sandbox`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from paypoll.sandbox.serve import Sandbox
+
+
+@click.command("sandbox")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8480, show_default=True, help="SumUp's; 0 is a free one."
+)
+@click.option(
+    "--smtp-port",
+    type=click.IntRange(0, 65535),
+    default=8425,
+    show_default=True,
+    help="The mail sink's; 0 is a free one.",
+)
+@click.option(
+    "--mails",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("paypoll-mails"),
+    show_default=True,
+    help="Where the mail sink keeps what it is sent.",
+)
+def sandbox_command(port: int, smtp_port: int, mails: Path) -> None:
+    """Run a SumUp simulator and a mail sink on loopback, to point a staging shop at.
+
+    Its page lists the checkouts and pays, declines, expires or refunds them. Ctrl-C ends it.
+
+    \b
+    Example:
+      paypoll sandbox --port 8480
+    """
+    from paypoll.errors import TryLaterError
+    from paypoll.logs import configure_logging
+    from paypoll.sandbox.serve import serve
+    from paypoll.stop import Stop
+
+    configure_logging("warning")
+    stop = Stop()
+    stop.listen()
+    try:
+        serve(port, smtp_port, mails, stop, _announce)
+    except OSError as error:
+        raise TryLaterError(f"the sandbox cannot start: {error.strerror or error}") from error
+
+
+def _announce(sandbox: "Sandbox") -> None:
+    click.echo(f"SumUp simulator  {sandbox.sumup_url}  (open it in a browser)")
+    click.echo(f"Mail sink        {sandbox.smtp_address}")
+    click.echo("\nSettings that point paypoll here:\n")
+    click.echo(sandbox.sample_settings())

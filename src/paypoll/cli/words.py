@@ -1,0 +1,85 @@
+"""How values are said: on a terminal ages, statuses in colour, lines that fit; and in JSON."""
+
+import textwrap
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from paypoll.settings.model import SiteSettings
+
+WIDTH = 80
+
+_COLOURS = {
+    "completed": "green",
+    "sent": "green",
+    "valid": "green",
+    "PAID": "green",
+    "paid": "green",
+    "failed": "yellow",
+    "expired": "yellow",
+    "waiting": "yellow",
+    "sending": "yellow",
+    "requires_manual_review": "red",
+    "undeliverable": "red",
+}
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def span(duration: timedelta) -> str:
+    """Return a duration as people say it: 3 minutes, 2 hours, 5 days."""
+    seconds = int(abs(duration.total_seconds()))
+    for size, name in _UNITS:
+        if seconds >= size:
+            number = seconds // size
+            return f"{number} {name}{'s' if number != 1 else ''}"
+    return f"{seconds} second{'s' if seconds != 1 else ''}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago a moment was, or in how long it will be."""
+    if abs((now - moment).total_seconds()) < 1:
+        return "now"
+    return f"{span(now - moment)} ago" if moment <= now else f"in {span(moment - now)}"
+
+
+def status(word: str) -> str:
+    """Return a status in its colour; click leaves the colour out where there is no terminal for it."""
+    return click.style(word, fg=_COLOURS.get(word))
+
+
+def wrapped(text: str, indent: int = 2) -> list[str]:
+    """Return the text in lines that fit the screen, each indented."""
+    space = " " * indent
+    return textwrap.wrap(text, WIDTH, initial_indent=space, subsequent_indent=space, break_on_hyphens=False) or [space]
+
+
+def headed(title: str) -> list[str]:
+    """Return a heading, set off from what was before."""
+    return ["", click.style(title, bold=True)]
+
+
+def moment(value: datetime, site: "SiteSettings") -> str:
+    """Return a time in the site's time zone."""
+    return f"{value.astimezone(site.zone):%Y-%m-%d %H:%M:%S}"
+
+
+def said(answer: Mapping[str, Any]) -> str:
+    """Return what SumUp said about a checkout, as `describe_evidence` has it."""
+    if answer.get("answer") != "Found":
+        detail = f" ({answer['detail']})" if answer.get("detail") else ""
+        return f"{answer.get('answer')}{detail}"
+    merchant = answer["merchant_code"] or "(none)"
+    return f"{answer['status']}, {answer['amount']} {answer['currency']}, merchant {merchant}"
+
+
+def plain(value: object) -> object:
+    """Return a value that JSON does not know as one that it does: the `default` of `json.dumps`."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")

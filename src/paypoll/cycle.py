@@ -1,0 +1,218 @@
+"""One run: select and claim, verify, decide and apply, deliver, report.
+
+    select due ──► claim ──► verify ──► decide and apply ──► deliver ──► report
+
+The way of an order reads from top to bottom in `Cycle.run`. Each order's failure is its own: it stays due, and the
+others go on.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from paypoll.apply import Applied, Applier
+from paypoll.clock import Clock
+from paypoll.database import Trouble, describe_error, sort_error, transaction
+from paypoll.deliver import Delivered
+from paypoll.errors import DatabaseUnavailableError, SettingsError
+from paypoll.evidence import Evidence
+from paypoll.model import Order
+from paypoll.policy import Policy
+from paypoll.ports import PaymentGateway
+from paypoll.report import RunReport, Stumble
+from paypoll.shop.orders import load_orders
+from paypoll.state import watches
+from paypoll.state.watches import WatchRules
+from paypoll.verify import verify
+from paypoll.watchdog import Watchdog
+
+log = structlog.get_logger(__name__)
+
+_DELIVERY_RESERVE = 20.0
+"""For so many seconds after the time budget mail may still be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class CycleRules:
+    """Limits of a run. After `time_budget` no order is begun: what is left is the next run's."""
+
+    watch: WatchRules
+    batch_size: int
+    time_budget: timedelta
+    lease: timedelta
+    parallel_requests: int
+
+
+class Cycle:
+    """The use case `run-once`. Takes its ports as arguments; `gateway` and `deliver` are made when first needed."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        gateway: Callable[[], PaymentGateway],
+        applier: Applier,
+        deliver: Callable[[Callable[[], bool], bool], Delivered],
+        watchdog: Watchdog,
+        clock: Clock,
+        rules: CycleRules,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._engine = engine
+        self._gateway = gateway
+        self._applier = applier
+        self._deliver = deliver
+        self._watchdog = watchdog
+        self._clock = clock
+        self._rules = rules
+        self._stopped = stopped
+        self._policy: Policy = applier.policy
+        self._run_id = applier.run_id
+        self._deadline = clock.monotonic() + rules.time_budget.total_seconds()
+
+    def run(self, report: RunReport, only: Sequence[int] = ()) -> RunReport:
+        """Do one run over what is due, or over the orders `only`. The report is filled as the run goes on."""
+        for batch in self._claimed_batches(report, only):
+            for order, evidence in self._verify(batch, report):
+                self._apply(order, evidence, report)
+                self._watchdog.hear(evidence)
+            self._deliver_mail(report, alerts=False)
+        self._watchdog.tell_of_sumup(self._engine, self._clock.now())
+        self._watchdog.tell_of_stuck_orders(self._engine, self._clock.now())
+        self._watchdog.summarise_alerts(self._engine, self._clock.now())
+        self._deliver_mail(report, alerts=True)
+        if self._stopped():
+            report.ended = "stopped"
+        return report
+
+    # -- select and claim ---------------------------------------------------------------------------------
+
+    def _claimed_batches(self, report: RunReport, only: Sequence[int]) -> Iterator[list[Order]]:
+        """Claim batch after batch, until nothing is due, the time is up, or the run is told to stop."""
+        if only:
+            yield self._claim_these(only, report)
+            return
+        with transaction(self._engine) as connection:
+            watches.enrol(connection, self._rules.watch, self._clock.now())
+        while not report.sumup_halted:
+            if self._should_end():
+                report.ended = "out_of_time"
+                return
+            now = self._clock.now()
+            with transaction(self._engine) as connection:
+                claimed = watches.claim(
+                    connection,
+                    self._rules.watch,
+                    self._run_id,
+                    now,
+                    limit=self._rules.batch_size,
+                    lease=self._rules.lease,
+                )
+                orders = load_orders(connection, claimed) if claimed else {}
+            if not claimed:
+                return
+            yield [orders[order_id] for order_id in claimed if order_id in orders]
+
+    def _claim_these(self, only: Sequence[int], report: RunReport) -> list[Order]:
+        now = self._clock.now()
+        with transaction(self._engine) as connection:
+            for order_id in only:
+                watches.enrol_order(connection, order_id, now)
+            claimed = watches.claim_these(connection, only, self._run_id, now, lease=self._rules.lease)
+            orders = load_orders(connection, claimed)
+        report.taken_over += len(set(only) - set(claimed))
+        return list(orders.values())
+
+    # -- verify -------------------------------------------------------------------------------------------
+
+    def _verify(self, batch: list[Order], report: RunReport) -> Iterator[tuple[Order, Evidence]]:
+        """Ask SumUp about every order of the batch, several at once; yield each with its evidence."""
+        gateway = self._gateway()
+        now = self._clock.now()
+        with ThreadPoolExecutor(max_workers=self._rules.parallel_requests, thread_name_prefix="verify") as pool:
+            asked = [(order, pool.submit(verify, order, gateway, self._policy, now)) for order in batch]
+            for order, answer in asked:
+                try:
+                    evidence = answer.result()
+                except (DatabaseUnavailableError, SettingsError):
+                    raise  # organisers' credentials are read from the database
+                except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
+                    self._stumble(order, error, report)
+                    continue
+                if self._stopped():
+                    self._release(order)
+                    continue
+                yield order, evidence
+        if gateway.halted:
+            report.sumup_halted = gateway.halted
+            log.error("SumUp is not asked any more in this run; the other orders stay due", reason=gateway.halted)
+
+    # -- decide and apply ---------------------------------------------------------------------------------
+
+    def _apply(self, order: Order, evidence: Evidence, report: RunReport) -> None:
+        with structlog.contextvars.bound_contextvars(order=order.number):
+            try:
+                applied = self._applier.apply(order.id, evidence, self._clock.now())
+            except (DatabaseUnavailableError, SettingsError):
+                raise
+            except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
+                self._stumble(order, error, report)
+                return
+            if applied is None:
+                report.taken_over += 1
+                log.info("another run, or the shop, has taken the order over")
+                return
+            report.applied.append(applied)
+            self._log_applied(applied)
+
+    @staticmethod
+    def _log_applied(applied: Applied) -> None:
+        log.info(
+            applied.outcome.value,
+            reason=applied.reason.value,
+            explanation=applied.explanation,
+            status_from=applied.status_from,
+            status_to=applied.status_to,
+            tickets=applied.tickets,
+        )
+
+    def _stumble(self, order: Order, error: Exception, report: RunReport) -> None:
+        """Write down that an order met an error, and give it back. It stays due."""
+        busy = isinstance(error, SQLAlchemyError) and sort_error(error) is Trouble.BUSY
+        words = describe_error(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"
+        report.stumbles.append(Stumble(order.number, words, expected=busy))
+        if busy:
+            log.warning("the order is held by somebody else; it stays due", order=order.number, error=words)
+        else:
+            log.error("the order met an unexpected error; it stays due", order=order.number, exc_info=error)
+        with transaction(self._engine) as connection:
+            watches.note_stumble(connection, order.id, self._run_id, self._clock.now(), words)
+
+    def _release(self, order: Order) -> None:
+        with transaction(self._engine) as connection:
+            watches.release(connection, [order.id], self._run_id)
+
+    # -- deliver, and look after the whole ----------------------------------------------------------------
+
+    def _deliver_mail(self, report: RunReport, *, alerts: bool) -> None:
+        if report.delivered.halted:
+            return
+        done = self._deliver(self._should_end_delivery, alerts)
+        report.delivered.sent += done.sent
+        report.delivered.put_off += done.put_off
+        report.delivered.undeliverable += done.undeliverable
+        report.delivered.failures += done.failures
+        report.delivered.halted = done.halted
+        if done.cut_short and not self._stopped():
+            report.ended = "out_of_time"
+
+    def _should_end(self) -> bool:
+        return self._stopped() or self._clock.monotonic() >= self._deadline
+
+    def _should_end_delivery(self) -> bool:
+        # Mail has a reserve of its own: else a lasting backlog would let no alert out, run after run.
+        return self._stopped() or self._clock.monotonic() >= self._deadline + _DELIVERY_RESERVE

@@ -1,0 +1,318 @@
+"""Deliver the outbox: print the tickets, compose the mail, hand it to the mail server, mark it as sent.
+
+At least once, with a fixed Message-ID. A confirmation never leaves without its PDFs: what cannot be printed waits.
+One mail's failure never stops the others; a mail server that is down stops the delivery until the next run.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from typing import Protocol
+
+import sqlalchemy as sa
+import structlog
+
+from paypoll.alerts import AlertDesk
+from paypoll.clock import Clock
+from paypoll.database import transaction
+from paypoll.decision import Level, Notice
+from paypoll.errors import DatabaseUnavailableError, SettingsError
+from paypoll.mail.address import address_problem
+from paypoll.ports import (
+    Mailer,
+    MailSession,
+    MailUnavailableError,
+    MessageRefusedError,
+    PrintError,
+    RecipientRefusedError,
+)
+from paypoll.shop.orders import load_order
+from paypoll.state import outbox
+from paypoll.state.audit import record
+from paypoll.state.outbox import Mail
+from paypoll.state.troubles import end_trouble, note_trouble
+
+log = structlog.get_logger(__name__)
+
+_MOST_FAILURES_IN_A_ROW = 3
+
+SMTP_DOWN = "smtp_down"
+CANNOT_PRINT = "cannot_print"
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A mail as it is sent: one message, or several where the tickets do not fit into one."""
+
+    subject: str
+    messages: tuple[EmailMessage, ...]
+
+
+class Packer(Protocol):
+    """Makes the messages of a mail: prints, stores and attaches what belongs to it."""
+
+    def pack(self, mail: Mail) -> Parcel:
+        """Return the mail's messages. Raise PrintError when it must wait."""
+        ...
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What a delivery came to. `halted`: the trouble that stopped it; `cut_short`: it was told to stop."""
+
+    sent: int = 0
+    put_off: int = 0
+    undeliverable: int = 0
+    halted: str = ""
+    cut_short: bool = False
+    failures: list[str] = field(default_factory=list)
+
+    def is_over(self) -> bool:
+        """Whether it came to its end before the outbox was empty."""
+        return self.cut_short or bool(self.halted)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRules:
+    """Limits of a delivery. `smtp_trouble_after`: how long the mail server may be down before admins are told."""
+
+    batch_size: int
+    lease: timedelta
+    smtp_trouble_after: timedelta
+
+
+class Delivery:
+    """One run's delivery of the outbox."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        packer: Packer,
+        mailer: Mailer,
+        desk: AlertDesk,
+        clock: Clock,
+        rules: DeliveryRules,
+        run_id: str,
+    ) -> None:
+        self._engine = engine
+        self._packer = packer
+        self._mailer = mailer
+        self._desk = desk
+        self._clock = clock
+        self._rules = rules
+        self._run_id = run_id
+        self._failures_in_a_row = 0
+        self._sent_kinds: set[str] = set()
+        self._unprintable_kinds: set[str] = set()
+
+    def deliver(self, should_stop: Callable[[], bool], *, alerts: bool) -> Delivered:
+        """Send what is due until nothing is, the mail server is down, or `should_stop` says so.
+
+        Without `alerts`, only what customers wait for: alerts leave at the end of a run, where many become one.
+        """
+        result = Delivered()
+        with ExitStack() as sessions:
+            session: MailSession | None = None
+            while not result.is_over() and (mails := self._claim(alerts=alerts)):
+                for position, mail in enumerate(mails):
+                    result.cut_short = should_stop()
+                    if result.is_over():
+                        self._hand_back(mails[position:])
+                        break
+                    session = self._try_one(mail, session, sessions, result)
+        self._end_print_trouble()
+        return result
+
+    def _try_one(
+        self, mail: Mail, session: MailSession | None, sessions: ExitStack, result: Delivered
+    ) -> MailSession | None:
+        try:
+            return self._deliver_one(mail, session, sessions, result)
+        except (DatabaseUnavailableError, SettingsError):
+            raise
+        except Exception as error:
+            # A row held by the shop, or a bug. It may have been sent by then, so it is shown as perhaps sent twice.
+            log.exception("the mail met an unexpected error; it waits", kind=mail.kind, order=mail.order_id)
+            with transaction(self._engine) as connection:
+                outbox.put_off(connection, mail, type(error).__name__, self._clock.now(), maybe_sent=True)
+            result.put_off += 1
+            result.failures.append(type(error).__name__)
+            return None
+
+    def _deliver_one(
+        self, mail: Mail, session: MailSession | None, sessions: ExitStack, result: Delivered
+    ) -> MailSession | None:
+        """Deliver one mail and return the session to go on with: None when it broke."""
+        if mail.interrupted:
+            log.warning("mail was cut off half-way; sending it again", mail=mail.id, order=mail.order_id)
+        try:
+            parcel = self._packer.pack(mail)
+        except PrintError as error:
+            self._wait_for_print(mail, str(error), result)
+            return session
+        if problem := next((p for to in mail.recipients if (p := address_problem(to))), None):
+            self._give_up(mail, problem, result)
+            return session
+        try:
+            if session is None:
+                session = sessions.enter_context(self._mailer.connect())
+        except MailUnavailableError as error:
+            result.halted = f"the mail server is out of reach: {error}"
+            self._put_off(mail, error, result)
+            return None
+        return self._send(mail, parcel, session, result)
+
+    def _send(self, mail: Mail, parcel: Parcel, session: MailSession, result: Delivered) -> MailSession | None:
+        with transaction(self._engine) as connection:
+            until = self._clock.now() + self._rules.lease
+            if not outbox.begin_sending(connection, mail, self._run_id, until):
+                return session
+        try:
+            for message in parcel.messages:
+                session.send(message, mail.recipients)
+        except MailUnavailableError as error:
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row >= _MOST_FAILURES_IN_A_ROW:
+                result.halted = f"the mail server fails again and again: {error}"
+            self._put_off(mail, error, result)
+            return None
+        except (RecipientRefusedError, MessageRefusedError) as error:
+            self._give_up(mail, str(error), result)
+            return session
+        self._mark_sent(mail, parcel, result)
+        return session
+
+    def _claim(self, *, alerts: bool) -> list[Mail]:
+        with transaction(self._engine) as connection:
+            return outbox.claim_mail(
+                connection,
+                self._run_id,
+                self._clock.now(),
+                limit=self._rules.batch_size,
+                lease=self._rules.lease,
+                alerts=alerts,
+            )
+
+    def _hand_back(self, mails: Sequence[Mail]) -> None:
+        with transaction(self._engine) as connection:
+            outbox.hand_back(connection, mails, self._run_id)
+
+    def _mark_sent(self, mail: Mail, parcel: Parcel, result: Delivered) -> None:
+        now = self._clock.now()
+        with transaction(self._engine) as connection:
+            outbox.mark_sent(connection, mail, parcel.subject, now)
+            if mail.order_id is not None:
+                record(
+                    connection,
+                    now=now,
+                    action="mailed",
+                    order_id=mail.order_id,
+                    run_id=self._run_id,
+                    explanation=f"{mail.kind} to {', '.join(mail.recipients)}: {parcel.subject}",
+                )
+            if since := end_trouble(connection, SMTP_DOWN):
+                self._desk.tell(
+                    connection,
+                    f"{SMTP_DOWN}:over:{since.isoformat()}",
+                    level=Level.ALERT,
+                    headline="Mail is going out again",
+                    found=(f"The mail server had been out of reach since {since:%d %B %H:%M} UTC.",),
+                    todo=("Nothing. What had waited is being sent.",),
+                    now=now,
+                )
+        self._failures_in_a_row = 0
+        self._sent_kinds.add(mail.kind)
+        result.sent += 1
+        log.info("mail sent", kind=mail.kind, order=mail.order_id, subject=parcel.subject)
+
+    def _put_off(self, mail: Mail, error: MailUnavailableError, result: Delivered) -> None:
+        now = self._clock.now()
+        with transaction(self._engine) as connection:
+            outbox.put_off(connection, mail, str(error), now, maybe_sent=error.maybe_sent)
+            tell_after = self._rules.smtp_trouble_after
+            if not result.halted:
+                # The server is there, it just does not take this one now: a full mailbox, greylisting.
+                self._tell_of_waiting_mail(connection, mail, str(error), now)
+            elif note_trouble(connection, SMTP_DOWN, str(error), now, tell_after=tell_after):
+                self._desk.tell(
+                    connection,
+                    f"{SMTP_DOWN}:{now.isoformat()}",
+                    level=Level.CRITICAL,
+                    headline="Mail has not been going out",
+                    found=(f"The mail server said, or failed with: {error}",),
+                    todo=("Look at the mail server and at the section [mail] of the settings.",),
+                    now=now,
+                )
+        result.put_off += 1
+        result.failures.append(str(error))
+        # An alert that cannot leave: the log is the last place where somebody may see it.
+        tell = log.critical if mail.kind == "alert" else log.warning
+        tell("mail waits", kind=mail.kind, order=mail.order_id, error=str(error), maybe_sent=error.maybe_sent)
+
+    def _tell_of_waiting_mail(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
+        if now - mail.created_at < self._rules.smtp_trouble_after or mail.kind == "alert" or mail.order_id is None:
+            return
+        if order := load_order(connection, mail.order_id):
+            notice = Notice(
+                key=f"mail_waits:{mail.kind}",
+                level=Level.ALERT,
+                headline=f"Order {order.number}: its {mail.kind.replace('_', ' ')} mail has not been accepted yet",
+                found=(f"The mail server says about {order.email}: {error}",),
+                todo=("paypoll goes on trying. If the customer asks, reach them another way.",),
+            )
+            self._desk.tell_about_order(connection, order, notice, now)
+
+    def _end_print_trouble(self) -> None:
+        for kind in self._sent_kinds - self._unprintable_kinds:
+            with transaction(self._engine) as connection:
+                if outbox.has_failing(connection, kind):
+                    continue  # it is in its pause, and would only be told of again
+                end_trouble(connection, f"{CANNOT_PRINT}:{kind}")
+
+    def _wait_for_print(self, mail: Mail, error: str, result: Delivered) -> None:
+        now = self._clock.now()
+        with transaction(self._engine) as connection:
+            outbox.put_off(connection, mail, error, now)
+            if note_trouble(connection, f"{CANNOT_PRINT}:{mail.kind}", error, now, tell_after=timedelta(0)):
+                self._desk.tell(
+                    connection,
+                    f"{CANNOT_PRINT}:{mail.kind}:{now.isoformat()}",
+                    level=Level.CRITICAL,
+                    headline="Tickets or mails cannot be made",
+                    found=(error,),
+                    todo=("Put right what is named above. The mails wait, and leave by themselves afterwards.",),
+                    now=now,
+                )
+        result.put_off += 1
+        self._unprintable_kinds.add(mail.kind)
+        result.failures.append(error)
+        log.error("mail waits: it cannot be made", kind=mail.kind, order=mail.order_id, error=error)
+
+    def _give_up(self, mail: Mail, error: str, result: Delivered) -> None:
+        """Mark the mail as undeliverable and tell the admins, in one transaction."""
+        now = self._clock.now()
+        with transaction(self._engine) as connection:
+            outbox.give_up(connection, mail, error)
+            order = load_order(connection, mail.order_id) if mail.order_id is not None else None
+            if order is not None and mail.kind != "alert":
+                notice = Notice(
+                    key=f"undeliverable:{mail.kind}",
+                    level=Level.CRITICAL,
+                    headline=f"Order {order.number}: its {mail.kind.replace('_', ' ')} mail cannot be delivered",
+                    found=(f"To {order.email or '(no address)'}: {error}",),
+                    todo=("Reach the customer another way, or correct the address and send the mail again.",),
+                )
+                self._desk.tell_about_order(connection, order, notice, now)
+                record(
+                    connection,
+                    now=now,
+                    action="undeliverable",
+                    order_id=order.id,
+                    order_number=order.number,
+                    run_id=self._run_id,
+                    explanation=f"{mail.kind}: {error}",
+                )
+        result.undeliverable += 1
+        log.error("mail is undeliverable", kind=mail.kind, order=mail.order_id, error=error)

@@ -1,0 +1,185 @@
+"""Fulfil a paid order: its tickets, and the mail that carries them, in the caller's transaction.
+
+Tickets are rows here. Their PDFs are made from the rows at delivery, and can be made again at any time.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from paypoll.mail.contexts import ConfirmationContext, OrderLine
+from paypoll.mail.message_id import new_message_id
+from paypoll.match import VerifiedPayment
+from paypoll.model import Account, Event, Order, OrderItem, OrderStatus
+from paypoll.override import OverriddenPayment
+from paypoll.settings.model import SiteSettings
+from paypoll.shop.changes import create_account, insert_tickets, set_order_paid, set_order_status
+from paypoll.state import outbox
+from paypoll.state.fulfilments import record_fulfilment
+from paypoll.state.tables import ticket_place
+from paypoll.tickets.numbers import new_ticket_number, qr_data, validation_hash
+
+
+@dataclass(frozen=True, slots=True)
+class FulfilmentRules:
+    """What tickets and confirmations need to know of the settings. `domain` is that of our Message-IDs."""
+
+    site: SiteSettings
+    qr_prefix: str
+    domain: str
+
+
+def fulfil(
+    connection: sa.Connection,
+    order: Order,
+    payment: VerifiedPayment | OverriddenPayment,
+    rules: FulfilmentRules,
+    *,
+    explanation: str,
+    run_id: str,
+    now: datetime,
+) -> int:
+    """Issue the order's tickets, mark it as paid and completed, and post the confirmation. Return how many tickets.
+
+    Raise IntegrityError when a place has its ticket already, or the payment has fulfilled another order: the database
+    forbids it, whatever was decided.
+    """
+    account = order.account or create_account(connection, order, now)
+    numbers = {item.id: _issue(connection, order, item, account, rules, now) for item in order.items}
+    done = record_fulfilment(connection, order.id, payment, issued_by="paypoll", run_id=run_id, now=now)
+    set_order_paid(connection, order, done.order_transaction_id, done.paid_at)
+    set_order_status(connection, order, OrderStatus.COMPLETED, explanation, now)
+    post_confirmation(connection, order, numbers, rules, now)
+    # A failure mail that has not left yet would only confuse now.
+    outbox.withdraw(connection, f"payment_failed:{order.id}")
+    return sum(len(issued) for issued in numbers.values())
+
+
+def restore(
+    connection: sa.Connection,
+    order: Order,
+    payment: VerifiedPayment | OverriddenPayment,
+    *,
+    explanation: str,
+    run_id: str,
+    now: datetime,
+) -> None:
+    """Put an order that has its tickets back to completed, with the payment as it was written before."""
+    done = order.fulfilment
+    if done is None:
+        done = record_fulfilment(connection, order.id, payment, issued_by="shop", run_id=run_id, now=now)
+    set_order_paid(connection, order, done.order_transaction_id, done.paid_at)
+    set_order_status(connection, order, OrderStatus.COMPLETED, explanation, now)
+
+
+def _issue(
+    connection: sa.Connection,
+    order: Order,
+    item: OrderItem,
+    account: Account,
+    rules: FulfilmentRules,
+    now: datetime,
+) -> tuple[str, ...]:
+    """Issue one ticket for each place of an order item and return their numbers."""
+    event = _event_of(item)
+    numbers = tuple(new_ticket_number(event.slug) for _ in range(item.quantity))
+    rows: list[dict[str, object]] = []
+    for number in numbers:
+        digest = validation_hash(number, event.id, account.email, now)
+        rows.append(
+            {
+                "ticket_number": number,
+                "qr_code": None,
+                "purchase_date": now,
+                "status": "valid",
+                "seat_number": "",
+                "special_requirements": "",
+                "customer_id": account.id,
+                "event_id": event.id,
+                "is_validated": False,
+                "order_id": order.id,
+                "pdf_file": None,
+                "qr_data": qr_data(rules.qr_prefix, number, event.id, account.email, digest),
+                "validated_at": None,
+                "validated_by_id": None,
+                "validation_hash": digest,
+                "ticket_tier_id": None,
+            }
+        )
+    ticket_ids = insert_tickets(connection, rows)
+    connection.execute(
+        sa.insert(ticket_place),
+        [
+            {
+                "order_item_id": item.id,
+                "place": place,
+                "order_id": order.id,
+                "ticket_id": ticket_id,
+                "ticket_number": number,
+            }
+            for place, (ticket_id, number) in enumerate(zip(ticket_ids, numbers, strict=True), start=1)
+        ],
+    )
+    return numbers
+
+
+def post_confirmation(
+    connection: sa.Connection,
+    order: Order,
+    numbers: dict[int, tuple[str, ...]],
+    rules: FulfilmentRules,
+    now: datetime,
+    *,
+    again: str = "",
+) -> str:
+    """Post the confirmation, and return its Message-ID. `again` makes another mail of one that was posted before."""
+    message_id = new_message_id(rules.domain)
+    late = order.status in {OrderStatus.FAILED, OrderStatus.EXPIRED}
+    content = ConfirmationContext(
+        order_number=order.number,
+        customer_name=order.customer_name,
+        email=order.email,
+        total=order.total,
+        currency=rules.site.currency,
+        lines=order_lines(order, rules.site, numbers),
+        late=late,
+    )
+    outbox.post(
+        connection,
+        kind="late_confirmation" if late else "confirmation",
+        dedupe_key=f"confirmation:{order.id}" + (f":{again}" if again else ""),
+        recipients=[order.email],
+        content=content.to_json(),
+        message_id=message_id,
+        now=now,
+        order_id=order.id,
+    )
+    return message_id
+
+
+def order_lines(
+    order: Order, site: SiteSettings, numbers: dict[int, tuple[str, ...]] | None = None
+) -> tuple[OrderLine, ...]:
+    """Return the order's items as a mail lists them."""
+    lines = []
+    for item in order.items:
+        event = item.event
+        lines.append(
+            OrderLine(
+                event_title=event.title if event else item.event_title,
+                starts=datetime.combine(event.starts_on, event.starts_at, tzinfo=site.zone) if event else None,
+                venue_name=event.venue_name if event else "",
+                venue_address=event.venue_address if event else "",
+                quantity=item.quantity,
+                price=item.price,
+                ticket_numbers=(numbers or {}).get(item.id, ()),
+            )
+        )
+    return tuple(lines)
+
+
+def _event_of(item: OrderItem) -> Event:
+    if item.event is None:
+        raise ValueError(f"order item {item.id} has no event: decide() must have sent it to review")
+    return item.event

@@ -1,0 +1,124 @@
+"""Make the messages of a mail: print its tickets, store their files, compose, attach."""
+
+from collections.abc import Sequence
+from email.message import EmailMessage
+
+import sqlalchemy as sa
+
+from paypoll.clock import Clock
+from paypoll.database import transaction
+from paypoll.deliver import Parcel
+from paypoll.mail.compose import Attachment, Composer
+from paypoll.mail.contexts import ComposeError
+from paypoll.mail.message_id import part_message_id
+from paypoll.mail.parcels import plan_attachments
+from paypoll.ports import PrintError, TicketPrinter
+from paypoll.settings.model import SiteSettings
+from paypoll.shop.changes import set_ticket_files
+from paypoll.shop.faces import IssuedTicket, load_issued_tickets
+from paypoll.state.outbox import Mail
+from paypoll.tickets.files import FilesError, TicketFiles
+from paypoll.tickets.qr import qr_png
+
+_WITH_TICKETS = frozenset({"confirmation", "late_confirmation"})
+
+
+class MailPacker:
+    """Makes messages from rows. The same row gives the same tickets, however often it is packed."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        printer: TicketPrinter,
+        composer: Composer,
+        files: TicketFiles | None,
+        site: SiteSettings,
+        clock: Clock,
+        size_limit: int,
+    ) -> None:
+        self._engine = engine
+        self._printer = printer
+        self._composer = composer
+        self._files = files
+        self._site = site
+        self._clock = clock
+        self._size_limit = size_limit
+
+    def pack(self, mail: Mail) -> Parcel:
+        """Return the mail's messages. Raise PrintError when something of it cannot be made or stored now."""
+        groups = self._attachments(mail) if mail.kind in _WITH_TICKETS else [()]
+        try:
+            messages = tuple(
+                self._message(mail, attachments, part, len(groups)) for part, attachments in enumerate(groups, start=1)
+            )
+        except ComposeError as error:
+            raise PrintError(f"the {mail.kind} mail cannot be composed: {error}") from error
+        return Parcel(str(messages[0]["Subject"]), messages)
+
+    def _message(self, mail: Mail, attachments: Sequence[Attachment], part: int, parts: int) -> EmailMessage:
+        return self._composer.compose(
+            mail.kind,
+            mail.content,
+            message_id=part_message_id(mail.message_id, part),
+            date=self._clock.now(),
+            to=mail.recipients,
+            attachments=attachments,
+            part=part,
+            parts=parts,
+        )
+
+    def _attachments(self, mail: Mail) -> Sequence[Sequence[Attachment]]:
+        """Print the order's tickets and return them, as attachments of one message or several."""
+        if mail.order_id is None:
+            raise PrintError(f"mail {mail.id} has tickets, but no order")
+        with transaction(self._engine) as connection:
+            tickets = load_issued_tickets(connection, mail.order_id, self._site)
+        if not tickets:
+            raise PrintError(f"not every ticket of order {mail.order_id} is there to be printed")
+        pdfs = self._printer.print_tickets([ticket.face for ticket in tickets])
+        self._store(tickets, pdfs)
+        return self._parcels(tickets, pdfs)
+
+    def _store(self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes]) -> None:
+        """Write the tickets' files into the shop's media folder, where there is one, and then their paths."""
+        if self._files is None:
+            return
+        try:
+            paths = {
+                ticket.id: self._files.write(ticket.face.ticket_number, pdf, qr_png(ticket.face.qr_data))
+                for ticket, pdf in zip(tickets, pdfs, strict=True)
+                if not ticket.has_files
+            }
+        except FilesError as error:
+            raise PrintError(f"a ticket's files cannot be stored: {error}") from error
+        if paths:
+            with transaction(self._engine) as connection:
+                for ticket_id, (pdf_path, qr_path) in paths.items():
+                    set_ticket_files(connection, ticket_id, pdf_path, qr_path)
+
+    def _parcels(self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes]) -> Sequence[Sequence[Attachment]]:
+        """Return the attachments of each message, as `plan_attachments` lays them out."""
+        faces = [ticket.face for ticket in tickets]
+        printed: dict[range, bytes] = {}
+
+        def together(group: range) -> bytes:
+            if group not in printed:
+                printed[group] = self._printer.print_together(faces[group.start : group.stop])
+            return printed[group]
+
+        plan = plan_attachments([len(pdf) for pdf in pdfs], self._size_limit, lambda group: len(together(group)))
+        if plan.together:
+            names = [
+                f"tickets-{faces[group.start].order_number}-{part}.pdf" for part, group in enumerate(plan.messages, 1)
+            ]
+            return [
+                [Attachment(name, "application/pdf", together(group))]
+                for name, group in zip(names, plan.messages, strict=True)
+            ]
+        return [
+            [
+                Attachment(f"ticket-{faces[position].ticket_number}.pdf", "application/pdf", pdfs[position])
+                for position in group
+            ]
+            for group in plan.messages
+        ]

@@ -1,0 +1,56 @@
+"""What a run came to: collected order by order, printed and kept always, also after errors."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from paypoll.apply import Applied
+from paypoll.deliver import Delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Stumble:
+    """An order that met an error: it stays due. `expected` ones are of the world (a lock held by the shop)."""
+
+    order: str
+    error: str
+    expected: bool
+
+
+@dataclass(slots=True)
+class RunReport:
+    """The result of one run. `dry` runs changed nothing. `ended`: finished, stopped or out_of_time."""
+
+    run_id: str
+    started_at: datetime
+    dry: bool = False
+    applied: list[Applied] = field(default_factory=list)
+    stumbles: list[Stumble] = field(default_factory=list)
+    taken_over: int = 0
+    delivered: Delivered = field(default_factory=Delivered)
+    sumup_halted: str = ""
+    ended: str = "finished"
+    ended_at: datetime | None = None
+
+    @property
+    def duration(self) -> timedelta:
+        """How long the run took; zero while it is under way."""
+        return self.ended_at - self.started_at if self.ended_at else timedelta(0)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether an order met an error that nobody foresaw."""
+        return any(not stumble.expected for stumble in self.stumbles)
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of the run, for its row and for the metrics."""
+        outcomes = Counter(applied.outcome.value for applied in self.applied)
+        return {
+            "orders": len(self.applied),
+            **{f"outcome_{outcome}": number for outcome, number in sorted(outcomes.items())},
+            "tickets": sum(applied.tickets for applied in self.applied),
+            "errors": len(self.stumbles),
+            "mails_sent": self.delivered.sent,
+            "mails_put_off": self.delivered.put_off,
+            "mails_undeliverable": self.delivered.undeliverable,
+        }

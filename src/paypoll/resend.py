@@ -1,0 +1,108 @@
+"""Send a confirmation with its tickets again: a new mail with its own Message-ID, to the address the order has now."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from paypoll.app import App, new_run_id
+from paypoll.database import transaction
+from paypoll.decide import VOID, VOID_TICKETS
+from paypoll.errors import OrderNotFoundError, RefusedError
+from paypoll.fulfil import post_confirmation
+from paypoll.model import Order
+from paypoll.shop.orders import find_order_id, load_order, lock_order
+from paypoll.state.audit import record
+from paypoll.state.outbox import UNSENT
+from paypoll.state.tables import outbox, ticket_place
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """What became of the mail: `state` is the outbox's (sent, waiting, undeliverable), `error` why it is not sent."""
+
+    order: Order
+    recipient: str
+    message_id: str
+    tickets: int
+    state: str
+    error: str
+
+
+def resend(app: App, wanted: str, who: str) -> Resent:
+    """Post the order's confirmation again and deliver what is due. `who` goes into the audit trail.
+
+    Raise OrderNotFoundError, or RefusedError when the order has no tickets by paypoll that still admit somebody, or a
+    confirmation of it is still on its way.
+    """
+    app.require_ready()
+    run_id = new_run_id(app.clock.now())
+    with transaction(app.engine) as connection:
+        order_id = find_order_id(connection, wanted)
+        lock_order(connection, order_id)
+        order = load_order(connection, order_id)
+        if order is None:
+            raise OrderNotFoundError(f"order {wanted} is gone from the shop")
+        numbers = _issued(connection, order)
+        _require_sendable(connection, order, numbers)
+        now = app.clock.now()
+        times = 1 + _resent_before(connection, order)
+        rules = app.applier(run_id).rules
+        message_id = post_confirmation(connection, order, numbers, rules, now, again=f"resend:{times}")
+        record(
+            connection,
+            now=now,
+            action="resent",
+            actor=who,
+            order_id=order.id,
+            order_number=order.number,
+            run_id=run_id,
+            explanation=f"the confirmation is sent again to {order.email} ({message_id})",
+        )
+    app.deliver(run_id, app.stop)
+    with transaction(app.engine) as connection:
+        row = connection.execute(
+            sa.select(outbox.c.state, outbox.c.last_error).where(outbox.c.message_id == message_id)
+        ).one()
+    tickets = sum(len(issued) for issued in numbers.values())
+    return Resent(order, order.email, message_id, tickets, row.state, row.last_error or "")
+
+
+def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...]]:
+    """Return the numbers of the tickets that paypoll issued and that are still there, by order item."""
+    left = {ticket.number for ticket in order.tickets}
+    rows = connection.execute(
+        sa.select(ticket_place.c.order_item_id, ticket_place.c.ticket_number)
+        .where(ticket_place.c.order_id == order.id)
+        .order_by(ticket_place.c.order_item_id, ticket_place.c.place)
+    ).all()
+    return {
+        item.id: tuple(row.ticket_number for row in rows if row.order_item_id == item.id and row.ticket_number in left)
+        for item in order.items
+    }
+
+
+def _require_sendable(connection: sa.Connection, order: Order, numbers: dict[int, tuple[str, ...]]) -> None:
+    if not any(numbers.values()):
+        raise RefusedError(
+            f"order {order.number} is {order.status} and has no tickets issued by paypoll: there is nothing to send"
+        )
+    void = [ticket.number for ticket in order.tickets if ticket.status in VOID_TICKETS]
+    if order.status in VOID or void:
+        what = f"it is {order.status}" if order.status in VOID else f"{len(void)} of its tickets are void"
+        raise RefusedError(f"order {order.number}: {what}, so its tickets are not sent again")
+    waiting = connection.execute(
+        sa.select(outbox.c.attempts, outbox.c.last_error).where(
+            outbox.c.order_id == order.id,
+            outbox.c.kind.in_(("confirmation", "late_confirmation")),
+            outbox.c.state.in_(UNSENT),
+        )
+    ).first()
+    if waiting is not None:
+        why = f" (attempt {waiting.attempts}: {waiting.last_error})" if waiting.last_error else ""
+        raise RefusedError(f"order {order.number}: its confirmation is still waiting and leaves by itself{why}")
+
+
+def _resent_before(connection: sa.Connection, order: Order) -> int:
+    prefix = f"confirmation:{order.id}:resend:"
+    query = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.dedupe_key.startswith(prefix))
+    return connection.execute(query).scalar_one()

@@ -1,0 +1,181 @@
+"""What paypoll's database role must be allowed to do: the list that `db grants` prints and `check` asks about.
+
+Columns, where only some are named. What is not here, paypoll does not do: it deletes nothing of the shop's, changes
+no price, reads no password, and its audit trail only grows.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from paypoll.database import SCHEMA
+from paypoll.shop import tables as shop
+from paypoll.state import tables as own
+
+
+class Right(StrEnum):
+    """A privilege of PostgreSQL."""
+
+    SELECT = "SELECT"
+    INSERT = "INSERT"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A right that paypoll needs on a table; no `columns` stands for the whole table."""
+
+    table: str
+    right: Right
+    columns: tuple[str, ...] = ()
+
+
+def _read(table: sa.Table, *, but: tuple[str, ...] = ()) -> Need:
+    return Need(table.name, Right.SELECT, tuple(column.name for column in table.columns if column.name not in but))
+
+
+def _add(table: sa.Table) -> Need:
+    """Return the right to insert every column but the id, which the database gives."""
+    return Need(table.name, Right.INSERT, tuple(column.name for column in table.columns if column.name != "id"))
+
+
+def _change(table: sa.Table, *columns: str) -> Need:
+    return Need(table.name, Right.UPDATE, columns)
+
+
+def _own(table: sa.Table, *rights: Right) -> tuple[Need, ...]:
+    return tuple(Need(f"{SCHEMA}.{table.name}", right) for right in rights)
+
+
+_ACCOUNT_DETAILS = (
+    "password",
+    "last_login",
+    "is_superuser",
+    "is_staff",
+    "is_active",
+    "date_joined",
+    "user_type",
+    "phone",
+    "email_verified",
+)
+
+SHOP_NEEDS: tuple[Need, ...] = (
+    _read(shop.users, but=_ACCOUNT_DETAILS),
+    _add(shop.users),  # for guests; `password` is written (as unusable), and cannot be read
+    _read(shop.organisers),
+    _change(
+        shop.organisers,
+        "sumup_access_token",
+        "sumup_refresh_token",
+        "sumup_token_type",
+        "sumup_expires_at",
+        "sumup_scope",
+        "sumup_connection_status",
+        "updated_at",
+    ),
+    _read(shop.events),
+    # Nothing is ever written there. But two late payments must not both take the last place, so the event's row is
+    # locked, and SELECT … FOR UPDATE asks for UPDATE on a column; this is the one that means least.
+    _change(shop.events, "updated_at"),
+    _read(shop.orders),
+    _change(shop.orders, "status", "is_paid", "paid_at", "transaction_id", "payment_notes", "updated_at"),
+    _read(shop.items),
+    _read(shop.history),
+    _add(shop.history),
+    _read(shop.refunds),
+    _read(shop.tickets),
+    _add(shop.tickets),
+    _change(shop.tickets, "pdf_file", "qr_code"),
+    _read(shop.checkouts),
+    _change(
+        shop.checkouts,
+        "sumup_checkout_id",
+        "status",
+        "paid_at",
+        "sumup_response",
+        "should_poll",
+        "polling_started_at",
+        "last_polled_at",
+        "poll_count",
+        "updated_at",
+    ),
+)
+
+OWN_NEEDS: tuple[Need, ...] = (
+    Need(f"{SCHEMA}.alembic_version", Right.SELECT),
+    *_own(own.watch, Right.SELECT, Right.INSERT, Right.UPDATE),
+    *_own(own.outbox, Right.SELECT, Right.INSERT, Right.UPDATE),
+    *_own(own.trouble, Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE),
+    *_own(own.run, Right.SELECT, Right.INSERT, Right.UPDATE),
+    # These are what no place is filled twice by, no payment spent twice, and nothing done in secret: they only grow.
+    *_own(own.audit, Right.SELECT, Right.INSERT),
+    *_own(own.ticket_place, Right.SELECT, Right.INSERT),
+    *_own(own.fulfilment, Right.SELECT, Right.INSERT),
+)
+
+NEEDS = SHOP_NEEDS + OWN_NEEDS
+
+INSERTED_WITH_SEQUENCE = tuple(need.table for need in SHOP_NEEDS if need.right is Right.INSERT)
+"""Tables of the shop whose ids may come from a sequence that is not part of the column (serial): it needs USAGE."""
+
+
+def missing_rights(connection: sa.Connection) -> list[str]:
+    """Return what the connected role may not do and must, a sentence a table and right. Asks PostgreSQL only.
+
+    Tables and columns that are not there are left out: the schema's own check names them.
+    """
+    there = _columns_there(connection)
+    problems = []
+    for need in NEEDS:
+        if need.table not in there:
+            continue
+        name = need.right.value
+        if not need.columns:
+            allowed = sa.select(sa.func.has_table_privilege(need.table, name))
+            lacking = [] if connection.scalar(allowed) else ["(the whole table)"]
+        else:
+            wanted = [column for column in need.columns if column in there[need.table]]
+            asked = [sa.func.has_column_privilege(need.table, column, name) for column in wanted]
+            granted = connection.execute(sa.select(*asked)).one()
+            lacking = [column for column, may in zip(wanted, granted, strict=True) if not may]
+        if lacking:
+            problems.append(f"may not {name} {need.table}: {', '.join(lacking)}")
+    return problems
+
+
+def missing_rights_on(connection: sa.Connection, table: str) -> bool:
+    """Say whether the connected role lacks a right on this table. Only PostgreSQL has any."""
+    if connection.dialect.name != "postgresql":
+        return False
+    return any(f" {table}: " in problem for problem in missing_rights(connection))
+
+
+def excessive_rights(connection: sa.Connection) -> list[str]:
+    """Return what the connected role may do though paypoll never does it: the worst a thief of it could use."""
+    there = _columns_there(connection)
+    asked = {
+        "read password hashes": sa.func.has_column_privilege("accounts_user", "password", "SELECT"),
+        "delete tickets": sa.func.has_table_privilege("events_ticket", "DELETE"),
+        "change prices": sa.func.has_column_privilege("orders_orderitem", "price", "UPDATE"),
+        "change the audit trail": sa.func.has_table_privilege(f"{SCHEMA}.audit", "UPDATE"),
+    }
+    if not {"accounts_user", "events_ticket", "orders_orderitem", f"{SCHEMA}.audit"} <= there.keys():
+        return []
+    granted = connection.execute(sa.select(*asked.values())).one()
+    return [what for what, may in zip(asked, granted, strict=True) if may]
+
+
+def _columns_there(connection: sa.Connection) -> dict[str, set[str]]:
+    """Return the columns of each table that PostgreSQL finds under its name, whatever the role may do with it."""
+    names = sorted({need.table for need in NEEDS})
+    found: dict[str, set[str]] = {}
+    query = sa.text(
+        "SELECT attname FROM pg_catalog.pg_attribute "
+        "WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped"
+    )
+    for name in names:
+        if columns := set(connection.scalars(query, {"name": name})):
+            found[name] = columns
+    return found

@@ -1,0 +1,91 @@
+"""A recorded run: checked beforehand, written down in `run`, reported to monitoring, whatever happens in between."""
+
+import socket
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+import paypoll
+from paypoll.app import App, new_run_id
+from paypoll.database import Trouble, describe_error, sort_error, transaction
+from paypoll.errors import DatabaseUnavailableError, PaypollError, SettingsError
+from paypoll.exitcodes import ExitCode
+from paypoll.monitoring.metrics import write_metrics
+from paypoll.monitoring.ping import Ping
+from paypoll.report import RunReport
+from paypoll.state.runs import begin_run, end_run
+
+log = structlog.get_logger(__name__)
+
+
+def record_run(app: App, command: str, *, only: Sequence[int] = (), max_age: timedelta | None = None) -> RunReport:
+    """Do one run and return its report. `only` and `max_age` as in `Cycle.run` and `App.cycle`.
+
+    Raise SchemaError before anything is touched when the database is not as it should be, and
+    DatabaseUnavailableError when it is out of reach or goes away in the middle: nothing is half-done then.
+    """
+    started = app.clock.now()
+    report = RunReport(run_id=new_run_id(started), started_at=started)
+    ping = Ping(app.settings.alerts.ping_url)
+    with structlog.contextvars.bound_contextvars(run=report.run_id):
+        ping.start()
+        try:
+            app.require_ready()
+            _begin(app, report, command)
+            app.cycle(report.run_id, max_age=max_age).run(report, only)
+        except SQLAlchemyError as error:
+            report.ended = "failed"
+            if sort_error(error) is not Trouble.BUSY:
+                raise
+            # A lock or a deadlock outside of any one order: nothing is half-done, and the next run carries on.
+            raise DatabaseUnavailableError(f"the database is too busy: {describe_error(error)}") from error
+        except PaypollError as error:
+            report.ended = "failed"
+            log.critical("run failed", error=str(error), exit=int(error.exit_code))
+            raise
+        except BaseException:
+            report.ended = "failed"
+            raise
+        finally:
+            report.ended_at = app.clock.now()
+            _end(app, report)
+            ping.end(ok=exit_code(report) == ExitCode.OK)
+    return report
+
+
+def exit_code(report: RunReport) -> ExitCode:
+    """Return the exit status of a run that came to its end."""
+    if report.ended == "failed":
+        return ExitCode.TRY_LATER
+    if report.incomplete:
+        return ExitCode.INCOMPLETE
+    if report.sumup_halted or (report.delivered.halted and report.ended != "stopped"):
+        return ExitCode.TRY_LATER
+    return ExitCode.OK
+
+
+def _begin(app: App, report: RunReport, command: str) -> None:
+    with transaction(app.engine) as connection:
+        begin_run(
+            connection,
+            report.run_id,
+            command=command,
+            host=socket.gethostname(),
+            version=paypoll.__version__,
+            now=report.started_at,
+        )
+
+
+def _end(app: App, report: RunReport) -> None:
+    """Write down how the run ended. The database may be gone: then the row stays open, which says as much."""
+    counts = report.counts()
+    log.info("run ended", ended=report.ended, seconds=round(report.duration.total_seconds(), 3), **counts)
+    try:
+        with transaction(app.engine) as connection:
+            ended = "incomplete" if report.ended == "finished" and report.incomplete else report.ended
+            end_run(connection, report.run_id, ended=ended, counts=counts, now=report.ended_at or report.started_at)
+            write_metrics(app.settings.metrics.textfile, connection, report)
+    except (DatabaseUnavailableError, SettingsError, SQLAlchemyError):
+        log.warning("the end of the run could not be written down: the database is out of reach")

@@ -1,0 +1,270 @@
+"""Stand-ins for tests: builders of values, and in-memory fakes of the ports.
+
+They are shipped so that whoever builds on paypoll can use them. The contract tests hold each fake against the same
+expectations as the real adapter.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from email.message import EmailMessage
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from paypoll.model import (
+    Attempt,
+    Checkout,
+    CheckoutAnswer,
+    CheckoutStatus,
+    Closing,
+    Event,
+    Found,
+    Look,
+    NotFound,
+    Order,
+    OrderItem,
+    OrderStatus,
+    Refused,
+    TransactionAnswer,
+)
+from paypoll.policy import Policy
+from paypoll.ports import MailSession, MailUnavailableError, PrintError, TicketFace
+
+NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+MERCHANT = "MPLATFORM"
+
+
+def a_policy(**changes: Any) -> Policy:
+    """Return a policy for a shop in Jersey that takes pounds."""
+    return replace(Policy(currency="GBP", merchant_code=MERCHANT, time_zone=ZoneInfo("Europe/Jersey")), **changes)
+
+
+def an_event(**changes: Any) -> Event:
+    """Return an event two weeks after NOW, with room."""
+    event = Event(
+        id=7,
+        title="Winter Concert",
+        slug="winter-concert",
+        venue_name="Town Hall",
+        venue_address="1 High Street\nSt Helier",
+        starts_on=date(2026, 12, 7),
+        starts_at=time(19, 30),
+        capacity=100,
+        status="published",
+        organiser_id=3,
+        organiser_name="The Choir",
+        merchant_code="",
+        issued=0,
+    )
+    return replace(event, **changes)
+
+
+def an_item(**changes: Any) -> OrderItem:
+    """Return an order item: two places at 12.50."""
+    item = OrderItem(
+        id=70,
+        event=an_event(),
+        event_title="Winter Concert",
+        quantity=2,
+        price=Decimal("12.50"),
+        total=Decimal("25.00"),
+    )
+    return replace(item, **changes)
+
+
+def a_checkout(**changes: Any) -> Checkout:
+    """Return the shop's row of one try at paying."""
+    checkout = Checkout(
+        id=500,
+        reference="ORD-1001",
+        checkout_ids=("chk-1",),
+        amount=Decimal("25.00"),
+        currency="GBP",
+        merchant_code=MERCHANT,
+        status="pending",
+        created_at=NOW - timedelta(minutes=10),
+    )
+    return replace(checkout, **changes)
+
+
+def an_order(**changes: Any) -> Order:
+    """Return an order of ten minutes ago that waits for verification, with one checkout."""
+    order = Order(
+        id=1001,
+        number="ORD-1001",
+        status=OrderStatus.PENDING_VERIFICATION,
+        total=Decimal("25.00"),
+        is_paid=False,
+        email="ada@example.org",
+        first_name="Ada",
+        last_name="Le Sueur",
+        user_id=None,
+        created_at=NOW - timedelta(minutes=10),
+        items=(an_item(),),
+        checkouts=(a_checkout(),),
+    )
+    return replace(order, **changes)
+
+
+def an_attempt(**changes: Any) -> Attempt:
+    """Return a successful attempt at paying 25.00 GBP."""
+    attempt = Attempt(
+        id="txn-1",
+        transaction_code="TCODE1",
+        status="SUCCESSFUL",
+        amount=Decimal("25.00"),
+        currency="GBP",
+        merchant_code=MERCHANT,
+        timestamp=NOW - timedelta(minutes=5),
+        payment_type="ECOM",
+        entry_mode="CUSTOMER_ENTRY",
+        auth_code="012345",
+        tip_amount=Decimal(0),
+    )
+    return replace(attempt, **changes)
+
+
+def an_answer(status: str = CheckoutStatus.PAID, **changes: Any) -> CheckoutAnswer:
+    """Return SumUp's answer about `a_checkout`, in the given status, fitting in every respect."""
+    paid = status == CheckoutStatus.PAID
+    attempts = (an_attempt(),) if paid else ()
+    if status == CheckoutStatus.FAILED:
+        attempts = (an_attempt(status="FAILED"),)
+    answer = CheckoutAnswer(
+        id="chk-1",
+        status=status,
+        reference="ORD-1001",
+        amount=Decimal("25.00"),
+        currency="GBP",
+        merchant_code=MERCHANT,
+        transaction_code="TCODE1" if paid else "",
+        transaction_id="txn-1" if paid else "",
+        attempts=attempts,
+        raw={"status": str(status)},
+    )
+    return replace(answer, **changes)
+
+
+def a_transaction(**changes: Any) -> TransactionAnswer:
+    """Return SumUp's answer about the transaction of `an_answer`, of which nothing was given back."""
+    transaction = TransactionAnswer(
+        id="txn-1",
+        transaction_code="TCODE1",
+        status="SUCCESSFUL",
+        amount=Decimal("25.00"),
+        currency="GBP",
+        refunded=Decimal(0),
+        charged_back=Decimal(0),
+        raw={},
+    )
+    return replace(transaction, **changes)
+
+
+@dataclass
+class FakeGateway:
+    """A PaymentGateway that answers from dictionaries; what is not in them is NotFound.
+
+    A closed checkout answers EXPIRED from then on; one that is not PENDING refuses. `asked` lists the questions.
+    """
+
+    checkouts: dict[str, Look[CheckoutAnswer]] = field(default_factory=dict)
+    transactions: dict[str, Look[TransactionAnswer]] = field(default_factory=dict)
+    searches: dict[str, Look[tuple[CheckoutAnswer, ...]]] = field(default_factory=dict)
+    closings: dict[str, Closing] = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    halted: str = ""
+
+    def read_checkout(self, checkout_id: str, merchant_code: str) -> Look[CheckoutAnswer]:
+        """Return what `checkouts` holds."""
+        del merchant_code
+        self.asked.append(("read", checkout_id))
+        return self.checkouts.get(checkout_id, NotFound())
+
+    def find_checkouts(self, reference: str, merchant_code: str) -> Look[tuple[CheckoutAnswer, ...]]:
+        """Return what `searches` holds, else the checkouts that have this reference."""
+        del merchant_code
+        self.asked.append(("find", reference))
+        known = (look.value for look in self.checkouts.values() if isinstance(look, Found))
+        return self.searches.get(reference, Found(tuple(answer for answer in known if answer.reference == reference)))
+
+    def read_transaction(self, transaction_id: str, merchant_code: str) -> Look[TransactionAnswer]:
+        """Return what `transactions` holds."""
+        del merchant_code
+        self.asked.append(("transaction", transaction_id))
+        return self.transactions.get(transaction_id, NotFound())
+
+    def close_checkout(self, checkout_id: str, merchant_code: str) -> Closing:
+        """Return what `closings` holds, else close a PENDING checkout and refuse any other."""
+        del merchant_code
+        self.asked.append(("close", checkout_id))
+        if checkout_id in self.closings:
+            return self.closings[checkout_id]
+        look = self.checkouts.get(checkout_id, NotFound())
+        if not isinstance(look, Found):
+            return look
+        if look.value.status != CheckoutStatus.PENDING:
+            return Refused("it was processed")
+        closed = Found(replace(look.value, status=CheckoutStatus.EXPIRED))
+        self.checkouts[checkout_id] = closed
+        return closed
+
+
+@dataclass
+class FakePrinter:
+    """A TicketPrinter whose PDFs are a line of text. `broken` makes it fail, with that reason."""
+
+    broken: str = ""
+
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+        """Return a line a face."""
+        if self.broken:
+            raise PrintError(self.broken)
+        return [f"%PDF-fake {face.ticket_number} {face.qr_data}".encode() for face in faces]
+
+    def print_together(self, faces: Sequence[TicketFace]) -> bytes:
+        """Return all lines."""
+        return b"\n".join(self.print_tickets(faces))
+
+
+@dataclass
+class FakeMailer:
+    """A Mailer that keeps what it is given. `failures` are raised by the next sends, one each; `down` by connecting."""
+
+    sent: list[tuple[EmailMessage, tuple[str, ...]]] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+    down: str = ""
+
+    @contextmanager
+    def connect(self) -> Iterator[MailSession]:
+        """Open a session, unless `down`."""
+        if self.down:
+            raise MailUnavailableError(self.down)
+        yield self
+
+    def send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
+        """Keep the message, or raise the next failure."""
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.append((message, tuple(recipients)))
+
+
+class FakeClock:
+    """A Clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self._now = now
+        self._start = now
+
+    def now(self) -> datetime:
+        """Return the time it was set to."""
+        return self._now
+
+    def monotonic(self) -> float:
+        """Return the seconds that it was moved."""
+        return (self._now - self._start).total_seconds()
+
+    def move(self, by: timedelta) -> None:
+        """Move it forward."""
+        self._now += by

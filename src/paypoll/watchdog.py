@@ -1,0 +1,153 @@
+"""What the admins are told about the whole rather than about one order: stuck orders, SumUp silent or refusing."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from paypoll.alerts import AlertDesk
+from paypoll.database import transaction
+from paypoll.decide import WAITING
+from paypoll.decision import Level
+from paypoll.evidence import Evidence
+from paypoll.mail.contexts import AlertOrder
+from paypoll.model import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
+from paypoll.money import show_amount
+from paypoll.shop.tables import orders
+from paypoll.state.tables import watch
+from paypoll.state.troubles import end_trouble, note_trouble
+
+SUMUP_SILENT = "sumup_silent"
+_MOST_LISTED = 200
+
+
+class Watchdog:
+    """Listens to what SumUp says during a run, and tells the admins of what lasts."""
+
+    def __init__(self, desk: AlertDesk, *, stuck_after: timedelta, trouble_after: timedelta) -> None:
+        self._desk = desk
+        self._stuck_after = stuck_after
+        self._trouble_after = trouble_after
+        self._silence = ""
+        self._refused: dict[str, str] = {}
+        self._heard: set[str] = set()
+
+    def hear(self, evidence: Evidence) -> None:
+        """Take in SumUp's answers about one order."""
+        for look in _looks(evidence):
+            match look:
+                case NoAnswer(detail) | BrokenAnswer(detail, garbled=True):
+                    self._silence = detail
+                case NotAllowed(merchant_code, detail):
+                    self._refused[merchant_code] = detail
+                case Found(CheckoutAnswer() as answer):
+                    self._heard |= {"", answer.merchant_code}
+
+    def tell_of_sumup(self, engine: sa.Engine, now: datetime) -> None:
+        """Tell, once, that SumUp has not answered for a while, or refuses a credential; and when that is over."""
+        if not (self._silence or self._refused or self._heard):
+            return
+        with transaction(engine) as connection:
+            if self._heard:
+                self._tell_of_recovery(connection, now)
+            elif self._silence:
+                self._tell_of_silence(connection, now)
+            for merchant_code, detail in self._refused.items():
+                self._tell_of_refusal(connection, merchant_code, detail, now)
+            for merchant_code in self._heard - set(self._refused):
+                end_trouble(connection, f"not_allowed:{merchant_code}")
+
+    def summarise_alerts(self, engine: sa.Engine, now: datetime) -> None:
+        """Let many alerts about the same trouble become one, before they leave."""
+        with transaction(engine) as connection:
+            self._desk.summarise(connection, now)
+
+    def tell_of_stuck_orders(self, engine: sa.Engine, now: datetime) -> None:
+        """List the orders that have been waiting for too long. Each is listed once, however long it goes on."""
+        with transaction(engine) as connection:
+            stuck = (
+                sa.select(orders.c.id, orders.c.order_number, orders.c.total, orders.c.email, orders.c.created_at)
+                .join(watch, watch.c.order_id == orders.c.id)
+                .where(
+                    orders.c.status.in_(WAITING),
+                    orders.c.created_at <= now - self._stuck_after,
+                    watch.c.stuck_told_at.is_(None),
+                    watch.c.last_checked_at.is_not(None),
+                )
+                .order_by(orders.c.created_at)
+                .limit(_MOST_LISTED)
+                .with_for_update(of=watch, skip_locked=True)
+            )
+            rows = connection.execute(stuck).all()
+            if not rows:
+                return
+            ids = [row.id for row in rows]
+            connection.execute(sa.update(watch).where(watch.c.order_id.in_(ids)).values(stuck_told_at=now))
+            site = self._desk.site
+            self._desk.tell(
+                connection,
+                f"stuck:{ids[0]}:{now.isoformat()}",
+                level=Level.ALERT,
+                headline=f"{len(rows)} order{'s' if len(rows) > 1 else ''} waiting for SumUp for too long",
+                found=(
+                    f"They have been waiting for more than {int(self._stuck_after.total_seconds() // 60)} minutes.",
+                ),
+                todo=("Nothing at first: paypoll goes on asking. Look at SumUp's dashboard if customers complain.",),
+                now=now,
+                orders=tuple(
+                    AlertOrder(
+                        number=row.order_number,
+                        amount=show_amount(row.total, site.currency),
+                        customer=row.email,
+                        note=f"placed {row.created_at.astimezone(site.zone):%d %B, %H:%M}",
+                        url=site.order_admin_link(row.id, row.order_number),
+                    )
+                    for row in rows
+                ),
+            )
+
+    def _tell_of_silence(self, connection: sa.Connection, now: datetime) -> None:
+        if note_trouble(connection, SUMUP_SILENT, self._silence, now, tell_after=self._trouble_after):
+            self._desk.tell(
+                connection,
+                f"{SUMUP_SILENT}:{now.isoformat()}",
+                level=Level.CRITICAL,
+                headline="SumUp has not been answering",
+                found=(f"The last failure: {self._silence}", "No order expires or fails while SumUp does not answer."),
+                todo=("Look at SumUp's status page, and at this machine's network. paypoll carries on by itself.",),
+                now=now,
+            )
+
+    def _tell_of_recovery(self, connection: sa.Connection, now: datetime) -> None:
+        if since := end_trouble(connection, SUMUP_SILENT):
+            self._desk.tell(
+                connection,
+                f"{SUMUP_SILENT}:over:{since.isoformat()}",
+                level=Level.ALERT,
+                headline="SumUp is answering again",
+                found=(f"It had not been answering since {since:%d %B %H:%M} UTC.",),
+                todo=("Nothing. What had waited is being verified.",),
+                now=now,
+            )
+
+    def _tell_of_refusal(self, connection: sa.Connection, merchant_code: str, detail: str, now: datetime) -> None:
+        key = f"not_allowed:{merchant_code}"
+        if note_trouble(connection, key, detail, now, tell_after=timedelta(0)):
+            whose = f"merchant {merchant_code}" if merchant_code else "the platform"
+            self._desk.tell(
+                connection,
+                f"{key}:{now.isoformat()}",
+                level=Level.CRITICAL,
+                headline=f"SumUp refuses the credential for {whose}",
+                found=(detail, "Its orders stay as they are until this is mended."),
+                todo=("Renew the API key in the settings, or let the organiser connect to SumUp again.",),
+                now=now,
+            )
+
+
+def _looks(evidence: Evidence) -> Iterator[object]:
+    yield from evidence.reads.values()
+    yield from evidence.searches.values()
+    # Client credentials may never read transactions; that is no trouble. Silence about one is.
+    yield from (look for look in evidence.transactions.values() if not isinstance(look, NotAllowed))
+    yield from evidence.closings.values()
