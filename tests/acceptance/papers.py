@@ -1,0 +1,62 @@
+"""What people hold in their hands: mails, tickets on paper, and what a scanner reads off them."""
+
+import io
+from html.parser import HTMLParser
+
+import pymupdf
+import pypdf
+import zxingcpp
+from PIL import Image
+
+from paypoll.sandbox.mailsink import Mail
+
+
+def subject(mail: Mail) -> str:
+    """Return a mail's subject. A long one begins on the header's second line, after a blank."""
+    return str(mail.message["Subject"]).strip()
+
+
+def body(mail: Mail) -> str:
+    """Return a mail's plain text."""
+    part = mail.message.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content())
+
+
+def html_text_of(mail: Mail) -> str:
+    """Return the text that a reader of a mail's HTML sees. What the HTML takes for a tag is not in it."""
+    part = mail.message.get_body(("html",))
+    assert part is not None
+    pieces: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_data(self, data: str) -> None:
+            pieces.append(data)
+
+    parser = Reader()
+    parser.feed(str(part.get_content()))
+    return " ".join("".join(pieces).split())
+
+
+def attachments(mail: Mail) -> dict[str, bytes]:
+    """Return a mail's attachments by their names."""
+    return {str(part.get_filename()): part.get_content() for part in mail.message.iter_attachments()}
+
+
+def text_of(pdf: bytes) -> str:
+    """Return the text on the only page of a PDF."""
+    (page,) = pypdf.PdfReader(io.BytesIO(pdf)).pages
+    return " ".join(page.extract_text().split())
+
+
+def picture_of_page(pdf: bytes) -> Image.Image:
+    """Return the first page of a PDF as a screen shows it."""
+    pixels = pymupdf.open("pdf", pdf)[0].get_pixmap(dpi=100)  # type: ignore[no-untyped-call]  # it has hardly any types
+    return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
+
+
+def codes_in(picture: Image.Image) -> list[str]:
+    """Return what the QR codes in a picture hold."""
+    # QR codes alone: among so many modules a reader now and then sees a bar code of another kind as well.
+    found = zxingcpp.read_barcodes(picture)
+    return [code.text for code in found if code.format == zxingcpp.BarcodeFormat.QRCode]

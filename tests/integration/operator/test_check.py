@@ -1,0 +1,332 @@
+"""Every item of `paypoll check`: fine as it should be, and named with the next step when it is not."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from paypoll.app import App
+from paypoll.checkup import check_all, exit_code
+from paypoll.checkup.finding import Finding, Mark
+from paypoll.checkup.host import check_timer
+from paypoll.database import transaction
+from paypoll.ports import RecipientRefusedError
+from paypoll.sandbox.mailsink import MailSink
+from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.simulator import Simulator
+from paypoll.settings import load_settings
+from paypoll.state.tables import run
+from paypoll.testing import FakeClock, FakeGateway, FakeMailer, FakePrinter
+
+if TYPE_CHECKING:
+    from tests.integration.operator.conftest import Command
+
+KEY = "sup_sk_test_key"
+MakeApp = Callable[..., App]
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator() as running:
+        running.add_merchant("MPLATFORM", KEY)
+        running.add_merchant("MOTHER", "another-key")
+        yield running
+
+
+@pytest.fixture
+def sink(tmp_path: Path) -> Iterator[MailSink]:
+    with MailSink(tmp_path / "mails") as running:
+        yield running
+
+
+@pytest.fixture
+def make_app(settings_file: Path, simulator: Simulator, sink: MailSink) -> Iterator[MakeApp]:
+    """Make an app on a real SumUp and a real mail server, both ours, with a printer that prints nothing."""
+    made: list[App] = []
+
+    def make(**settings: str) -> App:
+        environ = {"PAYPOLL_SUMUP__BASE_URL": simulator.url, "PAYPOLL_MAIL__PORT": str(sink.port), **settings}
+        app = App(load_settings(settings_file, environ), read_only=True)
+        app.printer = FakePrinter()
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.close()
+
+
+def check(app: App, *, send_test_alert: bool = False) -> dict[str, list[Finding]]:
+    """Return the findings by topic."""
+    found: dict[str, list[Finding]] = {}
+    for finding in check_all(app, send_test_alert=send_test_alert):
+        found.setdefault(finding.topic, []).append(finding)
+    return found
+
+
+def one(found: dict[str, list[Finding]], topic: str) -> Finding:
+    (finding,) = found[topic]
+    return finding
+
+
+def is_problem(finding: Finding, *words: str, code: int = 78) -> bool:
+    assert finding.next_step
+    assert all(word in finding.text + finding.next_step for word in words), finding
+    return finding.mark is Mark.PROBLEM and finding.exit_code == code
+
+
+def test_all_is_well(settings_file: Path, simulator: Simulator, sink: MailSink, engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        connection.exec_driver_sql("CREATE INDEX ON orders_order (status)")
+        connection.execute(
+            sa.insert(run).values(
+                id="r",
+                command="run-once",
+                host="shop1",
+                version="1",
+                started_at=datetime.now(UTC) - timedelta(minutes=2),
+                ended_at=datetime.now(UTC),
+                ended="finished",
+            )
+        )
+    environ = {"PAYPOLL_SUMUP__BASE_URL": simulator.url, "PAYPOLL_MAIL__PORT": str(sink.port)}
+    app = App(load_settings(settings_file, environ), read_only=True)  # with the real printer
+    try:
+        found = list(check_all(app))
+    finally:
+        app.close()
+    assert [finding for finding in found if finding.mark is Mark.PROBLEM] == []
+    assert exit_code(found) == 0
+    fine = {finding.topic: finding.text for finding in found if finding.mark is Mark.OK}
+    assert fine.keys() >= {
+        *("settings", "database", "clock", "rights", "shop's tables", "index", "paypoll's tables", "last run"),
+        *("SumUp", "merchant", "mail templates", "mail server", "ticket printer", "fonts", "media folder"),
+    }
+    assert fine["last run"] == "2 minutes ago on shop1, finished"
+    assert "DejaVu" in fine["fonts"]
+    assert sink.messages == ()
+
+
+def test_check_changes_nothing_at_sumup(make_app: MakeApp, simulator: Simulator) -> None:
+    check(make_app())
+    assert {seen.method for seen in simulator.requests} == {"GET"}
+
+
+class TestSumUp:
+    def test_wrong_key_is_named(self, make_app: MakeApp) -> None:
+        found = check(make_app(PAYPOLL_SUMUP__API_KEY="sup_sk_wrong"))
+        assert is_problem(one(found, "SumUp"), "refuses our credential", "sumup.api_key")
+        assert "sup_sk_wrong" not in str(found)
+        assert "merchant" not in found
+
+    def test_wrong_client_is_named(self, make_app: MakeApp, settings_file: Path) -> None:
+        settings_file.write_text(settings_file.read_text().replace(f'api_key = "{KEY}"', ""))
+        found = check(make_app(PAYPOLL_SUMUP__CLIENT_ID="us", PAYPOLL_SUMUP__CLIENT_SECRET="wrong"))
+        assert is_problem(one(found, "SumUp"), "sumup.client_secret")
+
+    def test_wrong_merchant_is_named_by_the_shops_checkouts(self, make_app: MakeApp, shop: SmallShop) -> None:
+        order_id = shop.add_order("ORD-1", "ada@example.org", [])
+        shop.add_checkout(order_id, "ORD-1", "chk-1", merchant_code="MPLATFORM")
+        finding = one(check(make_app(PAYPOLL_SUMUP__MERCHANT_CODE="MOTHER")), "merchant in the shop")
+        assert finding.mark is Mark.WARNING
+        assert "MOTHER, but on MPLATFORM" in finding.text
+        assert "merchant in the shop" not in check(make_app())
+
+    def test_no_merchant_is_advice(self, make_app: MakeApp) -> None:
+        assert one(check(make_app(PAYPOLL_SUMUP__MERCHANT_CODE="")), "merchant").mark is Mark.WARNING
+
+    def test_client_that_may_not_read_transactions_is_advice(
+        self, make_app: MakeApp, settings_file: Path, simulator: Simulator
+    ) -> None:
+        simulator.add_client("us", "secret", "MPLATFORM")
+        settings_file.write_text(settings_file.read_text().replace(f'api_key = "{KEY}"', ""))
+        found = check(make_app(PAYPOLL_SUMUP__CLIENT_ID="us", PAYPOLL_SUMUP__CLIENT_SECRET="secret"))
+        assert one(found, "SumUp").mark is Mark.OK
+        assert one(found, "merchant").mark is Mark.WARNING
+
+    def test_out_of_reach_is_for_later(self, make_app: MakeApp) -> None:
+        found = check(make_app(PAYPOLL_SUMUP__BASE_URL="http://127.0.0.1:9", PAYPOLL_SUMUP__TRIES="1"))
+        assert is_problem(one(found, "SumUp"), "does not answer", code=75)
+
+    def test_something_that_is_not_sumup_is_named(self, make_app: MakeApp, simulator: Simulator) -> None:
+        found = check(make_app(PAYPOLL_SUMUP__BASE_URL=f"{simulator.url}/elsewhere"))
+        assert is_problem(one(found, "SumUp"), "sumup.base_url")
+
+
+class TestMail:
+    def test_out_of_reach_is_for_later_and_the_rest_goes_on(self, make_app: MakeApp) -> None:
+        found = check(make_app(PAYPOLL_MAIL__PORT="9"))
+        assert is_problem(one(found, "mail server"), "127.0.0.1:9", code=75)
+        assert "media folder" in found
+
+    def test_test_alert_is_sent_to_the_admins(self, make_app: MakeApp, sink: MailSink) -> None:
+        assert one(check(make_app(), send_test_alert=True), "test alert").mark is Mark.OK
+        (mail,) = sink.wait_for(1)
+        assert mail.recipients == ("admin@shop.example",)
+        assert "A test: alerts arrive here" in mail.message["Subject"]
+
+    def test_test_alert_that_is_refused_is_named(self, make_app: MakeApp) -> None:
+        app = make_app()
+        app.mailer = FakeMailer(failures=[RecipientRefusedError("550 no such user")])
+        assert is_problem(one(check(app, send_test_alert=True), "test alert"), "550 no such user", "alerts.to")
+
+    def test_broken_template_is_named(self, make_app: MakeApp, tmp_path: Path) -> None:
+        folder = tmp_path / "templates"
+        folder.mkdir()
+        (folder / "confirmation.txt").write_text("{{ no_such_thing }}")
+        found = check(make_app(PAYPOLL_MAIL__TEMPLATE_FOLDER=str(folder)))
+        assert is_problem(one(found, "mail templates"), "confirmation.txt", str(folder))
+
+
+class TestDatabase:
+    def test_out_of_reach_is_for_later_and_the_rest_goes_on(self, make_app: MakeApp) -> None:
+        found = check(make_app(PAYPOLL_DATABASE__URL="postgresql://paypoll@127.0.0.1:9/shop"))
+        assert is_problem(one(found, "database"), "out of reach", code=75)
+        assert found.keys() >= {"mail server", "media folder"}
+
+    def test_role_that_is_not_there_is_a_setting(self, make_app: MakeApp, database_url: str) -> None:
+        found = check(make_app(PAYPOLL_DATABASE__URL=database_url.replace("postgres@", "nobody_at_all@")))
+        assert is_problem(one(found, "database"), "nobody_at_all")
+
+    def test_missing_index_is_advice_with_the_statement(self, make_app: MakeApp) -> None:
+        finding = one(check(make_app()), "index")
+        assert finding.mark is Mark.WARNING
+        assert finding.next_step.startswith("CREATE INDEX CONCURRENTLY")
+
+    def test_superuser_is_told_what_is_too_much(self, make_app: MakeApp) -> None:
+        advice = [finding for finding in check(make_app())["rights"] if finding.mark is Mark.WARNING]
+        assert "read password hashes" in advice[0].text
+
+    def test_missing_column_is_named(self, make_app: MakeApp, engine: sa.Engine) -> None:
+        with transaction(engine) as connection:
+            connection.exec_driver_sql("ALTER TABLE orders_order DROP COLUMN payment_notes")
+        assert is_problem(one(check(make_app()), "shop's tables"), "orders_order.payment_notes")
+
+    def test_missing_own_tables_are_named(self, make_app: MakeApp, engine: sa.Engine) -> None:
+        with transaction(engine) as connection:
+            connection.exec_driver_sql("DROP SCHEMA paypoll CASCADE")
+        found = check(make_app())
+        assert is_problem(one(found, "paypoll's tables"), "paypoll db upgrade")
+        assert "last run" not in found
+
+    def test_missing_right_is_named(self, make_app: MakeApp, engine: sa.Engine, database_url: str) -> None:
+        with transaction(engine) as connection:
+            connection.exec_driver_sql("CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA paypoll TO reader")
+            connection.exec_driver_sql("GRANT SELECT ON paypoll.alembic_version, paypoll.run TO reader")
+        try:
+            found = check(make_app(PAYPOLL_DATABASE__URL=database_url.replace("postgres@", "reader@")))
+        finally:
+            with transaction(engine) as connection:
+                connection.exec_driver_sql("DROP OWNED BY reader; DROP ROLE reader")
+        assert all(is_problem(finding, "may not", "paypoll db grants") for finding in found["rights"])
+        assert any("UPDATE orders_order: status" in finding.text for finding in found["rights"])
+        assert "last run" in found
+
+    def test_clock_that_differs_is_named(self, make_app: MakeApp) -> None:
+        app = make_app()
+        app.gateway = FakeGateway()  # the real one would wait for this clock to move
+        app.clock = FakeClock(datetime.now(UTC) - timedelta(minutes=2))
+        assert is_problem(one(check(app), "clock"), "behind the database", "NTP")
+
+    def test_no_run_yet_is_advice(self, make_app: MakeApp) -> None:
+        assert one(check(make_app()), "last run").mark is Mark.WARNING
+
+    @pytest.mark.parametrize(("minutes", "ended"), [(16, "finished"), (1, "failed")])
+    def test_last_run_that_is_old_or_failed_is_named(
+        self, make_app: MakeApp, engine: sa.Engine, minutes: int, ended: str
+    ) -> None:
+        started = datetime.now(UTC) - timedelta(minutes=minutes)
+        with transaction(engine) as connection:
+            connection.execute(
+                sa.insert(run).values(
+                    id="r", command="run-once", host="h", version="1", started_at=started, ended_at=started, ended=ended
+                )
+            )
+        assert is_problem(one(check(make_app()), "last run"), ended)
+
+
+class TestHost:
+    def test_media_folder_that_is_not_there_is_named(self, make_app: MakeApp, tmp_path: Path) -> None:
+        found = check(make_app(PAYPOLL_TICKETS__MEDIA_FOLDER=str(tmp_path / "nowhere")))
+        assert is_problem(one(found, "media folder"), "nowhere", "tickets.media_folder")
+
+    def test_media_folder_that_is_a_file_is_named(self, make_app: MakeApp, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert is_problem(one(check(make_app(PAYPOLL_TICKETS__MEDIA_FOLDER=str(tmp_path / "file"))), "media folder"))
+
+    def test_check_leaves_nothing_in_the_media_folder(self, make_app: MakeApp, tmp_path: Path) -> None:
+        assert one(check(make_app()), "media folder").mark is Mark.OK
+        assert list((tmp_path / "media").iterdir()) == []
+
+    def test_no_media_folder_is_skipped(self, make_app: MakeApp) -> None:
+        assert one(check(make_app(PAYPOLL_TICKETS__MEDIA_FOLDER="")), "media folder").mark is Mark.SKIPPED
+
+    def test_folder_of_the_metrics_that_is_not_there_is_named(self, make_app: MakeApp, tmp_path: Path) -> None:
+        found = check(make_app(PAYPOLL_METRICS__TEXTFILE=str(tmp_path / "gone" / "paypoll.prom")))
+        assert is_problem(one(found, "metrics.textfile"), "gone")
+
+    def test_printer_that_fails_is_named(self, make_app: MakeApp) -> None:
+        app = make_app()
+        app.printer = FakePrinter(broken="ticket.html, line 7: broken")
+        assert is_problem(one(check(app), "ticket printer"), "line 7")
+
+    @pytest.mark.parametrize(
+        ("enabled", "active", "mark", "step"),
+        [
+            ("enabled", "active", Mark.OK, ""),
+            ("enabled", "inactive", Mark.PROBLEM, "systemctl start paypoll.timer"),
+            ("disabled", "inactive", Mark.PROBLEM, "systemctl enable --now paypoll.timer"),
+            ("not-found", "inactive", Mark.PROBLEM, "systemctl enable --now paypoll.timer"),
+        ],
+    )
+    def test_timer_is_asked_for(
+        self,
+        make_app: MakeApp,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        enabled: str,
+        active: str,
+        mark: Mark,
+        step: str,
+    ) -> None:
+        stand_in = tmp_path / "systemctl"
+        stand_in.write_text(
+            f'#!/bin/sh\ncase "$*" in "is-enabled paypoll.timer") echo {enabled};; *) echo {active};; esac'
+        )
+        stand_in.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+        (finding,) = check_timer(make_app(), systemd=tmp_path)
+        assert (finding.mark, finding.next_step) == (mark, step)
+
+    def test_timer_without_systemd_is_skipped(self, make_app: MakeApp, tmp_path: Path) -> None:
+        (finding,) = check_timer(make_app(), systemd=tmp_path / "nowhere")
+        assert finding.mark is Mark.SKIPPED
+
+
+class TestCommand:
+    def test_wrong_settings_are_listed_and_the_rest_is_skipped(self, paypoll: "Command") -> None:
+        done = paypoll("check", PAYPOLL_MAIL__TLS="perhaps", PAYPOLL_SITE__CURRENCY="pounds")
+        assert done.returncode == 78
+        problems = [line for line in done.stdout.splitlines() if line.startswith("PROBLEM settings: ")]
+        assert len(problems) == 2
+        assert "SKIPPED everything else" in done.stdout
+
+    def test_secret_that_everybody_can_read_is_a_problem(self, paypoll: "Command", settings_file: Path) -> None:
+        settings_file.chmod(0o644)
+        done = paypoll("check")
+        assert done.returncode == 78
+        assert "sumup.api_key" in done.stdout
+        assert KEY not in done.stdout + done.stderr
+
+    def test_json_has_every_finding_and_the_exit_status(self, paypoll: "Command") -> None:
+        done = paypoll("check", "--json", PAYPOLL_SUMUP__TRIES="1")
+        printed = json.loads(done.stdout)
+        # Neither SumUp nor the mail server is there; nothing else is wrong.
+        assert done.returncode == printed["exit"] == 75
+        problems = [finding["topic"] for finding in printed["findings"] if finding["mark"] == "PROBLEM"]
+        assert problems == ["SumUp", "mail server"]
+        assert printed["schema"] == 1

@@ -1,0 +1,348 @@
+"""A person's decision on an order in review: audited, never a second ticket, never one payment for two orders."""
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from paypoll.backlog import load_backlog
+from paypoll.database import transaction
+from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
+from paypoll.model import CheckoutStatus, NoAnswer
+from paypoll.resolve import Case, Resolution, Settled, find_in_review, look_at, send_confirmation, settle
+from paypoll.state.resolutions import Verdict, count_open_reviews
+from paypoll.state.tables import fulfilment
+
+if TYPE_CHECKING:
+    from tests.integration.operator.conftest import Command, Desk
+
+
+def look(desk: "Desk", number: str) -> Case:
+    return look_at(desk.app, find_in_review(desk.app, number))
+
+
+def issue(desk: "Desk", number: str, *, override: bool = False, case: Case | None = None) -> Settled:
+    case = case or look(desk, number)
+    return settle(desk.app, case.order, Resolution(Verdict.ISSUE, "margot", "rang the customer", override), case)
+
+
+def close(desk: "Desk", number: str, verdict: Verdict = Verdict.REJECT) -> Settled:
+    return settle(desk.app, find_in_review(desk.app, number), Resolution(verdict, "margot", "test order of the choir"))
+
+
+def fulfilments(engine: sa.Engine, order_id: int) -> list[dict[str, Any]]:
+    with transaction(engine) as connection:
+        rows = connection.execute(sa.select(fulfilment).where(fulfilment.c.order_id == order_id))
+        return [dict(row) for row in rows.mappings()]
+
+
+class TestIssue:
+    def test_issue_where_everything_fits_by_now_issues_and_mails(self, desk: "Desk") -> None:
+        order_id = desk.in_review("ORD-1")
+        desk.sumup_says("ORD-1", amount="25.00")
+        settled = issue(desk, "ord-1")
+        assert (settled.tickets, settled.overridden) == (2, ())
+        order = desk.shop.row("orders_order", order_id)
+        assert (order["status"], order["is_paid"], order["transaction_id"]) == ("completed", True, "TCODE1")
+        assert "resolved by margot: issued: rang the customer" in order["payment_notes"]
+        assert len(desk.tickets(order_id)) == 2
+        resolved = desk.trail(order_id)[-1]
+        assert (resolved["action"], resolved["actor"], resolved["outcome"]) == ("resolved", "margot", "issue")
+        assert (resolved["status_from"], resolved["status_to"]) == ("requires_manual_review", "completed")
+        assert resolved["explanation"] == "rang the customer"
+        assert resolved["evidence"]["checkouts"]["chk-ORD-1"]["status"] == "PAID"
+        assert send_confirmation(desk.app, settled).state == "sent"
+        ((message, recipients),) = desk.bench.mailer.sent
+        assert recipients == ("ord-1@example.org",)
+        assert len(list(message.iter_attachments())) == 2
+        assert desk.shop.rows("payments_sumupcheckout")[0]["status"] == "paid"
+
+    def test_issue_where_the_amount_differs_is_refused_and_changes_nothing(
+        self, desk: "Desk", engine: sa.Engine
+    ) -> None:
+        order_id = desk.in_review("ORD-1")
+        before, trail = desk.shop.row("orders_order", order_id), desk.trail(order_id)
+        with pytest.raises(RefusedError, match=r"paid 24\.99 GBP.*--override"):
+            issue(desk, "ORD-1")
+        assert desk.shop.row("orders_order", order_id) == before
+        assert (desk.tickets(order_id), desk.trail(order_id), fulfilments(engine, order_id)) == ([], trail, [])
+
+    def test_override_where_the_amount_differs_rests_on_that_payment_and_says_so(
+        self, desk: "Desk", engine: sa.Engine
+    ) -> None:
+        order_id = desk.in_review("ORD-1")
+        assert issue(desk, "ORD-1", override=True).tickets == 2
+        (done,) = fulfilments(engine, order_id)
+        assert (done["checkout_id"], done["transaction_id"]) == ("chk-ORD-1", "txn-ORD-1")
+        assert (str(done["amount"]), done["currency"]) == ("24.990", "GBP")
+        resolved = desk.trail(order_id)[-1]
+        assert resolved["reason"] == "overridden"
+        assert "Overridden: " in resolved["explanation"]
+        assert "paid 24.99 GBP, the order's total is 25.00 GBP" in resolved["explanation"]
+
+    def test_override_without_any_payment_rests_on_the_persons_word(self, desk: "Desk", engine: sa.Engine) -> None:
+        order_id = desk.in_review("ORD-1")
+        desk.bench.gateway.checkouts.clear()
+        with pytest.raises(RefusedError, match="does not know checkout chk-ORD-1"):
+            issue(desk, "ORD-1")
+        assert issue(desk, "ORD-1", override=True).tickets == 2
+        (done,) = fulfilments(engine, order_id)
+        assert (done["checkout_id"], done["transaction_id"]) == (f"override:{order_id}", None)
+        assert desk.shop.row("orders_order", order_id)["transaction_id"] == f"override:{order_id}"
+
+    def test_issue_while_sumup_is_silent_is_refused(self, desk: "Desk") -> None:
+        desk.in_review("ORD-1")
+        desk.bench.gateway.checkouts["chk-ORD-1"] = NoAnswer("timed out")
+        with pytest.raises(RefusedError, match="Timed out"):
+            issue(desk, "ORD-1")
+
+    def test_issue_closes_nothing_at_sumup_and_tells_what_can_still_be_paid(self, desk: "Desk") -> None:
+        order_id = desk.in_review("ORD-1")
+        desk.shop.add_checkout(order_id, "ORD-1-again", "chk-2")
+        desk.sumup_says("ORD-1", amount="25.00")
+        desk.sumup_says("2", CheckoutStatus.PENDING)
+        assert issue(desk, "ORD-1").still_payable == ("chk-2",)
+        assert [question for question in desk.bench.gateway.asked if question[0] == "close"] == []
+
+    def test_issue_again_is_refused_and_says_what_is_possible(self, desk: "Desk") -> None:
+        order_id = desk.in_review("ORD-1")
+        case = look(desk, "ORD-1")
+        issue(desk, "ORD-1", override=True, case=case)
+        with pytest.raises(RefusedError, match=r"is completed.*paypoll resend"):
+            issue(desk, "ORD-1", override=True, case=case)
+        assert len(desk.tickets(order_id)) == 2
+
+    def test_issue_of_tickets_that_exist_puts_the_order_back_and_mails_nothing(self, desk: "Desk") -> None:
+        order_id = desk.in_review("ORD-1")
+        issue(desk, "ORD-1", override=True)
+        desk.run()
+        desk.bench.mailer.sent.clear()
+        numbers = [ticket["ticket_number"] for ticket in desk.tickets(order_id)]
+        desk.replay(order_id)
+        desk.run()
+        assert desk.status(order_id) == "requires_manual_review"
+        assert issue(desk, "ORD-1", override=True).tickets == 0
+        assert desk.status(order_id) == "completed"
+        assert [ticket["ticket_number"] for ticket in desk.tickets(order_id)] == numbers
+        assert [mail["kind"] for mail in desk.mails(order_id) if mail["kind"] != "alert"] == ["confirmation"]
+
+    @pytest.mark.parametrize("override", [False, True])
+    @pytest.mark.parametrize("trace", ["one is missing", "one is void", "all are gone"])
+    def test_tickets_that_are_not_whole_are_never_issued_again(
+        self, desk: "Desk", engine: sa.Engine, trace: str, override: bool
+    ) -> None:
+        order_id = desk.place("ORD-1")
+        desk.run()
+        first, _second = desk.tickets(order_id)
+        with transaction(engine) as connection:
+            if trace == "one is void":
+                connection.execute(sa.text("UPDATE events_ticket SET status = 'refunded' WHERE id = :id"), first)
+            elif trace == "one is missing":
+                connection.execute(sa.text("DELETE FROM events_ticket WHERE id = :id"), first)
+            else:
+                connection.execute(sa.text("DELETE FROM events_ticket"))
+        left = desk.tickets(order_id)
+        desk.shop.update("orders_order", order_id, status="requires_manual_review")
+        with pytest.raises(RefusedError, match="No place gets a second ticket"):
+            issue(desk, "ORD-1", override=override)
+        assert desk.tickets(order_id) == left
+
+    def test_places_that_were_filled_stay_filled_whatever_the_shop_shows(self, desk: "Desk", engine: sa.Engine) -> None:
+        order_id = desk.in_review("ORD-1")
+        issue(desk, "ORD-1", override=True)
+        # As if all traces but the places themselves had gone.
+        desk.shop.update("orders_order", order_id, status="requires_manual_review")
+        with transaction(engine) as connection:
+            connection.execute(sa.delete(fulfilment))
+            connection.execute(sa.text("DELETE FROM events_ticket"))
+        with pytest.raises(RefusedError, match="the database forbids it"):
+            issue(desk, "ORD-1", override=True)
+        assert desk.tickets(order_id) == []
+        assert desk.status(order_id) == "requires_manual_review"
+
+    @pytest.mark.parametrize("override", [False, True])
+    def test_payment_that_paid_for_another_order_is_refused(self, desk: "Desk", override: bool) -> None:
+        desk.place("ORD-1")
+        desk.run()
+        order_id = desk.place("ORD-2", CheckoutStatus.PENDING)
+        desk.sumup_says("ORD-2", transaction_id="txn-ORD-1")
+        desk.run()
+        assert desk.status(order_id) == "requires_manual_review"
+        with pytest.raises(RefusedError, match="has paid for another order"):
+            issue(desk, "ORD-2", override=override)
+        assert desk.tickets(order_id) == []
+
+    def test_payment_that_pays_for_another_order_meanwhile_is_refused(self, desk: "Desk") -> None:
+        order_id = desk.in_review("ORD-2")
+        case = look(desk, "ORD-2")
+        desk.place("ORD-1")
+        desk.sumup_says("ORD-1", transaction_id="txn-ORD-2")
+        desk.run()
+        with pytest.raises(RefusedError, match="has paid for another order"):
+            issue(desk, "ORD-2", override=True, case=case)
+        assert desk.tickets(order_id) == []
+
+    @pytest.mark.parametrize(
+        ("statement", "why"),
+        [
+            ("UPDATE orders_orderitem SET event_id = NULL", "no longer in the shop"),
+            ("UPDATE orders_orderitem SET quantity = 0", "no ticket to issue"),
+            ("DELETE FROM orders_orderitem", "no ticket to issue"),
+            ("UPDATE orders_order SET email = 'a|b@example.org'", "scanner cannot read"),
+        ],
+    )
+    def test_override_of_what_cannot_be_issued_is_refused(
+        self, desk: "Desk", engine: sa.Engine, statement: str, why: str
+    ) -> None:
+        order_id = desk.in_review("ORD-1")
+        with transaction(engine) as connection:
+            connection.execute(sa.text(statement))
+        with pytest.raises(RefusedError, match=why):
+            issue(desk, "ORD-1", override=True)
+        assert desk.tickets(order_id) == []
+
+    def test_override_admits_to_an_event_that_has_been_cancelled(self, desk: "Desk") -> None:
+        desk.in_review("ORD-1", amount="25.01")
+        desk.sumup_says("ORD-1", amount="25.00")
+        desk.shop.update("events_event", desk.event, status="cancelled")
+        with pytest.raises(RefusedError, match="was cancelled"):
+            issue(desk, "ORD-1")
+        assert issue(desk, "ORD-1", override=True).tickets == 2
+
+    def test_order_that_the_shop_changed_meanwhile_is_refused(self, desk: "Desk") -> None:
+        order_id = desk.in_review("ORD-1")
+        case = look(desk, "ORD-1")
+        desk.shop.update("orders_order", order_id, status="cancelled")
+        with pytest.raises(RefusedError, match="is cancelled"):
+            issue(desk, "ORD-1", override=True, case=case)
+        assert desk.tickets(order_id) == []
+
+    def test_answer_that_is_out_of_date_is_refused(self, desk: "Desk") -> None:
+        order_id = desk.in_review("ORD-1")
+        desk.sumup_says("ORD-1", amount="25.00")
+        case = look(desk, "ORD-1")
+        desk.bench.clock.move(timedelta(minutes=6))
+        with pytest.raises(RefusedError, match="out of date"):
+            issue(desk, "ORD-1", case=case)
+        assert desk.tickets(order_id) == []
+
+    def test_order_held_by_the_shop_is_for_later(self, desk: "Desk", engine: sa.Engine) -> None:
+        order_id = desk.in_review("ORD-1")
+        case = look(desk, "ORD-1")
+        with engine.connect() as page, page.begin():
+            page.execute(sa.text("SELECT 1 FROM orders_order WHERE id = :id FOR UPDATE"), {"id": order_id})
+            with pytest.raises(TryLaterError, match="is held"):
+                issue(desk, "ORD-1", override=True, case=case)
+
+
+class TestClose:
+    @pytest.mark.parametrize("verdict", [Verdict.REJECT, Verdict.REFUND_NOTED])
+    def test_closed_without_tickets_keeps_its_status_and_leaves_the_queue(
+        self, desk: "Desk", engine: sa.Engine, verdict: Verdict
+    ) -> None:
+        order_id = desk.in_review("ORD-1")
+        assert [review.order_number for review in load_backlog(desk.app).reviews] == ["ORD-1"]
+        asked = list(desk.bench.gateway.asked)
+        close(desk, "ORD-1", verdict)
+        assert desk.bench.gateway.asked == asked
+        order = desk.shop.row("orders_order", order_id)
+        assert (order["status"], order["is_paid"]) == ("requires_manual_review", False)
+        assert "resolved by margot" in order["payment_notes"]
+        last = desk.shop.rows("orders_orderstatushistory", order_id=order_id)[-1]
+        assert (last["status"], "test order of the choir" in last["note"]) == ("manual_review", True)
+        resolved = desk.trail(order_id)[-1]
+        assert (resolved["actor"], resolved["outcome"]) == ("margot", verdict)
+        assert load_backlog(desk.app).reviews == ()
+        with transaction(engine) as connection:
+            assert count_open_reviews(connection) == 0
+
+    @pytest.mark.parametrize("verdict", [Verdict.REJECT, Verdict.REFUND_NOTED])
+    def test_row_24a_closed_order_that_the_browser_sets_back_gets_no_tickets(
+        self, desk: "Desk", verdict: Verdict
+    ) -> None:
+        order_id = desk.in_review("ORD-1")
+        close(desk, "ORD-1", verdict)
+        desk.sumup_says("ORD-1", amount="25.00")
+        desk.replay(order_id)
+        desk.run()
+        assert desk.status(order_id) == "requires_manual_review"
+        assert desk.tickets(order_id) == []
+        assert any("needs a person: rejected" in subject for subject in desk.subjects())
+        assert [review.reason for review in load_backlog(desk.app).reviews] == ["rejected"]
+
+    def test_closed_and_then_issued_after_all_is_an_order_like_any_other(self, desk: "Desk") -> None:
+        order_id = desk.in_review("ORD-1")
+        close(desk, "ORD-1")
+        desk.sumup_says("ORD-1", amount="25.00")
+        assert issue(desk, "ORD-1").tickets == 2
+        desk.replay(order_id)
+        desk.run()
+        assert desk.status(order_id) == "completed"
+        assert len(desk.tickets(order_id)) == 2
+
+    def test_review_for_the_same_reason_after_a_verdict_is_told_anew(self, desk: "Desk") -> None:
+        order_id = desk.in_review("ORD-1")
+        for _ in range(2):
+            close(desk, "ORD-1")
+            desk.bench.mailer.sent.clear()
+            desk.replay(order_id)
+            desk.run()
+            assert len([subject for subject in desk.subjects() if "needs a person: rejected" in subject]) == 1
+        desk.bench.mailer.sent.clear()
+        desk.replay(order_id)
+        desk.run()
+        assert desk.subjects() == []  # nobody has looked at it yet: the condition lasts
+
+    @pytest.mark.parametrize("status", ["completed", "pending_verification", "failed", "cancelled", "shipped"])
+    def test_order_that_is_not_in_review_is_refused(self, desk: "Desk", status: str) -> None:
+        desk.place("ORD-1", status=CheckoutStatus.PENDING)
+        desk.shop.update("orders_order", desk.shop.rows("orders_order")[0]["id"], status=status)
+        with pytest.raises(RefusedError, match=f"is {status}"):
+            close(desk, "ORD-1")
+
+    def test_order_that_is_not_there_is_named(self, desk: "Desk") -> None:
+        with pytest.raises(OrderNotFoundError, match="ORD-404"):
+            close(desk, "ORD-404")
+
+
+class TestCommand:
+    def test_reject_prints_json_and_goes_by_who_called_sudo(self, desk: "Desk", paypoll: "Command") -> None:
+        order_id = desk.in_review("ORD-1")
+        done = paypoll("resolve", "#ord-1", "--reject", "--reason", "test\norder", "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        printed = json.loads(done.stdout)
+        assert (printed["schema"], printed["by"], printed["verdict"]) == (1, "margot", "reject")
+        assert (printed["reason"], printed["status_to"]) == ("test order", "requires_manual_review")
+        assert desk.trail(order_id)[-1]["actor"] == "margot"
+
+    def test_issue_shows_that_sumup_is_out_of_reach_and_is_refused(self, desk: "Desk", paypoll: "Command") -> None:
+        order_id = desk.in_review("ORD-1")
+        done = paypoll("resolve", "ORD-1", "--issue", "--reason", "x", PAYPOLL_SUMUP__TRIES="1")
+        assert done.returncode == 1
+        assert "SumUp about chk-ORD-1: NoAnswer" in done.stdout
+        assert "--override" in done.stderr
+        assert desk.tickets(order_id) == []
+
+    def test_override_issues_and_says_that_the_mail_waits(self, desk: "Desk", paypoll: "Command") -> None:
+        order_id = desk.in_review("ORD-1")
+        arguments = ("--issue", "--override", "--reason", "paid in cash", "--by", "Ana", "--json")
+        done = paypoll("resolve", "ORD-1", *arguments, PAYPOLL_SUMUP__TRIES="1")
+        assert done.returncode == 0
+        printed = json.loads(done.stdout)
+        assert (printed["tickets"], printed["by"], printed["mail"]["state"]) == (2, "Ana", "waiting")
+        assert len(desk.tickets(order_id)) == 2
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("--reason", "x"),
+            ("--reject", "--issue", "--reason", "x"),
+            ("--reject", "--override", "--reason", "x"),
+            ("--reject",),
+            ("--reject", "--reason", " \n"),
+        ],
+    )
+    def test_half_a_decision_is_a_usage_error(self, paypoll: "Command", arguments: tuple[str, ...]) -> None:
+        assert paypoll("resolve", "ORD-1", *arguments).returncode == 2

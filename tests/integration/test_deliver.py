@@ -1,0 +1,288 @@
+"""The outbox on a real PostgreSQL: at least once, a fixed Message-ID, no confirmation without its PDFs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from paypoll.database import transaction
+from paypoll.model import Found
+from paypoll.ports import MailUnavailableError, MessageRefusedError, PrintError, RecipientRefusedError, TicketFace
+from paypoll.report import RunReport
+from paypoll.runner import record_run
+from paypoll.sandbox.shop import SmallShop
+from paypoll.state.outbox import claim_mail, give_up, mark_sent, post, put_off, withdraw
+from paypoll.state.tables import outbox
+from paypoll.testing import NOW, FakePrinter
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Bench, Place
+
+
+def run(bench: "Bench") -> RunReport:
+    return record_run(bench.app, "run-once")
+
+
+def mails(engine: sa.Engine, **where: Any) -> list[dict[str, Any]]:
+    query = sa.select(outbox).order_by(outbox.c.id)
+    for column, value in where.items():
+        query = query.where(outbox.c[column] == value)
+    with transaction(engine) as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def subjects(bench: "Bench") -> list[str]:
+    return [str(message["Subject"]) for message, _ in bench.mailer.sent]
+
+
+def test_row_34_mail_server_down_run_still_fulfils_and_mail_arrives_later(
+    bench: "Bench", shop: SmallShop, engine: sa.Engine, place: "Place"
+) -> None:
+    order_id = place("ORD-1")
+    bench.mailer.down = "connection refused"
+    run(bench)
+    assert shop.row("orders_order", order_id)["status"] == "completed"
+    (waiting,) = mails(engine)
+    assert (waiting["state"], waiting["last_error"]) == ("waiting", "connection refused")
+    bench.mailer.down = ""
+    bench.clock.move(timedelta(minutes=5))
+    run(bench)
+    assert len(bench.mailer.sent) == 1
+    assert bench.mailer.sent[0][0]["Message-ID"] == waiting["message_id"]
+    assert mails(engine)[0]["state"] == "sent"
+
+
+def test_row_34_mail_server_down_for_an_hour_is_told_once_and_again_when_over(bench: "Bench", place: "Place") -> None:
+    place("ORD-1")
+    bench.mailer.down = "connection refused"
+    for _ in range(30):
+        run(bench)
+        bench.clock.move(timedelta(minutes=5))
+    bench.mailer.down = ""
+    bench.clock.move(timedelta(hours=1))
+    run(bench)
+    bench.clock.move(timedelta(minutes=5))
+    run(bench)
+    assert len([subject for subject in subjects(bench) if "has not been going out" in subject]) == 1
+    assert len([subject for subject in subjects(bench) if "going out again" in subject]) == 1
+
+
+def test_row_35_recipient_refused_for_good_is_given_up_and_told(
+    bench: "Bench", engine: sa.Engine, place: "Place"
+) -> None:
+    place("ORD-1")
+    bench.mailer.failures.append(RecipientRefusedError("550 no such user"))
+    run(bench)
+    bench.clock.move(timedelta(hours=2))
+    run(bench)
+    assert mails(engine, kind="confirmation")[0]["state"] == "undeliverable"
+    assert len(subjects(bench)) == 1
+    assert "cannot be delivered" in subjects(bench)[0]
+
+
+@pytest.mark.parametrize("email", ["", "no address", "a@b\r\nBcc: evil@example.org", "a@example.org, b@example.org"])
+def test_row_33_malformed_address_tickets_are_issued_and_admin_told(
+    bench: "Bench", shop: SmallShop, engine: sa.Engine, place: "Place", email: str
+) -> None:
+    order_id = place("ORD-1", email=email)
+    run(bench)
+    assert len(shop.rows("events_ticket", order_id=order_id)) == 2
+    assert mails(engine, kind="confirmation")[0]["state"] == "undeliverable"
+    (told,) = bench.mailer.sent
+    assert told[1] == ("admin@shop.example",)
+
+
+def test_row_36_ticket_that_cannot_be_printed_lets_the_mail_wait_and_is_told(
+    bench: "Bench", engine: sa.Engine, place: "Place"
+) -> None:
+    place("ORD-1")
+    bench.printer.broken = "disk full"
+    for _ in range(3):
+        run(bench)
+        bench.clock.move(timedelta(minutes=5))
+    assert mails(engine, kind="confirmation")[0]["state"] == "waiting"
+    assert [subject for subject in subjects(bench) if "cannot be made" in subject] == subjects(bench)
+    assert len(subjects(bench)) == 1
+    bench.printer.broken = ""
+    bench.clock.move(timedelta(hours=1))
+    run(bench)
+    assert mails(engine, kind="confirmation")[0]["state"] == "sent"
+
+
+def test_message_cut_off_after_the_data_is_sent_again_with_the_same_id_and_shown_so(
+    bench: "Bench", engine: sa.Engine, place: "Place"
+) -> None:
+    place("ORD-1")
+    bench.mailer.failures.append(MailUnavailableError("connection lost", maybe_sent=True))
+    run(bench)
+    bench.clock.move(timedelta(minutes=10))
+    run(bench)
+    (mail,) = mails(engine)
+    assert (mail["state"], mail["maybe_twice"], mail["attempts"]) == ("sent", True, 2)
+
+
+def test_message_found_half_way_after_a_crash_is_sent_again_and_shown_so(
+    bench: "Bench", engine: sa.Engine, place: "Place"
+) -> None:
+    place("ORD-1")
+    bench.mailer.failures.append(KeyboardInterrupt())  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        run(bench)
+    assert mails(engine)[0]["state"] == "sending"
+    run(bench)
+    assert bench.mailer.sent == []  # its lease still runs: another run may be sending it
+    bench.clock.move(timedelta(minutes=5))
+    run(bench)
+    (mail,) = mails(engine)
+    assert (mail["state"], mail["maybe_twice"]) == ("sent", True)
+    assert len(bench.mailer.sent) == 1
+
+
+@pytest.mark.parametrize("obstacle", ["the printer", "the mail server"])
+def test_message_found_half_way_and_put_off_again_is_still_shown_as_perhaps_sent_twice(
+    bench: "Bench", engine: sa.Engine, place: "Place", obstacle: str
+) -> None:
+    place("ORD-1")
+    bench.mailer.failures.append(KeyboardInterrupt())  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        run(bench)
+    bench.printer.broken = "disk full" if obstacle == "the printer" else ""
+    bench.mailer.down = "" if obstacle == "the printer" else "connection refused"
+    bench.clock.move(timedelta(minutes=5))
+    run(bench)
+    bench.printer.broken = bench.mailer.down = ""
+    bench.clock.move(timedelta(hours=2))
+    run(bench)
+    mail = mails(engine, kind="confirmation")[0]
+    assert (mail["state"], mail["maybe_twice"]) == ("sent", True)
+
+
+def test_message_refused_does_not_stop_the_others(bench: "Bench", engine: sa.Engine, place: "Place") -> None:
+    place("ORD-1")
+    place("ORD-2")
+    bench.mailer.failures.append(MessageRefusedError("552 too large"))
+    run(bench)
+    assert [mail["state"] for mail in mails(engine, kind="confirmation")] == ["undeliverable", "sent"]
+
+
+def test_one_mailbox_that_is_full_does_not_hold_up_the_others(
+    bench: "Bench", engine: sa.Engine, place: "Place"
+) -> None:
+    for number in range(5):
+        place(f"ORD-{number}")
+    bench.mailer.failures.append(MailUnavailableError("452 mailbox full"))
+    run(bench)
+    assert [mail["state"] for mail in mails(engine)] == ["waiting", "sent", "sent", "sent", "sent"]
+
+
+def test_failure_mail_that_has_not_left_is_withdrawn_when_the_order_is_paid(
+    bench: "Bench", shop: SmallShop, engine: sa.Engine, place: "Place"
+) -> None:
+    order_id = place("ORD-1")
+    place.set_status("ORD-1", "FAILED")
+    bench.mailer.down = "connection refused"
+    run(bench)
+    assert shop.row("orders_order", order_id)["status"] == "failed"
+    place.set_status("ORD-1", "PAID")
+    bench.clock.move(timedelta(minutes=10))
+    run(bench)
+    bench.mailer.down = ""
+    bench.clock.move(timedelta(hours=1))
+    run(bench)
+    assert mails(engine, kind="payment_failed")[0]["state"] == "withdrawn"
+    assert not any("failed" in subject.lower() for subject in subjects(bench))
+    assert any("ORD-1" in subject and "[" not in subject for subject in subjects(bench))
+
+
+@pytest.mark.parametrize(("orders", "expected"), [(4, 4), (5, 1), (30, 1)])
+def test_many_alerts_of_one_kind_become_one_summary(bench: "Bench", place: "Place", orders: int, expected: int) -> None:
+    for number in range(orders):
+        place(f"ORD-{number:02}")
+        look = bench.gateway.checkouts[f"chk-ORD-{number:02}"]
+        assert isinstance(look, Found)
+        bench.gateway.checkouts[f"chk-ORD-{number:02}"] = Found(replace(look.value, amount=Decimal(1)))
+    run(bench)
+    assert len(bench.mailer.sent) == expected
+    bodies = "".join(message.as_string() for message, _ in bench.mailer.sent)
+    assert all(f"ORD-{number:02}" in bodies for number in range(orders))
+    bench.clock.move(timedelta(minutes=5))
+    run(bench)
+    assert len(bench.mailer.sent) == expected
+
+
+def test_mail_that_meets_an_unforeseen_error_does_not_stop_the_others(
+    bench: "Bench", engine: sa.Engine, place: "Place"
+) -> None:
+    place("ORD-1")
+    place("ORD-2")
+    bench.mailer.failures.append(RuntimeError("a bug"))
+    run(bench)
+    first, second = mails(engine, kind="confirmation")
+    assert (first["state"], first["maybe_twice"], second["state"]) == ("waiting", True, "sent")
+    bench.clock.move(timedelta(minutes=10))
+    run(bench)
+    assert [mail["state"] for mail in mails(engine, kind="confirmation")] == ["sent", "sent"]
+
+
+@pytest.mark.parametrize("fate", ["sent", "withdrawn"])
+def test_run_that_lost_its_lease_cannot_put_off_what_is_settled(engine: sa.Engine, fate: str) -> None:
+    lease = timedelta(minutes=3)
+    with transaction(engine) as connection:
+        post(
+            connection,
+            kind="payment_failed",
+            dedupe_key="payment_failed:1",
+            recipients=["ada@example.org"],
+            content={},
+            message_id="<1@shop.example>",
+            now=NOW,
+        )
+        (slow,) = claim_mail(connection, "slow", NOW, limit=1, lease=lease)
+        later = NOW + 2 * lease
+        if fate == "sent":
+            (quick,) = claim_mail(connection, "quick", later, limit=1, lease=lease)
+            mark_sent(connection, quick, "Your payment did not go through", later)
+        else:
+            assert withdraw(connection, "payment_failed:1")
+        put_off(connection, slow, "cannot be printed", later)
+        give_up(connection, slow, "no address")
+    assert [mail["state"] for mail in mails(engine)] == [fate]
+
+
+def test_row_36_one_ticket_that_cannot_be_printed_is_told_once_while_others_are_sent(
+    bench: "Bench", place: "Place"
+) -> None:
+    class Picky(FakePrinter):
+        def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+            if faces[0].order_number == "ORD-1":
+                raise PrintError("a letter that no font has")
+            return super().print_tickets(faces)
+
+    bench.app.printer = Picky()
+    place("ORD-1")
+    for number in range(2, 14):
+        run(bench)
+        bench.clock.move(timedelta(minutes=5))
+        place(f"ORD-{number}")
+    assert len([subject for subject in subjects(bench) if "cannot be made" in subject]) == 1
+    assert len([subject for subject in subjects(bench) if "Your tickets" in subject]) > 5
+
+
+def test_confirmation_does_not_leave_with_a_part_of_its_tickets(
+    bench: "Bench", shop: SmallShop, engine: sa.Engine, place: "Place"
+) -> None:
+    place("ORD-1")
+    bench.mailer.down = "connection refused"
+    run(bench)
+    with transaction(engine) as connection:
+        connection.exec_driver_sql("DELETE FROM events_ticket WHERE id = (SELECT min(id) FROM events_ticket)")
+    bench.mailer.down = ""
+    bench.clock.move(timedelta(hours=1))
+    run(bench)
+    assert len(shop.rows("events_ticket")) == 1
+    assert mails(engine, kind="confirmation")[0]["state"] == "waiting"
+    assert not [subject for subject in subjects(bench) if "Your tickets" in subject]

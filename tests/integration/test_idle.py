@@ -1,0 +1,30 @@
+"""A run with nothing to do must feel instant: it loads nothing heavy."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HEAVY = ("weasyprint", "requests", "jinja2", "alembic", "segno", "aiosmtpd", "smtplib", "tenacity")
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Return the heavy libraries that a paypoll command loads, in a process of its own."""
+    program = (
+        "import sys; from paypoll.__main__ import main; status = main(sys.argv[1:]); "
+        f"print('loaded:', *(name for name in {HEAVY!r} if name in sys.modules)); sys.exit(status)"
+    )
+    done = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("loaded:"))
+    return set(line.split()[1:])
+
+
+def test_idle_run_loads_nothing_heavy(settings_file: Path) -> None:
+    assert loaded_by("--config", str(settings_file), "run-once") == set()
+
+
+def test_help_loads_nothing_heavy_and_no_database() -> None:
+    assert loaded_by("--help") == set()
+    program = "import sys, paypoll.cli; sys.exit('sqlalchemy' in sys.modules or 'pydantic' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)  # noqa: S603 - as above

@@ -1,0 +1,195 @@
+"""Two runs at once, and a shop that works meanwhile: the lease, the row lock, and deciding again under it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from paypoll.app import App
+from paypoll.database import transaction
+from paypoll.model import CheckoutAnswer, Found, Look
+from paypoll.report import RunReport
+from paypoll.runner import record_run
+from paypoll.sandbox.shop import SmallShop
+from paypoll.settings import load_settings
+from paypoll.state.tables import outbox, watch
+from paypoll.testing import FakeGateway, an_attempt
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Bench, Place
+
+ORDERS = 60
+
+
+@pytest.fixture
+def apps(bench: "Bench", settings_file: Path) -> Iterator[Callable[[], App]]:
+    """Other hosts that run paypoll on the same database, SumUp and mail server."""
+    made: list[App] = []
+
+    def make() -> App:
+        app = App(load_settings(settings_file, {}), clock=bench.clock)
+        app.gateway, app.printer, app.mailer = bench.gateway, bench.printer, bench.mailer
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.close()
+
+
+def run_together(apps: list[App]) -> list[RunReport]:
+    start = threading.Barrier(len(apps))
+    reports: list[RunReport] = []
+
+    def run(app: App) -> None:
+        start.wait(timeout=10)
+        reports.append(record_run(app, "run-once"))
+
+    threads = [threading.Thread(target=run, args=(app,)) for app in apps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert len(reports) == len(apps)
+    return reports
+
+
+class Meddler(FakeGateway):
+    """A SumUp during whose answer something happens in the shop."""
+
+    def __init__(self, plain: FakeGateway, deed: Callable[[], None]) -> None:
+        super().__init__(plain.checkouts, plain.transactions)
+        self._deed: Callable[[], None] | None = deed
+
+    def read_checkout(self, checkout_id: str, merchant_code: str) -> Look[CheckoutAnswer]:
+        if self._deed is not None:
+            self._deed()
+            self._deed = None
+        return super().read_checkout(checkout_id, merchant_code)
+
+
+def test_row_40_runs_at_once_share_the_work_and_nothing_is_done_twice(
+    bench: "Bench", shop: SmallShop, place: "Place", apps: Callable[[], App]
+) -> None:
+    for number in range(ORDERS):
+        place(f"ORD-{number}")
+    reports = run_together([apps() for _ in range(4)])
+    assert sum(report.counts()["tickets"] for report in reports) == 2 * ORDERS
+    assert sum(len(report.stumbles) for report in reports) == 0
+    assert len(shop.rows("events_ticket")) == 2 * ORDERS
+    assert {order["status"] for order in shop.rows("orders_order")} == {"completed"}
+    assert len(bench.mailer.sent) == ORDERS
+    assert len({message["Message-ID"] for message, _ in bench.mailer.sent}) == ORDERS
+
+
+@pytest.mark.parametrize("status", ["cancelled", "refunded", "completed", "requires_manual_review"])
+def test_row_26_order_changed_between_answer_and_transaction_keeps_its_new_status(
+    bench: "Bench", shop: SmallShop, place: "Place", status: str
+) -> None:
+    order_id = place("ORD-1")
+    bench.app.gateway = Meddler(bench.gateway, lambda: shop.update("orders_order", order_id, status=status))
+    record_run(bench.app, "run-once")
+    assert shop.row("orders_order", order_id)["status"] == status
+    assert shop.rows("events_ticket") == []
+    told = [str(message["Subject"]) for message, _ in bench.mailer.sent]
+    assert len(told) == (1 if status in {"cancelled", "refunded"} else 0)
+
+
+def test_total_changed_between_answer_and_transaction_waits_and_then_goes_to_review(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    order_id = place("ORD-1")
+    bench.app.gateway = Meddler(bench.gateway, lambda: shop.update("orders_order", order_id, total=Decimal("50.00")))
+    record_run(bench.app, "run-once")
+    assert shop.rows("events_ticket") == []
+    record_run(bench.app, "run-once")
+    assert shop.row("orders_order", order_id)["status"] == "requires_manual_review"
+    assert shop.rows("events_ticket") == []
+
+
+def test_lease_lost_while_asking_leaves_the_order_to_the_other_run(
+    bench: "Bench", shop: SmallShop, place: "Place", apps: Callable[[], App]
+) -> None:
+    order_id = place("ORD-1")
+    other = apps()
+
+    def take_over() -> None:
+        bench.clock.move(timedelta(minutes=4))  # longer than the lease
+        record_run(other, "run-once")
+
+    bench.app.gateway = Meddler(bench.gateway, take_over)
+    report = record_run(bench.app, "run-once")
+    assert report.taken_over == 1
+    assert len(shop.rows("events_ticket", order_id=order_id)) == 2
+    assert len(bench.mailer.sent) == 1
+
+
+def test_order_of_a_killed_run_is_taken_up_when_its_lease_is_over(
+    bench: "Bench", shop: SmallShop, place: "Place", engine: sa.Engine
+) -> None:
+    order_id = place("ORD-1")
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    plain = bench.app.gateway
+    bench.app.gateway = Meddler(bench.gateway, die)
+    with pytest.raises(KeyboardInterrupt):
+        record_run(bench.app, "run-once")
+    bench.app.gateway = plain
+    with transaction(engine) as connection:
+        assert connection.scalar(sa.select(watch.c.lease_run)) is not None
+    assert record_run(bench.app, "run-once").applied == []
+    bench.clock.move(timedelta(minutes=5))
+    record_run(bench.app, "run-once")
+    assert shop.row("orders_order", order_id)["status"] == "completed"
+
+
+def test_payment_shown_for_two_orders_fulfils_one_of_them(bench: "Bench", shop: SmallShop, place: "Place") -> None:
+    """The second order's own checkout claims the same transaction: SumUp gone mad, or somebody clever."""
+    first, second = place("ORD-1"), place("ORD-2")
+    look = bench.gateway.checkouts["chk-ORD-2"]
+    assert isinstance(look, Found)
+    stolen = replace(look.value, transaction_id="txn-ORD-1", attempts=(an_attempt(id="txn-ORD-1"),))
+    bench.gateway.checkouts["chk-ORD-2"] = Found(stolen)
+    record_run(bench.app, "run-once")
+    statuses = {shop.row("orders_order", order_id)["status"] for order_id in (first, second)}
+    assert statuses == {"completed", "requires_manual_review"}
+    assert len(shop.rows("events_ticket")) == 2
+
+
+def test_row_25a_stale_copy_saved_by_the_shop_is_healed(
+    bench: "Bench", shop: SmallShop, place: "Place", engine: sa.Engine
+) -> None:
+    order_id = place("ORD-1")
+    stale = shop.row("orders_order", order_id)
+    record_run(bench.app, "run-once")
+    written = shop.row("orders_order", order_id)
+    shop.update("orders_order", order_id, **{key: value for key, value in stale.items() if key != "id"})
+    bench.clock.move(timedelta(minutes=5))
+    record_run(bench.app, "run-once")
+    healed = shop.row("orders_order", order_id)
+    for column in ("status", "is_paid", "paid_at", "transaction_id"):
+        assert healed[column] == written[column]
+    assert len(shop.rows("events_ticket")) == 2
+    with transaction(engine) as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(outbox)) == 1
+
+
+def test_row_20_two_late_payments_do_not_both_take_the_last_places(
+    shop: SmallShop, place: "Place", apps: Callable[[], App]
+) -> None:
+    place("ORD-1", status="failed")
+    place("ORD-2", status="expired")
+    event = shop.rows("events_event")[0]["id"]
+    shop.update("events_event", event, capacity=3)
+    run_together([apps(), apps()])
+    statuses = sorted(order["status"] for order in shop.rows("orders_order"))
+    assert statuses == ["completed", "requires_manual_review"]
+    assert len(shop.rows("events_ticket")) == 2

@@ -1,0 +1,165 @@
+"""What all worlds share: the database, the hosts with paypoll on them, the clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import psycopg2.extensions  # type: ignore[import-untyped]  # it has no types of its own
+from tests.simulation.fibers import FiberPool, Process, SimulationError, WorldClock
+from tests.simulation.mail_model import Disk, Printer
+from tests.simulation.postgres import Observer, Points, WorldConnection, instrument
+from tests.simulation.shop_model import Shop
+
+from paypoll.app import App
+from paypoll.pack import MailPacker
+from paypoll.settings import load_settings
+from paypoll.testing import NOW
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_SETTINGS = """
+[site]
+name = "Jersey Events"
+base_url = "https://shop.example"
+support_email = "help@shop.example"
+time_zone = "Europe/Jersey"
+[database]
+url = "{url}"
+lock_timeout = "60 s"
+statement_timeout = "120 s"
+[sumup]
+base_url = "http://127.0.0.1:9"
+api_key = "sup_sk_test_key"
+merchant_code = "MPLATFORM"
+parallel_requests = {parallel}
+[verification]
+batch_size = {batch}
+[tickets]
+media_folder = "{media}"
+[mail]
+host = "127.0.0.1"
+port = 9
+tls = "none"
+sender = "Jersey Events <tickets@shop.example>"
+batch_size = {batch}
+[alerts]
+to = ["admin@shop.example"]
+"""
+
+
+class WorldApp(App):
+    """paypoll as it is, but for its ends, and for the look at the schema, which never changes here."""
+
+    disk: Callable[[], Disk | None]
+
+    def require_ready(self) -> None:
+        """Say nothing: reading the schema anew takes longer than all the rest of a run."""
+
+    @property
+    def packer(self) -> MailPacker:  # its folder is the world's, and not every world has one
+        """What makes messages of mails."""
+        site, mail = self.settings.site, self.settings.mail
+        return MailPacker(self.engine, self.printer, self.composer, self.disk(), site, self.clock, mail.size_limit)
+
+
+@dataclass
+class Host:
+    """A machine that runs paypoll."""
+
+    name: str
+    app: WorldApp
+
+
+class Current:
+    """Passes everything on to a part of the world that is under way."""
+
+    def __init__(self, part: Callable[[], Any]) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._part(), name)
+
+
+class Bench:
+    """The machines on which worlds are lived through, one after the other."""
+
+    def __init__(self, folder: Path, url: str, dsn: str) -> None:
+        self.observer = Observer(dsn)
+        psycopg2.extensions.set_wait_callback(self.observer.wait)
+        self.clock = WorldClock(NOW)
+        self.shop = Shop(dsn, self.observer)
+        self._world: World | None = None
+        # The one stand-in that no port has room for: real threads would run whenever the machine likes.
+        self._pool = mock.patch("paypoll.cycle.ThreadPoolExecutor", FiberPool)
+        self._pool.start()
+        self.hosts = [
+            self._make_host(folder, url, f"host {name}", parallel, batch)
+            for name, parallel, batch in (("A", 4, 20), ("B", 1, 2), ("C", 2, 3))
+        ]
+
+    def close(self) -> None:
+        """Give everything back."""
+        for host in self.hosts:
+            host.app.close()
+        self.shop.close()
+        psycopg2.extensions.set_wait_callback(None)
+        self.observer.close()
+        self._pool.stop()
+
+    def enter(self, world: "World") -> None:
+        """Let everything belong to this world."""
+        self._world = world
+        for host in self.hosts:
+            host.app.engine.dispose()  # a connection that was cut off belongs to the world before
+        WorldConnection.points = world
+        FiberPool.scheduler = world.scheduler
+        self.observer.watch(world.scheduler)
+
+    def leave(self) -> None:
+        """Let nothing belong to a world any more."""
+        WorldConnection.points = Points()
+        self.observer.scheduler = None
+
+    def stop_run_of(self, process: Process) -> None:
+        """Tell a run to stop, as SIGTERM does."""
+        for host in self.hosts:
+            if process.name.startswith(host.name):
+                host.app.stop.set()
+
+    def fingerprint(self) -> object:
+        """Return what must not change any more in the end."""
+        return [
+            self.observer.execute(query)
+            for query in (
+                "SELECT id, status, is_paid, paid_at, transaction_id, payment_notes FROM orders_order ORDER BY id",
+                "SELECT count(*) FROM events_ticket",
+                "SELECT id, state, attempts FROM paypoll.outbox ORDER BY id",
+                "SELECT count(*) FROM orders_orderstatushistory",
+            )
+        ]
+
+    def _here(self) -> "World":
+        if self._world is None:
+            raise SimulationError("no world is under way")
+        return self._world
+
+    def _make_host(self, folder: Path, url: str, name: str, parallel: int, batch: int) -> Host:
+        media = folder / "media"
+        media.mkdir(exist_ok=True)
+        path = folder / f"{name}.toml"
+        path.write_text(_SETTINGS.format(url=url, parallel=parallel, batch=batch, media=media), encoding="utf-8")
+        path.chmod(0o600)
+        app = WorldApp(load_settings(path, {}), clock=self.clock)
+        instrument(app.engine)
+        with app.engine.connect():
+            """SQLAlchemy asks the server a few things when it meets it, once: no world shall have these alone."""
+        faults = Current(self._here)
+        app.gateway = Current(lambda: self._here().sumup)
+        app.mailer = Current(lambda: self._here().mail)
+        app.printer = Printer(faults)
+        disk = Disk(media, faults)
+        app.disk = lambda: disk if self._here().has_media_folder else None
+        return Host(name, app)

@@ -1,0 +1,267 @@
+"""Each protection switched off, and the simulation seen to notice.
+
+A simulation that finds nothing says something only if it would have found it. This is the one place where parts of
+paypoll are patched. Where two protections stand behind each other, both are off; a test says that one is enough.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+from tests.simulation.fibers import SimulationError
+from tests.simulation.postgres import empty
+from tests.simulation.promises import broken_promises
+from tests.simulation.weather import Weather
+from tests.simulation.world import World
+
+import paypoll.apply
+import paypoll.assess
+import paypoll.decide
+import paypoll.fulfil
+import paypoll.inquiry
+import paypoll.match
+import paypoll.state.outbox
+import paypoll.state.watches
+from paypoll.apply import Applied, Applier
+from paypoll.database import transaction
+from paypoll.decision import Decision, Outcome, Reason
+from paypoll.model import Order
+from paypoll.shop.orders import load_orders
+from paypoll.state.tables import outbox
+
+if TYPE_CHECKING:
+    from tests.simulation.bench import Bench
+
+_WORLDS = 150
+# Bad weather in every world, so that what a protection is there for happens soon.
+_STORM = Weather(
+    crash=0.006,
+    cut=0.0,
+    lost_commit=0.0,
+    told_to_stop=0.0,
+    switch=0.4,
+    sumup=0.1,
+    smtp=0.1,
+    disk=0.0,
+    sumup_outage=range(0),
+    smtp_outage=range(0),
+)
+_PLACE_KEYS = {
+    "paypoll.ticket_place": ("ticket_place_pkey", "PRIMARY KEY (order_item_id, place)"),
+    "paypoll.fulfilment": ("fulfilment_pkey", "PRIMARY KEY (order_id)"),
+}
+_PAYMENT_KEYS = {
+    "fulfilment_checkout_id_key": "UNIQUE (checkout_id)",
+    "fulfilment_transaction_id_key": "UNIQUE (transaction_id)",
+}
+
+
+def always(answer: object) -> Callable[..., object]:
+    """Return a function that always returns this."""
+    return lambda *_arguments, **_named: answer
+
+
+def worlds_until_broken(bench: "Bench", promise: str, words: str = "", worlds: int = _WORLDS) -> int | None:
+    """Return how many worlds it took until this promise was seen broken in this way; None: it never was."""
+    for seed in range(worlds):
+        world = World(bench, seed, _STORM)
+        try:
+            world.live()
+        except SimulationError as error:
+            found = [f"a run ends well: {error}"]
+        else:
+            found = [str(broken) for broken in broken_promises(world)]
+        if any(one.startswith(promise) and words in one for one in found):
+            return seed + 1
+    return None
+
+
+@pytest.fixture
+def no_row_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is read and written without its row lock."""
+    monkeypatch.setattr(paypoll.apply, "lock_order", always(True))
+
+
+@pytest.fixture
+def no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run takes every order, and none is anybody's."""
+    monkeypatch.setattr(paypoll.state.watches, "_is_free", always(sa.true()))
+    monkeypatch.setattr(paypoll.state.watches, "hold", always(True))
+
+
+@pytest.fixture
+def old_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is decided rests on the order as it was before SumUp was asked."""
+    before: dict[int, Order] = {}
+
+    def load_and_keep(connection: sa.Connection, order_ids: list[int]) -> Mapping[int, Order]:
+        found = load_orders(connection, order_ids)
+        before.update(found)
+        return found
+
+    monkeypatch.setattr("paypoll.cycle.load_orders", load_and_keep)
+    monkeypatch.setattr(paypoll.apply, "load_order", lambda _connection, order_id: before[order_id])
+
+
+@pytest.fixture
+def no_place_keys(bench: "Bench") -> Iterator[None]:
+    """A place can be filled twice."""
+    for table, (name, _) in _PLACE_KEYS.items():
+        bench.observer.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    yield
+    _empty(bench)
+    for table, (name, definition) in _PLACE_KEYS.items():
+        bench.observer.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
+
+
+@pytest.fixture
+def no_payment_keys(bench: "Bench") -> Iterator[None]:
+    """A payment can fulfil two orders."""
+    for name in _PAYMENT_KEYS:
+        bench.observer.execute(f"ALTER TABLE paypoll.fulfilment DROP CONSTRAINT {name}")
+    yield
+    _empty(bench)
+    for name, definition in _PAYMENT_KEYS.items():
+        bench.observer.execute(f"ALTER TABLE paypoll.fulfilment ADD CONSTRAINT {name} {definition}")
+
+
+@pytest.mark.usefixtures("no_row_lock")
+def test_without_the_row_lock_the_shops_cancellation_is_run_over(bench: "Bench") -> None:
+    assert worlds_until_broken(bench, "1 ", "it was cancelled")
+
+
+@pytest.mark.usefixtures("old_decision")
+def test_without_deciding_again_under_the_lock_a_cancelled_order_gets_tickets(bench: "Bench") -> None:
+    assert worlds_until_broken(bench, "1 ", "it was cancelled")
+
+
+@pytest.mark.usefixtures("no_lease", "no_row_lock", "old_decision")
+def test_without_lease_and_locks_two_runs_meet_at_the_place_keys(bench: "Bench") -> None:
+    assert worlds_until_broken(bench, "a run ends well", "duplicate key")
+
+
+@pytest.mark.usefixtures("no_lease", "no_row_lock", "old_decision")
+def test_with_the_place_keys_alone_no_place_is_filled_twice(bench: "Bench") -> None:
+    assert worlds_until_broken(bench, "2 whoever paid", "it has tickets for", worlds=40) is None
+
+
+@pytest.mark.usefixtures("no_lease", "no_row_lock", "old_decision", "no_place_keys", "no_payment_keys")
+def test_without_lease_locks_and_keys_a_place_is_filled_twice(bench: "Bench") -> None:
+    assert worlds_until_broken(bench, "2 whoever paid", "it has tickets for")
+
+
+def test_without_the_check_of_amount_and_currency_the_wrong_money_buys_tickets(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paypoll.match, "_money_flaws", always([]))
+    assert worlds_until_broken(bench, "1 ", "its tickets rest on")
+
+
+def test_without_the_check_of_the_merchant_somebody_elses_money_buys_tickets(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paypoll.match, "_merchant_flaws", always([]))
+    assert worlds_until_broken(bench, "1 ", "MOTHER")
+
+
+def test_without_the_look_at_the_transaction_refunded_money_buys_tickets(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paypoll.inquiry, "_unasked_transactions", always(()))
+    monkeypatch.setattr(paypoll.assess, "_transaction_look", always(None))
+    assert worlds_until_broken(bench, "1 ", "had been refunded")
+
+
+def test_without_the_look_at_other_orders_one_payment_meets_the_payment_keys(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paypoll.apply, "spent_on_others", always(frozenset()))
+    assert worlds_until_broken(bench, "a run ends well", "duplicate key")
+
+
+@pytest.mark.usefixtures("no_payment_keys")
+def test_without_the_payment_keys_either_one_payment_buys_tickets_twice(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paypoll.apply, "spent_on_others", always(frozenset()))
+    assert worlds_until_broken(bench, "5 ")
+
+
+def test_with_the_confirmation_posted_in_a_transaction_of_its_own_it_can_be_lost(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = paypoll.fulfil.post_confirmation
+    apply = Applier.apply
+    later: list[tuple[Any, ...]] = []
+
+    def apply_and_post(self: Applier, order_id: int, evidence: Any, now: datetime) -> Applied | None:
+        later.clear()
+        applied = apply(self, order_id, evidence, now)
+        with transaction(self.engine) as connection:
+            for arguments in later:
+                post(connection, *arguments)
+        return applied
+
+    monkeypatch.setattr(paypoll.fulfil, "post_confirmation", lambda _connection, *rest: later.append(rest))
+    monkeypatch.setattr(Applier, "apply", apply_and_post)
+    assert worlds_until_broken(bench, "3 ", "0 confirmations were posted")
+
+
+def test_with_mail_marked_as_sent_beforehand_it_can_be_lost(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = paypoll.state.outbox.begin_sending
+
+    def mark_first(connection: sa.Connection, mail: Any, run_id: str, until: datetime) -> bool:
+        began = begin(connection, mail, run_id, until)
+        connection.execute(sa.update(outbox).where(outbox.c.id == mail.id).values(state="sent", lease_until=None))
+        return began
+
+    monkeypatch.setattr(paypoll.state.outbox, "begin_sending", mark_first)
+    assert worlds_until_broken(bench, "3 ", "never arrived")
+
+
+def test_with_closing_before_expiry_off_an_expired_order_can_still_be_paid(bench: "Bench") -> None:
+    policies = {host.name: host.app.policy for host in bench.hosts}
+    try:
+        for host in bench.hosts:
+            host.app.policy = replace(host.app.policy, close_before_expiry=False)
+        assert worlds_until_broken(bench, "4 ", "could still be paid")
+    finally:
+        for host in bench.hosts:
+            host.app.policy = policies[host.name]
+
+
+def test_with_silence_taken_for_an_answer_orders_end_on_a_guess(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = paypoll.decide._doubt
+
+    def expire(order: Order, seen: Any) -> Decision | None:
+        doubt = plain(order, seen)
+        if doubt is None or order.status not in paypoll.decide.WAITING:
+            return doubt
+        return Decision(Outcome.EXPIRE, Reason.TOO_OLD, "SumUp did not say that it was paid")
+
+    monkeypatch.setattr(paypoll.decide, "_doubt", expire)
+    assert worlds_until_broken(bench, "4 ")
+
+
+def test_without_the_late_watch_a_late_payment_is_lost(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+    plain: Callable[[str, datetime, datetime], datetime | None] = paypoll.state.watches.next_check
+
+    def only_waiting(status: str, since: datetime, now: datetime) -> datetime | None:
+        return None if status in paypoll.decide.LATE else plain(status, since, now)
+
+    monkeypatch.setattr(paypoll.state.watches, "next_check", only_waiting)
+    assert worlds_until_broken(bench, "2 whoever paid", "is held by")
+
+
+def test_without_the_audit_row_a_change_goes_unwritten(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paypoll.apply, "record", always(None))
+    assert worlds_until_broken(bench, "7 ")
+
+
+def _empty(bench: "Bench") -> None:
+    empty(bench.observer, thoroughly=True)

@@ -1,0 +1,321 @@
+"""A world, made from a seed: customers, a shop, SumUp, a mail server, hosts that run paypoll, and bad weather.
+
+Everything that happens is drawn from the seed, so that a world can be lived through again. In the end the weather is
+good, nobody does anything any more, and paypoll runs until nothing changes: then `promises` are looked at.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psycopg2  # type: ignore[import-untyped]  # it has no types of its own
+import structlog
+from tests.simulation.customers import Customer
+from tests.simulation.fibers import Process, Scheduler, SimulatedCrash
+from tests.simulation.mail_model import MailServer
+from tests.simulation.postgres import Points, WorldConnection, empty
+from tests.simulation.shop_model import Shop, Sold
+from tests.simulation.sumup_model import SumUp
+from tests.simulation.weather import MOMENTS, Weather
+
+from paypoll.errors import PaypollError
+from paypoll.runner import record_run
+from paypoll.stop import Stop
+from paypoll.testing import NOW
+
+if TYPE_CHECKING:
+    from tests.simulation.bench import Bench, Host
+
+_PAUSES = (5, 5, 10, 30, 60, 125, 300)  # minutes between the moments at which things happen
+_SWEEP_EVERY = 100  # worlds, before the tables are emptied thoroughly
+
+
+class World(Points):
+    """One world. `problems` collects what went wrong besides the promises: errors that paypoll did not foresee."""
+
+    def __init__(self, bench: "Bench", seed: int, weather: Weather | None = None) -> None:
+        self.seed = seed
+        self.bench = bench
+        self.script = random.Random(f"{seed} script")  # noqa: S311 - drawn from a seed, as is meant
+        self.chance = random.Random(f"{seed} faults")  # noqa: S311 - drawn from a seed, as is meant
+        drawn = Weather.draw(self.script)
+        self.weather = weather or drawn
+        self.scheduler = Scheduler(bench.clock, random.Random(f"{seed} schedule"))  # noqa: S311 - drawn from a seed, as is meant
+        self.shop: Shop = bench.shop
+        self.sumup = SumUp(self, self.tick, bench.clock.now)
+        self.mail = MailServer(self, self.tick)
+        self.quiet = False
+        self.ticks = 0
+        self.met: Counter[str] = Counter()
+        self.problems: list[str] = []
+        self.moments = self._draw_moments()
+        self.has_media_folder = self.script.random() < 0.3
+        bench.enter(self)
+
+    def live(self) -> None:
+        """Let everything happen, then let the weather clear up and everything settle."""
+        empty(self.bench.observer, thoroughly=self.seed % _SWEEP_EVERY == 0)
+        self.bench.clock.restart(NOW)
+        self.shop.now, self.shop.tick, self.shop.sleep = self.bench.clock.now, self.tick, self.scheduler.sleep
+        self.shop.open(NOW)
+        everybody = Process("everybody")
+        for number in range(1, self.script.randint(2, 5) + 1):
+            customer = self._draw_customer(number)
+            self.scheduler.spawn(f"customer {number}", everybody, customer)
+            for deed_number in range(self.script.choice((0, 0, 1, 1, 2))):
+                name = f"shop {number}.{deed_number}"
+                self.scheduler.spawn(name, everybody, self._draw_meddling(number))
+        for host in self.bench.hosts[: self.script.choice((1, 2, 2, 3))]:
+            starts = [m for m in range(MOMENTS) if self.script.random() < 0.5]
+            self.scheduler.spawn(host.name, everybody, partial(self._keep, host, starts))
+        self.scheduler.run()
+        self.quiet = True
+        self.scheduler.spawn("afterwards", everybody, self._settle)
+        self.scheduler.run()
+
+    # -- paypoll's hosts -----------------------------------------------------------------------------------
+
+    def _keep(self, host: "Host", starts: list[int]) -> None:
+        for moment in starts:
+            self.sleep_to(moment, jitter=2)
+            self._run(host)
+
+    def _settle(self) -> None:
+        """Run until nothing changes any more: every pause is over, the longest is six hours."""
+        for hours in (0.1, 3, 7, 7):
+            self.scheduler.sleep(hours * 3600)
+            before = self.bench.fingerprint()
+            self._run(self.bench.hosts[0])
+        if self.bench.fingerprint() != before:
+            self.problems.append("the last run still changed something")
+
+    def _run(self, host: "Host") -> None:
+        """Let the host run paypoll once, and wait for the end of the run, whichever way it ends."""
+        process = Process(f"{host.name} run", mortal=True)
+        host.app.stop = Stop()
+        fiber = self.scheduler.spawn(process.name, process, lambda: self._paypoll(host))
+        self.scheduler.wait_until(lambda: fiber.done)
+        if process.dead:
+            host.app.engine.dispose()
+        self.met["runs"] += 1
+
+    def _paypoll(self, host: "Host") -> None:
+        try:
+            report = record_run(host.app, "run-once")
+        except PaypollError as error:
+            self.met["runs that gave up"] += 1
+            if self.quiet:
+                self.problems.append(f"a run in good weather gave up: {error}")
+            return
+        for stumble in report.stumbles:
+            if not stumble.expected:
+                self.problems.append(f"order {stumble.order} met an unforeseen error: {stumble.error}")
+
+    # -- what may go wrong ---------------------------------------------------------------------------------
+
+    def tick(self) -> int:
+        """Count everything that happens: what is true before and after what."""
+        self.ticks += 1
+        return self.ticks
+
+    def run_id(self) -> str:
+        """Return which run is asking."""
+        fiber = self.scheduler.current
+        return fiber.process.run_id if fiber is not None else ""
+
+    def trip(self, place: str) -> None:
+        """Call another program: time passes, others get in between, and the process may die."""
+        self._meet_end(place, 3.0)
+        if self.quiet:
+            return
+        fiber = self.scheduler.current
+        if self._happens("told to stop", self.weather.told_to_stop) and fiber is not None:
+            self.bench.stop_run_of(fiber.process)
+        pause = self.chance.choice((0, 0, 0, 0, 1, 1, 2, 5, 30, 200 if self.chance.random() < 0.1 else 0))
+        if pause:
+            self.scheduler.sleep(pause)
+        else:
+            self.scheduler.pause()
+        self._die_if_dead()
+
+    def fails(self, question: str) -> str:
+        """Say whether and how a call fails."""
+        if self.quiet:
+            return ""
+        moment = self._moment()
+        chance = self.chance
+        if question in ("smtp_connect", "smtp_send"):
+            if moment in self.weather.smtp_outage or chance.random() < self.weather.smtp / 4:
+                return self._met(chance.choice(("later", "lost")) if question == "smtp_send" else "smtp down")
+            if question == "smtp_send" and chance.random() < self.weather.smtp:
+                return self._met(
+                    chance.choice(("later", "lost", "lost", "refused" if chance.random() < 0.2 else "later"))
+                )
+            return ""
+        if question in ("print", "file"):
+            return self._met(question) if chance.random() < self.weather.disk else ""
+        if moment in self.weather.sumup_outage and chance.random() < 0.9:
+            return self._met(chance.choice(("NoAnswer", "NoAnswer", "Garbled")))
+        if chance.random() >= self.weather.sumup:
+            return ""
+        if question in ("read", "find"):
+            return self._met(chance.choice(("NoAnswer",) * 8 + ("Broken",) * 2 + ("NotFound", "NotAllowed")))
+        return self._met(chance.choice(("NoAnswer", "NoAnswer", "NoAnswer", "Broken")))
+
+    def before_statement(self, connection: WorldConnection) -> None:
+        """Before a statement: others may get in between, the process may die, the connection may be cut."""
+        if self.scheduler.current is None:
+            return
+        self._meet_end("statement", 1.0)
+        if self._happens("cut off", self.weather.cut):
+            self.bench.observer.cut(connection)
+            return
+        if self.weather.switch and self.chance.random() < self.weather.switch:
+            self.scheduler.pause()
+            self._die_if_dead()
+
+    def before_commit(self, connection: WorldConnection) -> None:
+        """Before a commit: the same."""
+        fiber = self.scheduler.current
+        if fiber is None:
+            return
+        if fiber.process.mortal:
+            fiber.process.run_id = structlog.contextvars.get_contextvars().get("run", "")
+        self._meet_end("before a commit", 4.0)
+        if self._happens("cut off at a commit", self.weather.cut * 4):
+            self.bench.observer.cut(connection)
+            return
+        self.scheduler.pause()
+        self._die_if_dead()
+
+    def after_commit(self, connection: WorldConnection) -> None:
+        """After a commit: the process may die, or the answer be lost."""
+        fiber = self.scheduler.current
+        if fiber is None or not fiber.process.mortal:
+            return
+        self.tick()
+        self._meet_end("after a commit", 4.0)
+        if self._happens("answer to a commit lost", self.weather.lost_commit):
+            connection.close()
+            raise psycopg2.OperationalError("server closed the connection unexpectedly")
+        self.scheduler.pause()
+        self._die_if_dead()
+
+    def _meet_end(self, place: str, factor: float) -> None:
+        self._die_if_dead()
+        if self._happens(f"crash: {place}", self.weather.crash * factor):
+            fiber = self.scheduler.current
+            if fiber is not None:
+                fiber.process.dead = True
+            raise SimulatedCrash
+
+    def _die_if_dead(self) -> None:
+        fiber = self.scheduler.current
+        if fiber is not None and fiber.process.dead:
+            raise SimulatedCrash
+
+    def _happens(self, what: str, rate: float) -> bool:
+        fiber = self.scheduler.current
+        if self.quiet or not rate or fiber is None or not fiber.process.mortal or self.chance.random() >= rate:
+            return False
+        self.met[what] += 1
+        return True
+
+    def _met(self, what: str) -> str:
+        self.met[what] += 1
+        return what
+
+    def _wait_for_look(self, number: int, patience: int) -> None:
+        """Wait until a run is told that the order is paid, and then some steps: nothing is done with it yet."""
+        own = f"ORD-{number}"
+        known = self.sumup.checkouts
+
+        def is_looked_at() -> bool:
+            return any(said.found == "PAID" and known[said.subject].order == own for said in self.sumup.said)
+
+        self.scheduler.wait_until(is_looked_at, latest=self.moments[-1])
+        for _ in range(patience):
+            self.scheduler.pause()
+
+    # -- time ----------------------------------------------------------------------------------------------
+
+    def _draw_moments(self) -> list[datetime]:
+        moments = [NOW]
+        for _ in range(MOMENTS - 1):
+            moments.append(moments[-1] + timedelta(minutes=self.script.choice(_PAUSES)))
+        return moments
+
+    def _moment(self) -> int:
+        """Return which moment it is."""
+        return sum(1 for moment in self.moments if moment <= self.bench.clock.now())
+
+    def sleep_to(self, moment: int, *, jitter: int = 0) -> None:
+        """Sleep until a moment of the world, or a little longer."""
+        there = self.moments[min(moment, MOMENTS - 1)] - self.bench.clock.now()
+        self.scheduler.sleep(max(there.total_seconds(), 0) + self.chance.choice((0, 0, 0, 0.5, jitter)))
+
+    # -- customers and the shop ----------------------------------------------------------------------------
+
+    def _draw_customer(self, number: int) -> Callable[[], None]:
+        chance = self.script
+        lines = tuple(
+            (number * 10 + line, chance.choice((1, 1, 2)), chance.choice((1, 1, 2, 3)))
+            for line in range(chance.choice((1, 1, 2, 3)))
+        )
+        places = sum(count for _, _, count in lines)
+        email = chance.choice((f"guest{number}@example.org", "Shared@example.org", "member@example.org"))
+        if chance.random() < 0.08:
+            email = f"nobody{number}@example.org"
+            self.mail.refused.add(email)
+        order = Sold(number, f"ORD-{number}", email, Decimal(10) * places, NOW, lines)
+        start = chance.randrange(4)
+        tale = random.Random(f"{self.seed} customer {number}")  # noqa: S311 - drawn from a seed, as is meant
+        member = email == "member@example.org"
+
+        def customer() -> None:
+            self.sleep_to(start)
+            order.created_at = self.bench.clock.now()
+            self.shop.place(order, member=member)
+            Customer(self, order, tale).shop(start)
+
+        return customer
+
+    def _draw_meddling(self, number: int) -> Callable[[], None]:
+        chance = self.script
+        start = chance.randrange(1, MOMENTS)
+        at_a_bad_time = chance.random() < 0.5
+        patience = chance.randrange(25)
+        seconds = chance.choice((0, 0, 1, 3, 20))
+        deed = chance.choice(
+            ("cancel", "cancel", "refund", "replay", "replay", "stale", "stale", "stale checkouts", "hold")
+        )
+        share = chance.choice((Decimal(1), Decimal(1), Decimal("0.5")))
+        tell_shop = chance.random() < 0.6
+
+        def meddle() -> None:
+            if at_a_bad_time:
+                self._wait_for_look(number, patience)
+            else:
+                self.sleep_to(start, jitter=1)
+            order = self.shop.sold.get(number)
+            if order is None:
+                return
+            self.met[f"shop: {deed}"] += 1
+            if deed == "cancel":
+                self.shop.cancel(order)
+            elif deed == "refund":
+                self.shop.refund(order, self.sumup, share, tell_shop=tell_shop)
+            elif deed == "replay":
+                self.shop.return_page(order)
+            elif deed == "stale":
+                self.shop.save_stale_order(order, seconds)
+            elif deed == "stale checkouts":
+                self.shop.save_stale_checkouts(order, seconds)
+            else:
+                self.shop.hold_row(order, seconds)
+
+        return meddle

@@ -1,0 +1,133 @@
+"""docs/troubleshooting.md knows every exit status, reason and alert of the program, and no others."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from paypoll.decision import Reason
+from paypoll.exitcodes import ExitCode
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src" / "paypoll").rglob("*.py"))
+GUIDE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert that some line of the program posts: the fixed start of its key, the fixed parts of its headline."""
+
+    where: str
+    key: str
+    headline: tuple[str, ...]
+
+
+def posted_alerts() -> Iterator[Alert]:
+    """Find every `Notice(key=…, headline=…)` and every `….tell(connection, key, headline=…)` in the program."""
+    for source in SOURCES:
+        tree = ast.parse(source.read_text(encoding="utf-8"))
+        names = {
+            node.targets[0].id: node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            given = {keyword.arg: keyword.value for keyword in call.keywords}
+            if isinstance(call.func, ast.Name) and call.func.id == "Notice":
+                key = given["key"]
+            elif isinstance(call.func, ast.Attribute) and call.func.attr == "tell":
+                key = call.args[1]
+            else:
+                continue
+            texts = tuple(part for part in fixed_parts(given["headline"], names) if re.search(r"\w{3}", part))
+            start = re.match(r"\w+", "".join(fixed_parts(key, names)))
+            assert start, f"{source}:{call.lineno}: the key has no fixed start"
+            yield Alert(f"{source.name}:{call.lineno}", start[0], texts)
+
+
+def fixed_parts(node: ast.expr, names: dict[str, ast.expr]) -> Iterator[str]:
+    """Yield the parts of a text that are the same every time."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.JoinedStr(values=values):
+            for value in values:
+                yield from fixed_parts(value, names)
+        case ast.FormattedValue(value=value) if isinstance(value, ast.Name):
+            yield from fixed_parts(value, names)
+        case ast.Name(id=name) if name in names:
+            yield from fixed_parts(names[name], names)
+        case ast.BinOp(left=left):
+            yield from fixed_parts(left, names)
+
+
+ALERTS = list(posted_alerts())
+
+
+def section(heading: str) -> str:
+    """Return the text below a heading, up to the next one of its kind or a higher one."""
+    level = len(heading) - len(heading.lstrip("#"))
+    found = re.search(rf"(?ms)^{re.escape(heading)}$(.*?)(?=^#{{1,{level}}} |\Z)", GUIDE)
+    assert found, heading
+    return found[1]
+
+
+def test_alerts_are_found_in_the_program() -> None:
+    # Should the way of posting them change, this finds out that the other tests here look at nothing.
+    assert {"review", "paid_twice", "sumup_silent", "not_allowed", "smtp_down"} <= {alert.key for alert in ALERTS}
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: f"{alert.key}-{alert.where}")
+def test_alert_is_explained_under_its_key_and_subject(alert: Alert) -> None:
+    lines = [line for line in section("## Alerts").splitlines() if f"| `{alert.key}` |" in line]
+    assert lines, f"{alert.where}: no row for {alert.key}"
+    assert any(all(text.strip(" :,;") in line for text in alert.headline) for line in lines), alert.headline
+
+
+def test_no_alert_is_explained_that_does_not_exist() -> None:
+    explained = re.findall(r"^\|[^|]+\| `(\w+)` \|", section("## Alerts"), re.MULTILINE)
+    assert set(explained) == {alert.key for alert in ALERTS}
+
+
+def test_every_reason_is_explained_once_and_no_other() -> None:
+    explained = re.findall(r"^\| `(\w+)` \|", section("## Reasons"), re.MULTILINE)
+    assert sorted(explained) == sorted(reason.value for reason in Reason)
+
+
+def test_every_exit_status_is_explained_and_no_other() -> None:
+    explained = re.findall(r"^\| ([\d, ]+) \|", section("## Exit statuses"), re.MULTILINE)
+    assert sorted(int(code) for cell in explained for code in cell.split(",")) == sorted(int(code) for code in ExitCode)
+
+
+def test_links_between_the_guides_lead_somewhere() -> None:
+    anchors = {
+        name: {
+            re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in re.findall(r"(?m)^#+ (.+)$", text)
+        }
+        for name, text in (("troubleshooting.md", GUIDE), ("deployment.md", DEPLOYMENT))
+    }
+    for name, text in (("troubleshooting.md", GUIDE), ("deployment.md", DEPLOYMENT)):
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            file, _, anchor = target.partition("#")
+            assert (ROOT / "docs" / (file or name)).is_file(), target
+            assert not anchor or anchor in anchors[file or name], target
+
+
+def test_settings_that_the_guides_name_exist() -> None:
+    example = (ROOT / "config.example.toml").read_text(encoding="utf-8")
+    keys = set()
+    part = ""
+    for line in example.splitlines():
+        if line.startswith("["):
+            part = line.strip("[]")
+        elif found := re.match(r"#?(\w+) = ", line):
+            keys.add(f"{part}.{found[1]}")
+    sections = {key.partition(".")[0] for key in keys}
+    named = re.findall(r"`([a-z]+\.[a-z_]+)(?: = [^`]*)?`", GUIDE + DEPLOYMENT)
+    wanted = {re.sub(r"_credential$", "", name) for name in named if name.partition(".")[0] in sections}
+    assert wanted
+    assert wanted <= keys, wanted - keys

@@ -1,0 +1,96 @@
+"""The command line as a whole: every command explains itself, and the settings are shown without their secrets."""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from paypoll.checkup import exit_code
+from paypoll.checkup.finding import fine, unreachable, wrong
+from paypoll.cli import cli
+from paypoll.cli.check import finding_line
+from paypoll.cli.person import person
+
+SETTINGS = """
+[site]
+base_url = "https://shop.example"
+support_email = "help@shop.example"
+[database]
+url = "postgresql://paypoll:db-secret@db.example/shop"
+[sumup]
+api_key = "sup_sk_secret"
+[mail]
+sender = "tickets@shop.example"
+[alerts]
+to = ["admin@shop.example"]
+"""
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands(cli)), ids=str)
+def test_every_command_has_help_and_an_example(path: tuple[str, ...], command: click.Command) -> None:
+    shown = CliRunner().invoke(cli, [*path, "-h"])
+    assert shown.exit_code == 0
+    assert command.help
+    if not isinstance(command, click.Group):
+        assert "Example" in command.help
+        assert f"paypoll {' '.join(path)}" in command.help or f"{' '.join(path)}\n" in command.help
+    for option in command.params:
+        assert not isinstance(option, click.Option) or option.help
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    file = tmp_path / "config.toml"
+    file.write_text(SETTINGS)
+    file.chmod(0o600)
+    return file
+
+
+def test_config_show_is_toml_with_masked_secrets(settings: Path) -> None:
+    shown = CliRunner().invoke(cli, ["--config", str(settings), "config", "show"])
+    assert "secret" not in shown.output.replace("client_secret", "")
+    parsed = tomllib.loads(shown.output)
+    assert parsed["sumup"]["api_key"] == "***"
+    assert parsed["verification"]["max_age"] == "2h"
+    assert parsed["alerts"]["to"] == ["admin@shop.example"]
+
+
+def test_config_show_as_json_has_the_source(settings: Path) -> None:
+    shown = json.loads(CliRunner().invoke(cli, ["--config", str(settings), "config", "show", "--json"]).output)
+    assert (shown["schema"], shown["source"], shown["settings"]["sumup"]["api_key"]) == (1, str(settings), "***")
+
+
+def test_config_validate_names_the_file(settings: Path) -> None:
+    assert CliRunner().invoke(cli, ["--config", str(settings), "config", "validate"]).output == f"OK  {settings}\n"
+
+
+def test_db_grants_of_a_name_that_no_role_can_have_is_a_usage_error() -> None:
+    assert CliRunner().invoke(cli, ["db", "grants", "--role", "a$grant$"]).exit_code == 2
+
+
+def test_person_is_the_name_given_then_who_called_sudo_then_the_login() -> None:
+    assert person(" Ana\nMaria ", {"SUDO_USER": "margot"}) == "Ana Maria"
+    assert person(None, {"SUDO_USER": "margot"}) == "margot"
+    assert person("", {})
+
+
+def test_exit_code_of_a_check_is_the_settings_before_what_is_out_of_reach() -> None:
+    assert exit_code([fine("a", "b")]) == 0
+    assert exit_code([unreachable("a", "b", "c")]) == 75
+    assert exit_code([unreachable("a", "b", "c"), wrong("a", "b", "c")]) == 78
+
+
+def test_finding_has_its_next_step_behind_it_or_below() -> None:
+    assert click.unstyle(finding_line(wrong("timer", "disabled", "enable it"))) == "PROBLEM timer: disabled → enable it"
+    assert "\n        → x" in finding_line(wrong("timer", "y" * 70, "x"))
