@@ -13,24 +13,23 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from paypoll.alerts import AlertDesk
-from paypoll.apply import Applier
 from paypoll.clock import Clock, SystemClock
-from paypoll.cycle import Cycle, CycleRules
 from paypoll.database import DatabaseOptions, make_engine, transaction
-from paypoll.deliver import Delivered, Delivery, DeliveryRules
-from paypoll.fulfil import FulfilmentRules
-from paypoll.policy import Policy
+from paypoll.report import Delivered
 from paypoll.settings import Settings
 from paypoll.shop.schema import require_known_schema
+from paypoll.state.outbox import is_any_due
 from paypoll.state.upgrade import require_current
-from paypoll.state.watches import WatchRules
+from paypoll.state.watches import WatchRules, peek
 from paypoll.stop import Stop
-from paypoll.watchdog import Watchdog
 
 if TYPE_CHECKING:
+    from paypoll.alerts import AlertDesk
+    from paypoll.apply import Applier
+    from paypoll.cycle import Cycle
     from paypoll.mail.compose import Composer
     from paypoll.pack import MailPacker
+    from paypoll.policy import Policy
     from paypoll.ports import Mailer, PaymentGateway, TicketPrinter
     from paypoll.sumup.auth import Credential
 
@@ -64,6 +63,15 @@ class App:
             require_known_schema(connection)
             require_current(connection)
 
+    def is_idle(self) -> bool:
+        """Say whether a run would find nothing to do: no order is due, and no mail.
+
+        Asked first, because the usual run finds nothing, and then need not load what the others need.
+        """
+        now = self.clock.now()
+        with transaction(self.engine) as connection:
+            return not peek(connection, self.watch_rules, now, limit=1) and not is_any_due(connection, now)
+
     @cached_property
     def engine(self) -> sa.Engine:
         """The database. Connects at the first statement."""
@@ -77,8 +85,10 @@ class App:
         return make_engine(options, read_only=self._read_only)
 
     @cached_property
-    def policy(self) -> Policy:
+    def policy(self) -> "Policy":
         """What decisions depend on."""
+        from paypoll.policy import Policy
+
         verification = self.settings.verification
         return Policy(
             currency=self.settings.site.currency,
@@ -103,8 +113,10 @@ class App:
         return self.settings.mail.sender.rsplit("@", 1)[-1].strip("> ")
 
     @cached_property
-    def desk(self) -> AlertDesk:
+    def desk(self) -> "AlertDesk":
         """Where alerts are posted."""
+        from paypoll.alerts import AlertDesk
+
         return AlertDesk(self.settings.alerts.to, self.settings.site, self.mail_domain)
 
     @cached_property
@@ -210,13 +222,19 @@ class App:
         files = TicketFiles(media) if media is not None else None
         return MailPacker(self.engine, self.printer, self.composer, files, site, self.clock, mail.size_limit)
 
-    def applier(self, run_id: str, policy: Policy | None = None) -> Applier:
+    def applier(self, run_id: str, policy: "Policy | None" = None) -> "Applier":
         """Return what applies decisions in this run."""
+        from paypoll.apply import Applier
+        from paypoll.fulfil import FulfilmentRules
+
         rules = FulfilmentRules(self.settings.site, self.settings.tickets.qr_prefix, self.mail_domain)
         return Applier(self.engine, policy or self.policy, rules, self.desk, run_id)
 
-    def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> Cycle:
+    def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
         """Return the use case of one run. `max_age` overrides the setting, for expiring by hand."""
+        from paypoll.cycle import Cycle, CycleRules
+        from paypoll.watchdog import Watchdog
+
         verification = self.settings.verification
         policy = self.policy if max_age is None else replace(self.policy, max_age=max_age)
         rules = CycleRules(
@@ -240,11 +258,11 @@ class App:
 
     def deliver(self, run_id: str, should_stop: Callable[[], bool], *, alerts: bool = True) -> Delivered:
         """Send the mail that is due."""
-        from paypoll.state.outbox import is_any_due
-
         with transaction(self.engine) as connection:
             if not is_any_due(connection, self.clock.now(), alerts=alerts):
                 return Delivered()
+        from paypoll.deliver import Delivery, DeliveryRules
+
         mail = self.settings.mail
         rules = DeliveryRules(
             batch_size=mail.batch_size,

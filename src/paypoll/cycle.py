@@ -3,11 +3,15 @@
     select due ──► claim ──► verify ──► decide and apply ──► deliver ──► report
 
 The way of an order reads from top to bottom in `Cycle.run`. Each order's failure is its own: it stays due, and the
-others go on.
+others go on. Three things go on at once: SumUp is asked about the next orders, this thread applies what was answered,
+and the mail of those before them is printed and sent.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,8 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.apply import Applied, Applier
 from paypoll.clock import Clock
+from paypoll.courier import Courier, Deliver
 from paypoll.database import Trouble, describe_error, sort_error, transaction
-from paypoll.deliver import Delivered
+from paypoll.decision import Outcome
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.evidence import Evidence
 from paypoll.model import Order
@@ -56,7 +61,7 @@ class Cycle:
         engine: sa.Engine,
         gateway: Callable[[], PaymentGateway],
         applier: Applier,
-        deliver: Callable[[Callable[[], bool], bool], Delivered],
+        deliver: Deliver,
         watchdog: Watchdog,
         clock: Clock,
         rules: CycleRules,
@@ -72,21 +77,26 @@ class Cycle:
         self._stopped = stopped
         self._policy: Policy = applier.policy
         self._run_id = applier.run_id
+        self._has_asked = False
         self._deadline = clock.monotonic() + rules.time_budget.total_seconds()
 
     def run(self, report: RunReport, only: Sequence[int] = ()) -> RunReport:
         """Do one run over what is due, or over the orders `only`. The report is filled as the run goes on."""
-        for batch in self._claimed_batches(report, only):
-            for order, evidence in self._verify(batch, report):
-                self._apply(order, evidence, report)
+        with self._courier(report) as courier, closing(self._verified(report, only)) as verified:
+            courier.nudge()
+            for order, evidence in verified:
+                applied = self._apply(order, evidence, report)
                 self._watchdog.hear(evidence)
-            self._deliver_mail(report, alerts=False)
+                if applied is not None and applied.outcome is not Outcome.UNCHANGED:
+                    courier.nudge()
         self._watchdog.tell_of_sumup(self._engine, self._clock.now())
         self._watchdog.tell_of_stuck_orders(self._engine, self._clock.now())
         self._watchdog.summarise_alerts(self._engine, self._clock.now())
-        self._deliver_mail(report, alerts=True)
+        courier.send_all()
         if self._stopped():
             report.ended = "stopped"
+        elif report.delivered.cut_short:
+            report.ended = "out_of_time"
         return report
 
     # -- select and claim ---------------------------------------------------------------------------------
@@ -98,7 +108,7 @@ class Cycle:
             return
         with transaction(self._engine) as connection:
             watches.enrol(connection, self._rules.watch, self._clock.now())
-        while not report.sumup_halted:
+        while not self._is_halted(report):
             if self._should_end():
                 report.ended = "out_of_time"
                 return
@@ -129,13 +139,21 @@ class Cycle:
 
     # -- verify -------------------------------------------------------------------------------------------
 
-    def _verify(self, batch: list[Order], report: RunReport) -> Iterator[tuple[Order, Evidence]]:
-        """Ask SumUp about every order of the batch, several at once; yield each with its evidence."""
-        gateway = self._gateway()
-        now = self._clock.now()
+    def _verified(self, report: RunReport, only: Sequence[int]) -> Generator[tuple[Order, Evidence], None, None]:
+        """Ask SumUp about batch after batch, several orders at once; yield each order with its evidence.
+
+        The next batch is claimed and asked about before the last one is all applied: SumUp is not left waiting.
+        """
+        batches = self._claimed_batches(report, only)
+        asked: deque[tuple[Order, Future[Evidence]]] = deque()
         with ThreadPoolExecutor(max_workers=self._rules.parallel_requests, thread_name_prefix="verify") as pool:
-            asked = [(order, pool.submit(verify, order, gateway, self._policy, now)) for order in batch]
-            for order, answer in asked:
+            while True:
+                while len(asked) < self._rules.batch_size and (batch := next(batches, None)) is not None:
+                    asked.extend((order, self._ask(pool, order)) for order in batch)
+                if not asked:
+                    self._is_halted(report)
+                    return
+                order, answer = asked.popleft()
                 try:
                     evidence = answer.result()
                 except (DatabaseUnavailableError, SettingsError):
@@ -147,13 +165,23 @@ class Cycle:
                     self._release(order)
                     continue
                 yield order, evidence
-        if gateway.halted:
-            report.sumup_halted = gateway.halted
-            log.error("SumUp is not asked any more in this run; the other orders stay due", reason=gateway.halted)
+
+    def _ask(self, pool: ThreadPoolExecutor, order: Order) -> "Future[Evidence]":
+        self._has_asked = True
+        # In a copy of this thread's context, so that what is logged there names the run.
+        return pool.submit(copy_context().run, verify, order, self._gateway(), self._policy, self._clock.now())
+
+    def _is_halted(self, report: RunReport) -> bool:
+        """Say whether SumUp is not to be asked any more in this run, and say so in the log the first time."""
+        halted = self._gateway().halted if self._has_asked else ""
+        if halted and not report.sumup_halted:
+            report.sumup_halted = halted
+            log.error("SumUp is not asked any more in this run; the other orders stay due", reason=halted)
+        return bool(halted)
 
     # -- decide and apply ---------------------------------------------------------------------------------
 
-    def _apply(self, order: Order, evidence: Evidence, report: RunReport) -> None:
+    def _apply(self, order: Order, evidence: Evidence, report: RunReport) -> Applied | None:
         with structlog.contextvars.bound_contextvars(order=order.number):
             try:
                 applied = self._applier.apply(order.id, evidence, self._clock.now())
@@ -161,13 +189,14 @@ class Cycle:
                 raise
             except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
                 self._stumble(order, error, report)
-                return
+                return None
             if applied is None:
                 report.taken_over += 1
                 log.info("another run, or the shop, has taken the order over")
-                return
+                return None
             report.applied.append(applied)
             self._log_applied(applied)
+            return applied
 
     @staticmethod
     def _log_applied(applied: Applied) -> None:
@@ -196,19 +225,10 @@ class Cycle:
         with transaction(self._engine) as connection:
             watches.release(connection, [order.id], self._run_id)
 
-    # -- deliver, and look after the whole ----------------------------------------------------------------
+    # -- deliver ------------------------------------------------------------------------------------------
 
-    def _deliver_mail(self, report: RunReport, *, alerts: bool) -> None:
-        if report.delivered.halted:
-            return
-        done = self._deliver(self._should_end_delivery, alerts)
-        report.delivered.sent += done.sent
-        report.delivered.put_off += done.put_off
-        report.delivered.undeliverable += done.undeliverable
-        report.delivered.failures += done.failures
-        report.delivered.halted = done.halted
-        if done.cut_short and not self._stopped():
-            report.ended = "out_of_time"
+    def _courier(self, report: RunReport) -> Courier:
+        return Courier(self._deliver, report.delivered, self._should_end_delivery)
 
     def _should_end(self) -> bool:
         return self._stopped() or self._clock.monotonic() >= self._deadline

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from paypoll.errors import DatabaseUnavailableError, SettingsError
@@ -73,9 +71,10 @@ def make_engine(options: DatabaseOptions, *, read_only: bool = False) -> sa.Engi
     settings = " ".join(f"-c {name}={int(value.total_seconds() * 1000)}" for name, value in milliseconds.items())
     return sa.create_engine(
         options.url,
-        # One connection for the run, whose work is one transaction after the other. More are opened only while the
-        # threads that ask SumUp read organisers' tokens; they are kept, since that happens before every question.
-        pool_size=5,
+        # One connection for the orders and one for the mail, each of which is one transaction after the other. More
+        # are opened only while the threads that ask SumUp read organisers' tokens; they are kept, since that happens
+        # before every question.
+        pool_size=6,
         max_overflow=0,
         # A statement's parameters may be tokens and customers' data: they stay out of the errors' texts.
         hide_parameters=True,
@@ -115,8 +114,13 @@ def _sqlite_engine(url: sa.URL, *, read_only: bool) -> sa.Engine:
 
 def insert_unless_there(connection: sa.Connection, table: sa.Table) -> Any:
     """Return an INSERT that does nothing when the row is there already (ON CONFLICT DO NOTHING)."""
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    return insert(table).on_conflict_do_nothing()
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -12,14 +12,9 @@ from paypoll.assess import Assessment, assess
 from paypoll.decision import Decision, Notice, Outcome, Reason
 from paypoll.evidence import Evidence
 from paypoll.match import Flaw, VerifiedPayment
-from paypoll.model import BrokenAnswer, NoAnswer, Order, OrderStatus
+from paypoll.model import BrokenAnswer, NoAnswer, Order
 from paypoll.policy import Policy
-
-WAITING = frozenset({OrderStatus.PENDING_VERIFICATION})
-BASKET = frozenset({OrderStatus.PENDING})
-LATE = frozenset({OrderStatus.FAILED, OrderStatus.EXPIRED})
-VOID = frozenset({OrderStatus.CANCELLED, OrderStatus.REFUNDED})
-WATCHED = WAITING | BASKET | LATE | VOID
+from paypoll.statuses import BASKET, LATE, VOID, WAITING, WATCHED
 
 VOID_TICKETS = frozenset({"cancelled", "refunded"})
 """Ticket statuses that admit nobody any more."""

@@ -6,7 +6,7 @@ One mail's failure never stops the others; a mail server that is down stops the 
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Protocol
@@ -28,6 +28,7 @@ from paypoll.ports import (
     PrintError,
     RecipientRefusedError,
 )
+from paypoll.report import Delivered
 from paypoll.shop.orders import load_order
 from paypoll.state import outbox
 from paypoll.state.audit import record
@@ -56,22 +57,6 @@ class Packer(Protocol):
     def pack(self, mail: Mail) -> Parcel:
         """Return the mail's messages. Raise PrintError when it must wait."""
         ...
-
-
-@dataclass(slots=True)
-class Delivered:
-    """What a delivery came to. `halted`: the trouble that stopped it; `cut_short`: it was told to stop."""
-
-    sent: int = 0
-    put_off: int = 0
-    undeliverable: int = 0
-    halted: str = ""
-    cut_short: bool = False
-    failures: list[str] = field(default_factory=list)
-
-    def is_over(self) -> bool:
-        """Whether it came to its end before the outbox was empty."""
-        return self.cut_short or bool(self.halted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from paypoll.assess import (
     searches_for,
     transaction_question,
 )
-from paypoll.decide import WATCHED, decide
+from paypoll.decide import decide
 from paypoll.evidence import Evidence, Question
 from paypoll.model import CheckoutStatus, Found, Order
 from paypoll.policy import Policy
+from paypoll.statuses import WATCHED
 
 
 def next_questions(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> tuple[Question, ...]:

@@ -13,19 +13,6 @@ from typing import Generic, TypeAlias, TypeVar
 T = TypeVar("T")
 
 
-class OrderStatus(StrEnum):
-    """The shop's order statuses that paypoll reads or writes; the shop knows more."""
-
-    PENDING = "pending"
-    PENDING_VERIFICATION = "pending_verification"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    REVIEW = "requires_manual_review"
-    CANCELLED = "cancelled"
-    REFUNDED = "refunded"
-
-
 # ---------------------------------------------------------------------------------------------------------
 # The shop's side
 # ---------------------------------------------------------------------------------------------------------

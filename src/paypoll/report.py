@@ -3,9 +3,34 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from paypoll.apply import Applied
-from paypoll.deliver import Delivered
+if TYPE_CHECKING:
+    from paypoll.apply import Applied
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What a delivery came to. `halted`: the trouble that stopped it; `cut_short`: it was told to stop."""
+
+    sent: int = 0
+    put_off: int = 0
+    undeliverable: int = 0
+    halted: str = ""
+    cut_short: bool = False
+    failures: list[str] = field(default_factory=list)
+
+    def is_over(self) -> bool:
+        """Whether it came to its end before the outbox was empty."""
+        return self.cut_short or bool(self.halted)
+
+    def add(self, more: "Delivered") -> None:
+        """Add what another delivery, after this one, came to."""
+        self.sent += more.sent
+        self.put_off += more.put_off
+        self.undeliverable += more.undeliverable
+        self.failures += more.failures
+        self.halted, self.cut_short = more.halted, more.cut_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +49,7 @@ class RunReport:
     run_id: str
     started_at: datetime
     dry: bool = False
-    applied: list[Applied] = field(default_factory=list)
+    applied: "list[Applied]" = field(default_factory=list)
     stumbles: list[Stumble] = field(default_factory=list)
     taken_over: int = 0
     delivered: Delivered = field(default_factory=Delivered)

@@ -26,7 +26,7 @@ from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
 from paypoll.evidence import Evidence
 from paypoll.fulfil import fulfil, restore
 from paypoll.match import FlawedPayment, UncheckedPayment, VerifiedPayment
-from paypoll.model import CheckoutAnswer, Order, OrderStatus
+from paypoll.model import CheckoutAnswer, Order
 from paypoll.notices import flaw_sentences
 from paypoll.override import OverriddenPayment, rest_on
 from paypoll.policy import Policy
@@ -37,6 +37,7 @@ from paypoll.state.audit import describe_evidence, record
 from paypoll.state.fulfilments import spent_on_others
 from paypoll.state.resolutions import ACTION, Verdict
 from paypoll.state.tables import outbox as outbox_table
+from paypoll.statuses import OrderStatus
 from paypoll.verify import verify
 
 _FRESH = timedelta(minutes=5)

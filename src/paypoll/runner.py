@@ -34,7 +34,8 @@ def record_run(app: App, command: str, *, only: Sequence[int] = (), max_age: tim
         try:
             app.require_ready()
             _begin(app, report, command)
-            app.cycle(report.run_id, max_age=max_age).run(report, only)
+            if only or not app.is_idle():
+                app.cycle(report.run_id, max_age=max_age).run(report, only)
         except SQLAlchemyError as error:
             report.ended = "failed"
             if sort_error(error) is not Trouble.BUSY:

@@ -25,12 +25,12 @@ from paypoll.model import (
     NotFound,
     Order,
     OrderItem,
-    OrderStatus,
     Refused,
     TransactionAnswer,
 )
 from paypoll.policy import Policy
 from paypoll.ports import MailSession, MailUnavailableError, PrintError, TicketFace
+from paypoll.statuses import OrderStatus
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 MERCHANT = "MPLATFORM"

@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from paypoll.alerts import AlertDesk
 from paypoll.database import transaction
-from paypoll.decide import WAITING
 from paypoll.decision import Level
 from paypoll.evidence import Evidence
 from paypoll.mail.contexts import AlertOrder
@@ -16,6 +15,7 @@ from paypoll.money import show_amount
 from paypoll.shop.tables import orders
 from paypoll.state.tables import watch
 from paypoll.state.troubles import end_trouble, note_trouble
+from paypoll.statuses import WAITING
 
 SUMUP_SILENT = "sumup_silent"
 _MOST_LISTED = 200

@@ -93,8 +93,9 @@ class Bench:
         self.shop = Shop(dsn, self.observer)
         self._world: World | None = None
         # The one stand-in that no port has room for: real threads would run whenever the machine likes.
-        self._pool = mock.patch("paypoll.cycle.ThreadPoolExecutor", FiberPool)
-        self._pool.start()
+        self._pools = [mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool) for module in ("cycle", "courier")]
+        for pool in self._pools:
+            pool.start()
         self.hosts = [
             self._make_host(folder, url, f"host {name}", parallel, batch)
             for name, parallel, batch in (("A", 4, 20), ("B", 1, 2), ("C", 2, 3))
@@ -107,7 +108,8 @@ class Bench:
         self.shop.close()
         psycopg2.extensions.set_wait_callback(None)
         self.observer.close()
-        self._pool.stop()
+        for pool in self._pools:
+            pool.stop()
 
     def enter(self, world: "World") -> None:
         """Let everything belong to this world."""

@@ -202,9 +202,8 @@ class Task(Generic[T]):
         self._error: BaseException | None = None
         self.started = False
 
-    @property
     def done(self) -> bool:
-        """Whether there is an answer or an error."""
+        """Say whether there is an answer or an error."""
         return bool(self._answer) or self._error is not None
 
     def __call__(self) -> None:
@@ -216,8 +215,8 @@ class Task(Generic[T]):
 
     def result(self) -> T:
         """Wait for the answer and return it, or raise what the work raised."""
-        if not self.done:
-            self._scheduler.wait_until(lambda: self.done)
+        if not self.done():
+            self._scheduler.wait_until(self.done)
         if self._error is not None:
             raise self._error
         return self._answer[0]
@@ -239,7 +238,7 @@ class FiberPool:
         """Take on some work; a worker begins it when the scheduler says so."""
         task = Task(self.scheduler, lambda: work(*arguments))
         self._tasks.append(task)
-        if len(self._workers) < self._max_workers and self._me is not None:
+        if sum(not worker.done for worker in self._workers) < self._max_workers and self._me is not None:
             name = f"{self._me.name}/{self._name}-{len(self._workers)}"
             self._workers.append(self.scheduler.spawn(name, self._me.process, self._work))
         return task

@@ -31,6 +31,7 @@ from paypoll.decision import Decision, Outcome, Reason
 from paypoll.model import Order
 from paypoll.shop.orders import load_orders
 from paypoll.state.tables import outbox
+from paypoll.statuses import LATE, WAITING
 
 if TYPE_CHECKING:
     from tests.simulation.bench import Bench
@@ -240,7 +241,7 @@ def test_with_silence_taken_for_an_answer_orders_end_on_a_guess(
 
     def expire(order: Order, seen: Any) -> Decision | None:
         doubt = plain(order, seen)
-        if doubt is None or order.status not in paypoll.decide.WAITING:
+        if doubt is None or order.status not in WAITING:
             return doubt
         return Decision(Outcome.EXPIRE, Reason.TOO_OLD, "SumUp did not say that it was paid")
 
@@ -252,7 +253,7 @@ def test_without_the_late_watch_a_late_payment_is_lost(bench: "Bench", monkeypat
     plain: Callable[[str, datetime, datetime], datetime | None] = paypoll.state.watches.next_check
 
     def only_waiting(status: str, since: datetime, now: datetime) -> datetime | None:
-        return None if status in paypoll.decide.LATE else plain(status, since, now)
+        return None if status in LATE else plain(status, since, now)
 
     monkeypatch.setattr(paypoll.state.watches, "next_check", only_waiting)
     assert worlds_until_broken(bench, "2 whoever paid", "is held by")

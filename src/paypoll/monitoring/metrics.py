@@ -6,11 +6,11 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
-from paypoll.decide import WAITING
 from paypoll.report import RunReport
 from paypoll.shop.tables import orders
 from paypoll.state.resolutions import count_open_reviews
 from paypoll.state.tables import outbox
+from paypoll.statuses import WAITING
 
 log = structlog.get_logger(__name__)
 

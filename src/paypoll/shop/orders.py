@@ -8,11 +8,12 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.errors import OrderNotFoundError
-from paypoll.model import Account, Checkout, Event, Order, OrderItem, OrderStatus, Ticket
+from paypoll.model import Account, Checkout, Event, Order, OrderItem, Ticket
 from paypoll.shop.tables import checkouts, events, history, items, orders, organisers, refunds, tickets, users
 from paypoll.state.fulfilments import load_fulfilments
 from paypoll.state.resolutions import closed_without_tickets
 from paypoll.state.tables import watch
+from paypoll.statuses import OrderStatus
 
 # Refund rows in one of these states gave nothing back. The shop's other states (asked for, approved, done) all mean
 # that a person has to look before tickets are issued again.

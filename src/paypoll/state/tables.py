@@ -36,6 +36,7 @@ watch = sa.Table(
     # When the admins were told that the order is waiting for too long.
     sa.Column("stuck_told_at", UtcDateTime),
     sa.Index("watch_next_check", "next_check_at"),
+    sa.Index("watch_settled", "settled_at"),
 )
 
 audit = sa.Table(

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
-from paypoll.decide import BASKET, LATE, VOID, WAITING
 from paypoll.shop.tables import checkouts, orders
 from paypoll.state.tables import watch
+from paypoll.statuses import BASKET, LATE, VOID, WAITING
 
 _SHORTEST_PAUSE = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(hours=6)
@@ -179,7 +179,20 @@ def _concerns_us(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
     ]
     if rules.abandoned:
         kinds.append(sa.and_(orders.c.status.in_(BASKET), recent, payable))
-    return sa.or_(*kinds)
+    return sa.and_(orders.c.id.in_(_candidates(rules, after)), sa.or_(*kinds))
+
+
+def _candidates(rules: WatchRules, after: datetime) -> sa.CompoundSelect[tuple[int]]:
+    """Every order that may concern us, and few others, each part found by an index however many orders there are.
+
+    That of `watch` is ours; the shop may have one on (status, created_at), as `paypoll check` recommends.
+    """
+    recent = LATE | VOID | (BASKET if rules.abandoned else frozenset())
+    return sa.union_all(
+        sa.select(orders.c.id).where(orders.c.status.in_(WAITING)),
+        sa.select(orders.c.id).where(orders.c.status.in_(recent), orders.c.created_at > after),
+        sa.select(watch.c.order_id).where(watch.c.settled_at > after),
+    )
 
 
 def _is_due(now: datetime) -> sa.ColumnElement[bool]:

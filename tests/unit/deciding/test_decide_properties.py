@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paypoll.assess import searches_for
-from paypoll.decide import WATCHED, decide
+from paypoll.decide import decide
 from paypoll.decision import Outcome
 from paypoll.evidence import CloseCheckout, Evidence, FindCheckouts, ReadCheckout, ReadTransaction
 from paypoll.inquiry import next_questions
@@ -23,11 +23,11 @@ from paypoll.model import (
     NotAllowed,
     NotFound,
     Order,
-    OrderStatus,
     Refused,
     Ticket,
 )
 from paypoll.policy import Policy
+from paypoll.statuses import WATCHED, OrderStatus
 from paypoll.testing import (
     MERCHANT,
     NOW,

@@ -53,6 +53,7 @@ def _make_watch() -> None:
         schema=SCHEMA,
     )
     op.create_index("watch_next_check", "watch", ["next_check_at"], schema=SCHEMA)
+    op.create_index("watch_settled", "watch", ["settled_at"], schema=SCHEMA)
 
 
 def _make_audit() -> None:

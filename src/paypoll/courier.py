@@ -1,0 +1,65 @@
+"""Deliver mail in a thread of its own, while the run goes on with the orders behind it."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from types import TracebackType
+from typing import Self
+
+from paypoll.report import Delivered
+
+Deliver = Callable[[Callable[[], bool], bool], Delivered]
+"""Sends the mail that is due until told to stop; alerts to admins, too, or customers' mail alone."""
+
+
+class Courier:
+    """Has the outbox delivered, one delivery at a time, and adds what each came to up in `result`.
+
+    A context manager: at its end it waits for the delivery that is under way, and raises what that raised. When the
+    block itself ends with an error, the delivery stops after the mail at hand.
+    """
+
+    def __init__(self, deliver: Deliver, result: Delivered, should_stop: Callable[[], bool]) -> None:
+        self._deliver = deliver
+        self._result = result
+        self._should_stop = should_stop
+        self._under_way: Future[None] | None = None
+        self._abandoned = False
+
+    def __enter__(self) -> Self:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="courier")
+        self._pool.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._abandoned = kind is not None
+        self._pool.__exit__(kind, error, trace)
+        if kind is None and self._under_way is not None:
+            self._under_way.result()
+
+    def nudge(self) -> None:
+        """Say that there may be mail for customers. Raise what the last delivery raised, if it failed.
+
+        A delivery that is under way finds new mail by itself, since it goes on until nothing is due.
+        """
+        if self._under_way is not None:
+            if not self._under_way.done():
+                return
+            self._under_way.result()
+        # In a copy of this thread's context, so that what is logged there names the run.
+        self._under_way = self._pool.submit(copy_context().run, self._send_to_customers)
+
+    def send_all(self) -> None:
+        """Deliver all that is due, alerts to admins included, and return when that is done."""
+        self._send(alerts=True)
+
+    def _send_to_customers(self) -> None:
+        self._send(alerts=False)
+
+    def _send(self, *, alerts: bool) -> None:
+        if self._result.halted:
+            return
+        done = self._deliver(lambda: self._abandoned or self._should_stop(), alerts)
+        self._result.add(done)

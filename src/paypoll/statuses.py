@@ -1,0 +1,34 @@
+"""The shop's order statuses, and what paypoll makes of them.
+
+A module of its own, because a run that finds nothing to do needs no more than this of the rules.
+"""
+
+from enum import StrEnum
+
+
+class OrderStatus(StrEnum):
+    """The shop's order statuses that paypoll reads or writes; the shop knows more."""
+
+    PENDING = "pending"
+    PENDING_VERIFICATION = "pending_verification"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REVIEW = "requires_manual_review"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+
+
+WAITING = frozenset({OrderStatus.PENDING_VERIFICATION})
+"""Asked about in every run."""
+
+BASKET = frozenset({OrderStatus.PENDING})
+"""The customer never came back to the shop."""
+
+LATE = frozenset({OrderStatus.FAILED, OrderStatus.EXPIRED})
+"""Money may still arrive."""
+
+VOID = frozenset({OrderStatus.CANCELLED, OrderStatus.REFUNDED})
+"""Never tickets; told if money was taken."""
+
+WATCHED = WAITING | BASKET | LATE | VOID
