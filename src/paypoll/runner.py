@@ -99,6 +99,6 @@ def _end(app: App, report: RunReport) -> None:
         with transaction(app.engine) as connection:
             ended = "incomplete" if report.ended == "finished" and report.incomplete else report.ended
             end_run(connection, report.run_id, ended=ended, counts=counts, now=report.ended_at or report.started_at)
-            write_metrics(app.settings.metrics.textfile, connection, report)
+            write_metrics(app.settings.metrics.textfile, connection, report, app.latency)
     except (DatabaseUnavailableError, SettingsError, SQLAlchemyError):
         log.warning("the end of the run could not be written down: the database is out of reach")
