@@ -58,9 +58,9 @@ statuses = st.sampled_from([200] * 12 + [201, 204, 301, 400, 401, 403, 404, 409,
 def spoiled(document: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     """Return the document with up to three of its fields replaced or taken away, some of them further down."""
     changes = st.dictionaries(st.sampled_from(sorted(document)), values | st.just(...), max_size=2)
-    deeper = st.none()
+    deeper: st.SearchStrategy[Any] = st.none()
     if document.get("transactions"):
-        deeper = spoiled(document["transactions"][0]).map(lambda attempt: [attempt])  # type: ignore[assignment]
+        deeper = spoiled(document["transactions"][0]).map(lambda attempt: [attempt])
 
     def put_together(parts: tuple[dict[str, Any], Any]) -> dict[str, Any]:
         changed, inner = parts
