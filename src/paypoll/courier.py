@@ -48,17 +48,17 @@ class Courier:
             if not self._under_way.done():
                 return
             self._under_way.result()
-        # In a copy of this thread's context, so that what is logged there names the run.
-        self._under_way = self._pool.submit(copy_context().run, self._send_to_customers)
+        self._under_way = self._start(alerts=False)
 
     def send_all(self) -> None:
-        """Deliver all that is due, alerts to admins included, and return when that is done."""
-        self._send(alerts=True)
+        """Deliver all that is due, alerts to admins included, after what is under way; return when that is done."""
+        self._start(alerts=True).result()
 
-    def _send_to_customers(self) -> None:
-        self._send(alerts=False)
+    def _start(self, *, alerts: bool) -> Future[None]:
+        # In a copy of this thread's context, so that what is logged there names the run.
+        return self._pool.submit(copy_context().run, self._send, alerts)
 
-    def _send(self, *, alerts: bool) -> None:
+    def _send(self, alerts: bool) -> None:  # noqa: FBT001 - handed on by position
         if self._result.halted:
             return
         done = self._deliver(lambda: self._abandoned or self._should_stop(), alerts)

@@ -82,17 +82,18 @@ class Cycle:
 
     def run(self, report: RunReport, only: Sequence[int] = ()) -> RunReport:
         """Do one run over what is due, or over the orders `only`. The report is filled as the run goes on."""
-        with self._courier(report) as courier, closing(self._verified(report, only)) as verified:
+        with self._courier(report) as courier:
             courier.nudge()
-            for order, evidence in verified:
-                applied = self._apply(order, evidence, report)
-                self._watchdog.hear(evidence)
-                if applied is not None and applied.outcome is not Outcome.UNCHANGED:
-                    courier.nudge()
-        self._watchdog.tell_of_sumup(self._engine, self._clock.now())
-        self._watchdog.tell_of_stuck_orders(self._engine, self._clock.now())
-        self._watchdog.summarise_alerts(self._engine, self._clock.now())
-        courier.send_all()
+            with closing(self._verified(report, only)) as verified:
+                for order, evidence in verified:
+                    applied = self._apply(order, evidence, report)
+                    self._watchdog.hear(evidence)
+                    if applied is not None and applied.outcome is not Outcome.UNCHANGED:
+                        courier.nudge()
+            self._watchdog.tell_of_sumup(self._engine, self._clock.now())
+            self._watchdog.tell_of_stuck_orders(self._engine, self._clock.now())
+            self._watchdog.summarise_alerts(self._engine, self._clock.now())
+            courier.send_all()
         if self._stopped():
             report.ended = "stopped"
         elif report.delivered.cut_short:

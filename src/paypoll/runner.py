@@ -49,7 +49,6 @@ def record_run(
             with beside(report):
                 if only or not app.is_idle():
                     app.cycle(report.run_id, max_age=max_age).run(report, only)
-                app.cycle(report.run_id, max_age=max_age).run(report, only)
         except SQLAlchemyError as error:
             report.ended = "failed"
             if sort_error(error) is not Trouble.BUSY:
