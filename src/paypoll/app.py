@@ -51,11 +51,11 @@ class App:
         self._read_only = read_only
 
     def close(self) -> None:
-        """Give back connections."""
+        """Give back connections, and end the printing processes."""
         if "engine" in self.__dict__:
             self.engine.dispose()
-        if "gateway" in self.__dict__:
-            close: Callable[[], None] | None = getattr(self.gateway, "close", None)
+        for name in ("gateway", "printer"):
+            close: Callable[[], None] | None = getattr(self.__dict__.get(name), "close", None)
             if close is not None:
                 close()
 
@@ -167,13 +167,15 @@ class App:
 
     @cached_property
     def printer(self) -> "TicketPrinter":
-        """What makes PDFs."""
-        from paypoll.tickets.printer import WeasyTicketPrinter
+        """What makes PDFs, in processes of its own."""
+        from paypoll.tickets.wire import PrinterOptions
+        from paypoll.tickets.workers import PrintWorkers
 
         tickets, site = self.settings.tickets, self.settings.site
-        return WeasyTicketPrinter(
+        options = PrinterOptions(
             template_folder=tickets.template_folder, language=site.language, site_name=site.name, terms=tickets.terms
         )
+        return PrintWorkers(options, tickets.print_processes)
 
     @cached_property
     def mailer(self) -> "Mailer":

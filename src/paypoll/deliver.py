@@ -4,7 +4,8 @@ At least once, with a fixed Message-ID. A confirmation never leaves without its 
 One mail's failure never stops the others; a mail server that is down stops the delivery until the next run.
 """
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -54,6 +55,10 @@ class Parcel:
 class Packer(Protocol):
     """Makes the messages of a mail: prints, stores and attaches what belongs to it."""
 
+    def expect(self, mails: Sequence[Mail]) -> None:
+        """Hear which mails will be packed next, so that their tickets are printed ahead."""
+        ...
+
     def pack(self, mail: Mail) -> Parcel:
         """Return the mail's messages. Raise PrintError when it must wait."""
         ...
@@ -100,15 +105,31 @@ class Delivery:
         result = Delivered()
         with ExitStack() as sessions:
             session: MailSession | None = None
-            while not result.is_over() and (mails := self._claim(alerts=alerts)):
-                for position, mail in enumerate(mails):
-                    result.cut_short = should_stop()
-                    if result.is_over():
-                        self._hand_back(mails[position:])
-                        break
-                    session = self._try_one(mail, session, sessions, result)
+            mails: deque[Mail] = deque()
+            while not result.is_over() and self._claim_ahead(mails, alerts=alerts):
+                result.cut_short = should_stop()
+                if result.cut_short:
+                    break
+                session = self._try_one(mails.popleft(), session, sessions, result)
+            self._hand_back(mails)
         self._end_print_trouble()
         return result
+
+    def _claim_ahead(self, mails: deque[Mail], *, alerts: bool) -> bool:
+        """Claim more mail while there is enough at hand for the printer to go on with; say whether there is any."""
+        if len(mails) <= self._rules.batch_size // 2 and (more := self._claim(alerts=alerts)):
+            mails.extend(more)
+            self._expect(more)
+        return bool(mails)
+
+    def _expect(self, mails: Sequence[Mail]) -> None:
+        try:
+            self._packer.expect(mails)
+        except (DatabaseUnavailableError, SettingsError):
+            raise
+        except Exception:
+            # One row may be to blame: each mail meets its own trouble when it is packed.
+            log.exception("tickets could not be printed ahead")
 
     def _try_one(
         self, mail: Mail, session: MailSession | None, sessions: ExitStack, result: Delivered
@@ -180,7 +201,9 @@ class Delivery:
                 alerts=alerts,
             )
 
-    def _hand_back(self, mails: Sequence[Mail]) -> None:
+    def _hand_back(self, mails: Collection[Mail]) -> None:
+        if not mails:
+            return
         with transaction(self._engine) as connection:
             outbox.hand_back(connection, mails, self._run_id)
 

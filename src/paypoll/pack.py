@@ -43,6 +43,17 @@ class MailPacker:
         self._site = site
         self._clock = clock
         self._size_limit = size_limit
+        self._loaded: dict[int, tuple[IssuedTicket, ...]] = {}
+
+    def expect(self, mails: Sequence[Mail]) -> None:
+        """Load the tickets of these mails, which will be packed next, in one go, and have them printed ahead."""
+        wanted = [mail.order_id for mail in mails if mail.kind in _WITH_TICKETS and mail.order_id is not None]
+        if not wanted:
+            return
+        with transaction(self._engine) as connection:
+            loaded = load_issued_tickets(connection, wanted, self._site)
+        self._loaded |= loaded
+        self._printer.expect([ticket.face for ticket in loaded[order]] for order in wanted if order in loaded)
 
     def pack(self, mail: Mail) -> Parcel:
         """Return the mail's messages. Raise PrintError when something of it cannot be made or stored now."""
@@ -71,13 +82,18 @@ class MailPacker:
         """Print the order's tickets and return them, as attachments of one message or several."""
         if mail.order_id is None:
             raise PrintError(f"mail {mail.id} has tickets, but no order")
-        with transaction(self._engine) as connection:
-            tickets = load_issued_tickets(connection, mail.order_id, self._site)
+        tickets = self._tickets(mail.order_id)
         if not tickets:
             raise PrintError(f"not every ticket of order {mail.order_id} is there to be printed")
         pdfs = self._printer.print_tickets([ticket.face for ticket in tickets])
         self._store(tickets, pdfs)
         return self._parcels(tickets, pdfs)
+
+    def _tickets(self, order_id: int) -> Sequence[IssuedTicket]:
+        if order_id in self._loaded:
+            return self._loaded.pop(order_id)
+        with transaction(self._engine) as connection:
+            return load_issued_tickets(connection, [order_id], self._site).get(order_id, ())
 
     def _store(self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes]) -> None:
         """Write the tickets' files into the shop's media folder, where there is one, and then their paths."""

@@ -5,7 +5,7 @@ The adapters: `paypoll.sumup.client` (PaymentGateway), `paypoll.tickets.printer`
 The databases are no port: the locks and constraints of PostgreSQL are part of what paypoll promises.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,6 +69,10 @@ class TicketFace:
 
 class TicketPrinter(Protocol):
     """Makes PDFs. The same face gives the same bytes."""
+
+    def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
+        """Hear which orders' tickets will be asked for next: who can, prints ahead. Never raises PrintError."""
+        ...
 
     def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
         """Return one PDF a face, in the same order. Raise PrintError when one cannot be made."""

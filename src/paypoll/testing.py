@@ -4,7 +4,7 @@ They are shipped so that whoever builds on paypoll can use them. The contract te
 expectations as the real adapter.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -216,6 +216,9 @@ class FakePrinter:
     """A TicketPrinter whose PDFs are a line of text. `broken` makes it fail, with that reason."""
 
     broken: str = ""
+
+    def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
+        """Print nothing ahead."""
 
     def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
         """Return a line a face."""

@@ -1,6 +1,6 @@
 """The mail server, the printer and the disk of a world: they take, refuse, lose and fail."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -107,6 +107,9 @@ class Printer:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
+
+    def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
+        """Print nothing ahead."""
 
     def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
         """Return a line a ticket."""

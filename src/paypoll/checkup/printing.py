@@ -10,6 +10,7 @@ from decimal import Decimal
 from paypoll.app import App
 from paypoll.checkup.finding import Finding, advice, fine, wrong
 from paypoll.ports import PrintError, TicketFace
+from paypoll.tickets.workers import PrinterMissingError
 
 _LIBRARIES = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
 _SUBSET = "apt-get install libharfbuzz-subset0"
@@ -22,13 +23,10 @@ _STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
 def check_printing(app: App) -> Iterator[Finding]:
     """Print a ticket. Libraries that are missing show when they are loaded, templates when they are filled."""
     try:
-        printer = app.printer
-    except OSError as error:
-        first = str(error).strip().splitlines()[0]
-        yield wrong("ticket printer", f"a library is missing: {first}", _LIBRARIES)
+        (pdf,) = app.printer.print_tickets([_sample(app)])
+    except PrinterMissingError as error:
+        yield wrong("ticket printer", str(error), _LIBRARIES)
         return
-    try:
-        (pdf,) = printer.print_tickets([_sample(app)])
     except PrintError as error:
         folder = app.settings.tickets.template_folder
         yield wrong("ticket printer", str(error), f"correct the template in {folder}" if folder else _LIBRARIES)

@@ -177,6 +177,7 @@ class TicketSettings(Section):
     template_folder: FullPath = None
     create_guest_accounts: bool = True
     max_quantity: Annotated[Count, Field(le=10_000)] = 100
+    print_processes: Annotated[Count, Field(le=16)] = 2
     terms: str = ""
 
     @field_validator("qr_prefix")

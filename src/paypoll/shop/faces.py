@@ -1,7 +1,9 @@
 """Read the tickets of an order as they are to be printed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,14 +23,35 @@ class IssuedTicket:
     has_files: bool
 
 
-def load_issued_tickets(connection: sa.Connection, order_id: int, site: SiteSettings) -> tuple[IssuedTicket, ...]:
-    """Return the tickets that paypoll issued for this order, in the order of items and places.
+def load_issued_tickets(
+    connection: sa.Connection, order_ids: Collection[int], site: SiteSettings
+) -> dict[int, tuple[IssuedTicket, ...]]:
+    """Return the tickets that paypoll issued for these orders, of each in the order of items and places.
 
-    All of them or none: a confirmation must not leave with a part of its tickets.
+    All of an order's or none: a confirmation must not leave with a part of its tickets.
     """
+    found: dict[int, list[sa.RowMapping]] = {order_id: [] for order_id in order_ids}
+    for row in connection.execute(_faces_of(order_ids)).mappings():
+        found[row["order_id"]].append(row)
+    issued = (
+        sa.select(ticket_place.c.order_id, sa.func.count().label("places"))
+        .where(ticket_place.c.order_id.in_(order_ids))
+        .group_by(ticket_place.c.order_id)
+    )
+    counts = {row.order_id: row.places for row in connection.execute(issued)}
+    # Rather none than some: what belongs to a ticket was deleted in the shop.
+    whole = {order_id: rows for order_id, rows in found.items() if len(rows) == counts.get(order_id)}
+    return {
+        order_id: tuple(_issued(row, place, len(rows), site) for place, row in enumerate(rows, start=1))
+        for order_id, rows in whole.items()
+    }
+
+
+def _faces_of(order_ids: Collection[int]) -> sa.Select[Any]:
     organiser = users.alias("organiser")
-    query = (
+    return (
         sa.select(
+            ticket_place.c.order_id,
             tickets.c.id,
             tickets.c.ticket_number,
             tickets.c.qr_data,
@@ -54,32 +77,28 @@ def load_issued_tickets(connection: sa.Connection, order_id: int, site: SiteSett
         .join(events, events.c.id == tickets.c.event_id)
         .outerjoin(organisers, organisers.c.user_id == events.c.organiser_id)
         .outerjoin(organiser, organiser.c.id == events.c.organiser_id)
-        .where(ticket_place.c.order_id == order_id)
-        .order_by(ticket_place.c.order_item_id, ticket_place.c.place)
+        .where(ticket_place.c.order_id.in_(order_ids))
+        .order_by(ticket_place.c.order_id, ticket_place.c.order_item_id, ticket_place.c.place)
     )
-    rows = connection.execute(query).mappings().all()
-    issued = sa.select(sa.func.count()).select_from(ticket_place).where(ticket_place.c.order_id == order_id)
-    if len(rows) != connection.scalar(issued):
-        return ()  # rather none than some: what belongs to a ticket was deleted in the shop
-    return tuple(
-        IssuedTicket(
-            id=row["id"],
-            face=TicketFace(
-                ticket_number=row["ticket_number"],
-                qr_data=row["qr_data"],
-                event_title=row["title"],
-                starts=datetime.combine(row["event_date"], row["event_time"], tzinfo=site.zone),
-                venue_name=row["venue_name"],
-                venue_address=row["venue_address"],
-                organiser_name=organiser_name(row),
-                holder_name=f"{row['delivery_first_name']} {row['delivery_last_name']}".strip(),
-                price=row["price"],
-                currency=site.currency,
-                order_number=row["order_number"],
-                place=place,
-                places=len(rows),
-            ),
-            has_files=bool(row["pdf_file"]),
-        )
-        for place, row in enumerate(rows, start=1)
+
+
+def _issued(row: sa.RowMapping, place: int, places: int, site: SiteSettings) -> IssuedTicket:
+    return IssuedTicket(
+        id=row["id"],
+        face=TicketFace(
+            ticket_number=row["ticket_number"],
+            qr_data=row["qr_data"],
+            event_title=row["title"],
+            starts=datetime.combine(row["event_date"], row["event_time"], tzinfo=site.zone),
+            venue_name=row["venue_name"],
+            venue_address=row["venue_address"],
+            organiser_name=organiser_name(row),
+            holder_name=f"{row['delivery_first_name']} {row['delivery_last_name']}".strip(),
+            price=row["price"],
+            currency=site.currency,
+            order_number=row["order_number"],
+            place=place,
+            places=places,
+        ),
+        has_files=bool(row["pdf_file"]),
     )

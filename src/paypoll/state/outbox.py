@@ -4,7 +4,7 @@ A row goes waiting -> sending -> sent. It is marked as `sending` before the mail
 there after its lease has run out was cut off half-way, may have arrived, and is sent again with the same Message-ID.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -127,7 +127,7 @@ def put_off(connection: sa.Connection, mail: Mail, error: str, now: datetime, *,
     _set(connection, mail, sa.and_(*_still_ours(mail)), **values, **_what_may_have_arrived(mail, maybe_sent=maybe_sent))
 
 
-def hand_back(connection: sa.Connection, mails: Sequence[Mail], run_id: str) -> None:
+def hand_back(connection: sa.Connection, mails: Collection[Mail], run_id: str) -> None:
     """Give back mails that were claimed and not tried."""
     connection.execute(
         sa.update(outbox)

@@ -7,8 +7,9 @@ import logging
 import os
 import re
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 
@@ -87,29 +88,49 @@ class WeasyTicketPrinter:
         self._terms = terms
         self._fetcher = _DataFetcher()
 
+    def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
+        """Print nothing ahead: this process is the one that will ask."""
+
     def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
         """Return one PDF a face, in the same order. Raise PrintError when one cannot be made."""
-        return [self._print([face]) for face in faces]
+        return self._print(faces, self._documents) if faces else []
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return one PDF with a page a face. Raise PrintError when it cannot be made, as for no face at all."""
         if not faces:
             raise PrintError("there is no ticket to print")
-        return self._print(faces)
+        (pdf,) = self._print(faces, lambda faces: [self._one_page_each(faces)])
+        return pdf
 
-    def _print(self, faces: Sequence[TicketFace]) -> bytes:
+    def _print(
+        self, faces: Sequence[TicketFace], documents: Callable[[Sequence[TicketFace]], list[weasyprint.Document]]
+    ) -> list[bytes]:
         _quieten_libraries()
         self._fetcher.refused = ""
         try:
             with _unchanging_fonts():
-                pdf = self._one_page_each(faces).write_pdf(pdf_variant="pdf/ua-1")
+                pdfs = [bytes(document.write_pdf(pdf_variant="pdf/ua-1")) for document in documents(faces)]
             if self._fetcher.refused:
                 raise FatalURLFetchingError(f'Error fetching "{self._fetcher.refused}"')
-            return bytes(pdf)
         except _FAILURES as error:
             orders = ", ".join(dict.fromkeys(face.order_number for face in faces))
             # The cause is left out of the chain: its text may hold a data URI with the ticket's code.
             raise PrintError(f"the tickets of order {orders} could not be printed: {_describe(error)}") from None
+        return pdfs
+
+    def _documents(self, faces: Sequence[TicketFace]) -> list[weasyprint.Document]:
+        """Return a document for each face.
+
+        Laid out together and taken apart page by page, which takes a quarter less time than one after the other, and
+        gives the same bytes.
+        """
+        if len(faces) == 1 or not all(first_fit(face) is Fit.NORMAL for face in faces):
+            return [self._one_page_each([face]) for face in faces]
+        sheets = [lay_out(face, self._terms, Fit.NORMAL) for face in faces]
+        laid_out = self._render(sheets)
+        if len(laid_out.pages) != len(faces):
+            return [self._one_page_each([face]) for face in faces]
+        return [_alone(page, _title([sheet]), laid_out) for page, sheet in zip(laid_out.pages, sheets, strict=True)]
 
     def _one_page_each(self, faces: Sequence[TicketFace]) -> weasyprint.Document:
         """Return the faces laid out, each as large as one page allows."""
@@ -174,6 +195,21 @@ def subsets_fonts_fast() -> bool:
     Without it fontTools cuts the fonts to size, and a ticket takes several times as long.
     """
     return harfbuzz_subset is not None
+
+
+def _alone(page: weasyprint.Page, title: str, laid_out: weasyprint.Document) -> weasyprint.Document:
+    """Return one page of a document as a document with this title."""
+    metadata = copy(laid_out.metadata)
+    metadata.title = title
+    # Not Document.copy(), whose result has the title of the whole.
+    return weasyprint.Document(
+        [page],
+        metadata,
+        laid_out.url_fetcher,
+        laid_out.font_config,
+        laid_out.color_profiles,
+        laid_out.output_intent,
+    )
 
 
 def _title(sheets: Sequence[Sheet]) -> str:

@@ -1,0 +1,89 @@
+"""A printing process: reads jobs from its standard input, prints, and writes the answers to its standard output.
+
+Started by `paypoll.tickets.workers`, which knows what to do when this process dies: WeasyPrint and the libraries
+below it work on texts and pictures that strangers wrote. So it knows no secret, has no connection to anything, ends
+with its input, and its time for each job is limited by the system itself.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, BinaryIO
+
+import structlog
+
+from paypoll.ports import PrintError, TicketPrinter
+from paypoll.tickets.wire import Answer, Job, PrinterOptions, answer_line, read_job, read_options
+
+
+def main() -> None:
+    """Print what is asked for, until the input ends. The argument is the time limit of one job, in seconds."""
+    # Both go to every process of the service or the terminal. When a run stops is for the one that asked to say.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    seconds = float(sys.argv[1])
+    with _answers() as answers:
+        jobs = sys.stdin.buffer
+        printer = _Printer(read_options(next(jobs)))
+        for line in jobs:
+            # The default of SIGALRM ends the process, wherever it hangs, and also when nobody waits for it any more.
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            answer = answer_line(printer.answer(read_job(line)))
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            answers.write(answer)
+            answers.flush()
+
+
+def _answers() -> BinaryIO:
+    """Return the standard output for our use alone: what a library prints goes to standard error instead."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return answers
+
+
+class _Printer:
+    """The printer, or what it lacks; the answer to each job says which."""
+
+    def __init__(self, options: PrinterOptions) -> None:
+        self._events: list[Mapping[str, Any]] = []
+        structlog.configure(processors=[self._keep])
+        self._missing = ""
+        try:
+            self._printer = _make_printer(options)
+        except (ImportError, OSError) as error:
+            self._missing = str(error).strip().splitlines()[0]
+
+    def answer(self, job: Job) -> Answer:
+        """Print the tickets, or say why not."""
+        if self._missing:
+            return Answer(missing=self._missing)
+        self._events = []
+        try:
+            return Answer(pdfs=self._print(job), events=self._events)
+        except PrintError as error:
+            return Answer(error=str(error), events=self._events)
+
+    def _print(self, job: Job) -> list[bytes]:
+        return [self._printer.print_together(job.faces)] if job.together else self._printer.print_tickets(job.faces)
+
+    def _keep(self, _logger: object, level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        """Keep what the printer logs for the answer: the settings of the log are those of the process that asked."""
+        self._events.append({"level": level, **event})
+        raise structlog.DropEvent
+
+
+def _make_printer(options: PrinterOptions) -> TicketPrinter:
+    from paypoll.tickets.printer import WeasyTicketPrinter
+
+    return WeasyTicketPrinter(
+        template_folder=options.template_folder,
+        language=options.language,
+        site_name=options.site_name,
+        terms=options.terms,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""The ticket printer of a run: processes of its own do the work, several at once.
+
+A page that brings WeasyPrint or a library below it down takes one such process along, and not the run; the order it
+belongs to is the only one whose mail waits. `paypoll.tickets.worker` is what runs in there.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import structlog
+
+from paypoll.ports import PrintError, TicketFace
+from paypoll.tickets.wire import Answer, Job, PrinterOptions, job_line, options_line, read_answer
+
+log = structlog.get_logger(__name__)
+
+_LIMIT = 60.0
+"""Seconds for one job, a hundred times of what an order's tickets take. A process that takes longer is ended."""
+
+_TRIES = 2
+"""The first death may have been anybody's: the machine was short of memory, somebody killed the wrong process."""
+
+
+class PrinterMissingError(PrintError):
+    """A library that the printer needs is missing, so that nothing can be printed. Says which."""
+
+
+class PrintWorkers:
+    """A TicketPrinter with up to `processes` processes, each started when there is work for it. Close it when done.
+
+    The processes end with this one, however it ends. They get no secret: neither what is in the environment for
+    paypoll nor the folder of systemd's credentials.
+    """
+
+    def __init__(self, options: PrinterOptions, processes: int, *, limit: float = _LIMIT) -> None:
+        self._options = options
+        self._limit = limit
+        self._threads = ThreadPoolExecutor(max_workers=processes, thread_name_prefix="print")
+        self._ahead: dict[Job, Future[Answer]] = {}
+        self._idle: list[_Worker] = []
+        self._busy: set[_Worker] = set()
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
+        """Begin to print these orders' tickets, which will be asked for in this order."""
+        for faces in orders:
+            job = Job(tuple(faces))
+            if job not in self._ahead:
+                self._ahead[job] = self._threads.submit(self._do, job)
+
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+        """Return one PDF a face, in the same order. Raise PrintError when one cannot be made."""
+        return list(self._answer(Job(tuple(faces))).pdfs)
+
+    def print_together(self, faces: Sequence[TicketFace]) -> bytes:
+        """Return one PDF with a page a face. Raise PrintError when it cannot be made, as for no face at all."""
+        (pdf,) = self._answer(Job(tuple(faces), together=True)).pdfs
+        return pdf
+
+    def close(self) -> None:
+        """End the processes. What they are at is nobody's any more: printing leaves nothing behind."""
+        with self._lock:
+            self._closed = True
+            workers = [*self._idle, *self._busy]
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.end()
+        self._threads.shutdown(wait=True)
+
+    def _answer(self, job: Job) -> Answer:
+        begun = self._ahead.pop(job, None) or self._threads.submit(self._do, job)
+        answer = begun.result()
+        for event in answer.events:
+            _log_again(**event)
+        if answer.missing:
+            raise PrinterMissingError(f"a library of the ticket printer is missing: {answer.missing}")
+        if answer.error:
+            raise PrintError(answer.error)
+        return answer
+
+    def _do(self, job: Job) -> Answer:
+        """Have the job done by a process that is free, or a new one. In a thread, one for each process."""
+        death = ""
+        for _ in range(_TRIES):
+            worker = self._take()
+            try:
+                answer = worker.ask(job)
+            except _DeathError as error:
+                death = str(error)
+                self._drop(worker)
+                log.warning("a printing process ended in the middle of its work", how=death, order=_orders(job))
+            except BaseException:
+                self._drop(worker)
+                raise
+            else:
+                self._give_back(worker)
+                return answer
+        return Answer(error=f"the tickets of order {_orders(job)} could not be printed: the printing process {death}")
+
+    def _take(self) -> "_Worker":
+        with self._lock:
+            if self._closed:
+                raise PrintError("the run is ending")
+            worker = self._idle.pop() if self._idle else _Worker(self._options, self._limit)
+            self._busy.add(worker)
+            return worker
+
+    def _give_back(self, worker: "_Worker") -> None:
+        with self._lock:
+            self._busy.discard(worker)
+            self._idle.append(worker)
+
+    def _drop(self, worker: "_Worker") -> None:
+        with self._lock:
+            self._busy.discard(worker)
+        worker.end()
+
+
+class _DeathError(Exception):
+    """The process is gone. Says how it ended."""
+
+
+class _Worker:
+    """One printing process."""
+
+    def __init__(self, options: PrinterOptions, limit: float) -> None:
+        self._limit = limit
+        # -P: what lies in the current folder is no module. The rest of the environment decides about fonts.
+        self._process = subprocess.Popen(  # noqa: S603 - our own program, and no word of anybody else's
+            [sys.executable, "-P", "-m", "paypoll.tickets.worker", str(limit)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=_environment(),
+        )
+        self._greeting = options_line(options)
+
+    def ask(self, job: Job) -> Answer:
+        """Return what became of the job. Raise _DeathError when the process ended before it had an answer."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise AssertionError("the process was started with pipes")
+        try:
+            self._process.stdin.write(self._greeting + job_line(job))
+            self._process.stdin.flush()
+            self._greeting = b""
+            line = self._process.stdout.readline()
+        except OSError:  # EPIPE: it ended before it had read all
+            line = b""
+        if not line.endswith(b"\n"):
+            raise _DeathError(self._how_it_ended())
+        return read_answer(line)
+
+    def end(self) -> None:
+        """End the process, whatever it is at, and wait for that."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    """What could not be written any more is nobody's."""
+
+    def _how_it_ended(self) -> str:
+        code = self._process.wait()
+        if code == -signal.SIGALRM:
+            return f"took longer than {self._limit:g} seconds"
+        if code < 0:
+            return f"was ended by {signal.Signals(-code).name}"
+        return f"ended with status {code}"
+
+
+def _environment() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PAYPOLL_") and name != "CREDENTIALS_DIRECTORY"
+    }
+
+
+def _orders(job: Job) -> str:
+    return ", ".join(dict.fromkeys(face.order_number for face in job.faces))
+
+
+def _log_again(*, level: str, event: str, **fields: object) -> None:
+    getattr(log, level)(event, **fields)

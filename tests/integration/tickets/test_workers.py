@@ -1,0 +1,218 @@
+"""Printing in processes of their own: what they print, and what becomes of a ticket that brings one of them down."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from tests.integration.conftest import Bench, Place
+from tests.integration.tickets.test_printer import FACE, ODD_FACES
+
+from paypoll.ports import PrintError, TicketFace
+from paypoll.runner import record_run
+from paypoll.tickets.printer import WeasyTicketPrinter
+from paypoll.tickets.wire import PrinterOptions
+from paypoll.tickets.workers import PrinterMissingError, PrintWorkers
+
+MakeWorkers = Callable[..., PrintWorkers]
+
+TWO = [replace(FACE, ticket_number=f"NUMBER-{place}", place=place, places=2) for place in (1, 2)]
+OTHER = [replace(FACE, order_number="ORD-OTHER")]
+
+# What it is to hang, and to take long enough to be caught at it: a template is a program.
+_ENDLESS = "{% for a in range(10**9) %}{% for b in range(10**9) %}{% endfor %}{% endfor %}"
+_PAGE = '<html lang="en"><title>t</title>{% for ticket in tickets %}<article>{{ ticket.ticket_number }}</article>'
+
+
+@pytest.fixture
+def make_workers() -> Iterator[MakeWorkers]:
+    """Make printers that are closed afterwards."""
+    made: list[PrintWorkers] = []
+
+    def make(processes: int = 1, *, limit: float = 60.0, template_folder: Path | None = None) -> PrintWorkers:
+        options = PrinterOptions(site_name="Jersey Events", template_folder=template_folder)
+        workers = PrintWorkers(options, processes, limit=limit)
+        made.append(workers)
+        return workers
+
+    yield make
+    for workers in made:
+        workers.close()
+
+
+def templates(folder: Path, *, hangs_for: str) -> Path:
+    """Write a template that never comes to an end for one order."""
+    hang = f"{{% if tickets[0].order_number == '{hangs_for}' %}}{_ENDLESS}{{% endif %}}"
+    (folder / "ticket.html").write_text(_PAGE + hang + "{% endfor %}", encoding="utf-8")
+    (folder / "ticket.css").write_text("article { break-after: page }", encoding="utf-8")
+    return folder
+
+
+def children(parent: int | None = None) -> set[int]:
+    """Return the process ids of a process's children that still run."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            _, _, fields = stat.read_text(encoding="utf-8").rpartition(") ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        state, its_parent, *_ = fields.split()
+        if int(its_parent) == (parent or os.getpid()) and state != "Z":
+            found.add(int(stat.parent.name))
+    return found
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_workers_print_the_same_bytes_as_the_printer_itself(make_workers: MakeWorkers) -> None:
+    workers, itself = make_workers(2), WeasyTicketPrinter(site_name="Jersey Events")
+    orders = [TWO, *([face] for face in ODD_FACES.values())]
+    workers.expect(orders)
+    for faces in orders:
+        assert workers.print_tickets(faces) == itself.print_tickets(faces)
+    assert workers.print_together(TWO) == itself.print_together(TWO)
+
+
+def test_workers_are_started_for_work_only_and_as_many_as_are_allowed(make_workers: MakeWorkers) -> None:
+    before = children()
+    workers = make_workers(2)
+    assert children() == before
+    workers.print_tickets([FACE])
+    assert len(children() - before) == 1
+    orders = [[replace(FACE, order_number=f"ORD-{number}")] for number in range(8)]
+    workers.expect(orders)
+    assert all(len(workers.print_tickets(faces)) == 1 for faces in orders)
+    assert len(children() - before) == 2
+    workers.close()
+    assert children() == before
+
+
+def test_worker_that_is_killed_in_its_work_is_replaced_and_the_ticket_printed(make_workers: MakeWorkers) -> None:
+    workers = make_workers()
+    before = children()
+    workers.print_tickets(OTHER)
+    (worker,) = children() - before
+    os.kill(worker, signal.SIGSTOP)  # so that it is caught in the middle
+    workers.expect([TWO])
+    os.kill(worker, signal.SIGKILL)
+    with capture_logs() as logged:
+        assert workers.print_tickets(TWO) == WeasyTicketPrinter(site_name="Jersey Events").print_tickets(TWO)
+    assert [line["how"] for line in logged] == ["was ended by SIGKILL"]
+
+
+def test_ticket_that_never_gets_done_fails_alone(make_workers: MakeWorkers, tmp_path: Path) -> None:
+    folder = templates(tmp_path, hangs_for=FACE.order_number)
+    workers = make_workers(2, limit=3.0, template_folder=folder)
+    workers.expect([TWO, OTHER])
+    assert len(workers.print_tickets(OTHER)) == 1
+    with pytest.raises(PrintError, match=rf"order {FACE.order_number} could not be printed: .* longer than 3 seconds"):
+        workers.print_tickets(TWO)
+    assert len(workers.print_tickets(OTHER)) == 1
+
+
+def test_worker_is_deaf_to_what_stops_the_run(make_workers: MakeWorkers) -> None:
+    workers = make_workers()
+    before = children()
+    first = workers.print_tickets([FACE])
+    (worker,) = children() - before
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(worker, number)
+    assert workers.print_tickets([FACE]) == first
+    assert children() - before == {worker}
+
+
+def test_worker_knows_no_secret(make_workers: MakeWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAYPOLL_SUMUP__API_KEY", "sup_sk_secret")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/paypoll.service")
+    monkeypatch.setenv("FONTCONFIG_PATH", "/etc/fonts")
+    before = children()
+    make_workers().print_tickets([FACE])
+    (worker,) = children() - before
+    environment = Path(f"/proc/{worker}/environ").read_bytes()
+    assert b"FONTCONFIG_PATH=/etc/fonts" in environment
+    assert b"PAYPOLL" not in environment
+    assert b"CREDENTIALS_DIRECTORY" not in environment
+    files = {str(file.readlink()) for file in Path(f"/proc/{worker}/fd").iterdir()}
+    assert not [file for file in files if file.startswith("socket:")]
+
+
+_PARENT = """
+import sys
+from pathlib import Path
+from tests.integration.tickets.test_printer import FACE
+from paypoll.tickets.wire import PrinterOptions
+from paypoll.tickets.workers import PrintWorkers
+workers = PrintWorkers(PrinterOptions(template_folder=Path(sys.argv[1])), 1, limit=5.0)
+print(len(workers.print_tickets([FACE])), flush=True)
+if sys.argv[2:]:
+    workers.print_tickets([__import__("dataclasses").replace(FACE, order_number="ORD-HANG")])
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+def test_worker_ends_with_a_run_that_is_killed(tmp_path: Path, *, at_work: bool) -> None:
+    folder = templates(tmp_path, hangs_for="ORD-HANG")
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", _PARENT, str(folder), *(["hang"] if at_work else [])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"1\n"
+        (worker,) = children(parent.pid)
+        parent.kill()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists() or "\nState:\tZ" in status_of(worker))
+
+
+def status_of(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return "\nState:\tZ"
+
+
+def test_missing_library_is_named(make_workers: MakeWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weasyprint.py").write_text("raise OSError(\"cannot load library 'libpango-1.0-0'\")")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(PrinterMissingError, match="cannot load library"):
+        make_workers().print_tickets([FACE])
+
+
+def test_what_the_printer_logs_is_logged_by_the_run(make_workers: MakeWorkers) -> None:
+    wordy: TicketFace = replace(FACE, venue_address="word " * 3000)
+    with capture_logs() as logged:
+        make_workers().print_tickets([wordy])
+    assert {"event": "ticket_text_cut", "log_level": "warning", "order": FACE.order_number} in logged
+
+
+def test_error_of_a_template_names_its_line(make_workers: MakeWorkers, tmp_path: Path) -> None:
+    (tmp_path / "ticket.html").write_text("<p>\n{{ nothing.of_that_name }}", encoding="utf-8")
+    with pytest.raises(PrintError, match=r"ticket\.html, line 2: UndefinedError"):
+        make_workers(template_folder=tmp_path).print_tickets([FACE])
+
+
+def test_row_36_order_that_hangs_the_printer_waits_and_the_others_get_their_tickets(
+    bench: Bench, place: Place, make_workers: MakeWorkers, tmp_path: Path
+) -> None:
+    folder = templates(tmp_path, hangs_for="ORD-1")
+    bench.app.printer = make_workers(2, limit=3.0, template_folder=folder)
+    for number in range(1, 5):
+        place(f"ORD-{number}")
+    report = record_run(bench.app, "run-once")
+    assert (report.delivered.sent, report.delivered.put_off) == (4, 1)
+    subjects = [str(message["Subject"]) for message, _ in bench.mailer.sent]
+    assert [subject for subject in subjects if "Your tickets" in subject and "ORD-1" in subject] == []
+    assert len([subject for subject in subjects if "Your tickets" in subject]) == 3
+    assert len([subject for subject in subjects if "cannot be made" in subject]) == 1
