@@ -116,6 +116,7 @@ class Bench:
         self._world = world
         for host in self.hosts:
             host.app.engine.dispose()  # a connection that was cut off belongs to the world before
+        self.observer.cut_all()
         WorldConnection.points = world
         FiberPool.scheduler = world.scheduler
         self.observer.watch(world.scheduler)

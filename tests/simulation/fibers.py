@@ -213,6 +213,10 @@ class Task(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever asks for the result
             self._error = error
 
+    def fail(self, error: BaseException) -> None:
+        """Let it have come to nothing."""
+        self._error = error
+
     def result(self) -> T:
         """Wait for the answer and return it, or raise what the work raised."""
         if not self.done():
@@ -247,8 +251,9 @@ class FiberPool:
         while task := next((task for task in self._tasks if not task.started), None):
             task.started = True
             if self._me is not None and self._me.process.dead:
-                raise SimulatedCrash
-            task()
+                task.fail(SimulatedCrash())
+            else:
+                task()
 
     def __enter__(self) -> Self:
         return self

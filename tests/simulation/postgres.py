@@ -60,6 +60,9 @@ class WorldCursor(pg.cursor):  # type: ignore[misc]  # its base has no types
         super().execute(query, vars)
 
 
+_ACTOR = "an actor"
+
+
 def instrument(engine: sa.Engine) -> None:
     """Let every connection of this engine be an actor's."""
 
@@ -67,6 +70,7 @@ def instrument(engine: sa.Engine) -> None:
     def connect(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> None:
         parameters["connection_factory"] = WorldConnection
         parameters["cursor_factory"] = WorldCursor
+        parameters["application_name"] = _ACTOR
 
 
 class Observer:
@@ -146,6 +150,12 @@ class Observer:
         pid = connection.info.backend_pid
         self.execute("SELECT pg_terminate_backend(%s)", pid)
         while self.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid):
+            pass
+
+    def cut_all(self) -> None:
+        """Cut off whatever connection of an actor is still open: that of one who was left behind in mid-transaction."""
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+        while self.execute(f"{others} AND datname = current_database()", _ACTOR):
             pass
 
     def _is_blocked(self, connection: WorldConnection) -> bool:
