@@ -46,13 +46,14 @@ def progress_shown(
 
 def _tell(report: "RunReport", stream: IO[str], over: threading.Event, patience: float) -> None:
     began = time.monotonic()
-    pause = patience
+    pause, shown = patience, False
     while not over.wait(pause):
         stream.write(_WIPE + progress_line(report, time.monotonic() - began)[: WIDTH - 1])
         stream.flush()
-        pause = _PAUSE
-    stream.write(_WIPE)
-    stream.flush()
+        pause, shown = _PAUSE, True
+    if shown:
+        stream.write(_WIPE)
+        stream.flush()
 
 
 def progress_line(report: "RunReport", seconds: float) -> str:
