@@ -1,0 +1,276 @@
+"""Where benchmarks are run.
+
+A real PostgreSQL with the shop's schema, SumUp and a mail server in a process of their own, and the installed command
+as a process whose time and memory are counted.
+"""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy as sa
+from tests.conftest import SHOP_SCHEMA, Server
+
+from paypoll.database import DatabaseOptions, make_engine, transaction
+from paypoll.sandbox.shop import SmallShop
+from paypoll.state.upgrade import upgrade
+
+PROGRAM = Path(sys.executable).with_name("paypoll")
+MERCHANT = "MPLATFORM"
+API_KEY = "sup_sk_benchmark_key"
+TICKETS = 2
+PRICE = Decimal("12.50")
+PARALLEL = 16
+"""Requests in flight. The default is 8, which at 150 ms would allow for 26 orders a second and no more."""
+
+_numbers = itertools.count(1)
+
+_SETTINGS = """
+[site]
+name = "Jersey Events"
+base_url = "https://shop.example"
+support_email = "help@shop.example"
+time_zone = "Europe/Jersey"
+[database]
+url = "{url}"
+[sumup]
+base_url = "{sumup}"
+api_key = "{api_key}"
+merchant_code = "{merchant}"
+requests_per_second = 1000
+parallel_requests = {parallel}
+[mail]
+host = "127.0.0.1"
+port = {smtp_port}
+tls = "none"
+sender = "Jersey Events <tickets@shop.example>"
+[alerts]
+to = ["admin@shop.example"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a process took: seconds by the clock and of CPU, its children's included, and MiB of the largest."""
+
+    elapsed: float
+    cpu: float
+    peak_mib: float
+    stdout: str
+
+
+class FarSide:
+    """SumUp and the mail server, in a process of their own."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.far_side"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        where = self._answer()
+        self.sumup_url: str = where["sumup"]
+        self.smtp_port: int = where["smtp_port"]
+        self.tell(do="merchant", code=MERCHANT, api_key=API_KEY)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait(timeout=30)
+
+    def tell(self, **wish: Any) -> dict[str, Any]:
+        """Tell it what to do, and return its answer."""
+        if self._process.stdin is None:
+            raise RuntimeError("the far side has no standard input")
+        self._process.stdin.write(json.dumps(wish) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        line = self._process.stdout.readline() if self._process.stdout is not None else ""
+        if not line:
+            raise RuntimeError("the far side has ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+class Bed:
+    """A shop with nothing in it but two events, and paypoll set up for it."""
+
+    def __init__(self, server: Server, far: FarSide, folder: Path) -> None:
+        self._server = server
+        self.far = far
+        self.name = f"bench_{next(_numbers)}"
+        server.run(f"CREATE DATABASE {self.name}")
+        self.url = server.url(self.name)
+        self.engine = make_engine(DatabaseOptions(driver_url(self.url), statement_timeout=timedelta(minutes=30)))
+        with transaction(self.engine) as connection:
+            connection.exec_driver_sql(SHOP_SCHEMA.read_text(encoding="utf-8"))
+            upgrade(connection)
+        self.shop = SmallShop(self.engine)
+        self.config = folder / f"{self.name}.toml"
+        self.config.touch(mode=0o600)
+        self.config.write_text(
+            _SETTINGS.format(
+                url=self.url,
+                sumup=far.sumup_url,
+                api_key=API_KEY,
+                merchant=MERCHANT,
+                smtp_port=far.smtp_port,
+                parallel=PARALLEL,
+            ),
+            encoding="utf-8",
+        )
+        organiser = self.shop.add_organiser("choir@organiser.example", "The Choir")
+        starts = datetime.now(UTC) + timedelta(days=30)
+        self.event = self.shop.add_event(organiser, "Winter Concert", starts=starts, capacity=10_000_000)
+
+    def close(self) -> None:
+        """Drop the database."""
+        self.engine.dispose()
+        self._server.run(f"DROP DATABASE {self.name} WITH (FORCE)")
+
+    def sql(self, statement: str, **values: Any) -> list[sa.RowMapping]:
+        """Execute a statement and return its rows."""
+        with self.engine.begin() as connection:
+            result = connection.execute(sa.text(statement), values)
+            return list(result.mappings()) if result.returns_rows else []
+
+    def vacuum(self) -> None:
+        """Let PostgreSQL know what is in the tables, as autovacuum does in a shop that has been there for a while."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
+
+    def fill(
+        self,
+        count: int,
+        *,
+        status: str = "pending_verification",
+        paid: bool = True,
+        at_sumup: bool = True,
+        long_ago: bool = False,
+    ) -> list[str]:
+        """Put so many orders of two tickets into the shop, each of an account's and with its checkout at SumUp."""
+        tag = next(_numbers)
+        email = f"buyer{tag}@buyer.example"
+        places = [(self.event, TICKETS, PRICE)]
+        buyer = self.shop.add_user(email)
+        first = self.shop.add_order(
+            f"PROTO-{tag}", email, places, user_id=buyer, status="cancelled", created_at=_long_ago()
+        )
+        self.shop.add_checkout(first, f"proto-{tag}", f"proto-{tag}", merchant_code=MERCHANT)
+        names = {"tag": str(tag), "count": count, "first": first, "status": status}
+        self._clone("accounts_user", "email = :email", "email = 'b' || g || :email", email=email, **names)
+        self._clone(
+            "orders_order",
+            "id = :first",
+            "id = :base + g, order_number = 'T' || :tag || '-' || g, email = 'b' || g || :email, status = :status,"
+            " created_at = now() - :minutes * interval '1 minute' - g * interval '1 millisecond',"
+            " user_id = (SELECT u.id FROM accounts_user u WHERE u.email = 'b' || g || :email)",
+            email=email,
+            base=tag * 10_000_000,
+            minutes=100 * 24 * 60 if long_ago else 5,
+            **names,
+        )
+        self._clone("orders_orderitem", "order_id = :first", "order_id = :base + g", base=tag * 10_000_000, **names)
+        self._clone(
+            "payments_sumupcheckout",
+            "order_id = :first",
+            "order_id = :base + g, checkout_reference = 'T' || :tag || '-' || g, payment_id = 'p' || :tag || '-' || g,"
+            " sumup_checkout_id = 'chk-' || :tag || '-' || g",
+            base=tag * 10_000_000,
+            **names,
+        )
+        numbers = [f"T{tag}-{n}" for n in range(1, count + 1)]
+        if at_sumup:
+            total = str(PRICE * TICKETS)
+            checkouts = [
+                {"reference": number, "id": f"chk-{number[1:]}", "amount": total, "merchant": MERCHANT, "paid": paid}
+                for number in numbers
+            ]
+            self.far.tell(do="checkouts", checkouts=checkouts)
+        return numbers
+
+    def _clone(self, table: str, where: str, changes: str, **values: Any) -> None:
+        """Insert copies of a row, changed as in an UPDATE; `g` counts them. Whatever columns the table has."""
+        changed = ", ".join(
+            f"'{name.strip()}', {value}" for name, value in (part.split(" = ", 1) for part in _assignments(changes))
+        )
+        known = {name: value for name, value in values.items() if f":{name}" in where + changes or name == "count"}
+        # An id of its own, unless the changes have one: columns that are named twice get what is named last.
+        fresh = f"'id', nextval(pg_get_serial_sequence('{table}', 'id'))"
+        copy = f"jsonb_populate_record(row, jsonb_build_object({fresh}, {changed}))"
+        self.sql(
+            f"INSERT INTO {table} SELECT copy.* FROM {table} row CROSS JOIN generate_series(1, :count) g"  # noqa: S608
+            f" CROSS JOIN LATERAL {copy} copy WHERE row.{where}",
+            **known,
+        )
+
+    def run(self, *arguments: str, **environ: str) -> Spent:
+        """Run paypoll to its end and return what it took. Raise RuntimeError when it does not end well."""
+        settings = {f"PAYPOLL_{name.upper()}": value for name, value in environ.items()}
+        return spend([str(PROGRAM), "--config", str(self.config), *arguments], settings)
+
+
+def spend(command: list[str], environ: dict[str, str] | None = None) -> Spent:
+    """Run a command to its end and return what it took. Raise RuntimeError when it fails."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        began = time.perf_counter()
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            command, env={**os.environ, **(environ or {})}, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        elapsed = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {err.read().decode()[-2000:]}")
+        return Spent(elapsed, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out.read().decode())
+
+
+@contextmanager
+def opened_server() -> Iterator[Server]:
+    """Start a PostgreSQL as a shop would have it, but that it does not wait for the disk."""
+    with tempfile.TemporaryDirectory(prefix="paypoll-benchmark-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        server = Server(Path(folder, "postgresql"))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def driver_url(url: str) -> sa.URL:
+    """Return an address with its driver."""
+    return sa.make_url(url).set(drivername="postgresql+psycopg2")
+
+
+def _assignments(changes: str) -> list[str]:
+    """Split at the commas between assignments, not at those within parentheses."""
+    parts, depth, begin = [], 0, 0
+    for place, letter in enumerate(changes):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and depth == 0:
+            parts.append(changes[begin:place])
+            begin = place + 1
+    return [*parts, changes[begin:]]
+
+
+def _long_ago() -> datetime:
+    return datetime.now(UTC) - timedelta(days=400)

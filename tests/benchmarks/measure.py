@@ -1,0 +1,288 @@
+"""What is measured, a function a row of the table. Each returns what it found beside the limit it is held to."""
+
+import logging
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+import structlog
+from tests.benchmarks.bed import PARALLEL, TICKETS, Bed, Spent, spend
+
+from paypoll.app import App, new_run_id
+from paypoll.database import transaction
+from paypoll.ports import TicketFace
+from paypoll.runner import record_run
+from paypoll.settings import load_settings
+from paypoll.state import watches
+
+CORES = os.cpu_count() or 1
+LATENCY = 0.15
+_BARE = [sys.executable, "-c", "import click, sqlalchemy, psycopg2, structlog"]
+
+NewBed = Callable[[], Bed]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table. `reached` is None where there is no limit."""
+
+    what: str
+    found: str
+    limit: str
+    reached: bool | None = None
+    beside: str = ""
+
+
+def idle(new_bed: NewBed, rounds: int) -> Iterator[Row]:
+    """Measure a run with nothing to do, beside a bare interpreter with the libraries it cannot do without."""
+    bed = new_bed()
+    bed.run("run-once")
+    pairs = [(spend(_BARE).cpu, bed.run("run-once").cpu) for _ in range(rounds)]
+    bare, run = (statistics.median(column) for column in zip(*pairs, strict=True))
+    # Of each pair, so that a machine that slows down in between does not count.
+    ratio = statistics.median(run / bare for bare, run in pairs)
+    yield Row(
+        "a run with nothing to do, CPU",
+        f"{ratio:.2f} × bare imports",
+        "1.50 ×",
+        ratio <= 1.5,
+        f"{run * 1e3:.0f} ms / {bare * 1e3:.0f} ms, medians of {rounds}",
+    )
+
+
+def ticket(_new_bed: NewBed, rounds: int) -> Iterator[Row]:
+    """Measure the printing of tickets, two an order, in one process; QR code and all included."""
+    from paypoll.tickets.printer import WeasyTicketPrinter
+
+    printer = WeasyTicketPrinter(site_name="Jersey Events", terms="No refunds. Doors open at 18:30.")
+    printer.print_tickets(_faces(0))
+    times = []
+    for number in range(1, 5 * rounds):
+        began = time.process_time()
+        printer.print_tickets(_faces(number))
+        times.append((time.process_time() - began) / TICKETS)
+    found = statistics.median(times)
+    beside = f"median of {len(times)} orders of {TICKETS}"
+    yield Row("one ticket, PDF and QR code, CPU", f"{found * 1e3:.1f} ms", "25 ms", found <= 0.025, beside)
+
+
+def throughput(new_bed: NewBed, rounds: int, *, orders: int = 500) -> Iterator[Row]:
+    """Measure runs over many paid orders, with SumUp at a distance and without; and the memory they take."""
+    peaks = []
+    for latency, least in ((LATENCY, 25), (0.0, 28)):
+        runs = [_one_run(new_bed(), orders, latency) for _ in range(max(1, rounds // 3))]
+        peaks += [spent.peak_mib for spent, _, _ in runs]
+        spent, elapsed, calls = sorted(runs, key=lambda run: run[1])[len(runs) // 2]
+        rate = orders / elapsed
+        says = f"SumUp in {latency * 1e3:.0f} ms" if latency else "SumUp at once"
+        yield Row(
+            f"{orders} paid orders of {TICKETS} tickets, {says}",
+            f"{rate:.1f} orders/s",
+            f"{least} orders/s",
+            rate >= least,
+            f"{elapsed:.1f} s from the first request to the last mail, {spent.cpu / orders * 1e3:.0f} ms CPU an order,"
+            f" {calls} requests; median of {len(runs)}",
+        )
+        if latency:
+            printing = _ticket_cpu() * orders * TICKETS / CORES
+            asking = calls * latency / PARALLEL
+            bound = 1.3 * max(printing, asking)
+            yield Row(
+                "the same, beside what it cannot do without",
+                f"{elapsed:.1f} s",
+                f"{bound:.1f} s",
+                elapsed <= bound,
+                f"1.3 × the larger of printing {printing:.1f} s and asking {asking:.1f} s",
+            )
+    yield Row(f"largest process of these runs, {orders} orders", f"{max(peaks):.0f} MiB", "200 MiB", max(peaks) <= 200)
+
+
+def waiting(new_bed: NewBed, _rounds: int, *, orders: int = 20_000) -> Iterator[Row]:
+    """Measure the memory of a run that meets a great many waiting orders."""
+    bed = new_bed()
+    bed.fill(orders, paid=False)
+    spent = bed.run("run-once", verification__time_budget="60 s")
+    (seen,) = bed.sql("SELECT count(*) AS orders FROM paypoll.watch WHERE checks > 0")
+    yield Row(
+        f"largest process, {orders} orders waiting",
+        f"{spent.peak_mib:.0f} MiB",
+        "200 MiB",
+        spent.peak_mib <= 200,
+        f"{seen['orders']} of them looked at in a time budget of 60 s",
+    )
+
+
+def statements(new_bed: NewBed, _rounds: int, *, orders: int = 100) -> Iterator[Row]:
+    """Count what a paid order of two tickets costs the database."""
+    bed = new_bed()
+    bed.fill(orders)
+    app = App(load_settings(bed.config, {}))
+    counts = {"statements": 0, "transactions": 0}
+    sa.event.listen(app.engine, "before_cursor_execute", lambda *_: _count(counts, "statements"))
+    sa.event.listen(app.engine, "begin", lambda *_: _count(counts, "transactions"))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        record_run(app, "run-once")
+    finally:
+        app.close()
+    found = f"{counts['statements'] / orders:.1f} in {counts['transactions'] / orders:.1f} transactions"
+    yield Row(f"SQL statements an order, of {orders}", found, "none set")
+
+
+def selecting(new_bed: NewBed, rounds: int, *, few: int = 10_000, many: int = 1_000_000) -> Iterator[Row]:
+    """Measure how long a run takes to find and claim its orders among few and among many, with and without index."""
+    index = "CREATE INDEX bench_orders_status ON orders_order (status, created_at)"
+    times: dict[tuple[int, bool], float] = {}
+    for count in (few, many):
+        bed = new_bed()
+        bed.fill(count, status="completed", at_sumup=False, long_ago=True)
+        bed.fill(20, at_sumup=False)
+        for indexed in (False, True):
+            if indexed:
+                bed.sql(index)
+            bed.vacuum()
+            times[count, indexed] = _time_claims(bed, rounds)
+        bed.close()
+    for indexed, limit in ((True, 1.2), (False, None)):
+        ratio = times[many, indexed] / times[few, indexed]
+        yield Row(
+            f"selecting and claiming, {many:,} orders against {few:,}, {'with' if indexed else 'without'} the index",
+            f"{ratio:.2f} ×",
+            "1.20 ×" if limit else "none set",
+            ratio <= limit if limit else None,
+            f"{times[many, indexed] * 1e3:.1f} ms / {times[few, indexed] * 1e3:.1f} ms",
+        )
+
+
+def latency(new_bed: NewBed, rounds: int) -> Iterator[Row]:
+    """Measure the time from PAID at SumUp to the mail accepted, under a timer of five minutes and of one.
+
+    Customers pay at moments spread evenly over a period. How long they wait for the timer is reckoned; what comes
+    after it fires is measured: a run of the installed command over those who paid in that period.
+    """
+    for period in (300, 60):
+        waits = []
+        for payers in [max(1, period // 60)] * rounds:
+            bed = new_bed()
+            bed.fill(payers)
+            bed.far.tell(do="latency", seconds=LATENCY)
+            bed.far.tell(do="reset")
+            fired = time.time()
+            bed.run("run-once")
+            taken = sorted(when for when, *_ in bed.far.tell(do="report")["mails"])
+            share = period / payers
+            waits += [period - share * (place + 0.5) + when - fired for place, when in enumerate(taken)]
+            bed.close()
+        median, late = statistics.median(waits), statistics.quantiles(waits, n=20)[-1]
+        yield Row(
+            f"PAID to mail accepted, a timer of {period // 60} min",
+            f"median {median:.0f} s, 95 % within {late:.0f} s",
+            "none set",
+            None,
+            f"{len(waits)} orders",
+        )
+
+
+MEASUREMENTS: dict[str, Callable[[NewBed, int], Iterator[Row]]] = {
+    "idle": idle,
+    "ticket": ticket,
+    "throughput": throughput,
+    "statements": statements,
+    "selecting": selecting,
+    "waiting": waiting,
+    "latency": latency,
+}
+
+
+def _one_run(bed: Bed, orders: int, seconds: float) -> tuple[Spent, float, int]:
+    """Return what a run took, the time from its first request to its last mail, and the requests it made."""
+    bed.fill(orders)
+    bed.far.tell(do="latency", seconds=seconds)
+    bed.far.tell(do="reset")
+    spent = bed.run("run-once")
+    seen = bed.far.tell(do="report")
+    bed.close()
+    mails = seen["mails"]
+    if len(mails) != orders or sum(pdfs for *_, pdfs in mails) != orders * TICKETS:
+        raise RuntimeError(f"{len(mails)} mails for {orders} orders")
+    return spent, max(when for when, *_ in mails) - seen["first_request"], seen["requests"]
+
+
+def _ticket_cpu() -> float:
+    """Return the CPU time of a ticket in a printing process, measured now, on the machine as it is now."""
+    (row,) = ticket(_no_bed, 4)
+    return float(row.found.removesuffix(" ms")) / 1e3
+
+
+def _no_bed() -> Bed:
+    raise RuntimeError("printing needs no shop")
+
+
+def _time_claims(bed: Bed, rounds: int) -> float:
+    """Return the median time of a run's way to its orders: is there anything, enrol, claim. All of it is undone."""
+    app = App(load_settings(bed.config, {}))
+    times = []
+    try:
+        for _ in range(rounds + 2):
+            with _undone(app.engine) as connection:
+                now = datetime.now(UTC)
+                began = time.perf_counter()
+                watches.peek(connection, app.watch_rules, now, limit=1)
+                watches.enrol(connection, app.watch_rules, now)
+                claimed = watches.claim(
+                    connection, app.watch_rules, new_run_id(now), now, limit=20, lease=timedelta(minutes=3)
+                )
+                times.append(time.perf_counter() - began)
+                if len(claimed) != 20:
+                    raise RuntimeError(f"{len(claimed)} orders claimed")
+    finally:
+        app.close()
+    return statistics.median(times[2:])
+
+
+@contextmanager
+def _undone(engine: sa.Engine) -> Iterator[sa.Connection]:
+    with transaction(engine) as connection:
+        savepoint = connection.begin_nested()
+        yield connection
+        savepoint.rollback()
+
+
+def _faces(order: int) -> list[TicketFace]:
+    face = TicketFace(
+        ticket_number="WINTER-CON-00000000",
+        qr_data="",
+        event_title="Winter Concert",
+        starts=datetime(2026, 12, 5, 19, 30, tzinfo=ZoneInfo("Europe/Jersey")),
+        venue_name="Jersey Opera House",
+        venue_address="Gloucester Street\nSt Helier\nJersey JE2 3QR",
+        organiser_name="Island Concerts Ltd",
+        holder_name="Ada Lovelace",
+        price=Decimal("12.50"),
+        currency="GBP",
+        order_number=f"ORD-2026-{order:07}",
+        place=1,
+        places=TICKETS,
+    )
+    numbers = [f"WINTER-CON-{order:06}{place}X" for place in range(1, TICKETS + 1)]
+    return [
+        replace(
+            face,
+            ticket_number=number,
+            qr_data=f"JERSEY_EVENTS|{number}|17|ada.lovelace@example.org|0123456789abcdef",
+            place=place,
+        )
+        for place, number in enumerate(numbers, start=1)
+    ]
+
+
+def _count(counts: dict[str, int], what: str) -> None:
+    counts[what] += 1
