@@ -60,9 +60,6 @@ class WorldCursor(pg.cursor):  # type: ignore[misc]  # its base has no types
         super().execute(query, vars)
 
 
-_ACTOR = "an actor"
-
-
 def instrument(engine: sa.Engine) -> None:
     """Let every connection of this engine be an actor's."""
 
@@ -70,7 +67,6 @@ def instrument(engine: sa.Engine) -> None:
     def connect(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> None:
         parameters["connection_factory"] = WorldConnection
         parameters["cursor_factory"] = WorldCursor
-        parameters["application_name"] = _ACTOR
 
 
 class Observer:
@@ -153,9 +149,9 @@ class Observer:
             pass
 
     def cut_all(self) -> None:
-        """Cut off whatever connection of an actor is still open: that of one who was left behind in mid-transaction."""
-        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
-        while self.execute(f"{others} AND datname = current_database()", _ACTOR):
+        """Cut off the connections of actors who were left behind in mid-transaction, and wait for their locks' end."""
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        while self.execute(f"SELECT pg_terminate_backend(pid) {others} AND state <> 'idle'"):
             pass
 
     def _is_blocked(self, connection: WorldConnection) -> bool:

@@ -147,7 +147,6 @@ class Shop:
 
     def place(self, order: Sold, *, member: bool) -> None:
         """Place an order: nothing is paid, and no checkout is made yet."""
-        self.sold[order.id] = order
         rows = [
             self._row(
                 "orders_order",
@@ -178,6 +177,7 @@ class Shop:
         ]
         with self.page() as cursor:
             cursor.execute(b";".join(rows))
+        self.sold[order.id] = order  # now anybody can see it
 
     def store_checkout(self, order: Sold, real: RealCheckout, reference: str, *, way: str) -> None:
         """Store a checkout's row. `way`: which of the two columns has the id, or none."""
