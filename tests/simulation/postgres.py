@@ -8,7 +8,7 @@ known (pg_blocking_pids) to wait for a lock.
 import contextlib
 import select
 import weakref
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg2  # type: ignore[import-untyped]  # it has no types of its own
 import psycopg2.extensions as pg  # type: ignore[import-untyped]  # the same
@@ -37,7 +37,7 @@ class WorldConnection(pg.connection):  # type: ignore[misc]  # its base has no t
     """A connection of an actor."""
 
     points: Points = Points()
-    all: "weakref.WeakSet[WorldConnection]" = weakref.WeakSet()
+    all: ClassVar["weakref.WeakSet[WorldConnection]"] = weakref.WeakSet()
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
