@@ -195,8 +195,9 @@ class Scheduler:
 class Task(Generic[T]):
     """A Future of a FiberPool."""
 
-    def __init__(self, scheduler: Scheduler, work: Callable[[], T]) -> None:
+    def __init__(self, scheduler: Scheduler, process: Process, work: Callable[[], T]) -> None:
         self._scheduler = scheduler
+        self._process = process
         self._work = work
         self._answer: list[T] = []
         self._error: BaseException | None = None
@@ -213,14 +214,12 @@ class Task(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever asks for the result
             self._error = error
 
-    def fail(self, error: BaseException) -> None:
-        """Let it have come to nothing."""
-        self._error = error
-
     def result(self) -> T:
         """Wait for the answer and return it, or raise what the work raised."""
         if not self.done():
-            self._scheduler.wait_until(self.done)
+            self._scheduler.wait_until(lambda: self.done() or self._process.dead)
+        if not self.done():  # nobody begins the work of a dead process
+            raise SimulatedCrash
         if self._error is not None:
             raise self._error
         return self._answer[0]
@@ -232,6 +231,8 @@ class FiberPool:
     scheduler: Scheduler  # of the world that is under way
 
     def __init__(self, max_workers: int, thread_name_prefix: str = "") -> None:
+        if self.scheduler.current is None:
+            raise SimulationError("only a fiber can have a pool")
         self._me = self.scheduler.current
         self._max_workers = max_workers
         self._name = thread_name_prefix
@@ -240,9 +241,9 @@ class FiberPool:
 
     def submit(self, work: Callable[..., T], /, *arguments: Any) -> Task[T]:
         """Take on some work; a worker begins it when the scheduler says so."""
-        task = Task(self.scheduler, lambda: work(*arguments))
+        task = Task(self.scheduler, self._me.process, lambda: work(*arguments))
         self._tasks.append(task)
-        if sum(not worker.done for worker in self._workers) < self._max_workers and self._me is not None:
+        if sum(not worker.done for worker in self._workers) < self._max_workers:
             name = f"{self._me.name}/{self._name}-{len(self._workers)}"
             self._workers.append(self.scheduler.spawn(name, self._me.process, self._work))
         return task
@@ -250,10 +251,9 @@ class FiberPool:
     def _work(self) -> None:
         while task := next((task for task in self._tasks if not task.started), None):
             task.started = True
-            if self._me is not None and self._me.process.dead:
-                task.fail(SimulatedCrash())
-            else:
-                task()
+            if self._me.process.dead:
+                raise SimulatedCrash
+            task()
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,8 @@ known (pg_blocking_pids) to wait for a lock.
 
 import contextlib
 import select
-from typing import Any
+import weakref
+from typing import Any, ClassVar
 
 import psycopg2  # type: ignore[import-untyped]  # it has no types of its own
 import psycopg2.extensions as pg  # type: ignore[import-untyped]  # the same
@@ -36,6 +37,11 @@ class WorldConnection(pg.connection):  # type: ignore[misc]  # its base has no t
     """A connection of an actor."""
 
     points: Points = Points()
+    all: ClassVar["weakref.WeakSet[WorldConnection]"] = weakref.WeakSet()
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.all.add(self)
 
     def commit(self) -> None:
         """Commit, with a point before and after."""
@@ -116,7 +122,10 @@ class Observer:
         if scheduler is None or fiber is None or not isinstance(connection, WorldConnection):
             _has_answer(connection, _PATIENCE)
             return
-        if connection.status == pg.STATUS_SETUP or not self._is_blocked(connection):
+        if connection.status == pg.STATUS_SETUP or not self._may_be_blocked(connection):
+            _has_answer(connection, _PATIENCE)
+            return
+        if not self._is_blocked(connection):
             return
         self.lock_waits += 1
         self._waiting[fiber] = connection
@@ -153,6 +162,14 @@ class Observer:
         others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         while self.execute(f"SELECT pg_terminate_backend(pid) {others} AND state <> 'idle'"):
             pass
+
+    @staticmethod
+    def _may_be_blocked(connection: WorldConnection) -> bool:
+        """Say whether any other actor holds a lock: much cheaper than to ask, and the answer is mostly no."""
+        return any(
+            other is not connection and not other.closed and other.status != pg.STATUS_READY
+            for other in list(WorldConnection.all)
+        )
 
     def _is_blocked(self, connection: WorldConnection) -> bool:
         ((blocked,),) = self.execute("SELECT pg_blocking_pids(%s) <> '{}'", connection.info.backend_pid)

@@ -76,6 +76,7 @@ class World(Points):
         self.quiet = True
         self.scheduler.spawn("afterwards", everybody, self._settle)
         self.scheduler.run()
+        self.bench.tidy()
 
     # -- paypoll's hosts -----------------------------------------------------------------------------------
 
