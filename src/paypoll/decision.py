@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from paypoll.match import VerifiedPayment
+if TYPE_CHECKING:
+    from paypoll.match import VerifiedPayment
 
 
 class Outcome(StrEnum):
@@ -108,7 +110,7 @@ class Decision:
     outcome: Outcome
     reason: Reason
     explanation: str
-    payment: VerifiedPayment | None = None
+    payment: "VerifiedPayment | None" = None
     notices: tuple[Notice, ...] = ()
     close: tuple[str, ...] = field(default=())
 

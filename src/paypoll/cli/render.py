@@ -1,14 +1,17 @@
 """What a run came to, for people and for programs."""
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
-from paypoll.apply import Applied
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.words import status, wrapped
 from paypoll.decision import Outcome
 from paypoll.report import RunReport
+
+if TYPE_CHECKING:
+    from paypoll.apply import Applied
 
 _HEADLINES = {
     Outcome.COMPLETE: "paid, tickets issued",
@@ -71,7 +74,7 @@ def report_lines(report: RunReport, *, verbose: bool) -> list[str]:
     return [*lines, *_summary(report)]
 
 
-def _order_lines(applied: Applied, width: int, *, dry: bool) -> list[str]:
+def _order_lines(applied: "Applied", width: int, *, dry: bool) -> list[str]:
     change = status(applied.status_to)
     if applied.status_from != applied.status_to:
         change = f"{applied.status_from} -> {change}"
