@@ -155,11 +155,11 @@ class App:
 
     @cached_property
     def printer(self) -> "TicketPrinter":
-        """What makes PDFs."""
-        from paypoll.tickets.printer import WeasyTicketPrinter
+        """What makes PDFs, or says why it cannot."""
+        from paypoll.tickets.loading import load_printer
 
         tickets, site = self.settings.tickets, self.settings.site
-        return WeasyTicketPrinter(
+        return load_printer(
             template_folder=tickets.template_folder, language=site.language, site_name=site.name, terms=tickets.terms
         )
 

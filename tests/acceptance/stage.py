@@ -124,6 +124,8 @@ class Stage:
     sumup: Simulator
     sink: MailSink
     environ: dict[str, str] = field(default_factory=dict)
+    wrapper: tuple[str, ...] = ()
+    """A command that runs the command given to it, as `nice` does; paypoll is run by it."""
 
     # --- building ----------------------------------------------------------------------------------------
 
@@ -244,7 +246,7 @@ class Stage:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYPOLL_")}
         settings = {f"PAYPOLL_{name.upper()}": value for name, value in {**self.environ, **environ}.items()}
         return subprocess.Popen(  # noqa: S603 - the command that is tested
-            [PROGRAM, "--config", self.config, *arguments],
+            [*self.wrapper, PROGRAM, "--config", self.config, *arguments],
             env={**inherited, **settings},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -21,11 +21,11 @@ _STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
 
 def check_printing(app: App) -> Iterator[Finding]:
     """Print a ticket. Libraries that are missing show when they are loaded, templates when they are filled."""
-    try:
-        printer = app.printer
-    except OSError as error:
-        first = str(error).strip().splitlines()[0]
-        yield wrong("ticket printer", f"a library is missing: {first}", _LIBRARIES)
+    from paypoll.tickets.loading import MissingPrinter
+
+    printer = app.printer
+    if isinstance(printer, MissingPrinter):
+        yield wrong("ticket printer", printer.reason, _LIBRARIES)
         return
     try:
         (pdf,) = printer.print_tickets([_sample(app)])
