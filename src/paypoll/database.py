@@ -69,7 +69,7 @@ def make_engine(options: DatabaseOptions, *, read_only: bool = False) -> sa.Engi
         "idle_in_transaction_session_timeout": timedelta(minutes=5),
     }
     settings = " ".join(f"-c {name}={int(value.total_seconds() * 1000)}" for name, value in milliseconds.items())
-    return sa.create_engine(
+    engine = sa.create_engine(
         options.url,
         # One connection for the orders and one for the mail, each of which is one transaction after the other. More
         # are opened only while the threads that ask SumUp read organisers' tokens; they are kept, since that happens
@@ -88,6 +88,18 @@ def make_engine(options: DatabaseOptions, *, read_only: bool = False) -> sa.Engi
             "keepalives_count": 3,
         },
     )
+    sa.event.listen(engine, "handle_error", _without_rows)
+    return engine
+
+
+def _without_rows(context: sa.engine.ExceptionContext) -> None:
+    """Keep an error's first sentence only: DETAIL quotes the row that broke a rule, and with it tokens."""
+    primary = getattr(getattr(context.original_exception, "diag", None), "message_primary", None)
+    if primary:
+        context.original_exception.args = (primary,)
+        if context.sqlalchemy_exception is not None:
+            kind = type(context.original_exception)
+            context.sqlalchemy_exception.args = (f"({kind.__module__}.{kind.__name__}) {primary}",)
 
 
 def _sqlite_engine(url: sa.URL, *, read_only: bool) -> sa.Engine:

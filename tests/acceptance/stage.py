@@ -22,6 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 from tests.acceptance.papers import subject
 
+from paypoll.grants import grants_sql
 from paypoll.sandbox.mailsink import Mail, MailSink
 from paypoll.sandbox.shop import SmallShop
 from paypoll.sandbox.simulator import Simulator
@@ -30,6 +31,9 @@ PROGRAM = Path(sys.executable).with_name("paypoll")
 MERCHANT = "MPLATFORM"
 API_KEY = "sup_sk_acceptance_key"
 ADMIN = "admin@shop.example"
+ROLE = "paypoll_least"
+"""paypoll's database role, which has what `paypoll db grants` gives it and nothing else."""
+
 PRICE = Decimal("12.50")
 PATIENCE = 60.0
 """Seconds after which a process that has not ended hangs."""
@@ -109,19 +113,26 @@ class Ended:
 
 @dataclass
 class Stage:
-    """A shop, a SumUp, a mail server and the command. Builders return what was placed; readers change nothing."""
+    """A shop, a SumUp, a mail server and the command. Builders return what was placed; readers change nothing.
+
+    paypoll logs in at `database_url`, as a role with the least privileges; the shop is the owner, at `owner_url`.
+    """
 
     folder: Path
-    database_url: str
+    owner_url: str
     engine: sa.Engine
     sumup: Simulator
     sink: MailSink
     environ: dict[str, str] = field(default_factory=dict)
+    wrapper: tuple[str, ...] = ()
+    """A command that runs the command given to it, as `nice` does; paypoll is run by it."""
 
     # --- building ----------------------------------------------------------------------------------------
 
     def __post_init__(self) -> None:
         """Write the settings file, and open the shop with one organiser."""
+        self.database_url = self.owner_url.replace("postgres@", f"{ROLE}@")
+        self.grant()
         self.media = self.folder / "media"
         self.media.mkdir()
         self.config = self.folder / "config.toml"
@@ -205,6 +216,14 @@ class Stage:
                 customer_id=buyer, status="valid",
             )  # fmt: skip
 
+    def grant(self) -> None:
+        """Give paypoll's role what it needs, by the SQL that `paypoll db grants` prints."""
+        with self.engine.connect() as connection:
+            # It has a transaction of its own, and what the driver would take for placeholders.
+            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
+                grants_sql(ROLE).replace("%", "%%")
+            )
+
     # --- running -----------------------------------------------------------------------------------------
 
     def paypoll(self, *arguments: str, **environ: str) -> Ended:
@@ -227,7 +246,7 @@ class Stage:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYPOLL_")}
         settings = {f"PAYPOLL_{name.upper()}": value for name, value in {**self.environ, **environ}.items()}
         return subprocess.Popen(  # noqa: S603 - the command that is tested
-            [PROGRAM, "--config", self.config, *arguments],
+            [*self.wrapper, PROGRAM, "--config", self.config, *arguments],
             env={**inherited, **settings},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

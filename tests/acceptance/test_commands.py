@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from tests.acceptance.papers import subject
 from tests.acceptance.promises import check_completed
-from tests.acceptance.stage import Stage
+from tests.acceptance.stage import ROLE, Stage
 
 OK, NOT_THERE, USAGE, SETTINGS = 0, 1, 2, 78
 
@@ -46,8 +46,9 @@ def test_run_without_own_tables_says_how_to_make_them_and_upgrade_makes_them(sta
     assert run.code == SETTINGS
     assert "paypoll db upgrade" in " ".join(run.errors)
     assert stage.dump("public") == before
-    assert stage.paypoll("db", "upgrade").code == OK
+    assert stage.paypoll("db", "upgrade", database__url=stage.owner_url).code == OK
     assert stage.dump("public") == before
+    stage.grant()
     assert stage.run_once().code == OK
     check_completed(stage, order)
 
@@ -62,6 +63,15 @@ def test_command_for_an_order_that_is_not_there_ends_with_1(stage: Stage, comman
 @pytest.mark.parametrize("arguments", [("run-twice",), ("run-once", "--fast"), ("inspect",), ("expire",)])
 def test_command_line_that_is_wrong_ends_with_2(stage: Stage, arguments: tuple[str, ...]) -> None:
     assert stage.paypoll(*arguments).code == USAGE
+
+
+def test_paypoll_logs_in_as_a_role_that_may_do_no_more_than_its_work(stage: Stage) -> None:
+    # What every other test here shows to be enough.
+    checked = stage.paypoll("check", "--json")
+    rights = {one["mark"] for one in json.loads(checked.stdout)["findings"] if one["topic"] == "rights"}
+    assert rights == {"OK"}
+    (role,) = stage.sql("SELECT rolsuper, rolcreatedb FROM pg_roles WHERE rolname = :role", role=ROLE)
+    assert (role["rolsuper"], role["rolcreatedb"]) == (False, False)
 
 
 # -- run-once -------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from paypoll.app import App
-from paypoll.checkup.finding import Finding, Mark
+from paypoll.checkup.finding import Finding, Mark, skipped
 from paypoll.errors import PaypollError
 from paypoll.exitcodes import ExitCode
 
@@ -14,16 +14,28 @@ def check_all(app: App, *, send_test_alert: bool = False) -> Iterator[Finding]:
     """Look at everything, one after the other. Changes nothing; sends a mail only with `send_test_alert`."""
     from paypoll.checkup import database, host, mail, printing, sumup
 
-    checks: list[Check] = [host.check_settings, database.check_database, sumup.check_sumup]
-    checks.append(lambda app: mail.check_mail(app, send_test_alert=send_test_alert))
-    checks += [printing.check_printing, host.check_folders, host.check_timer]
-    for check in checks:
+    checks: list[tuple[str, Check]] = [
+        ("settings", host.check_settings),
+        ("database", database.check_database),
+        ("SumUp", sumup.check_sumup),
+        ("mail", lambda app: mail.check_mail(app, send_test_alert=send_test_alert)),
+        ("ticket printer", printing.check_printing),
+        ("folders", host.check_folders),
+        ("timer", host.check_timer),
+    ]
+    no_database = False
+    for topic, check in checks:
         try:
-            yield from check(app)
+            for finding in check(app):
+                no_database |= finding.topic == "database" and finding.mark is Mark.PROBLEM
+                yield finding
         except PaypollError as error:
-            # What one check needs may be what another has found wrong: SumUp's credentials stand in the database too.
-            step = "see the other findings, then run the check again"
-            yield Finding(Mark.PROBLEM, "check", f"one could not go on: {error}", step, error.exit_code)
+            if no_database:
+                # Organisers' connections to SumUp stand there; one problem is told once.
+                yield skipped(topic, "it needs the database, see above")
+            else:
+                step = "see the other findings, then run the check again"
+                yield Finding(Mark.PROBLEM, topic, f"could not go on: {error}", step, error.exit_code)
 
 
 def exit_code(findings: Iterable[Finding]) -> ExitCode:

@@ -12,7 +12,7 @@ from paypoll.database import describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.rights import excessive_rights, missing_rights, missing_rights_on
 from paypoll.shop.schema import schema_problems
-from paypoll.shop.tables import checkouts, orders
+from paypoll.shop.tables import checkouts, orders, organisers
 from paypoll.state.runs import LastRun, last_run
 from paypoll.state.upgrade import HEAD, current_version
 
@@ -25,8 +25,26 @@ _LARGEST_PAUSE = timedelta(minutes=15)
 _NEWEST = 100
 """So many checkouts are looked at for the merchants they name."""
 
-_INDEX = "CREATE INDEX CONCURRENTLY orders_order_status ON orders_order (status)"
+_LARGE = 50_000
+"""Below so many orders, reading the whole table takes no longer than a few hundredths of a second."""
+
+_ORDER_BYTES = 200
+"""About what an order takes, where PostgreSQL has not counted them yet (it does so after some changes)."""
+
+_INDEX = "CREATE INDEX CONCURRENTLY orders_order_status_created_at ON orders_order (status, created_at)"
+# Whole and finished ones: CREATE INDEX CONCURRENTLY leaves an invalid one behind when it is broken off.
+_INDEXED = sa.text(
+    "SELECT EXISTS (SELECT 1 FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]"
+    " WHERE indrelid = to_regclass(:orders) AND attname = 'status' AND indisvalid AND indpred IS NULL)"
+)
+_SIZE = sa.text(
+    "SELECT CASE WHEN reltuples < 0 THEN pg_relation_size(oid) / :order_bytes ELSE reltuples END::bigint"
+    " FROM pg_class WHERE oid = to_regclass(:orders)"
+)
 _GRANTS = "run the SQL of `paypoll db grants` as the owner of the shop's tables"
+
+_DEFAULT = "as the owner: ALTER TABLE … ALTER COLUMN … SET DEFAULT …; until then no run touches anything"
+_OTHER_SHOP = "look for a version of paypoll that knows this shop; until then no run touches anything"
 
 
 def check_database(app: App) -> Iterator[Finding]:
@@ -45,9 +63,19 @@ def check_database(app: App) -> Iterator[Finding]:
         yield skipped("schema, rights, clock, last run", "the database is out of reach")
     except SettingsError as error:
         for problem in error.problems:
-            yield wrong("database", problem, "correct the section [database], or give the role its rights")
+            yield wrong("database", problem, _way_in(problem))
+        yield skipped("schema, rights, clock, last run", "the database does not let us in")
     except SQLAlchemyError as error:
         yield wrong("database", describe_error(error), "see above; `paypoll db grants` prints the rights it needs")
+
+
+def _way_in(problem: str) -> str:
+    """Return what to do about a refused login or right."""
+    if "password" in problem:
+        return "correct database.password (or the file or credential it comes from)"
+    if "does not exist" in problem:
+        return "correct database.url: the role's name, or the database's"
+    return f"correct the section [database]; if a right is missing, {_GRANTS}"
 
 
 def _server(connection: sa.Connection) -> str:
@@ -88,31 +116,39 @@ def _rights(connection: sa.Connection) -> Iterator[Finding]:
 def _schema(connection: sa.Connection) -> Iterator[Finding]:
     problems = schema_problems(connection)
     for problem in problems:
-        yield wrong("shop's tables", problem, "look for a version of paypoll that knows this shop")
+        yield wrong("shop's tables", problem, _DEFAULT if "no default" in problem else _OTHER_SHOP)
     if not problems:
         yield fine("shop's tables", "as paypoll knows them")
 
 
 def _index(connection: sa.Connection) -> Iterator[Finding]:
-    if connection.dialect.name != "postgresql" or not sa.inspect(connection).has_table(orders.name):
+    """Recommend an index for what every run asks first. Only a large table is worth one."""
+    if connection.dialect.name != "postgresql":
         return
-    indexes = sa.inspect(connection).get_indexes(orders.name)
-    if any(index["column_names"][:1] == ["status"] for index in indexes):
-        yield fine("index", "orders_order has one on its status")
+    size = connection.scalar(_SIZE, {"orders": orders.name, "order_bytes": _ORDER_BYTES})
+    if size is None:
+        return
+    if connection.scalar(_INDEXED, {"orders": orders.name}):
+        yield fine("index", f"{orders.name} has one that starts with its status")
+    elif size <= _LARGE:
+        yield fine("index", f"{orders.name} needs none on its status yet")
     else:
-        yield advice("index", "orders_order has none on its status: each run reads the whole table", _INDEX)
+        text = f"{orders.name} has about {size:,} rows and no index that starts with status: each run reads them all"
+        yield advice("index", text, _INDEX)
 
 
 def _merchant(app: App, connection: sa.Connection) -> Iterator[Finding]:
     """Compare our merchant with the shop's newest checkouts: SumUp says of a stranger's no more than "not found"."""
     ours = app.settings.sumup.merchant_code
-    if not ours or schema_problems(connection) or missing_rights_on(connection, checkouts.name):
+    unreadable = any(missing_rights_on(connection, table.name) for table in (checkouts, organisers))
+    if not ours or schema_problems(connection) or unreadable:
         return
     newest = sa.select(checkouts.c.merchant_code).order_by(checkouts.c.id.desc()).limit(_NEWEST)
-    named = sorted({code for code in connection.scalars(newest) if code})
-    if named and ours not in named:
-        text = f"none of the newest checkouts is on merchant {ours}, but on {', '.join(named)}"
-        yield advice("merchant in the shop", text, "correct sumup.merchant_code, unless all of these are organisers'")
+    of_organisers = set(connection.scalars(sa.select(organisers.c.sumup_merchant_code).distinct()))
+    others = sorted({code for code in connection.scalars(newest) if code} - of_organisers)
+    if others and ours not in others:
+        text = f"the shop's newest checkouts are on merchant {', '.join(others)}, and none is on {ours}"
+        yield wrong("merchant in the shop", text, "correct sumup.merchant_code: it is the shop's own merchant")
 
 
 def _own_tables(app: App, connection: sa.Connection) -> Iterator[Finding]:

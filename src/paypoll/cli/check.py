@@ -1,6 +1,7 @@
 """`paypoll check`."""
 
 import json
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from paypoll.errors import SettingsError
 
 _COLOURS = {"OK": "green", "WARNING": "yellow", "PROBLEM": "red", "SKIPPED": "cyan"}
+_INDENT = " " * 8
 
 
 @click.command("check")
@@ -49,11 +51,20 @@ def check_command(context: click.Context, *, send_test_alert: bool, as_json: boo
 def finding_line(finding: "Finding") -> str:
     """Return a finding as a line; the next step goes on a line of its own where it does not fit."""
     mark = click.style(f"{finding.mark.value:<7}", fg=_COLOURS[finding.mark.value])
-    line = f"{mark} {finding.topic}: {finding.text}"
+    # A next step stays in one piece: it may be a command to be copied.
+    text = textwrap.fill(
+        f"{finding.topic}: {finding.text}",
+        WIDTH,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    line = f"{mark} {text.removeprefix(_INDENT)}"
     if not finding.next_step:
         return line
-    fits = len(click.unstyle(line)) + len(finding.next_step) + 3 <= WIDTH
-    return line + (" " if fits else "\n        ") + f"→ {finding.next_step}"
+    fits = len(text.splitlines()[-1]) + len(finding.next_step) + 3 <= WIDTH
+    return line + (" " if fits else f"\n{_INDENT}") + f"→ {finding.next_step}"
 
 
 def findings_json(found: "list[Finding]", code: int) -> str:

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
+from paypoll.logs import redact
 from paypoll.mail.plain import one_line
 
 _LONGEST = 300
 
 
 def show_reply(code: int, reply: bytes, *, secrets: Sequence[str] = ()) -> str:
-    """Return the server's reply on one line, shortened, without any of the `secrets`."""
-    text = one_line(reply.decode(errors="replace"))
+    """Return the server's reply on one line, shortened, without any of the `secrets` and those that the logs know."""
+    text = redact(one_line(reply.decode(errors="replace")))
     for secret in secrets:
         if secret:
             text = text.replace(one_line(secret), "***")

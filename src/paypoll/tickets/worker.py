@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any, BinaryIO
 
 import structlog
@@ -53,7 +55,7 @@ class _Printer:
         try:
             self._printer = _make_printer(options)
         except (ImportError, OSError) as error:
-            self._missing = str(error).strip().splitlines()[0]
+            self._missing = str(error).strip().partition("  ")[0].splitlines()[0].rstrip(".")
 
     def answer(self, job: Job) -> Answer:
         """Print the tickets, or say why not."""
@@ -75,7 +77,9 @@ class _Printer:
 
 
 def _make_printer(options: PrinterOptions) -> TicketPrinter:
-    from paypoll.tickets.printer import WeasyTicketPrinter
+    # It tells of a missing library at length, and on stdout.
+    with redirect_stdout(StringIO()):
+        from paypoll.tickets.printer import WeasyTicketPrinter
 
     return WeasyTicketPrinter(
         template_folder=options.template_folder,

@@ -79,7 +79,7 @@ class PrintWorkers:
         for event in answer.events:
             _log_again(**event)
         if answer.missing:
-            raise PrinterMissingError(f"a library of the ticket printer is missing: {answer.missing}")
+            raise PrinterMissingError(f"a library is missing: {answer.missing}")
         if answer.error:
             raise PrintError(answer.error)
         return answer
