@@ -154,11 +154,21 @@ class App:
     @cached_property
     def printer(self) -> "TicketPrinter":
         """What makes PDFs."""
+        from paypoll.tickets.look import TicketLook
         from paypoll.tickets.printer import WeasyTicketPrinter
 
         tickets, site = self.settings.tickets, self.settings.site
         return WeasyTicketPrinter(
-            template_folder=tickets.template_folder, language=site.language, site_name=site.name, terms=tickets.terms
+            template_folder=tickets.template_folder,
+            language=site.language,
+            site_name=site.name,
+            terms=tickets.terms,
+            look=TicketLook(
+                accent=site.accent_color,
+                logo=site.logo,
+                entrance_hint=tickets.entrance_hint,
+                what_to_bring=tickets.what_to_bring,
+            ),
         )
 
     @cached_property
@@ -196,6 +206,8 @@ class App:
                 template_folder=mail.template_folder,
                 time_zone=site.zone,
                 language=site.language,
+                accent=site.accent_color,
+                what_to_bring=self.settings.tickets.what_to_bring,
             )
         )
 
@@ -212,7 +224,10 @@ class App:
 
     def applier(self, run_id: str, policy: Policy | None = None) -> Applier:
         """Return what applies decisions in this run."""
-        rules = FulfilmentRules(self.settings.site, self.settings.tickets.qr_prefix, self.mail_domain)
+        tickets, mail = self.settings.tickets, self.settings.mail
+        rules = FulfilmentRules(
+            self.settings.site, tickets.qr_prefix, self.mail_domain, tell_of_review=mail.tell_of_review
+        )
         return Applier(self.engine, policy or self.policy, rules, self.desk, run_id)
 
     def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> Cycle:

@@ -13,6 +13,13 @@ from paypoll.ports import PrintError, TicketFace
 
 _LIBRARIES = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
 _SUBSET = "apt-get install libharfbuzz-subset0"
+_LATIN_FONT = "fonts-dejavu-core"
+_FONTS_FOR = {
+    "Chinese": "fonts-droid-fallback",
+    "Japanese": "fonts-droid-fallback",
+    "Korean": "fonts-nanum",
+    "emoji": "fonts-noto-color-emoji",
+}
 # `ABCDEF+DejaVu-Sans`: six letters for the part of the font that is embedded.
 _FONT_NAME = re.compile(rb"/FontName\s*/(?:[A-Z]{6}\+)?([A-Za-z0-9_.-]+)")
 
@@ -35,6 +42,7 @@ def check_printing(app: App) -> Iterator[Finding]:
         return
     yield fine("ticket printer", f"a sample ticket has {len(pdf) / 1024:.0f} kB")
     yield from _fonts(pdf)
+    yield _scripts()
     yield from _subsetter()
 
 
@@ -44,6 +52,17 @@ def _fonts(pdf: bytes) -> Iterator[Finding]:
         yield fine("fonts", f"the sample ticket uses {', '.join(names)}")
     else:
         yield wrong("fonts", "the sample ticket has none: its text cannot be read", "apt-get install fonts-dejavu-core")
+
+
+def _scripts() -> Finding:
+    from paypoll.tickets.fonts import missing_scripts
+
+    missing = missing_scripts()
+    if not missing:
+        return fine("scripts", "names in Latin, Greek, Cyrillic, Hebrew, Arabic, Chinese, Japanese, Korean, and emoji")
+    text = f"there are no fonts for {', '.join(missing)}: such names would be boxes on tickets"
+    packages = dict.fromkeys(_FONTS_FOR.get(script, _LATIN_FONT) for script in missing)
+    return advice("scripts", text, f"apt-get install {' '.join(packages)}")
 
 
 def _unpacked(pdf: bytes) -> Iterator[bytes]:

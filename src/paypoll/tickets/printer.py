@@ -19,7 +19,9 @@ from weasyprint.text.ffi import harfbuzz_subset
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
+from paypoll.accent import text_in, text_on
 from paypoll.ports import PrintError, TicketFace
+from paypoll.tickets.look import LogoError, TicketLook, logo_uri
 from paypoll.tickets.sheet import Fit, Sheet, direction, first_fit, lay_out, printable
 
 _log = structlog.get_logger(__name__)
@@ -79,12 +81,19 @@ class WeasyTicketPrinter:
     """
 
     def __init__(
-        self, *, template_folder: Path | None = None, language: str = "en", site_name: str = "", terms: str = ""
+        self,
+        *,
+        template_folder: Path | None = None,
+        language: str = "en",
+        site_name: str = "",
+        terms: str = "",
+        look: TicketLook | None = None,
     ) -> None:
         self._template_folder = template_folder
         self._language = language
         self._site_name = " ".join(printable(site_name))
         self._terms = terms
+        self._look = look or TicketLook()
         self._fetcher = _DataFetcher()
 
     def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
@@ -133,10 +142,27 @@ class WeasyTicketPrinter:
 
     def _render(self, sheets: Sequence[Sheet]) -> weasyprint.Document:
         html = self._template.render(
-            tickets=sheets, title=_title(sheets), language=self._language, site_name=self._site_name
+            tickets=sheets,
+            title=_title(sheets),
+            language=self._language,
+            site_name=self._site_name,
+            **self._looks,
         )
         page = weasyprint.HTML(string=html, base_url=_NO_BASE, url_fetcher=self._fetcher)
         return page.render(stylesheets=[self._styles], font_config=self._fonts)
+
+    @cached_property
+    def _looks(self) -> dict[str, str]:
+        """What the template is told of the site's looks. Raise LogoError when the logo cannot be used."""
+        look = self._look
+        return {
+            "accent": look.accent,
+            "on_accent": text_on(look.accent),
+            "in_accent": text_in(look.accent),
+            "logo": logo_uri(look.logo) if look.logo else "",
+            "entrance_hint": "\n".join(printable(look.entrance_hint)),
+            "what_to_bring": "\n".join(printable(look.what_to_bring)),
+        }
 
     @cached_property
     def _loader(self) -> jinja2.BaseLoader:
@@ -190,6 +216,8 @@ def _describe(error: BaseException) -> str:
     detail = " ".join(_DATA_URI.sub("data:…", str(error)).split())[:_LONGEST_MESSAGE]
     if isinstance(error, FatalURLFetchingError):
         detail += " (a ticket's template and styles may load data: URIs only)"
+    if isinstance(error, LogoError):
+        return detail
     if isinstance(error, jinja2.TemplateNotFound):
         detail = f"the template {detail} is missing"
     line = _template_line(error)
