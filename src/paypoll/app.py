@@ -220,7 +220,9 @@ class App:
         site, mail = self.settings.site, self.settings.mail
         media = self.settings.tickets.media_folder
         files = TicketFiles(media) if media is not None else None
-        return MailPacker(self.engine, self.printer, self.composer, files, site, self.clock, mail.size_limit)
+        return MailPacker(
+            self.engine, self.printer, self.composer, files, site, self.clock, mail.size_limit, self.mail_domain
+        )
 
     def applier(self, run_id: str, policy: Policy | None = None) -> Applier:
         """Return what applies decisions in this run."""

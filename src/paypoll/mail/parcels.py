@@ -6,7 +6,8 @@ from itertools import pairwise
 
 _LINE = 76  # characters of base64 a line (RFC 2045, 6.8), and two for its end
 _PART_HEADERS = 512
-_BODY = 64 * 1024
+BODY = 64 * 1024
+"""Room for a message's text and headers, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ def mailed_size(size: int) -> int:
     return encoded + 2 * -(-encoded // _LINE) + _PART_HEADERS
 
 
-def plan_attachments(sizes: Sequence[int], limit: int, together: Callable[[range], int], *, body: int = _BODY) -> Plan:
+def plan_attachments(sizes: Sequence[int], limit: int, together: Callable[[range], int], *, body: int = BODY) -> Plan:
     """Return how tickets with PDFs of these `sizes` fit into messages of at most `limit` bytes.
 
     One PDF a ticket, if that fits into one message. Else all tickets in one PDF, which is smaller because they share
