@@ -20,6 +20,7 @@ from paypoll.cycle import Cycle, CycleRules
 from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.deliver import Delivered, Delivery, DeliveryRules
 from paypoll.fulfil import FulfilmentRules
+from paypoll.monitoring.latency import Latency
 from paypoll.policy import Policy
 from paypoll.settings import Settings
 from paypoll.shop.schema import require_known_schema
@@ -47,6 +48,7 @@ class App:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self.stop = stop or Stop()
+        self.latency = Latency()
         self._read_only = read_only
 
     def close(self) -> None:
@@ -133,7 +135,7 @@ class App:
             self.engine, client, clock=self.clock, wait=self.stop.wait, read_only=self._read_only
         )
         credentials = OrganiserCredentials(self.engine, self._platform_credential(), refresher)
-        return SumUpClient(options, credentials, clock=self.clock, wait=self.stop.wait)
+        return SumUpClient(options, credentials, clock=self.clock, wait=self.stop.wait, on_request=self.latency)
 
     def _platform_credential(self) -> "Credential":
         from paypoll.sumup.auth import ApiKey, ClientCredentials

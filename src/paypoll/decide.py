@@ -35,7 +35,7 @@ def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> D
     seen = assess(order, evidence, policy)
     if order.status in VOID:
         return _decide_void(order, seen)
-    if order.status in WAITING and order.total <= 0:  # 30
+    if order.status in WAITING and _is_worth_nothing(order):  # 30
         return _review(order, Reason.NOTHING_TO_PAY, [f"The order's total is {order.total}."])
     if seen.paid:
         return _decide_paid(order, seen, evidence, policy, now)
@@ -49,8 +49,7 @@ def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> D
 
 def _decide_paid(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     if seen.unchecked:
-        why = seen.unchecked[0].why
-        return _unchanged(Reason.NO_ANSWER, f"paid, but SumUp did not say whether it was refunded: {why}")
+        return _unchecked(order, seen, "paid, but")
     if order.status in LATE and not seen.verified and all(payment.returned for payment in seen.flawed):
         return _unchanged(Reason.RETURNED, "paid and given back in full; nothing is owed")
     if order.had_refund or order.was_void:  # 24, and cancelled orders that the browser set back to waiting
@@ -71,7 +70,7 @@ def _decide_paid(order: Order, seen: Assessment, evidence: Evidence, policy: Pol
 def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     """Decide about an order with at least one verified payment: tickets, unless something speaks against them."""
     payment = _kept_payment(order, seen)
-    if {payment.checkout_id, payment.transaction_id} & order.spent_elsewhere:
+    if payment.sumup_ids & order.spent_elsewhere:
         found = [f"Checkout {payment.checkout_id} has already paid for another order."]
         return _review(order, Reason.SPENT_ELSEWHERE, found)
     surplus = [other.answer for other in seen.verified if other is not payment]
@@ -146,6 +145,8 @@ def ticket_flaw(order: Order) -> tuple[Reason, str] | None:
 
 def _obstacle(order: Order, policy: Policy, now: datetime) -> tuple[Reason, list[str]] | None:
     """Return what forbids issuing the tickets of this order, however well it is paid."""
+    if _is_worth_nothing(order):  # 30; a payment of nothing buys nothing, however well it fits
+        return Reason.NOTHING_TO_PAY, [f"The order's total is {order.total}."]
     if not order.items:  # 30
         return Reason.NO_ITEMS, ["The order has no items."]
     for item in order.items:
@@ -268,7 +269,7 @@ def _decide_too_old(order: Order, seen: Assessment, evidence: Evidence, policy: 
 def _decide_void(order: Order, seen: Assessment) -> Decision:
     """Decide about a cancelled or refunded order: never tickets; told if money was taken and not given back (22)."""
     if seen.unchecked:
-        return _unchanged(Reason.NO_ANSWER, f"SumUp did not say whether it was refunded: {seen.unchecked[0].why}")
+        return _unchecked(order, seen, f"{order.status}, and")
     kept = [payment.answer for payment in seen.verified]
     kept += [payment.answer for payment in seen.flawed if not payment.returned]
     if kept:
@@ -277,6 +278,20 @@ def _decide_void(order: Order, seen: Assessment) -> Decision:
     if seen.silences or seen.refusals or seen.oddities:
         return _unchanged(Reason.NO_ANSWER, f"{order.status}; SumUp did not say whether a payment arrived")
     return _unchanged(Reason.VOID, f"{order.status}, and no money is held")
+
+
+def _unchecked(order: Order, seen: Assessment, state: str) -> Decision:
+    """Wait for what SumUp says about a refund. An answer that cannot be used may never be: of that, admins are told."""
+    found = [payment.why for payment in seen.unchecked if payment.broken]
+    told = (notices.broken_answer(order, found),) if found else ()
+    reason = Reason.BROKEN_ANSWER if found else Reason.NO_ANSWER
+    why = f"{state} SumUp did not say whether it was refunded: {seen.unchecked[0].why}"
+    return _unchanged(reason, why, told)
+
+
+def _is_worth_nothing(order: Order) -> bool:
+    # NaN, which PostgreSQL's numeric takes as well, cannot be compared.
+    return not order.total.is_finite() or order.total <= 0
 
 
 def _unchanged(

@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any, Final, Literal
+from typing import IO, Any, ClassVar, Final, Literal
 from urllib.parse import quote, quote_plus
 
 import structlog
@@ -140,6 +140,11 @@ def configure_logging(
     )
 
 
+def start_lines_with(text: str) -> None:
+    """Write this before each line on a stream: what wipes away a line that shows progress. Empty: nothing."""
+    _StreamHandler.before = text
+
+
 def close_logging() -> None:
     """Take back what configure_logging set up on the root logger, and close the file."""
     logging.captureWarnings(capture=False)
@@ -235,10 +240,11 @@ class _StreamHandler(logging.StreamHandler[IO[str]]):
     """Writes to a stream, whatever its encoding. When it cannot, the run goes on without."""
 
     paypoll_handler = True
+    before: ClassVar[str] = ""
 
     def format(self, record: logging.LogRecord) -> str:
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        return super().format(record).encode(encoding, "backslashreplace").decode(encoding)
+        return (self.before + super().format(record)).encode(encoding, "backslashreplace").decode(encoding)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Say that a line was lost. Logging's own report would show the event before redaction."""

@@ -50,6 +50,11 @@ class VerifiedPayment:
         return self.answer.transaction_id or self.attempt.id
 
     @property
+    def sumup_ids(self) -> frozenset[str]:
+        """Every id by which SumUp names this payment: none of them may have paid for another order."""
+        return frozenset({self.answer.id, self.answer.transaction_id, self.attempt.id} - {""})
+
+    @property
     def transaction_code(self) -> str:
         """The code that people see on receipts, or an empty text if SumUp sent none."""
         return self.answer.transaction_code or self.attempt.transaction_code
@@ -92,10 +97,14 @@ class FlawedPayment:
 
 @dataclass(frozen=True, slots=True)
 class UncheckedPayment:
-    """A PAID checkout that fits, but SumUp could not say now whether it was refunded."""
+    """A PAID checkout that fits, but SumUp could not say now whether it was refunded.
+
+    `broken`: SumUp did answer, with something that cannot be used, and may go on like that.
+    """
 
     answer: CheckoutAnswer
     why: str
+    broken: bool = False
 
 
 def compare(
@@ -120,7 +129,8 @@ def compare(
     if flaws:
         return FlawedPayment(answer, tuple(flaws), returned=_all_returned(answer, transaction))
     if transaction is not None and not isinstance(transaction, Found) and _may_still_be_told(transaction):
-        return UncheckedPayment(answer, transaction.detail)
+        broken = isinstance(transaction, BrokenAnswer) and not transaction.garbled
+        return UncheckedPayment(answer, transaction.detail, broken)
     (attempt,) = answer.successful_attempts
     return VerifiedPayment(answer, attempt, checkout, order.total, refund_checked=isinstance(transaction, Found))
 

@@ -1,7 +1,8 @@
 """A recorded run: checked beforehand, written down in `run`, reported to monitoring, whatever happens in between."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
 import structlog
@@ -17,11 +18,22 @@ from paypoll.monitoring.ping import Ping
 from paypoll.report import RunReport
 from paypoll.state.runs import begin_run, end_run
 
+Beside = Callable[[RunReport], AbstractContextManager[object]]
+
 log = structlog.get_logger(__name__)
 
 
-def record_run(app: App, command: str, *, only: Sequence[int] = (), max_age: timedelta | None = None) -> RunReport:
+def record_run(
+    app: App,
+    command: str,
+    *,
+    only: Sequence[int] = (),
+    max_age: timedelta | None = None,
+    beside: Beside = nullcontext,
+) -> RunReport:
     """Do one run and return its report. `only` and `max_age` as in `Cycle.run` and `App.cycle`.
+
+    `beside` gets the report, which fills while the run goes on, and is entered for as long.
 
     Raise SchemaError before anything is touched when the database is not as it should be, and
     DatabaseUnavailableError when it is out of reach or goes away in the middle: nothing is half-done then.
@@ -34,7 +46,8 @@ def record_run(app: App, command: str, *, only: Sequence[int] = (), max_age: tim
         try:
             app.require_ready()
             _begin(app, report, command)
-            app.cycle(report.run_id, max_age=max_age).run(report, only)
+            with beside(report):
+                app.cycle(report.run_id, max_age=max_age).run(report, only)
         except SQLAlchemyError as error:
             report.ended = "failed"
             if sort_error(error) is not Trouble.BUSY:
@@ -86,6 +99,6 @@ def _end(app: App, report: RunReport) -> None:
         with transaction(app.engine) as connection:
             ended = "incomplete" if report.ended == "finished" and report.incomplete else report.ended
             end_run(connection, report.run_id, ended=ended, counts=counts, now=report.ended_at or report.started_at)
-            write_metrics(app.settings.metrics.textfile, connection, report)
+            write_metrics(app.settings.metrics.textfile, connection, report, app.latency)
     except (DatabaseUnavailableError, SettingsError, SQLAlchemyError):
         log.warning("the end of the run could not be written down: the database is out of reach")

@@ -18,6 +18,7 @@ from paypoll.cli.queue import queue_command
 from paypoll.cli.resend import resend_command
 from paypoll.cli.resolve import resolve_command
 from paypoll.cli.run import run_once_command
+from paypoll.cli.runs import runs_command
 from paypoll.cli.sandbox import sandbox_command
 
 _EPILOG = """
@@ -47,6 +48,7 @@ for _command in (
     expire_command,
     inspect_command,
     queue_command,
+    runs_command,
     resolve_command,
     resend_command,
     check_command,

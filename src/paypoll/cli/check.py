@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import json_option, verbose_option
+from paypoll.cli.options import SCHEMA, json_option, verbose_option
 from paypoll.cli.words import WIDTH
 
 if TYPE_CHECKING:
     from paypoll.checkup.finding import Finding
     from paypoll.errors import SettingsError
 
-_SCHEMA = 1
 _COLOURS = {"OK": "green", "WARNING": "yellow", "PROBLEM": "red", "SKIPPED": "cyan"}
 
 
@@ -31,7 +30,7 @@ def check_command(context: click.Context, *, send_test_alert: bool, as_json: boo
 
     \b
     Examples:
-      sudo -u paypoll paypoll check
+      sudo paypoll check
       paypoll check --send-test-alert
     """
     from paypoll.checkup import exit_code
@@ -62,7 +61,7 @@ def findings_json(found: "list[Finding]", code: int) -> str:
     entries = [
         {"mark": one.mark.value, "topic": one.topic, "text": one.text, "next_step": one.next_step} for one in found
     ]
-    return json.dumps({"schema": _SCHEMA, "exit": code, "findings": entries}, indent=2, ensure_ascii=False)
+    return json.dumps({"schema": SCHEMA, "exit": code, "findings": entries}, indent=2, ensure_ascii=False)
 
 
 def _findings(context: click.Context, *, send_test_alert: bool, verbose: bool) -> "Iterator[Finding]":

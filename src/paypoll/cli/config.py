@@ -6,9 +6,7 @@ from collections.abc import Mapping
 
 import click
 
-from paypoll.cli.options import json_option
-
-_SCHEMA = 1
+from paypoll.cli.options import SCHEMA, json_option
 
 
 @click.group("config")
@@ -17,18 +15,33 @@ def config_group() -> None:
 
 
 @config_group.command("validate")
+@json_option
 @click.pass_context
-def validate_command(context: click.Context) -> None:
+def validate_command(context: click.Context, *, as_json: bool) -> int:
     """Check the settings without connecting anywhere, and name every mistake (exit status 78).
 
     \b
     Example:
       paypoll --config new.toml config validate
     """
+    from paypoll.errors import SettingsError
+    from paypoll.exitcodes import ExitCode
     from paypoll.settings import load_settings
 
-    settings = load_settings(context.obj, os.environ)
-    click.echo(f"OK  {settings.source or 'the environment (there is no settings file)'}")
+    problems: tuple[str, ...] = ()
+    try:
+        settings = load_settings(context.obj, os.environ)
+        source = str(settings.source) if settings.source else None
+    except SettingsError as error:
+        if not as_json:
+            raise
+        source, problems = error.source, error.problems
+    if as_json:
+        document = {"schema": SCHEMA, "source": source, "problems": problems}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        click.echo(f"OK  {source or 'the environment (there is no settings file)'}")
+    return ExitCode.SETTINGS if problems else ExitCode.OK
 
 
 @config_group.command("show")
@@ -46,7 +59,7 @@ def show_command(context: click.Context, *, as_json: bool) -> None:
     settings = load_settings(context.obj, os.environ)
     source = str(settings.source) if settings.source else None
     if as_json:
-        document = {"schema": _SCHEMA, "source": source, "settings": masked(settings)}
+        document = {"schema": SCHEMA, "source": source, "settings": masked(settings)}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join([f"# from {source or 'the environment'}", *_toml_lines(masked(settings))]))

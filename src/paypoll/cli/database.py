@@ -1,8 +1,12 @@
 """`paypoll db`."""
 
+import json
+
 import click
 
 from paypoll.cli.opening import opened_app
+from paypoll.cli.options import SCHEMA, json_option
+from paypoll.cli.words import wrapped
 
 
 @click.group("db")
@@ -11,8 +15,9 @@ def database_group() -> None:
 
 
 @database_group.command("upgrade")
+@json_option
 @click.pass_context
-def upgrade_command(context: click.Context) -> None:
+def upgrade_command(context: click.Context, *, as_json: bool) -> None:
     """Make paypoll's own tables, or bring them to this version. Running it again is harmless.
 
     \b
@@ -24,14 +29,18 @@ def upgrade_command(context: click.Context) -> None:
 
     with opened_app(context) as app, transaction(app.engine) as connection:
         before, after = upgrade(connection)
+    if as_json:
+        click.echo(json.dumps({"schema": SCHEMA, "before": before, "after": after}, indent=2))
+        return
     click.echo(
         f"paypoll's tables are of version {after}" + (" already" if before == after else f" (was: {before or 'none'})")
     )
 
 
 @database_group.command("status")
+@json_option
 @click.pass_context
-def status_command(context: click.Context) -> int:
+def status_command(context: click.Context, *, as_json: bool) -> int:
     """Say whether the shop's tables and paypoll's own are as this version needs them.
 
     \b
@@ -46,13 +55,22 @@ def status_command(context: click.Context) -> int:
     with opened_app(context, read_only=True) as app, transaction(app.engine) as connection:
         version = current_version(connection)
         problems = schema_problems(connection)
-    click.echo(f"paypoll's tables: version {version or 'none'}, needed: {HEAD}")
-    if version != HEAD:
-        problems.append("run `paypoll db upgrade`")
-    click.echo("the shop's tables: " + ("as expected" if not problems else ""))
-    for problem in problems:
-        click.echo(f"  {problem}")
-    return ExitCode.SETTINGS if problems else ExitCode.OK
+    if as_json:
+        document = {"schema": SCHEMA, "version": version, "needed": HEAD, "shop_problems": problems}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(_status_lines(version, HEAD, problems)))
+    return ExitCode.SETTINGS if problems or version != HEAD else ExitCode.OK
+
+
+def _status_lines(version: str | None, needed: str, problems: list[str]) -> list[str]:
+    own = f"paypoll's tables: version {version or 'none'}, needed: {needed}"
+    if version != needed:
+        newer = version is not None and version > needed
+        own += "; " + ("install the newer paypoll that made them" if newer else "run `paypoll db upgrade`")
+    if not problems:
+        return [own, "the shop's tables: as expected"]
+    return [own, "the shop's tables:", *(line for problem in problems for line in wrapped(problem))]
 
 
 @database_group.command("grants")

@@ -42,6 +42,7 @@ def expire_command(
       paypoll expire --older-than 1d --dry-run
       paypoll expire ORD-1001
     """
+    from paypoll.cli.progress import progress_shown
     from paypoll.runner import exit_code, record_run
 
     if bool(orders) == (older_than is not None):
@@ -56,7 +57,7 @@ def expire_command(
             return _show_candidates(app, chosen, as_json=as_json)
         if not yes and sys.stdin.isatty():
             click.confirm(f"Ask SumUp about {len(chosen)} waiting order(s), and expire what is unpaid?", abort=True)
-        report = record_run(app, "expire", only=chosen, max_age=timedelta(0))
+        report = record_run(app, "expire", only=chosen, max_age=timedelta(0), beside=progress_shown)
         show_report(report, as_json=as_json, verbose=True)
         return app.stop.exit_code or exit_code(report)
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import click
 
+SCHEMA = 1
+"""Of all that --json prints. It grows when a key changes its meaning or goes; new keys may come at any time."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, with a schema number.")
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show every step, and tracebacks of errors.")
 dry_run_option = click.option(
@@ -30,6 +33,13 @@ class DurationType(click.ParamType[timedelta]):
             self.fail(str(error), param, ctx)
 
 
+# Invisible ones come along from web pages and mail programs.
+_CLINGING = r"[\s\"'`#,;:.<>()\[\]\u200b-\u200f\u2060\ufeff\u2018-\u201e\u00ab\u00bb]"
+_WORD_BEFORE = re.compile(rf"^{_CLINGING}*order(?:\s+(?:number|no)\b)?(?=[\s#:.])", re.IGNORECASE)
+
+
 def pasted_order(text: str) -> str:
-    """Return an order number as people paste it, without what clings to it."""
-    return re.sub(r"[\s\"'#,;]+", "", text)
+    """Return an order number as people paste it, without what clings to it: `“#ord-1001”,` or `Order ORD-1001`."""
+    text = _WORD_BEFORE.sub("", text)
+    # At the ends alone: within, a dot or a blank may belong to the number, and it would be another order's without.
+    return re.sub(rf"^{_CLINGING}+|{_CLINGING}+$", "", text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import json_option, verbose_option
+from paypoll.cli.options import SCHEMA, json_option, verbose_option
 from paypoll.cli.words import ago, headed, plain, span, status, wrapped
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from paypoll.settings.model import SiteSettings
     from paypoll.state.resolutions import OpenReview
 
-_SCHEMA = 1
 _MOST_SHOWN = 40
 
 
@@ -41,7 +40,7 @@ def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> No
 
 def backlog_json(backlog: "Backlog", site: "SiteSettings") -> str:
     """Return the backlog as JSON."""
-    document: dict[str, Any] = {"schema": _SCHEMA, "currency": site.currency, **asdict(backlog)}
+    document: dict[str, Any] = {"schema": SCHEMA, "currency": site.currency, **asdict(backlog)}
     return json.dumps(document, indent=2, ensure_ascii=False, default=plain)
 
 

@@ -5,11 +5,11 @@ import json
 import click
 
 from paypoll.apply import Applied
+from paypoll.cli.options import SCHEMA
 from paypoll.cli.words import status, wrapped
 from paypoll.decision import Outcome
 from paypoll.report import RunReport
 
-_SCHEMA = 1
 _HEADLINES = {
     Outcome.COMPLETE: "paid, tickets issued",
     Outcome.RESTORE: "put back to completed",
@@ -24,7 +24,7 @@ def report_json(report: RunReport) -> str:
     """Return the report as JSON."""
     return json.dumps(
         {
-            "schema": _SCHEMA,
+            "schema": SCHEMA,
             "run": report.run_id,
             "dry_run": report.dry,
             "ended": report.ended,

@@ -4,13 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from paypoll.cli.options import SCHEMA
 from paypoll.cli.words import ago, headed, moment, plain, said, status, wrapped
 from paypoll.inspection import Inspection, LiveLook
 from paypoll.model import OrderItem
 from paypoll.money import show_amount
 from paypoll.settings.model import SiteSettings
-
-_SCHEMA = 1
 
 
 def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
@@ -46,7 +45,7 @@ def order_json(inspection: Inspection, site: SiteSettings) -> str:
     """Return everything about the order as JSON."""
     order = inspection.order
     document = {
-        "schema": _SCHEMA,
+        "schema": SCHEMA,
         "order": {
             "id": order.id,
             "number": order.number,

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import json_option, pasted_order, verbose_option
+from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person
 
 if TYPE_CHECKING:
     from paypoll.resend import Resent
-
-_SCHEMA = 1
 
 
 @click.command("resend")
@@ -53,7 +51,7 @@ def _sentence(resent: "Resent") -> str:
 
 def _as_json(resent: "Resent") -> str:
     document = {
-        "schema": _SCHEMA,
+        "schema": SCHEMA,
         "order": {"id": resent.order.id, "number": resent.order.number},
         "recipient": resent.recipient,
         "message_id": resent.message_id,

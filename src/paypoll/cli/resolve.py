@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import json_option, pasted_order, verbose_option
+from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
 from paypoll.cli.words import plain, said, wrapped
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from paypoll.model import Order
     from paypoll.resolve import Case, Confirmation, Resolution, Settled
     from paypoll.settings.model import SiteSettings
-
-_SCHEMA = 1
 
 
 @click.command("resolve")
@@ -58,8 +56,8 @@ def resolve_command(
 
     \b
     Examples:
-      paypoll resolve ORD-1001 --issue --reason "rang the customer; the penny is a rounding error" --override
-      paypoll resolve ORD-1002 --refund-noted --reason "refunded in SumUp's dashboard, 3 May"
+      paypoll resolve ORD-1001 --issue --override --reason "a penny of rounding"
+      paypoll resolve ORD-1002 --refund-noted --reason "refunded at SumUp, 3 May"
       paypoll resolve ORD-1003 --reject --reason "test order of the choir"
     """
     from paypoll.resolve import Resolution, find_in_review, look_at, send_confirmation, settle
@@ -148,7 +146,7 @@ def _settled_lines(settled: "Settled", site: "SiteSettings") -> list[str]:
 
 def _as_json(settled: "Settled", mail: "Confirmation | None") -> str:
     document = {
-        "schema": _SCHEMA,
+        "schema": SCHEMA,
         "order": {"id": settled.order.id, "number": settled.order.number},
         "verdict": settled.resolution.verdict.value,
         "by": settled.resolution.who,

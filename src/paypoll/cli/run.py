@@ -32,13 +32,14 @@ def run_once_command(
       paypoll run-once --verbose
       paypoll run-once --dry-run --order ORD-1001
     """
+    from paypoll.cli.progress import progress_shown
     from paypoll.runner import exit_code, record_run
 
     with opened_app(context, verbose=verbose, read_only=dry_run) as app:
         if dry_run:
             return _rehearse(app, orders, as_json=as_json)
         only = find_orders(app, orders)
-        report = record_run(app, "run-once", only=only)
+        report = record_run(app, "run-once", only=only, beside=progress_shown)
         show_report(report, as_json=as_json, verbose=verbose)
         return app.stop.exit_code or exit_code(report)
 

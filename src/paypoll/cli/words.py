@@ -25,6 +25,10 @@ _COLOURS = {
     "sending": "yellow",
     "requires_manual_review": "red",
     "undeliverable": "red",
+    "incomplete": "red",
+    "finished": "green",
+    "out_of_time": "yellow",
+    "stopped": "yellow",
 }
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
@@ -37,6 +41,21 @@ def span(duration: timedelta) -> str:
             number = seconds // size
             return f"{number} {name}{'s' if number != 1 else ''}"
     return f"{seconds} second{'s' if seconds != 1 else ''}"
+
+
+def brief(duration: timedelta) -> str:
+    """Return a duration in few letters, for a column: 0.4 s, 12 s, 3 min, 2 h, 5 d."""
+    return brief_seconds(duration.total_seconds())
+
+
+def brief_seconds(seconds: float) -> str:
+    """Return seconds as `brief` does."""
+    if seconds < 10:  # noqa: PLR2004 - below, tenths are worth showing
+        return f"{seconds:.1f} s"
+    for longest, size, name in ((2 * 60, 1, "s"), (2 * 3600, 60, "min"), (2 * 86400, 3600, "h")):
+        if seconds < longest:
+            return f"{int(seconds // size)} {name}"
+    return f"{int(seconds // 86400)} d"
 
 
 def ago(moment: datetime, now: datetime) -> str:

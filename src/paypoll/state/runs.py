@@ -1,7 +1,7 @@
 """The history of runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,10 @@ def end_run(connection: sa.Connection, run_id: str, *, ended: str, counts: Mappi
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The run that started last. `ended` is empty while it is under way; it stays so when it was killed."""
+    """A run that has started. `ended` is empty while it is under way; it stays so when it was killed.
+
+    `counts` has the numbers of `RunReport.counts()`; it is empty until the run has ended.
+    """
 
     id: str
     command: str
@@ -30,11 +33,31 @@ class LastRun:
     started_at: datetime
     ended_at: datetime | None
     ended: str
+    version: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def last_run(connection: sa.Connection) -> LastRun | None:
     """Return the run that started last, or None when there was none yet."""
-    row = connection.execute(sa.select(run).order_by(run.c.started_at.desc(), run.c.id.desc()).limit(1)).first()
-    if row is None:
-        return None
-    return LastRun(row.id, row.command, row.host, row.started_at, row.ended_at, row.ended or "")
+    return next(iter(run_history(connection, limit=1)), None)
+
+
+def run_history(
+    connection: sa.Connection, *, limit: int, since: datetime | None = None, idle: bool = True
+) -> list[LastRun]:
+    """Return the runs that started last, the newest first; without `idle`, those that did something or went wrong."""
+    query = sa.select(run).order_by(run.c.started_at.desc(), run.c.id.desc())
+    if since is not None:
+        query = query.where(run.c.started_at >= since)
+    if idle:
+        query = query.limit(limit)
+    found = []
+    for row in connection.execute(query):
+        one = LastRun(
+            row.id, row.command, row.host, row.started_at, row.ended_at, row.ended or "", row.version, row.counts or {}
+        )
+        if idle or one.ended != "finished" or any(one.counts.values()):
+            found.append(one)
+        if len(found) == limit:
+            break
+    return found

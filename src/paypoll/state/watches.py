@@ -30,6 +30,9 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
         sa.select(orders.c.id, sa.literal(now, watch.c.first_seen_at.type))
         .outerjoin(watch, watch.c.order_id == orders.c.id)
         .where(watch.c.order_id.is_(None), _concerns_us(rules, now))
+        # Two runs that enrol the same orders wait for each other's rows: in one order, so that neither is the other's
+        # deadlock.
+        .order_by(orders.c.id)
     )
     connection.execute(insert_unless_there(connection, watch).from_select(["order_id", "first_seen_at"], new))
 

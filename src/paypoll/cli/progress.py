@@ -1,0 +1,66 @@
+"""How far a long run has come, in one line on a terminal that is written over and wiped away at the end."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from paypoll.cli.words import WIDTH, brief_seconds
+from paypoll.logs import start_lines_with
+
+if TYPE_CHECKING:
+    from paypoll.report import RunReport
+
+_PATIENCE = 2.0
+"""Seconds before a run is a long one."""
+
+_PAUSE = 0.5
+
+_WIPE = f"\r{'':{WIDTH - 1}}\r"
+"""Blanks over what stands there. No escape sequence: this works on every terminal, and with NO_COLOR."""
+
+
+@contextmanager
+def progress_shown(
+    report: "RunReport", *, stream: IO[str] | None = None, patience: float = _PATIENCE
+) -> Iterator[None]:
+    """Show on stderr how far the run has come, when that is a terminal and the run takes a while. Else, nothing."""
+    stream = stream or sys.stderr
+    if stream is None or not stream.isatty() or os.environ.get("TERM") == "dumb":
+        yield
+        return
+    over = threading.Event()
+    teller = threading.Thread(target=_tell, args=(report, stream, over, patience), name="progress", daemon=True)
+    start_lines_with(_WIPE)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+        start_lines_with("")
+
+
+def _tell(report: "RunReport", stream: IO[str], over: threading.Event, patience: float) -> None:
+    began = time.monotonic()
+    pause = patience
+    while not over.wait(pause):
+        stream.write(_WIPE + progress_line(report, time.monotonic() - began)[: WIDTH - 1])
+        stream.flush()
+        pause = _PAUSE
+    stream.write(_WIPE)
+    stream.flush()
+
+
+def progress_line(report: "RunReport", seconds: float) -> str:
+    """Return how far the run has come."""
+    # Another thread adds to the report meanwhile: a number that is one behind does no harm.
+    counts = report.counts()
+    parts = [f"{counts['orders']} orders looked at"]
+    for key, word in (("outcome_complete", "paid"), ("errors", "with errors"), ("mails_sent", "mails sent")):
+        if counts.get(key):
+            parts.append(f"{counts[key]} {word}")
+    return f"{', '.join(parts)}; {brief_seconds(seconds)} so far, Ctrl-C to stop"

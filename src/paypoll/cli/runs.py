@@ -1,0 +1,93 @@
+"""`paypoll runs`."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from paypoll.cli.opening import opened_app
+from paypoll.cli.options import SCHEMA, DurationType, json_option, verbose_option
+from paypoll.cli.words import ago, brief, plain, status, wrapped
+
+if TYPE_CHECKING:
+    from paypoll.state.runs import LastRun
+
+# What a run did, in the order in which it is told; a run that did none of it was idle.
+_DEEDS = (
+    ("outcome_complete", "paid"),
+    ("outcome_restore", "put back"),
+    ("outcome_review", "to review"),
+    ("outcome_fail", "failed"),
+    ("outcome_expire", "expired"),
+    ("outcome_unchanged", "unchanged"),
+    ("errors", "with errors"),
+    ("mails_sent", "mailed"),
+    ("mails_put_off", "mails waiting"),
+    ("mails_undeliverable", "mails undeliverable"),
+)
+
+
+@click.command("runs")
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="So many at most.")
+@click.option("--since", type=DurationType(), help="Only those of the last hours or days, such as 2h or 7d.")
+@click.option("--idle/--no-idle", default=True, show_default=True, help="With or without runs that had nothing to do.")
+@json_option
+@verbose_option
+@click.pass_context
+def runs_command(
+    context: click.Context, *, limit: int, since: timedelta | None, idle: bool, as_json: bool, verbose: bool
+) -> None:
+    """Show the history of runs, the newest first: when, how long, how it ended and what it did.
+
+    \b
+    Examples:
+      paypoll runs
+      paypoll runs --since 1d --no-idle
+    """
+    from paypoll.database import transaction
+    from paypoll.state.runs import run_history
+
+    with opened_app(context, verbose=verbose, read_only=True) as app:
+        app.require_ready()
+        now = app.clock.now()
+        start = now - since if since is not None else None
+        with transaction(app.engine) as connection:
+            runs = run_history(connection, limit=limit, since=start, idle=idle)
+    if as_json:
+        document = {"schema": SCHEMA, "runs": [asdict(run) for run in runs]}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=plain))
+    else:
+        click.echo("\n".join(runs_lines(runs, now)))
+
+
+def runs_lines(runs: "list[LastRun]", now: datetime) -> list[str]:
+    """Return the runs as a table; what a run did goes on below where it does not fit."""
+    if not runs:
+        return ["No run yet."]
+    hosts = {run.host for run in runs}
+    lines = []
+    for run in runs:
+        took = brief(run.ended_at - run.started_at) if run.ended_at else ""
+        ended = run.ended or "no end: under way, or killed"
+        # The colour comes last, so that the width is that of the letters.
+        head = f"{ago(run.started_at, now):<15} {took:>7}  "
+        did = _did(run)
+        if len(hosts) > 1:
+            did += f" ({run.host})"
+        if run.command != "run-once":
+            did = f"{run.command}: {did}"
+        first, *more = wrapped(did, len(head) + 12)
+        if len(ended) > 11:  # noqa: PLR2004 - the column's width
+            lines.append(head + status(ended))
+            continue
+        lines += [f"{head}{status(ended)}{'':{11 - len(ended)}} {first.strip()}", *more]
+    return lines
+
+
+def _did(run: "LastRun") -> str:
+    if run.ended == "failed" and not any(run.counts.values()):
+        return "see the log"
+    told = [f"{run.counts[key]} {word}" for key, word in _DEEDS if run.counts.get(key)]
+    return ", ".join(told) or "nothing to do"

@@ -1,0 +1,131 @@
+"""Row 38 in its other forms: a restart in mid-run, and a database that refuses to write, for a while or for one order.
+
+Where a fault cannot be had on every machine (a full disk, a standby), a trigger raises the very SQLSTATE that
+PostgreSQL raises then, out of the middle of the transaction that fulfils the order.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from tests.acceptance.promises import check_completed
+from tests.acceptance.stage import PATIENCE, Placed, Stage, opened_stage
+from tests.acceptance.test_world import TRY_LATER, crowd, ended, whole_or_untouched
+from tests.conftest import SHOP_SCHEMA, Server
+
+from paypoll.database import DatabaseOptions, make_engine, transaction
+from paypoll.sandbox.effects import Latency
+from paypoll.state.upgrade import upgrade
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    """A PostgreSQL server that may be restarted: nobody else is connected to it."""
+    folder = Path(tempfile.mkdtemp(prefix="paypoll-restart-"))
+    server = Server(folder)
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_stage(own_server: Server, tmp_path: Path) -> Iterator[Stage]:
+    """A stage on that server."""
+    own_server.run("CREATE DATABASE shop")
+    url = own_server.url("shop")
+    engine = make_engine(DatabaseOptions(sa.make_url(url).set(drivername="postgresql+psycopg2")))
+    with transaction(engine) as connection:
+        connection.exec_driver_sql(SHOP_SCHEMA.read_text(encoding="utf-8"))
+        upgrade(connection)
+    engine.dispose()
+    with opened_stage(url, tmp_path) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize("moment", [3, 8])
+def test_row_38_database_restarted_in_mid_run_leaves_nothing_half_done(
+    own_server: Server, own_stage: Stage, moment: int
+) -> None:
+    stage, orders = own_stage, crowd(own_stage, 10)
+    try:
+        stage.sumup.fault(Latency(0.15))
+        process = stage.start("run-once", sumup__parallel_requests="1", verification__batch_size="3")
+        stage.sumup.journal.wait_until(lambda journal: journal.count() >= moment, PATIENCE)
+        stage.engine.dispose()
+        own_server.restart()
+        run = ended(process)
+        assert run.code == TRY_LATER, run.stderr
+        assert run.errors[0].startswith("paypoll: the database is out of reach: ")
+        assert "pending_verification" in {stage.status(order) for order in orders}
+        for order in orders:
+            whole_or_untouched(stage, order)
+        stage.let_time_pass()
+        assert stage.run_once().code == 0
+        for order in orders:
+            check_completed(stage, order)
+    finally:
+        stage.engine.dispose()
+        own_server.run("DROP DATABASE shop WITH (FORCE)")
+
+
+def refuse(stage: Stage, table: str, order: Placed, condition: str) -> None:
+    """Let PostgreSQL refuse every new row of a table that is about this order."""
+    stage.sql(
+        "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{condition}'; END $$"
+    )
+    stage.sql(
+        f"CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW WHEN (NEW.order_id = {order.id}) "
+        "EXECUTE FUNCTION refuse()"
+    )
+
+
+@pytest.mark.parametrize("condition", ["disk_full", "read_only_sql_transaction"])
+def test_row_38_database_that_cannot_write_is_one_clear_line_and_exit_75(stage: Stage, condition: str) -> None:
+    orders = crowd(stage, 3)
+    refuse(stage, "paypoll.outbox", orders[1], condition)
+    run = stage.paypoll("run-once")
+    assert run.code == TRY_LATER
+    (line,) = run.errors
+    assert line.startswith("paypoll: the database is out of reach: refused")
+    assert [whole_or_untouched(stage, order) for order in orders][1] == "pending_verification"
+    stage.sql("DROP TRIGGER refuse ON paypoll.outbox")
+    stage.let_time_pass()
+    assert stage.run_once().code == 0
+    for order in orders:
+        check_completed(stage, order)
+
+
+@pytest.mark.parametrize(
+    ("condition", "table"), [("deadlock_detected", "paypoll.outbox"), ("serialization_failure", "events_ticket")]
+)
+def test_row_38_order_whose_transaction_is_broken_off_stays_whole_and_the_others_go_on(
+    stage: Stage, condition: str, table: str
+) -> None:
+    orders = crowd(stage, 2)
+    refuse(stage, table, orders[0], condition)
+    run = stage.run_once()
+    assert run.code == 0
+    assert stage.tickets(orders[0]) == []
+    assert (stage.status(orders[0]), stage.history(orders[0])) == ("pending_verification", [])
+    check_completed(stage, orders[1])
+    stage.sql(f"DROP TRIGGER refuse ON {table}")
+    stage.let_time_pass()
+    assert stage.run_once().code == 0
+    check_completed(stage, orders[0])
+
+
+def test_row_38_row_held_by_the_shop_for_long_is_passed_over_and_taken_by_the_next_run(stage: Stage) -> None:
+    held, other = crowd(stage, 2)
+    with stage.engine.begin() as shop:
+        shop.execute(sa.text("SELECT 1 FROM orders_order WHERE id = :id FOR UPDATE"), {"id": held.id})
+        run = stage.run_once(database__lock_timeout="200ms")
+        assert stage.status(held) == "pending_verification"
+    assert run.code == 0
+    check_completed(stage, other)
+    stage.let_time_pass()
+    assert stage.run_once().code == 0
+    check_completed(stage, held)

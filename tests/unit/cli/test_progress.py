@@ -1,0 +1,137 @@
+"""A long run shows on a terminal how far it has come, and nowhere else; pasted order numbers; short durations."""
+
+import io
+import os
+import pty
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import pytest
+import structlog
+
+from paypoll import logs
+from paypoll.cli.options import pasted_order
+from paypoll.cli.progress import progress_line, progress_shown
+from paypoll.cli.runs import runs_lines
+from paypoll.cli.words import brief
+from paypoll.report import RunReport, Stumble
+from paypoll.state.runs import LastRun
+
+NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def report() -> RunReport:
+    made = RunReport("r", NOW, stumbles=[Stumble("ORD-1", "odd", expected=False)])
+    made.delivered.sent = 3
+    return made
+
+
+def test_progress_on_a_terminal_is_one_line_that_is_wiped_away(report: RunReport) -> None:
+    leader, follower = pty.openpty()
+    with os.fdopen(leader, "rb", buffering=0) as screen, os.fdopen(follower, "w", encoding="utf-8") as terminal:
+        with progress_shown(report, stream=terminal, patience=0.01):
+            shown = _read_until(screen, b"so far")
+            logs.configure_logging(stream=terminal, environ={"NO_COLOR": "1"})
+            structlog.get_logger("paypoll.x").warning("an event")
+            logs.close_logging()
+            structlog.reset_defaults()
+            shown += _read_until(screen, b"an event")
+        shown += _read_until(screen, b"\r")
+    assert b"\n" not in shown.split(b"an event")[0]
+    # The event has a line of its own: what stood there was wiped away.
+    assert b" so far, Ctrl-C to stop\r" in shown
+    assert shown.split(b"an event")[0].rpartition(b"\r")[0].endswith(b" " * 79)
+    assert b"0 orders looked at, 1 with errors, 3 mails sent; " in shown
+
+
+def _read_until(screen: io.RawIOBase, wanted: bytes) -> bytes:
+    shown = b""
+    deadline = time.monotonic() + 10
+    while wanted not in shown and time.monotonic() < deadline:
+        shown += screen.read(4096) or b""
+    return shown
+
+
+def test_progress_without_a_terminal_is_silent(report: RunReport) -> None:
+    stream = io.StringIO()
+    with progress_shown(report, stream=stream, patience=0.0):
+        pass
+    assert stream.getvalue() == ""
+
+
+def test_progress_of_a_short_run_is_not_shown(report: RunReport) -> None:
+    leader, follower = pty.openpty()
+    with os.fdopen(leader, "rb", buffering=0) as screen, os.fdopen(follower, "w", encoding="utf-8") as terminal:
+        with progress_shown(report, stream=terminal, patience=60):
+            pass
+        terminal.write("end")
+        terminal.flush()
+        shown = screen.read(4096)
+    assert shown.strip() == b"end"
+
+
+def test_progress_fits_the_screen(report: RunReport) -> None:
+    assert len(progress_line(report, 7200)) < 80
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0.0 s"), (0.44, "0.4 s"), (59, "59 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"),
+     (200_000, "2 d")],
+)  # fmt: skip
+def test_short_duration(seconds: float, said: str) -> None:
+    assert brief(timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "ORD-1001", " ORD-1001\n", "#ORD-1001", "# ORD-1001", '"ORD-1001"', "'ORD-1001',", "“#ORD-1001”", "«ORD-1001»",
+        "(ORD-1001)", "<ORD-1001>", "[ORD-1001]", "ORD-1001.", "Order ORD-1001", "order #ORD-1001", "Order: ORD-1001",
+        "Order no. ORD-1001", "Order number: ORD-1001;", "\u200bORD-1001\u00a0", "`ORD-1001`",
+    ],
+)  # fmt: skip
+def test_order_number_is_taken_as_people_paste_it(pasted: str) -> None:
+    assert pasted_order(pasted) == "ORD-1001"
+
+
+@pytest.mark.parametrize("number", ["ORDER-7", "order7", "ORD 10.01", "2026/11#3", "A,B", "ORD_1"])
+def test_order_number_keeps_what_is_its_own(number: str) -> None:
+    assert pasted_order(number) == number
+
+
+def _run(
+    minutes: int, ended: str, *, host: str = "shop1", command: str = "run-once", counts: dict[str, int] | None = None
+) -> LastRun:
+    started = NOW - timedelta(minutes=minutes)
+    over = started + timedelta(seconds=3) if ended else None
+    return LastRun("r", command, host, started, over, ended, "1", counts or {})
+
+
+def test_runs_are_a_table_that_fits_eighty_columns() -> None:
+    everything = {
+        "outcome_complete": 118, "outcome_review": 12, "outcome_fail": 30, "outcome_expire": 44, "errors": 3,
+        "mails_sent": 217, "mails_put_off": 4, "outcome_unchanged": 55,
+    }  # fmt: skip
+    runs = [
+        _run(2, "finished"),
+        _run(7, "incomplete", counts=everything),
+        _run(12, ""),
+        _run(60, "failed", host="shop2", command="expire"),
+    ]
+    lines = [click.unstyle(line) for line in runs_lines(runs, NOW)]
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["2", "minutes", "ago", "3.0", "s", "finished", "nothing", "to", "do", "(shop1)"]
+    assert "118 paid, 12 to review, 30 failed" in lines[1]
+    assert any("no end: under way, or killed" in line for line in lines)
+    assert lines[-1].endswith("expire: see the log (shop2)")
+    assert runs_lines([], NOW) == ["No run yet."]
+
+
+def test_readme_and_guide_say_how_to_complete() -> None:
+    root = Path(__file__).parents[3]
+    assert "_PAYPOLL_COMPLETE=bash_source" in (root / "README.md").read_text(encoding="utf-8")
+    assert "_PAYPOLL_COMPLETE=bash_source" in (root / "docs" / "deployment.md").read_text(encoding="utf-8")
