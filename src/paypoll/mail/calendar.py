@@ -6,7 +6,8 @@ Import it only where mail is packed: icalendar takes a while to load.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone
@@ -42,7 +43,8 @@ def calendar_file(order: ConfirmationContext, site: CalendarSite, stamp: datetim
     calendar.add("calscale", "GREGORIAN")
     calendar.add("method", "PUBLISH")
     if site.zone.key not in _UTC_NAMES:
-        calendar.add_component(_time_zone([starts for _, starts, _ in events], site.zone))
+        years = [starts.astimezone(site.zone).year for _, starts, _ in events]
+        calendar.add_component(_time_zone(site.zone, min(years), max(years)))
     for line, starts, quantity in events:
         calendar.add_component(_entry(order, line, starts, quantity, site, stamp))
     return bytes(calendar.to_ical())
@@ -84,14 +86,14 @@ def _identity(line: OrderLine) -> str:
     return f"event-{hashlib.sha256(f'{line.event_title}|{line.starts}'.encode()).hexdigest()[:16]}"
 
 
-def _time_zone(starts: Sequence[datetime], zone: ZoneInfo) -> Timezone:
+@lru_cache(maxsize=16)
+def _time_zone(zone: ZoneInfo, first_year: int, last_year: int) -> Timezone:
     """Return the zone's rules for the years of these events, not those of a century.
 
     icalendar lets summer time begin on the clock's new time, where RFC 5545 wants the old one: they differ by the hour
     that no clock shows, so every time that exists comes out right.
     """
-    years = [moment.astimezone(zone).year for moment in starts]
-    first, last = date(min(years) - 1, 1, 1), date(max(years) + 1, 12, 31) + timedelta(days=1)
+    first, last = date(first_year - 1, 1, 1), date(last_year + 2, 1, 1)
     rules = Timezone.from_tzinfo(zone, zone.key, first_date=first, last_date=last)
     # icalendar's own note; some calendars show it to people.
     rules.pop("COMMENT", None)

@@ -4,7 +4,6 @@ import struct
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 from paypoll.accent import DEFAULT_ACCENT
 
@@ -71,6 +70,8 @@ def _require_sound_png(path: Path, content: bytes) -> None:
 
 
 def _require_sound_svg(path: Path, content: bytes) -> None:
+    from xml.etree import ElementTree as ET  # not above: the settings import this module in every run
+
     if b"<!ENTITY" in content:  # nested entities can unpack to gigabytes
         raise LogoError(f"the logo {path} declares XML entities; export it as plain SVG")
     try:

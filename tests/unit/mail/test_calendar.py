@@ -89,7 +89,7 @@ def read_by_its_own_rules(file: bytes) -> datetime:
     (zone,) = calendar.walk("VTIMEZONE")
     assert isinstance(zone, Timezone)
     (entry,) = calendar.walk("VEVENT")
-    local = entry.decoded("dtstart").replace(tzinfo=None)
+    local: datetime = entry.decoded("dtstart").replace(tzinfo=None)
     return local.replace(tzinfo=zone.to_tz(lookup_tzid=False)).astimezone(UTC)
 
 
