@@ -5,7 +5,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
-from paypoll.accent import DEFAULT_ACCENT
+from paypoll.accent import DEFAULT_ACCENT, text_in, text_on
 
 MOST_LOGO_BYTES = 200 * 1024
 """The logo is in every ticket, so a larger one would make every mail slow and heavy."""
@@ -31,6 +31,12 @@ class TicketLook:
     logo: Path | None = None
     entrance_hint: str = ENTRANCE_HINT
     what_to_bring: str = ""
+
+
+def accent_rules(accent: str) -> str:
+    """Return styles for what is set on the site's colour and in it; parsed once, unlike an element's own style."""
+    on_accent = f".on-accent {{ background: {accent}; color: {text_on(accent)} }}"
+    return f"\n{on_accent}\n.in-accent {{ color: {text_in(accent)} }}\n"
 
 
 def logo_uri(path: Path) -> str:

@@ -19,9 +19,8 @@ from weasyprint.text.ffi import harfbuzz_subset
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
-from paypoll.accent import text_in, text_on
 from paypoll.ports import PrintError, TicketFace
-from paypoll.tickets.look import LogoError, TicketLook, logo_uri
+from paypoll.tickets.look import LogoError, TicketLook, accent_rules, logo_uri
 from paypoll.tickets.sheet import Fit, Sheet, direction, first_fit, lay_out, printable
 
 _log = structlog.get_logger(__name__)
@@ -156,9 +155,6 @@ class WeasyTicketPrinter:
         """What the template is told of the site's looks. Raise LogoError when the logo cannot be used."""
         look = self._look
         return {
-            "accent": look.accent,
-            "on_accent": text_on(look.accent),
-            "in_accent": text_in(look.accent),
             "logo": logo_uri(look.logo) if look.logo else "",
             "entrance_hint": "\n".join(printable(look.entrance_hint)),
             "what_to_bring": "\n".join(printable(look.what_to_bring)),
@@ -191,6 +187,7 @@ class WeasyTicketPrinter:
     def _styles(self) -> weasyprint.CSS:
         """The style sheet, parsed once for all tickets."""
         source, _, _ = self._loader.get_source(self._environment, _STYLES)
+        source += accent_rules(self._look.accent)
         return weasyprint.CSS(string=source, base_url=_NO_BASE, url_fetcher=self._fetcher, font_config=self._fonts)
 
 
