@@ -204,7 +204,7 @@ class App:
                 base_url=site.base_url,
                 support_email=site.support_email,
                 sender=mail.sender,
-                reply_to=mail.reply_to,
+                reply_to=mail.reply_to or site.support_email,
                 template_folder=mail.template_folder,
                 time_zone=site.zone,
                 language=site.language,

@@ -23,7 +23,7 @@ from paypoll.tickets.qr import qr_png
 CALENDAR_NAME = "tickets.ics"
 CALENDAR_PARAMETERS = (("method", "PUBLISH"), ("charset", "utf-8"))
 
-_WITH_TICKETS = frozenset({"confirmation", "late_confirmation"})
+WITH_TICKETS = frozenset({"confirmation", "late_confirmation"})
 
 
 class MailPacker:
@@ -52,7 +52,7 @@ class MailPacker:
     def pack(self, mail: Mail) -> Parcel:
         """Return the mail's messages. Raise PrintError when something of it cannot be made or stored now."""
         try:
-            groups = self._attachments(mail) if mail.kind in _WITH_TICKETS else [()]
+            groups = self._attachments(mail) if mail.kind in WITH_TICKETS else [()]
             messages = tuple(
                 self._message(mail, attachments, part, len(groups)) for part, attachments in enumerate(groups, start=1)
             )

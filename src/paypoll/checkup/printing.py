@@ -4,12 +4,11 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, time, timedelta
-from decimal import Decimal
 
 from paypoll.app import App
 from paypoll.checkup.finding import Finding, advice, fine, wrong
-from paypoll.ports import PrintError, TicketFace
+from paypoll.ports import PrintError
+from paypoll.tickets.sample import sample_face
 
 _LIBRARIES = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
 _SUBSET = "apt-get install libharfbuzz-subset0"
@@ -35,7 +34,7 @@ def check_printing(app: App) -> Iterator[Finding]:
         yield wrong("ticket printer", f"a library is missing: {first}", _LIBRARIES)
         return
     try:
-        (pdf,) = printer.print_tickets([_sample(app)])
+        (pdf,) = printer.print_tickets([sample_face(app.settings, app.clock.now())])
     except PrintError as error:
         folder = app.settings.tickets.template_folder
         yield wrong("ticket printer", str(error), f"correct the template in {folder}" if folder else _LIBRARIES)
@@ -79,23 +78,3 @@ def _subsetter() -> Iterator[Finding]:
         yield fine("font subsetting", "by HarfBuzz")
     else:
         yield advice("font subsetting", "libharfbuzz-subset is missing: tickets take several times as long", _SUBSET)
-
-
-def _sample(app: App) -> TicketFace:
-    site = app.settings.site
-    in_a_week = (app.clock.now() + timedelta(days=7)).astimezone(site.zone).date()
-    return TicketFace(
-        ticket_number="SAMPLE-000000000000",
-        qr_data=f"{app.settings.tickets.qr_prefix}|SAMPLE-000000000000|0|sample@example.org|0000000000000000",
-        event_title="Sample: Fête of Île & Wärmē",
-        starts=datetime.combine(in_a_week, time(19, 30), tzinfo=site.zone),
-        venue_name="Town Hall",
-        venue_address="1 High Street\nSt Helier",
-        organiser_name="The Choir",
-        holder_name="Ada Le Sueur",
-        price=Decimal("12.50"),
-        currency=site.currency,
-        order_number="SAMPLE",
-        place=1,
-        places=1,
-    )

@@ -1,4 +1,4 @@
-"""A made-up mail of each kind, with which `paypoll check` tries the templates."""
+"""A made-up mail of each kind, with which `paypoll check` tries the templates and `paypoll preview` shows them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -81,6 +81,25 @@ SAMPLES: dict[str, MailContext] = {
         orders=(AlertOrder(number="ORD-1002", amount="12.50 GBP", customer="bob@example.org", note="placed 14:50"),),
     ),
 }
+
+SUMMARY = AlertContext(
+    level="Alert",
+    headline="12 orders: expired",
+    what_happened="12 orders: expired.",
+    found=("The first of them: Order ORD-1002 expired.",),
+    what_to_do=("Nothing, unless a customer asks: a payment that still arrives is honoured.",),
+    orders=tuple(
+        AlertOrder(
+            number=f"ORD-{number}",
+            amount="12.50 GBP",
+            customer=f"Customer {number} <customer-{number}@example.org>",
+            note="SumUp's checkout was still pending after 2 hours; it was closed.",
+            url=f"https://shop.example.org/admin/orders/order/{number}/change/",
+        )
+        for number in range(1002, 1014)
+    ),
+)
+"""What admins get in place of many alerts of the same topic; its kind is `alert`."""
 
 
 def template_problems(composer: Composer) -> list[str]:
