@@ -68,7 +68,7 @@ def app(config: Path, tmp_path: Path) -> Iterator[App]:
 
 def test_preview_without_database_or_network_writes_a_ticket_and_every_mail(config: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "preview"
-    command = [sys.executable, "-c", OFFLINE, "--config", config, "preview", "--out", out, "--json"]
+    command: list[str | Path] = [sys.executable, "-c", OFFLINE, "--config", config, "preview", "--out", out, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)
@@ -116,7 +116,16 @@ def test_preview_command_with_broken_template_ends_with_the_status_of_wrong_sett
 ) -> None:
     (tmp_path / "greeting.txt").write_text("{{ nobody }}")
     config.write_text(SETTINGS.replace("[alerts]", f'template_folder = "{tmp_path}"\n[alerts]'))
-    command = [sys.executable, "-m", "paypoll", "--config", config, "preview", "--out", tmp_path / "out"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "paypoll",
+        "--config",
+        config,
+        "preview",
+        "--out",
+        tmp_path / "out",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 78
     assert done.stderr == f"PROBLEM  {tmp_path / 'greeting.txt'}, line 1: 'nobody' is undefined\n"
