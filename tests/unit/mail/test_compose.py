@@ -172,7 +172,7 @@ def test_confirmation_in_summer_has_the_time_of_the_site() -> None:
 def test_confirmation_text_is_laid_out_without_gaps() -> None:
     assert body(compose("confirmation", a_confirmation()), "plain") == (
         "Hello Ada Le Sueur,\n\n"
-        "thank you, your payment has arrived. Your ticket is attached to this mail.\n\n"
+        "Thank you, your payment has arrived. Your ticket is attached to this mail.\n\n"
         "Winter Concert\nMonday, 7 December 2026, 19:30\nTown Hall\n1 High Street\nSt Helier\n1 × 12.50 GBP\n"
         "Ticket: WINTER-A1\n\n"
         "Order ORD-1001, total 12.50 GBP\n\n"
