@@ -41,7 +41,7 @@ def check_printing(app: App) -> Iterator[Finding]:
         return
     yield fine("ticket printer", f"a sample ticket has {len(pdf) / 1024:.0f} kB")
     yield from _fonts(pdf)
-    yield _scripts()
+    yield check_scripts()
     yield from _subsetter()
 
 
@@ -53,7 +53,8 @@ def _fonts(pdf: bytes) -> Iterator[Finding]:
         yield wrong("fonts", "the sample ticket has none: its text cannot be read", "apt-get install fonts-dejavu-core")
 
 
-def _scripts() -> Finding:
+def check_scripts() -> Finding:
+    """Say which scripts have no font here, and which packages have them."""
     from paypoll.tickets.fonts import missing_scripts
 
     missing = missing_scripts()

@@ -101,21 +101,22 @@ def test_print_in_a_light_colour_keeps_text_dark() -> None:
     assert next(colour for text, colour in colours.items() if text.startswith("Saturday")) == 0x16181D
 
 
-MISSING = "from paypoll.tickets.fonts import missing_scripts; print(','.join(missing_scripts()))"
+SCRIPTS = "from paypoll.checkup.printing import check_scripts; one = check_scripts(); print(one.text, one.next_step)"
 
 
-def test_missing_scripts_where_only_dejavu_is_there_are_those_that_it_lacks(tmp_path: Path) -> None:
+def test_check_where_only_dejavu_is_there_names_the_scripts_that_it_lacks_and_their_packages(tmp_path: Path) -> None:
     config = tmp_path / "fonts.conf"
     fonts = next(Path("/usr/share/fonts").rglob("DejaVuSans.ttf")).parent
     config.write_text(f"<fontconfig><dir>{fonts}</dir><cachedir>{tmp_path}/cache</cachedir></fontconfig>")
     run = subprocess.run(  # noqa: S603 -- ourselves
-        [sys.executable, "-c", MISSING],
+        [sys.executable, "-c", SCRIPTS],
         env={**os.environ, "FONTCONFIG_FILE": str(config)},
         check=True,
         capture_output=True,
         text=True,
     )
-    assert run.stdout.strip() == "Chinese,Japanese,Korean,emoji"
+    assert "no fonts for Chinese, Japanese, Korean, emoji:" in run.stdout
+    assert "apt-get install fonts-droid-fallback fonts-nanum fonts-noto-color-emoji" in run.stdout
 
 
 def test_print_of_date_beside_emoji_keeps_its_digits_as_text() -> None:
