@@ -60,7 +60,7 @@ def _ticket(app: App, problems: list[str]) -> Iterator[Attachment]:
         problems.append(f"the ticket: a library is missing, `paypoll check` says which: {str(error).splitlines()[0]}")
         return
     try:
-        (pdf,) = printer.print_tickets([sample_face(app.settings, app.clock.now())])
+        (pdf,) = printer.print_tickets([sample_face(app.settings)])
     except PrintError as error:
         problems.append(str(error))
         return

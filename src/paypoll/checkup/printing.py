@@ -34,7 +34,7 @@ def check_printing(app: App) -> Iterator[Finding]:
         yield wrong("ticket printer", f"a library is missing: {first}", _LIBRARIES)
         return
     try:
-        (pdf,) = printer.print_tickets([sample_face(app.settings, app.clock.now())])
+        (pdf,) = printer.print_tickets([sample_face(app.settings)])
     except PrintError as error:
         folder = app.settings.tickets.template_folder
         yield wrong("ticket printer", str(error), f"correct the template in {folder}" if folder else _LIBRARIES)
