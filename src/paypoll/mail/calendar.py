@@ -15,6 +15,8 @@ from icalendar import Calendar, Event, Timezone
 from paypoll.mail.contexts import ConfirmationContext, OrderLine
 
 _UTC_NAMES = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT", "Universal"})
+# In other years the shop has no date to say, and calendars and the rules of time zones come to their ends.
+_YEARS = range(1970, 2200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def _events(lines: Sequence[OrderLine]) -> Iterator[tuple[OrderLine, datetime, i
     """Yield each event once, with its start and the number of tickets: an order may list it several times."""
     found: dict[object, tuple[OrderLine, datetime, int]] = {}
     for line in lines:
-        if line.starts is None:
+        if line.starts is None or line.starts.year not in _YEARS:
             continue
         key = line.event_id if line.event_id is not None else (line.event_title, line.starts)
         first, starts, quantity = found.get(key, (line, line.starts, 0))

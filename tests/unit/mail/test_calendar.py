@@ -78,8 +78,11 @@ def test_file_of_mail_that_an_earlier_version_posted_has_a_stable_uid_as_well() 
     assert len(entries(file_of(old, replace(old, event_title="Another")))) == 2
 
 
-def test_order_without_dates_has_no_file() -> None:
-    order = ConfirmationContext("ORD-1", "Ada", "a@b.c", Decimal(5), "GBP", (replace(LINE, starts=None),))
+@pytest.mark.parametrize(
+    "starts", [None, datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, tzinfo=UTC)], ids=str
+)
+def test_order_without_dates_has_no_file(starts: datetime | None) -> None:
+    order = ConfirmationContext("ORD-1", "Ada", "a@b.c", Decimal(5), "GBP", (replace(LINE, starts=starts),))
     assert calendar_file(order, SITE, STAMP) is None
 
 
