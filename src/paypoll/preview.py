@@ -11,6 +11,7 @@ from paypoll.errors import RefusedError
 from paypoll.mail.compose import Attachment
 from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, MailContext
 from paypoll.mail.samples import SAMPLES, SUMMARY
+from paypoll.own_templates import missing_folders
 from paypoll.pack import CALENDAR_NAME, CALENDAR_PARAMETERS, WITH_TICKETS
 from paypoll.ports import PrintError
 from paypoll.tickets.sample import sample_face
@@ -31,7 +32,7 @@ def write_preview(app: App, folder: Path) -> Preview:
     when the folder cannot be written to.
     """
     files: list[Path] = []
-    problems: list[str] = []
+    problems = missing_folders(app.settings)
 
     def write(name: str, content: bytes) -> None:
         path = folder / name

@@ -36,7 +36,7 @@ class TicketLook:
 def accent_rules(accent: str) -> str:
     """Return styles for what is set on the site's colour and in it; parsed once, unlike an element's own style."""
     on_accent = f".on-accent {{ background: {accent}; color: {text_on(accent)} }}"
-    return f"\n{on_accent}\n.in-accent {{ color: {text_in(accent)} }}\n"
+    return f"{on_accent} .in-accent {{ color: {text_in(accent)} }}"
 
 
 def logo_uri(path: Path) -> str:

@@ -19,6 +19,7 @@ from weasyprint.text.ffi import harfbuzz_subset
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
+from paypoll.own_templates import TemplateLoader
 from paypoll.ports import PrintError, TicketFace
 from paypoll.tickets.look import LogoError, TicketLook, accent_rules, logo_uri
 from paypoll.tickets.sheet import Fit, Sheet, direction, first_fit, lay_out, printable
@@ -148,7 +149,7 @@ class WeasyTicketPrinter:
             **self._looks,
         )
         page = weasyprint.HTML(string=html, base_url=_NO_BASE, url_fetcher=self._fetcher)
-        return page.render(stylesheets=[self._styles], font_config=self._fonts)
+        return page.render(stylesheets=self._styles, font_config=self._fonts)
 
     @cached_property
     def _looks(self) -> dict[str, str]:
@@ -165,7 +166,7 @@ class WeasyTicketPrinter:
         ours = jinja2.PackageLoader("paypoll.tickets", "templates")
         if self._template_folder is None:
             return ours
-        return jinja2.ChoiceLoader([jinja2.FileSystemLoader(self._template_folder), ours])
+        return jinja2.ChoiceLoader([TemplateLoader(self._template_folder), ours])
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
@@ -184,11 +185,13 @@ class WeasyTicketPrinter:
         return FontConfiguration()
 
     @cached_property
-    def _styles(self) -> weasyprint.CSS:
-        """The style sheet, parsed once for all tickets."""
+    def _styles(self) -> list[weasyprint.CSS]:
+        """The site's colour, and the style sheet, which has the last word; parsed once for all tickets."""
         source, _, _ = self._loader.get_source(self._environment, _STYLES)
-        source += accent_rules(self._look.accent)
-        return weasyprint.CSS(string=source, base_url=_NO_BASE, url_fetcher=self._fetcher, font_config=self._fonts)
+        return [self._parsed(accent_rules(self._look.accent)), self._parsed(source)]
+
+    def _parsed(self, styles: str) -> weasyprint.CSS:
+        return weasyprint.CSS(string=styles, base_url=_NO_BASE, url_fetcher=self._fetcher, font_config=self._fonts)
 
 
 def subsets_fonts_fast() -> bool:
@@ -210,7 +213,8 @@ def _title(sheets: Sequence[Sheet]) -> str:
 
 def _describe(error: BaseException) -> str:
     """Return what went wrong and in which line of which template, in one line, without any ticket's code."""
-    detail = " ".join(_DATA_URI.sub("data:…", str(error)).split())[:_LONGEST_MESSAGE]
+    text = (error.message or "") if isinstance(error, jinja2.TemplateSyntaxError) else str(error)
+    detail = " ".join(_DATA_URI.sub("data:…", text).split())[:_LONGEST_MESSAGE]
     if isinstance(error, FatalURLFetchingError):
         detail += " (a ticket's template and styles may load data: URIs only)"
     if isinstance(error, LogoError):

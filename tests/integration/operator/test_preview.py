@@ -111,6 +111,13 @@ def test_preview_with_broken_templates_names_file_and_line_and_writes_the_rest(a
     assert {"confirmation.eml", "alert.html"} <= names
 
 
+def test_preview_with_template_folder_that_is_not_there_says_so(config: Path, tmp_path: Path) -> None:
+    app = App(load_settings(config, {"PAYPOLL_MAIL__TEMPLATE_FOLDER": str(tmp_path / "gone")}), read_only=True)
+    app.printer = FakePrinter()
+    (problem,) = write_preview(app, tmp_path / "out").problems
+    assert problem.startswith(f"mail.template_folder: there is no folder {tmp_path / 'gone'}")
+
+
 def test_preview_command_with_broken_template_ends_with_the_status_of_wrong_settings(
     config: Path, tmp_path: Path
 ) -> None:

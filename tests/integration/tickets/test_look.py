@@ -101,6 +101,11 @@ def test_print_in_a_light_colour_keeps_text_dark() -> None:
     assert next(colour for text, colour in colours.items() if text.startswith("Saturday")) == 0x16181D
 
 
+def test_print_with_own_styles_has_them_rather_than_the_accent(tmp_path: Path) -> None:
+    (tmp_path / "ticket.css").write_text(".band { background: #ff0000 }")
+    assert reds_on(only(WeasyTicketPrinter(site_name="Site", template_folder=tmp_path), FACE)) > 500
+
+
 SCRIPTS = "from paypoll.checkup.printing import check_scripts; one = check_scripts(); print(one.text, one.next_step)"
 
 

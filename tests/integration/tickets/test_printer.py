@@ -367,8 +367,8 @@ def test_print_together_with_template_that_puts_two_on_a_page_fails(tmp_path: Pa
 
 
 def test_print_with_template_that_is_no_text_fails(tmp_path: Path) -> None:
-    (tmp_path / "ticket.html").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(PrintError, match="UnicodeDecodeError"):
+    (tmp_path / "ticket.html").write_bytes(b"<p>\n\xff\xfe\x00")
+    with pytest.raises(PrintError, match=r"ticket\.html, line 2: .*this is not UTF-8 text"):
         WeasyTicketPrinter(template_folder=tmp_path).print_tickets([FACE])
 
 
