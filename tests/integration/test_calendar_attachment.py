@@ -11,8 +11,10 @@ import pytest
 from icalendar import Calendar
 
 from paypoll.app import App
+from paypoll.database import transaction
 from paypoll.runner import record_run
 from paypoll.settings import load_settings
+from paypoll.state.outbox import claim_mail
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place
@@ -46,6 +48,26 @@ def test_confirmation_sent_again_has_the_same_calendar_file(bench: "Bench", plac
     (entry,) = Calendar.from_ical(calendars(message)[0].get_content()).walk("VEVENT")
     # When it was posted, not when it was sent.
     assert entry.decoded("dtstamp") == bench.clock.now().replace(microsecond=0) - timedelta(hours=1)
+
+
+def test_confirmation_packed_again_has_the_same_bytes(bench: "Bench", settings_file: Path, place: "Place") -> None:
+    place("ORD-1")
+    bench.mailer.failures.append(ConnectionError("cut off"))
+    record_run(bench.app, "run-once")
+    bench.clock.move(timedelta(hours=1))
+
+    def packed() -> bytes:
+        """As another process would, after a crash: with nothing kept from the last time, and the real printer."""
+        app = App(load_settings(settings_file, {}), clock=bench.clock)
+        try:
+            (message,) = app.packer.pack(mail).messages
+            return message.as_bytes(policy=SMTP)
+        finally:
+            app.close()
+
+    with transaction(bench.app.engine) as connection:
+        (mail,) = claim_mail(connection, "run", bench.clock.now(), limit=1, lease=timedelta(minutes=5))
+    assert packed() == packed()
 
 
 @pytest.fixture
