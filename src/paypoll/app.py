@@ -168,12 +168,22 @@ class App:
     @cached_property
     def printer(self) -> "TicketPrinter":
         """What makes PDFs, in processes of its own."""
+        from paypoll.tickets.look import TicketLook
         from paypoll.tickets.wire import PrinterOptions
         from paypoll.tickets.workers import PrintWorkers
 
         tickets, site = self.settings.tickets, self.settings.site
         options = PrinterOptions(
-            template_folder=tickets.template_folder, language=site.language, site_name=site.name, terms=tickets.terms
+            template_folder=tickets.template_folder,
+            language=site.language,
+            site_name=site.name,
+            terms=tickets.terms,
+            look=TicketLook(
+                accent=site.accent_color,
+                logo=site.logo,
+                entrance_hint=tickets.entrance_hint,
+                what_to_bring=tickets.what_to_bring,
+            ),
         )
         return PrintWorkers(options, tickets.print_processes)
 
@@ -208,10 +218,12 @@ class App:
                 base_url=site.base_url,
                 support_email=site.support_email,
                 sender=mail.sender,
-                reply_to=mail.reply_to,
+                reply_to=mail.reply_to or site.support_email,
                 template_folder=mail.template_folder,
                 time_zone=site.zone,
                 language=site.language,
+                accent=site.accent_color,
+                what_to_bring=self.settings.tickets.what_to_bring,
             )
         )
 
@@ -224,14 +236,19 @@ class App:
         site, mail = self.settings.site, self.settings.mail
         media = self.settings.tickets.media_folder
         files = TicketFiles(media) if media is not None else None
-        return MailPacker(self.engine, self.printer, self.composer, files, site, self.clock, mail.size_limit)
+        return MailPacker(
+            self.engine, self.printer, self.composer, files, site, self.clock, mail.size_limit, self.mail_domain
+        )
 
     def applier(self, run_id: str, policy: "Policy | None" = None) -> "Applier":
         """Return what applies decisions in this run."""
         from paypoll.apply import Applier
         from paypoll.fulfil import FulfilmentRules
 
-        rules = FulfilmentRules(self.settings.site, self.settings.tickets.qr_prefix, self.mail_domain)
+        tickets, mail = self.settings.tickets, self.settings.mail
+        rules = FulfilmentRules(
+            self.settings.site, tickets.qr_prefix, self.mail_domain, tell_of_review=mail.tell_of_review
+        )
         return Applier(self.engine, policy or self.policy, rules, self.desk, run_id)
 
     def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":

@@ -17,7 +17,7 @@ from paypoll.decide import decide
 from paypoll.decision import Decision, Outcome, Reason
 from paypoll.evidence import Evidence
 from paypoll.fulfil import FulfilmentRules, fulfil, order_lines, restore
-from paypoll.mail.contexts import FailureContext
+from paypoll.mail.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.message_id import new_message_id
 from paypoll.model import Checkout, CheckoutAnswer, CheckoutStatus, Found, Order
 from paypoll.policy import Policy
@@ -95,7 +95,7 @@ class Applier:
     def _write(
         self, connection: sa.Connection, order: Order, evidence: Evidence, decision: Decision, now: datetime
     ) -> Applied:
-        tickets = self._change_order(connection, order, decision, now)
+        tickets = self._change_order(connection, order, evidence, decision, now)
         status = STATUS_AFTER.get(decision.outcome, order.status)
         settled = status not in WAITING | BASKET
         for checkout in order.checkouts:
@@ -134,7 +134,9 @@ class Applier:
         )
         return Applied.of(order, decision, tickets=tickets, told=told)
 
-    def _change_order(self, connection: sa.Connection, order: Order, decision: Decision, now: datetime) -> int:
+    def _change_order(
+        self, connection: sa.Connection, order: Order, evidence: Evidence, decision: Decision, now: datetime
+    ) -> int:
         """Write what the decision means for the order; return how many tickets were issued."""
         why = decision.explanation
         match decision.outcome:
@@ -151,6 +153,8 @@ class Applier:
                 set_order_status(connection, order, OrderStatus.EXPIRED, why, now)
             case Outcome.REVIEW:
                 set_order_status(connection, order, OrderStatus.REVIEW, f"{decision.reason}: {why}", now)
+                if self.rules.tell_of_review and _customer_waits(order, evidence, decision.reason):
+                    self._post_under_review(connection, order, now)
             case _:
                 pass
         return 0
@@ -176,10 +180,44 @@ class Applier:
             order_id=order.id,
         )
 
+    def _post_under_review(self, connection: sa.Connection, order: Order, now: datetime) -> None:
+        content = ConfirmationContext(
+            order_number=order.number,
+            customer_name=order.customer_name,
+            email=order.email,
+            total=order.total,
+            currency=self.rules.site.currency,
+            lines=order_lines(order, self.rules.site),
+        )
+        outbox.post(
+            connection,
+            kind="under_review",
+            dedupe_key=f"under_review:{order.id}",
+            recipients=[order.email],
+            content=content.to_json(),
+            message_id=new_message_id(self.rules.domain),
+            now=now,
+            order_id=order.id,
+        )
+        # "Your payment failed", if it has not left yet, would contradict this.
+        outbox.withdraw(connection, f"payment_failed:{order.id}")
+
     def _since(self, connection: sa.Connection, order: Order) -> datetime:
         """Return since when the order is in its status, for the pauses between looks at it."""
         settled = watches.settled_at(connection, order.id) if order.status in LATE else None
         return settled or order.created_at
+
+
+# Money that went back, was used before, or was judged by a person: the customer is not waiting for tickets.
+_NOBODY_WAITS = frozenset({Reason.REFUNDED, Reason.REJECTED, Reason.SPENT_ELSEWHERE})
+
+
+def _customer_waits(order: Order, evidence: Evidence, reason: Reason) -> bool:
+    """Say whether SumUp says PAID while the customer has never had tickets, and may wonder where they are."""
+    if order.tickets or order.fulfilment is not None or reason in _NOBODY_WAITS:
+        return False
+    answers = (look.value for look in evidence.reads.values() if isinstance(look, Found))
+    return any(answer.status == CheckoutStatus.PAID for answer in answers)
 
 
 def answer_for(checkout: Checkout, evidence: Evidence) -> CheckoutAnswer | None:

@@ -24,11 +24,15 @@ from paypoll.tickets.numbers import new_ticket_number, qr_data, validation_hash
 
 @dataclass(frozen=True, slots=True)
 class FulfilmentRules:
-    """What tickets and confirmations need to know of the settings. `domain` is that of our Message-IDs."""
+    """What tickets and mails need to know of the settings. `domain` is that of our Message-IDs.
+
+    `tell_of_review`: a customer whose payment arrived, but needs a person's look, is told so.
+    """
 
     site: SiteSettings
     qr_prefix: str
     domain: str
+    tell_of_review: bool = False
 
 
 def fulfil(
@@ -52,8 +56,9 @@ def fulfil(
     set_order_paid(connection, order, done.order_transaction_id, done.paid_at)
     set_order_status(connection, order, OrderStatus.COMPLETED, explanation, now)
     post_confirmation(connection, order, numbers, rules, now)
-    # A failure mail that has not left yet would only confuse now.
+    # What was said of the payment before would only confuse now, if it has not left yet.
     outbox.withdraw(connection, f"payment_failed:{order.id}")
+    outbox.withdraw(connection, f"under_review:{order.id}")
     return sum(len(issued) for issued in numbers.values())
 
 
@@ -175,6 +180,7 @@ def order_lines(
                 quantity=item.quantity,
                 price=item.price,
                 ticket_numbers=(numbers or {}).get(item.id, ()),
+                event_id=event.id if event else None,
             )
         )
     return tuple(lines)

@@ -9,9 +9,9 @@ from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.deliver import Parcel
 from paypoll.mail.compose import Attachment, Composer
-from paypoll.mail.contexts import ComposeError
+from paypoll.mail.contexts import ComposeError, ConfirmationContext
 from paypoll.mail.message_id import part_message_id
-from paypoll.mail.parcels import plan_attachments
+from paypoll.mail.parcels import mailed_size, plan_attachments
 from paypoll.ports import PrintError, TicketPrinter
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import set_ticket_files
@@ -20,7 +20,10 @@ from paypoll.state.outbox import Mail
 from paypoll.tickets.files import FilesError, TicketFiles
 from paypoll.tickets.qr import qr_png
 
-_WITH_TICKETS = frozenset({"confirmation", "late_confirmation"})
+CALENDAR_NAME = "tickets.ics"
+CALENDAR_PARAMETERS = (("method", "PUBLISH"), ("charset", "utf-8"))
+
+WITH_TICKETS = frozenset({"confirmation", "late_confirmation"})
 
 
 class MailPacker:
@@ -35,6 +38,7 @@ class MailPacker:
         site: SiteSettings,
         clock: Clock,
         size_limit: int,
+        domain: str,
     ) -> None:
         self._engine = engine
         self._printer = printer
@@ -43,11 +47,12 @@ class MailPacker:
         self._site = site
         self._clock = clock
         self._size_limit = size_limit
+        self._domain = domain
         self._loaded: dict[int, tuple[IssuedTicket, ...]] = {}
 
     def expect(self, mails: Sequence[Mail]) -> None:
         """Load the tickets of these mails, which will be packed next, in one go, and have them printed ahead."""
-        wanted = [mail.order_id for mail in mails if mail.kind in _WITH_TICKETS and mail.order_id is not None]
+        wanted = [mail.order_id for mail in mails if mail.kind in WITH_TICKETS and mail.order_id is not None]
         if not wanted:
             return
         with transaction(self._engine) as connection:
@@ -57,8 +62,8 @@ class MailPacker:
 
     def pack(self, mail: Mail) -> Parcel:
         """Return the mail's messages. Raise PrintError when something of it cannot be made or stored now."""
-        groups = self._attachments(mail) if mail.kind in _WITH_TICKETS else [()]
         try:
+            groups = self._attachments(mail) if mail.kind in WITH_TICKETS else [()]
             messages = tuple(
                 self._message(mail, attachments, part, len(groups)) for part, attachments in enumerate(groups, start=1)
             )
@@ -87,7 +92,17 @@ class MailPacker:
             raise PrintError(f"not every ticket of order {mail.order_id} is there to be printed")
         pdfs = self._printer.print_tickets([ticket.face for ticket in tickets])
         self._store(tickets, pdfs)
-        return self._parcels(tickets, pdfs)
+        calendar = self._calendar(mail)
+        first, *others = self._parcels(tickets, pdfs, beside=sum(mailed_size(len(file.content)) for file in calendar))
+        return [[*first, *calendar], *others]
+
+    def _calendar(self, mail: Mail) -> Sequence[Attachment]:
+        """Return the file that puts the order's events into a calendar, if any has a date."""
+        from paypoll.mail.calendar import CalendarSite, calendar_file
+
+        site = CalendarSite(self._site.name, self._site.base_url, self._domain, self._site.zone)
+        file = calendar_file(ConfirmationContext.from_json(mail.content), site, mail.created_at)
+        return [] if file is None else [Attachment(CALENDAR_NAME, "text/calendar", file, CALENDAR_PARAMETERS)]
 
     def _tickets(self, order_id: int) -> Sequence[IssuedTicket]:
         if order_id in self._loaded:
@@ -112,8 +127,13 @@ class MailPacker:
                 for ticket_id, (pdf_path, qr_path) in paths.items():
                     set_ticket_files(connection, ticket_id, pdf_path, qr_path)
 
-    def _parcels(self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes]) -> Sequence[Sequence[Attachment]]:
-        """Return the attachments of each message, as `plan_attachments` lays them out."""
+    def _parcels(
+        self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes], *, beside: int
+    ) -> Sequence[Sequence[Attachment]]:
+        """Return the tickets of each message, as `plan_attachments` lays them out.
+
+        `beside`: the bytes in the first message that are no ticket; the others have them to spare.
+        """
         faces = [ticket.face for ticket in tickets]
         printed: dict[range, bytes] = {}
 
@@ -122,7 +142,9 @@ class MailPacker:
                 printed[group] = self._printer.print_together(faces[group.start : group.stop])
             return printed[group]
 
-        plan = plan_attachments([len(pdf) for pdf in pdfs], self._size_limit, lambda group: len(together(group)))
+        plan = plan_attachments(
+            [len(pdf) for pdf in pdfs], self._size_limit, lambda group: len(together(group)), beside=beside
+        )
         if plan.together:
             names = [
                 f"tickets-{faces[group.start].order_number}-{part}.pdf" for part, group in enumerate(plan.messages, 1)

@@ -38,9 +38,22 @@ def html_text_of(mail: Mail) -> str:
     return " ".join("".join(pieces).split())
 
 
+CALENDAR = "tickets.ics"
+
+
 def attachments(mail: Mail) -> dict[str, bytes]:
-    """Return a mail's attachments by their names."""
-    return {str(part.get_filename()): part.get_content() for part in mail.message.iter_attachments()}
+    """Return a mail's attachments by their names, without the calendar file."""
+    return {name: content for name, content in _all_attachments(mail).items() if name != CALENDAR}
+
+
+def calendar_of(mail: Mail) -> str:
+    """Return the calendar file of a mail."""
+    return _all_attachments(mail)[CALENDAR].decode()
+
+
+def _all_attachments(mail: Mail) -> dict[str, bytes]:
+    parts = mail.message.iter_attachments()
+    return {str(part.get_filename()): bytes(part.get_payload(decode=True)) for part in parts}
 
 
 def text_of(pdf: bytes) -> str:

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.acceptance.papers import attachments, body, html_text_of, subject, text_of
+from icalendar import Calendar
+from tests.acceptance.papers import attachments, body, calendar_of, html_text_of, subject, text_of
 from tests.acceptance.promises import check_completed
 from tests.acceptance.stage import ADMIN, PRICE, Placed, Stage
 from tests.acceptance.world import World
@@ -227,6 +228,8 @@ def test_row_31_several_items_events_and_organisers_give_all_tickets_in_one_mail
     texts = [text_of(pdf) for pdf in attachments(mail).values()]
     assert sum("The Band" in text and "Garage Night" in text for text in texts) == 3
     assert sum("Spring Concert" in text and "8.00 GBP" in text for text in texts) == 1
+    entries = Calendar.from_ical(calendar_of(mail)).walk("VEVENT")
+    assert [str(entry["summary"]) for entry in entries] == ["Winter Concert", "Spring Concert", "Garage Night"]
 
 
 @pytest.mark.parametrize("name", ODD_TEXT)

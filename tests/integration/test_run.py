@@ -36,7 +36,8 @@ def test_run_paid_order_is_completed_with_tickets_and_one_mail(bench: "Bench", s
     ((message, recipients),) = bench.mailer.sent
     assert recipients == ("ord-1@example.org",)
     assert [part.get_filename() for part in message.iter_attachments()] == [
-        f"ticket-{ticket['ticket_number']}.pdf" for ticket in tickets
+        *(f"ticket-{ticket['ticket_number']}.pdf" for ticket in tickets),
+        "tickets.ics",
     ]
     assert report.counts()["tickets"] == 2
     assert [row["status"] for row in shop.rows("orders_orderstatushistory")] == ["completed"]

@@ -62,7 +62,9 @@ class WorldApp(App):
     def packer(self) -> MailPacker:  # its folder is the world's, and not every world has one
         """What makes messages of mails."""
         site, mail = self.settings.site, self.settings.mail
-        return MailPacker(self.engine, self.printer, self.composer, self.disk(), site, self.clock, mail.size_limit)
+        return MailPacker(
+            self.engine, self.printer, self.composer, self.disk(), site, self.clock, mail.size_limit, self.mail_domain
+        )
 
 
 @dataclass

@@ -64,7 +64,8 @@ class MailServer:
     def take(self, message: EmailMessage, recipients: Sequence[str]) -> None:
         """Put a message into the inbox."""
         body = message.get_body(("plain",))
-        pdfs = [part.get_payload(decode=True) for part in message.iter_attachments()]
+        parts = [part for part in message.iter_attachments() if part.get_content_type() == "application/pdf"]
+        pdfs = [part.get_payload(decode=True) for part in parts]
         self.inbox.append(
             Delivered(
                 tick=self._tick(),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from paypoll.app import App
 from paypoll.checkup.finding import Finding, advice, fine, skipped, wrong
+from paypoll.own_templates import missing_folders
 
 _TIMER = "paypoll.timer"
 _PATIENCE = 10.0
@@ -47,6 +48,8 @@ def check_folders(app: App) -> Iterator[Finding]:
     for key, place in folders_of.items():
         if place is not None:
             yield _writable(key, place, key)
+    for problem in missing_folders(app.settings):
+        yield wrong("template folder", problem, "make the folder, or take the setting out")
     if os.geteuid() == 0:
         yield advice("user", "root can read and write everything", "run the check as paypoll's own user, to be sure")
 

@@ -4,16 +4,22 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, time, timedelta
-from decimal import Decimal
 
 from paypoll.app import App
 from paypoll.checkup.finding import Finding, advice, fine, wrong
-from paypoll.ports import PrintError, TicketFace
+from paypoll.ports import PrintError
+from paypoll.tickets.sample import sample_face
 from paypoll.tickets.workers import PrinterMissingError
 
 _LIBRARIES = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
 _SUBSET = "apt-get install libharfbuzz-subset0"
+_LATIN_FONT = "fonts-dejavu-core"
+_FONTS_FOR = {
+    "Chinese": "fonts-droid-fallback",
+    "Japanese": "fonts-droid-fallback",
+    "Korean": "fonts-nanum",
+    "emoji": "fonts-noto-color-emoji",
+}
 # `ABCDEF+DejaVu-Sans`: six letters for the part of the font that is embedded.
 _FONT_NAME = re.compile(rb"/FontName\s*/(?:[A-Z]{6}\+)?([A-Za-z0-9_.-]+)")
 
@@ -23,7 +29,7 @@ _STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
 def check_printing(app: App) -> Iterator[Finding]:
     """Print a ticket. Libraries that are missing show when they are loaded, templates when they are filled."""
     try:
-        (pdf,) = app.printer.print_tickets([_sample(app)])
+        (pdf,) = app.printer.print_tickets([sample_face(app.settings)])
     except PrinterMissingError as error:
         yield wrong("ticket printer", str(error), _LIBRARIES)
         return
@@ -33,6 +39,7 @@ def check_printing(app: App) -> Iterator[Finding]:
         return
     yield fine("ticket printer", f"a sample ticket has {len(pdf) / 1024:.0f} kB")
     yield from _fonts(pdf)
+    yield check_scripts()
     yield from _subsetter()
 
 
@@ -42,6 +49,18 @@ def _fonts(pdf: bytes) -> Iterator[Finding]:
         yield fine("fonts", f"the sample ticket uses {', '.join(names)}")
     else:
         yield wrong("fonts", "the sample ticket has none: its text cannot be read", "apt-get install fonts-dejavu-core")
+
+
+def check_scripts() -> Finding:
+    """Say which scripts have no font here, and which packages have them."""
+    from paypoll.tickets.fonts import missing_scripts
+
+    missing = missing_scripts()
+    if not missing:
+        return fine("scripts", "names in Latin, Greek, Cyrillic, Hebrew, Arabic, Chinese, Japanese, Korean, and emoji")
+    text = f"there are no fonts for {', '.join(missing)}: such names would be boxes on tickets"
+    packages = dict.fromkeys(_FONTS_FOR.get(script, _LATIN_FONT) for script in missing)
+    return advice("scripts", text, f"apt-get install {' '.join(packages)}")
 
 
 def _unpacked(pdf: bytes) -> Iterator[bytes]:
@@ -58,23 +77,3 @@ def _subsetter() -> Iterator[Finding]:
         yield fine("font subsetting", "by HarfBuzz")
     else:
         yield advice("font subsetting", "libharfbuzz-subset is missing: tickets take several times as long", _SUBSET)
-
-
-def _sample(app: App) -> TicketFace:
-    site = app.settings.site
-    in_a_week = (app.clock.now() + timedelta(days=7)).astimezone(site.zone).date()
-    return TicketFace(
-        ticket_number="SAMPLE-000000000000",
-        qr_data=f"{app.settings.tickets.qr_prefix}|SAMPLE-000000000000|0|sample@example.org|0000000000000000",
-        event_title="Sample: Fête of Île & Wärmē",
-        starts=datetime.combine(in_a_week, time(19, 30), tzinfo=site.zone),
-        venue_name="Town Hall",
-        venue_address="1 High Street\nSt Helier",
-        organiser_name="The Choir",
-        holder_name="Ada Le Sueur",
-        price=Decimal("12.50"),
-        currency=site.currency,
-        order_number="SAMPLE",
-        place=1,
-        places=1,
-    )

@@ -14,6 +14,7 @@ from paypoll.cli.database import database_group
 from paypoll.cli.demo import demo_command
 from paypoll.cli.expire import expire_command
 from paypoll.cli.inspect import inspect_command
+from paypoll.cli.preview import preview_command
 from paypoll.cli.queue import queue_command
 from paypoll.cli.resend import resend_command
 from paypoll.cli.resolve import resolve_command
@@ -52,6 +53,7 @@ for _command in (
     resolve_command,
     resend_command,
     check_command,
+    preview_command,
     config_group,
     database_group,
     demo_command,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from paypoll.accent import DEFAULT_ACCENT, text_on
 from paypoll.mail.address import address_problem, envelope_address, split_sender
 from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, MailContext
 from paypoll.mail.message_id import part_message_id
@@ -25,6 +26,7 @@ _CONTEXTS: Mapping[str, type[MailContext]] = {
     "confirmation": ConfirmationContext,
     "late_confirmation": ConfirmationContext,
     "payment_failed": FailureContext,
+    "under_review": ConfirmationContext,
     "alert": AlertContext,
 }
 KINDS = tuple(_CONTEXTS)
@@ -35,11 +37,15 @@ _MEDIA_TYPE = re.compile(r"([a-z0-9.+-]+)/([a-z0-9.+-]+)")
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file in a message. Of its name, what is not a letter of ASCII, a digit or one of `._-` becomes a dash."""
+    """A file in a message. Of its name, what is not a letter of ASCII, a digit or one of `._-` becomes a dash.
+
+    `parameters` of the media type are pairs of name and value, such as `("method", "PUBLISH")`.
+    """
 
     filename: str
     media_type: str
     content: bytes
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,13 @@ class ComposeOptions:
     reply_to: str = ""
     template_folder: Path | None = None
     language: str = "en"
+    accent: str = DEFAULT_ACCENT
+    what_to_bring: str = ""
+
+    @property
+    def on_accent(self) -> str:
+        """The colour of text on the accent colour."""
+        return text_on(self.accent)
 
 
 class Composer:
@@ -152,6 +165,7 @@ def _attach(message: EmailMessage, attachment: Attachment) -> None:
         attachment.content,
         maintype=media_type[1],
         subtype=media_type[2],
+        params=dict(attachment.parameters),
         filename=_NOT_IN_FILE_NAMES.sub("-", attachment.filename).lstrip(".-") or "file",
     )
 

@@ -22,6 +22,7 @@ class OrderLine:
     """A line of an order. `starts` is aware, in the site's time zone; None when the shop deleted the event.
 
     `price` is for one place, in major units of the order's currency. `ticket_numbers` is empty until they are issued.
+    `event_id` is the shop's; None in mails that an earlier version posted.
     """
 
     event_title: str
@@ -31,6 +32,7 @@ class OrderLine:
     quantity: int
     price: Decimal
     ticket_numbers: tuple[str, ...] = ()
+    event_id: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the line as JSON."""
@@ -42,6 +44,7 @@ class OrderLine:
             "quantity": self.quantity,
             "price": str(self.price),
             "ticket_numbers": list(self.ticket_numbers),
+            "event_id": self.event_id,
         }
 
     @classmethod
@@ -56,12 +59,16 @@ class OrderLine:
             quantity=reader.number("quantity"),
             price=reader.money("price"),
             ticket_numbers=reader.texts("ticket_numbers"),
+            event_id=reader.optional_number("event_id"),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationContext:
-    """An order that is paid, with its tickets. `late`: it had failed or expired before the payment arrived."""
+    """An order that is paid, with its tickets; or under review, without any yet.
+
+    `late`: it had failed or expired before the payment arrived.
+    """
 
     order_number: str
     customer_name: str
@@ -242,6 +249,9 @@ class _Reader:
     def number(self, key: str) -> int:
         number: int = self._get(key, int)
         return number
+
+    def optional_number(self, key: str) -> int | None:
+        return None if self._content.get(key) is None else self.number(key)
 
     def truth(self, key: str, *, default: bool) -> bool:
         truth: bool = self._get(key, bool, default)

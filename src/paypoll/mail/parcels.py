@@ -26,28 +26,32 @@ def mailed_size(size: int) -> int:
     return encoded + 2 * -(-encoded // _LINE) + _PART_HEADERS
 
 
-def plan_attachments(sizes: Sequence[int], limit: int, together: Callable[[range], int], *, body: int = _BODY) -> Plan:
+def plan_attachments(
+    sizes: Sequence[int], limit: int, together: Callable[[range], int], *, body: int = _BODY, beside: int = 0
+) -> Plan:
     """Return how tickets with PDFs of these `sizes` fit into messages of at most `limit` bytes.
 
     One PDF a ticket, if that fits into one message. Else all tickets in one PDF, which is smaller because they share
     fonts. Else several messages, as few as possible and about equally large, each with one PDF.
 
     `together` returns the size of one PDF with the tickets at these positions; it is asked only when it matters.
-    `body` is room for text and headers. All in bytes. A ticket too large even by itself has a message of its own: the
-    mail server shall say whether it takes it.
+    `body` is room for text and headers; `beside` is what the first message has besides, and the others need not have.
+    All in bytes. A ticket too large even by itself has a message of its own: the mail server shall say whether it takes
+    it.
     """
     everything = range(len(sizes))
     room = limit - body
-    if not sizes or sum(map(mailed_size, sizes)) <= room:
+    if not sizes or sum(map(mailed_size, sizes)) <= room - beside:
         return Plan(together=False, messages=(everything,))
     count = 1
     while count < len(sizes) and room > 0:
         groups = _split(len(sizes), count)
-        too_large = next((size for group in groups if (size := mailed_size(together(group))) > room), 0)
+        taken = (mailed_size(together(group)) + (beside if group.start == 0 else 0) for group in groups)
+        too_large = next((size for size in taken if size > room), 0)
         if not too_large:
             return Plan(together=True, messages=groups)
         # Printing is dear, so leap: as size is a constant and a share for each ticket, this is never one leap too far.
-        count = max(count + 1, -(-count * too_large // room))
+        count = max(count + 1, -(-count * too_large // (room + beside)))
     return Plan(together=False, messages=tuple(range(one, one + 1) for one in everything))
 
 

@@ -1,5 +1,6 @@
-"""A made-up mail of each kind, with which `paypoll check` tries the templates."""
+"""A made-up mail of each kind, with which `paypoll check` tries the templates and `paypoll preview` shows them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -23,6 +24,7 @@ _LINES = (
         quantity=2,
         price=Decimal("12.50"),
         ticket_numbers=("WINTER-CON-A1B2C3D4E", "WINTER-CON-F5G6H7J8K"),
+        event_id=17,
     ),
     OrderLine(
         event_title="An event that the shop deleted",
@@ -33,6 +35,7 @@ _LINES = (
         price=Decimal("5.00"),
     ),
 )
+_UNISSUED = tuple(replace(line, ticket_numbers=()) for line in _LINES)
 
 
 def _confirmation(*, late: bool) -> ConfirmationContext:
@@ -56,8 +59,16 @@ SAMPLES: dict[str, MailContext] = {
         email="ada@example.org",
         total=Decimal("30.00"),
         currency="GBP",
-        lines=_LINES,
+        lines=_UNISSUED,
         retry_url="https://shop.example.org/orders/ORD-1001/",
+    ),
+    "under_review": ConfirmationContext(
+        order_number="ORD-1001",
+        customer_name="Ada Le Sueur",
+        email="ada@example.org",
+        total=Decimal("30.00"),
+        currency="GBP",
+        lines=_UNISSUED,
     ),
     "alert": AlertContext(
         level="CRITICAL",
@@ -70,6 +81,25 @@ SAMPLES: dict[str, MailContext] = {
         orders=(AlertOrder(number="ORD-1002", amount="12.50 GBP", customer="bob@example.org", note="placed 14:50"),),
     ),
 }
+
+SUMMARY = AlertContext(
+    level="Alert",
+    headline="12 orders: expired",
+    what_happened="12 orders: expired.",
+    found=("The first of them: Order ORD-1002 expired.",),
+    what_to_do=("Nothing, unless a customer asks: a payment that still arrives is honoured.",),
+    orders=tuple(
+        AlertOrder(
+            number=f"ORD-{number}",
+            amount="12.50 GBP",
+            customer=f"Customer {number} <customer-{number}@example.org>",
+            note="SumUp's checkout was still pending after 2 hours; it was closed.",
+            url=f"https://shop.example.org/admin/orders/order/{number}/change/",
+        )
+        for number in range(1002, 1014)
+    ),
+)
+"""What admins get in place of many alerts of the same topic; its kind is `alert`."""
 
 
 def template_problems(composer: Composer) -> list[str]:

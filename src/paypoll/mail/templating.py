@@ -4,7 +4,7 @@ What is escaped goes by the name of the file that a value stands in: a .html tha
 """
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import (
     Environment,
-    FileSystemLoader,
     StrictUndefined,
     TemplateError,
     TemplateNotFound,
@@ -23,21 +22,11 @@ from jinja2 import (
 
 from paypoll.mail.contexts import ComposeError
 from paypoll.money import show_amount
+from paypoll.own_templates import TemplateLoader
 
 _FOLDER = Path(__file__).with_name("templates")
 # What the code in a template may run into, besides Jinja2's own errors.
 _TEMPLATE_BUGS = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
-
-
-class _Utf8Loader(FileSystemLoader):
-    """Loads templates by name from folders, and says which one is not UTF-8."""
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        try:
-            return super().get_source(environment, template)
-        except UnicodeDecodeError as error:
-            line = error.object.count(b"\n", 0, error.start) + 1
-            raise TemplateSyntaxError("this is not UTF-8 text", line, template, f"the template {template}") from None
 
 
 class Templates:
@@ -51,7 +40,7 @@ class Templates:
         self._folders = (folder, _FOLDER) if folder else (_FOLDER,)
         self._time_zone = time_zone
         self._environment = Environment(
-            loader=_Utf8Loader(self._folders),
+            loader=TemplateLoader(self._folders),
             autoescape=select_autoescape(("html",), default=False),
             undefined=StrictUndefined,
             trim_blocks=True,

@@ -55,6 +55,8 @@ def _empty_or_web_address(text: str) -> str:
 
 Line = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[Line, AfterValidator(_filled)]
+# May have several lines; on a ticket it must leave room for the rest.
+ShortText = Annotated[str, Field(max_length=600)]
 Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
 Rate = Annotated[float, BeforeValidator(_no_truth_value), Field(gt=0, le=1000, allow_inf_nan=False)]
 Port = Annotated[Count, Field(le=65_535)]

@@ -25,6 +25,7 @@ _Table = dict[str, object]
 _SENTENCES = {
     "missing": "is required",
     "string_type": "must be text in quotes",
+    "string_too_long": "must have at most {max_length} characters",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",

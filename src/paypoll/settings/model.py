@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from paypoll.accent import DEFAULT_ACCENT
 from paypoll.settings import database_url, links
 from paypoll.settings.addresses import is_loopback
 from paypoll.settings.fields import (
@@ -31,11 +32,13 @@ from paypoll.settings.fields import (
     OptionalWebAddress,
     Port,
     Rate,
+    ShortText,
     Size,
     Timeout,
     WebAddress,
 )
 from paypoll.settings.secret import Secret
+from paypoll.tickets.look import ENTRANCE_HINT
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 
@@ -55,6 +58,8 @@ class SiteSettings(Section):
     currency: Line = "GBP"
     support_email: MailAddress
     language: Line = "en"
+    accent_color: Line = DEFAULT_ACCENT
+    logo: FullPath = None
     order_admin_url: LinkPattern = "{base_url}/admin/orders/order/{order_id}/change/"
     retry_url: LinkPattern = "{base_url}/orders/{order_number}/"
 
@@ -80,6 +85,13 @@ class SiteSettings(Section):
         if not _LANGUAGE.fullmatch(tag):
             raise ValueError(f"{tag!r} is not a language tag, such as en or en-GB")
         return tag
+
+    @field_validator("accent_color")
+    @classmethod
+    def _hexadecimal_color(cls, color: str) -> str:
+        if not re.fullmatch(r"#[0-9A-Fa-f]{6}", color):
+            raise ValueError(f"{color!r} is not a colour of six hexadecimal digits, such as {DEFAULT_ACCENT}")
+        return color.lower()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -178,6 +190,8 @@ class TicketSettings(Section):
     create_guest_accounts: bool = True
     max_quantity: Annotated[Count, Field(le=10_000)] = 100
     print_processes: Annotated[Count, Field(le=16)] = 2
+    entrance_hint: ShortText = ENTRANCE_HINT
+    what_to_bring: ShortText = ""
     terms: str = ""
 
     @field_validator("qr_prefix")
@@ -202,6 +216,7 @@ class MailSettings(Section):
     timeout: Timeout = timedelta(seconds=30)
     batch_size: Count = 50
     size_limit: Size = 10 * 1024**2
+    tell_of_review: bool = False
     template_folder: FullPath = None
 
     @field_validator("tls")

@@ -20,7 +20,9 @@ from weasyprint.text.ffi import harfbuzz_subset
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
+from paypoll.own_templates import TemplateLoader
 from paypoll.ports import PrintError, TicketFace
+from paypoll.tickets.look import LogoError, TicketLook, accent_rules, logo_uri
 from paypoll.tickets.sheet import Fit, Sheet, direction, first_fit, lay_out, printable
 
 _log = structlog.get_logger(__name__)
@@ -80,12 +82,19 @@ class WeasyTicketPrinter:
     """
 
     def __init__(
-        self, *, template_folder: Path | None = None, language: str = "en", site_name: str = "", terms: str = ""
+        self,
+        *,
+        template_folder: Path | None = None,
+        language: str = "en",
+        site_name: str = "",
+        terms: str = "",
+        look: TicketLook | None = None,
     ) -> None:
         self._template_folder = template_folder
         self._language = language
         self._site_name = " ".join(printable(site_name))
         self._terms = terms
+        self._look = look or TicketLook()
         self._fetcher = _DataFetcher()
 
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
@@ -154,17 +163,31 @@ class WeasyTicketPrinter:
 
     def _render(self, sheets: Sequence[Sheet]) -> weasyprint.Document:
         html = self._template.render(
-            tickets=sheets, title=_title(sheets), language=self._language, site_name=self._site_name
+            tickets=sheets,
+            title=_title(sheets),
+            language=self._language,
+            site_name=self._site_name,
+            **self._looks,
         )
         page = weasyprint.HTML(string=html, base_url=_NO_BASE, url_fetcher=self._fetcher)
-        return page.render(stylesheets=[self._styles], font_config=self._fonts)
+        return page.render(stylesheets=self._styles, font_config=self._fonts)
+
+    @cached_property
+    def _looks(self) -> dict[str, str]:
+        """What the template is told of the site's looks. Raise LogoError when the logo cannot be used."""
+        look = self._look
+        return {
+            "logo": logo_uri(look.logo) if look.logo else "",
+            "entrance_hint": "\n".join(printable(look.entrance_hint)),
+            "what_to_bring": "\n".join(printable(look.what_to_bring)),
+        }
 
     @cached_property
     def _loader(self) -> jinja2.BaseLoader:
         ours = jinja2.PackageLoader("paypoll.tickets", "templates")
         if self._template_folder is None:
             return ours
-        return jinja2.ChoiceLoader([jinja2.FileSystemLoader(self._template_folder), ours])
+        return jinja2.ChoiceLoader([TemplateLoader(self._template_folder), ours])
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
@@ -183,10 +206,13 @@ class WeasyTicketPrinter:
         return FontConfiguration()
 
     @cached_property
-    def _styles(self) -> weasyprint.CSS:
-        """The style sheet, parsed once for all tickets."""
+    def _styles(self) -> list[weasyprint.CSS]:
+        """The site's colour, and the style sheet, which has the last word; parsed once for all tickets."""
         source, _, _ = self._loader.get_source(self._environment, _STYLES)
-        return weasyprint.CSS(string=source, base_url=_NO_BASE, url_fetcher=self._fetcher, font_config=self._fonts)
+        return [self._parsed(accent_rules(self._look.accent)), self._parsed(source)]
+
+    def _parsed(self, styles: str) -> weasyprint.CSS:
+        return weasyprint.CSS(string=styles, base_url=_NO_BASE, url_fetcher=self._fetcher, font_config=self._fonts)
 
 
 def subsets_fonts_fast() -> bool:
@@ -223,9 +249,12 @@ def _title(sheets: Sequence[Sheet]) -> str:
 
 def _describe(error: BaseException) -> str:
     """Return what went wrong and in which line of which template, in one line, without any ticket's code."""
-    detail = " ".join(_DATA_URI.sub("data:…", str(error)).split())[:_LONGEST_MESSAGE]
+    text = (error.message or "") if isinstance(error, jinja2.TemplateSyntaxError) else str(error)
+    detail = " ".join(_DATA_URI.sub("data:…", text).split())[:_LONGEST_MESSAGE]
     if isinstance(error, FatalURLFetchingError):
         detail += " (a ticket's template and styles may load data: URIs only)"
+    if isinstance(error, LogoError):
+        return detail
     if isinstance(error, jinja2.TemplateNotFound):
         detail = f"the template {detail} is missing"
     line = _template_line(error)

@@ -106,7 +106,7 @@ def lay_out(face: TicketFace, terms: str, fit: Fit) -> Sheet:
         venue_address=_lines(face.venue_address, fit, _MOST_CHARACTERS),
         organiser_name=_one_line(face.organiser_name),
         holder_name=_one_line(face.holder_name),
-        price=_one_line(show_amount(face.price, face.currency)),
+        price=_one_line(show_amount(face.price, face.currency)) if face.price else "free",
         order_number=_one_line(face.order_number),
         place=face.place,
         places=face.places,

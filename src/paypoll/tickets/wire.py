@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from paypoll.ports import TicketFace
+from paypoll.tickets.look import TicketLook
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class PrinterOptions:
     language: str = "en"
     site_name: str = ""
     terms: str = ""
+    look: TicketLook = field(default_factory=TicketLook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,15 @@ class Answer:
 
 def options_line(options: PrinterOptions) -> bytes:
     """Return the options as a line."""
-    folder = options.template_folder
-    return _line(asdict(options) | {"template_folder": None if folder is None else str(folder)})
+    return _line(asdict(options))
 
 
 def read_options(line: bytes) -> PrinterOptions:
     """Return the options of a line."""
     values = json.loads(line)
-    folder = values.pop("template_folder")
-    return PrinterOptions(template_folder=None if folder is None else Path(folder), **values)
+    look = TicketLook(**values["look"] | {"logo": _read_path(values["look"]["logo"])})
+    folder = _read_path(values["template_folder"])
+    return PrinterOptions(**values | {"template_folder": folder, "look": look})
 
 
 def job_line(job: Job) -> bytes:
@@ -82,6 +84,10 @@ def read_answer(line: bytes) -> Answer:
     return Answer(**values | {"pdfs": [b64decode(pdf) for pdf in values["pdfs"]]})
 
 
+def _read_path(path: str | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
 def _face_values(face: TicketFace) -> dict[str, Any]:
     zone = face.starts.tzinfo
     if not isinstance(zone, ZoneInfo):
@@ -99,4 +105,5 @@ def _read_face(values: Mapping[str, Any]) -> TicketFace:
 
 def _line(values: Mapping[str, Any]) -> bytes:
     # ASCII, with every line break escaped. Lone surrogates, which a text from a database may hold, pass as \udxxx.
+    # What JSON has no word for is a path.
     return json.dumps(values, separators=(",", ":"), default=str).encode("ascii") + b"\n"

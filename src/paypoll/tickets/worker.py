@@ -86,6 +86,7 @@ def _make_printer(options: PrinterOptions) -> TicketPrinter:
         language=options.language,
         site_name=options.site_name,
         terms=options.terms,
+        look=options.look,
     )
 
 

@@ -323,6 +323,10 @@ class TestHost:
         found = check(make_app(PAYPOLL_METRICS__TEXTFILE=str(tmp_path / "gone" / "paypoll.prom")))
         assert is_problem(one(found, "metrics.textfile"), "gone")
 
+    def test_template_folder_that_is_not_there_is_named(self, make_app: MakeApp, tmp_path: Path) -> None:
+        found = check(make_app(PAYPOLL_TICKETS__TEMPLATE_FOLDER=str(tmp_path / "gone")))
+        assert is_problem(one(found, "template folder"), "gone", "tickets.template_folder")
+
     def test_printer_that_fails_is_named(self, make_app: MakeApp) -> None:
         app = make_app()
         app.printer = FakePrinter(broken="ticket.html, line 7: broken")

@@ -205,7 +205,7 @@ def test_print_of_ticket_number_is_in_a_monospaced_typeface(printer: WeasyTicket
     spans = [span for block in blocks for line in block.get("lines", ()) for span in line["spans"]]
     fonts = {span["text"]: span["font"] for span in spans}
     assert "Mono" in fonts[FACE.ticket_number]
-    assert "Mono" in fonts[FACE.order_number]
+    assert "Mono" in fonts[f"Order {FACE.order_number}"]
     assert "Mono" not in fonts[FACE.holder_name]
 
 
@@ -232,10 +232,15 @@ def _tags(node: Any) -> Iterator[Any]:
 
 def test_print_of_single_ticket_does_not_count() -> None:
     pdf = only(WeasyTicketPrinter(), replace(FACE, places=1))
-    assert text_of(pdf).startswith("Ticket Summer")
+    assert f"Ticket for {FACE.holder_name}" in text_of(pdf)
     metadata = pypdf.PdfReader(io.BytesIO(pdf)).metadata
     assert metadata is not None
     assert metadata.title == "Ticket for Summer Festival"
+
+
+def test_print_of_ticket_without_a_price_is_free_and_without_a_name_is_for_nobody() -> None:
+    text = text_of(only(WeasyTicketPrinter(), replace(FACE, price=Decimal(0), holder_name="", places=1)))
+    assert "Ticket Price: free" in text
 
 
 def test_print_tickets_of_many_returns_one_pdf_each_in_order(printer: WeasyTicketPrinter) -> None:
@@ -362,8 +367,8 @@ def test_print_together_with_template_that_puts_two_on_a_page_fails(tmp_path: Pa
 
 
 def test_print_with_template_that_is_no_text_fails(tmp_path: Path) -> None:
-    (tmp_path / "ticket.html").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(PrintError, match="UnicodeDecodeError"):
+    (tmp_path / "ticket.html").write_bytes(b"<p>\n\xff\xfe\x00")
+    with pytest.raises(PrintError, match=r"ticket\.html, line 2: .*this is not UTF-8 text"):
         WeasyTicketPrinter(template_folder=tmp_path).print_tickets([FACE])
 
 

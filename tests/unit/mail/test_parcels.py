@@ -51,6 +51,15 @@ def test_room_for_text_is_taken_from_the_limit() -> None:
     assert plan_attachments([SHARED + EACH] * 2, limit, pdf_size, body=1).messages == (range(1), range(1, 2))
 
 
+def test_room_for_the_calendar_file_is_taken_from_the_first_message_alone() -> None:
+    one = mailed_size(SHARED + EACH)
+    fits = plan_attachments([SHARED + EACH], one + 50, pdf_size, body=0, beside=50)
+    assert fits == Plan(together=False, messages=(range(1),))
+    # Two tickets in each message would do without it.
+    plan = plan_attachments([SHARED + EACH] * 4, mailed_size(SHARED + 2 * EACH), pdf_size, body=0, beside=50)
+    assert plan.messages == (range(1), range(1, 2), range(2, 4))
+
+
 @pytest.mark.parametrize("limit", [0, -5, 100])
 def test_limit_below_the_text_alone_still_gives_every_ticket_a_message(limit: int) -> None:
     assert len(plan_attachments([SHARED] * 4, limit, pdf_size).messages) == 4
@@ -81,17 +90,23 @@ def test_mailed_size_is_that_of_base64_and_a_little_more(size: int) -> None:
     st.lists(st.integers(min_value=1, max_value=50_000), min_size=1, max_size=30),
     st.integers(min_value=0, max_value=500_000),
     st.sampled_from([0, 3000, 30_000]),
+    st.sampled_from([0, 2000]),
 )
-def test_plan_holds_every_ticket_once_in_order_and_fits_where_it_can(sizes: list[int], limit: int, shared: int) -> None:
+def test_plan_holds_every_ticket_once_in_order_and_fits_where_it_can(
+    sizes: list[int], limit: int, shared: int, beside: int
+) -> None:
     def together(tickets: range) -> int:
         common = min(shared, *sizes)
         return common + sum(sizes[ticket] - common for ticket in tickets)
 
-    plan = plan_attachments(sizes, limit, together, body=0)
+    plan = plan_attachments(sizes, limit, together, body=0, beside=beside)
     assert [ticket for message in plan.messages for ticket in message] == list(range(len(sizes)))
     size: Callable[[range], int] = (
         (lambda tickets: mailed_size(together(tickets)))
         if plan.together
         else (lambda tickets: sum(mailed_size(sizes[ticket]) for ticket in tickets))
     )
-    assert all(size(message) <= limit or len(message) == 1 for message in plan.messages)
+    extra = [beside, *[0] * len(plan.messages)]
+    assert all(
+        size(message) + more <= limit or len(message) == 1 for message, more in zip(plan.messages, extra, strict=False)
+    )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paypoll.ports import TicketFace
+from paypoll.tickets.look import TicketLook
 from paypoll.tickets.wire import (
     Answer,
     Job,
@@ -67,7 +68,8 @@ def test_answer_arrives_as_it_was_on_one_line(pdfs: list[bytes], error: str, eve
 
 @pytest.mark.parametrize("folder", [None, Path("/srv/shop/templates")])
 def test_options_arrive_as_they_were(folder: Path | None) -> None:
-    options = PrinterOptions(template_folder=folder, language="en-GB", site_name="Jersey «Events»", terms="a\nb")
+    look = TicketLook(accent="#123456", logo=folder and folder / "logo.png", what_to_bring="A photo ID.\nAn umbrella.")
+    options = PrinterOptions(folder, language="en-GB", site_name="Jersey «Events»", terms="a\nb", look=look)
     assert read_options(options_line(options)) == options
 
 

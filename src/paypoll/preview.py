@@ -1,0 +1,108 @@
+"""Write a sample of all that people get, a ticket and every mail, from the current settings and templates."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+
+from paypoll.app import App
+from paypoll.errors import RefusedError
+from paypoll.mail.compose import Attachment
+from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, MailContext
+from paypoll.mail.samples import SAMPLES, SUMMARY
+from paypoll.own_templates import missing_folders
+from paypoll.pack import CALENDAR_NAME, CALENDAR_PARAMETERS, WITH_TICKETS
+from paypoll.ports import PrintError
+from paypoll.tickets.sample import sample_face
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What was written, and a sentence for each thing that could not be made: it names file and line."""
+
+    files: tuple[Path, ...]
+    problems: tuple[str, ...]
+
+
+def write_preview(app: App, folder: Path) -> Preview:
+    """Write ticket.pdf, tickets.ics and, of each mail, .html, .txt and .eml into the folder; make it where needed.
+
+    Needs neither database nor network. What is broken does not keep the rest from being written. Raise RefusedError
+    when the folder cannot be written to.
+    """
+    files: list[Path] = []
+    problems = missing_folders(app.settings)
+
+    def write(name: str, content: bytes) -> None:
+        path = folder / name
+        path.write_bytes(content)
+        files.append(path)
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        attachments = [*_ticket(app, problems), *_calendar(app)]
+        for attachment in attachments:
+            write(attachment.filename, attachment.content)
+        for name, message in _mails(app, attachments, problems):
+            write(f"{name}.html", _body(message, "html"))
+            write(f"{name}.txt", _body(message, "plain"))
+            write(f"{name}.eml", message.as_bytes(policy=SMTP))
+    except OSError as error:
+        raise RefusedError(f"{error.filename or folder} cannot be written: {(error.strerror or '').lower()}") from error
+    # The same broken layout breaks several kinds.
+    return Preview(tuple(files), tuple(dict.fromkeys(problems)))
+
+
+def _ticket(app: App, problems: list[str]) -> Iterator[Attachment]:
+    try:
+        (pdf,) = app.printer.print_tickets([sample_face(app.settings)])
+    except PrintError as error:
+        problems.append(str(error))
+        return
+    yield Attachment("ticket.pdf", "application/pdf", pdf)
+
+
+def _calendar(app: App) -> Iterator[Attachment]:
+    from paypoll.mail.calendar import CalendarSite, calendar_file
+
+    site = app.settings.site
+    confirmation = _at_home(app, SAMPLES["confirmation"])
+    if isinstance(confirmation, ConfirmationContext):
+        where = CalendarSite(site.name, site.base_url, app.mail_domain, site.zone)
+        file = calendar_file(confirmation, where, app.clock.now())
+        if file is not None:
+            yield Attachment(CALENDAR_NAME, "text/calendar", file, CALENDAR_PARAMETERS)
+
+
+def _mails(app: App, tickets: list[Attachment], problems: list[str]) -> Iterator[tuple[str, EmailMessage]]:
+    samples = [(kind, kind, context) for kind, context in SAMPLES.items()]
+    for name, kind, context in [*samples, ("summary", "alert", SUMMARY)]:
+        try:
+            yield (
+                name,
+                app.composer.compose(
+                    kind,
+                    _at_home(app, context).to_json(),
+                    message_id=f"<preview-{name}@{app.mail_domain}>",
+                    date=app.clock.now(),
+                    to=["ada@example.org"],
+                    attachments=tickets if kind in WITH_TICKETS else (),
+                ),
+            )
+        except ComposeError as error:
+            problems.append(str(error))
+
+
+def _at_home(app: App, context: MailContext) -> MailContext:
+    """Return the sample in the site's currency, without the event that only a test of templates needs."""
+    if isinstance(context, AlertContext):
+        return context
+    line = context.lines[0]
+    return replace(context, currency=app.settings.site.currency, lines=(line,), total=line.price * line.quantity)
+
+
+def _body(message: EmailMessage, kind: str) -> bytes:
+    part = message.get_body((kind,))
+    text: str = part.get_content() if part is not None else ""
+    return text.encode()
