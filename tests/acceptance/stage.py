@@ -31,7 +31,7 @@ MERCHANT = "MPLATFORM"
 API_KEY = "sup_sk_acceptance_key"
 ADMIN = "admin@shop.example"
 PRICE = Decimal("12.50")
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which a process that has not ended hangs."""
 
 SOON = timedelta(minutes=5)
