@@ -35,7 +35,7 @@ ROLE = "paypoll_least"
 """paypoll's database role, which has what `paypoll db grants` gives it and nothing else."""
 
 PRICE = Decimal("12.50")
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which a process that has not ended hangs."""
 
 SOON = timedelta(minutes=5)

@@ -224,3 +224,17 @@ def check_again(again: World, name: str, reason: str, *, tickets: int) -> None:
     assert subject(alert).startswith("[Jersey Events CRITICAL] ")
     assert order.number in body(alert)
     assert stage.audit(order)[-1]["reason"] == reason
+
+
+def test_row_24a_order_whose_review_a_person_closed_gets_no_tickets_when_the_browser_sets_it_back(stage: Stage) -> None:
+    order = stage.order("ORD-CLOSED", checkout="")
+    checkout = stage.checkout(order, "PAID", amount=order.total + PENNY)
+    assert stage.run_once().code == 0
+    closed = stage.paypoll("resolve", order.number, "--reject", "--reason", "paid too much, refunded in cash", "--yes")
+    assert closed.code == 0, closed.stderr
+    stage.sumup.tamper(checkout, amount=order.total)  # from now on everything would fit
+    stage.sql("UPDATE orders_order SET status = 'pending_verification' WHERE id = :id", id=order.id)
+    stage.let_time_pass()
+    assert stage.run_once().code == 0
+    assert (stage.status(order), stage.tickets(order)) == ("requires_manual_review", [])
+    assert "rejected" in subject(stage.alerts(order)[-1])

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+import paypoll.apply
 from paypoll.app import App
 from paypoll.database import transaction
-from paypoll.model import CheckoutAnswer, Found, Look
+from paypoll.model import CheckoutAnswer, Found, Look, Order
 from paypoll.report import RunReport
 from paypoll.runner import record_run
 from paypoll.sandbox.shop import SmallShop
 from paypoll.settings import load_settings
+from paypoll.shop.orders import with_places_taken
 from paypoll.state.tables import outbox, watch
 from paypoll.testing import FakeGateway, an_attempt
 
@@ -43,15 +46,17 @@ def apps(bench: "Bench", settings_file: Path) -> Iterator[Callable[[], App]]:
         app.close()
 
 
-def run_together(apps: list[App]) -> list[RunReport]:
+def run_together(apps: list[App], *orders: int) -> list[RunReport]:
+    """Let several hosts run paypoll at once, over what is due or each over its own one of the orders."""
     start = threading.Barrier(len(apps))
     reports: list[RunReport] = []
 
-    def run(app: App) -> None:
+    def run(app: App, *only: int) -> None:
         start.wait(timeout=10)
-        reports.append(record_run(app, "run-once"))
+        reports.append(record_run(app, "run-once", only=only))
 
-    threads = [threading.Thread(target=run, args=(app,)) for app in apps]
+    shares: list[tuple[int, ...]] = [(order,) for order in orders] or [()] * len(apps)
+    threads = [threading.Thread(target=run, args=(app, *only)) for app, only in zip(apps, shares, strict=True)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -182,14 +187,35 @@ def test_row_25a_stale_copy_saved_by_the_shop_is_healed(
         assert connection.scalar(sa.select(sa.func.count()).select_from(outbox)) == 1
 
 
-def test_row_20_two_late_payments_do_not_both_take_the_last_places(
-    shop: SmallShop, place: "Place", apps: Callable[[], App]
+@pytest.mark.parametrize(
+    ("is_locked", "patience", "ends", "tickets"),
+    [
+        pytest.param(True, 1.0, ["completed", "requires_manual_review"], 2, id="as it is"),
+        pytest.param(False, 30.0, ["completed", "completed"], 4, id="control: without the lock"),
+    ],
+)
+def test_row_20_two_late_payments_do_not_both_take_the_last_places_thanks_to_the_events_lock(
+    shop: SmallShop,
+    place: "Place",
+    apps: Callable[[], App],
+    monkeypatch: pytest.MonkeyPatch,
+    is_locked: bool,
+    patience: float,
+    ends: list[str],
+    tickets: int,
 ) -> None:
-    place("ORD-1", status="failed")
-    place("ORD-2", status="expired")
-    event = shop.rows("events_event")[0]["id"]
-    shop.update("events_event", event, capacity=3)
-    run_together([apps(), apps()])
-    statuses = sorted(order["status"] for order in shop.rows("orders_order"))
-    assert statuses == ["completed", "requires_manual_review"]
-    assert len(shop.rows("events_ticket")) == 2
+    """Two runs, each with one of the orders, meet when both have counted; with the lock they cannot."""
+    late = [place("ORD-1", status="failed"), place("ORD-2", status="expired")]
+    shop.update("events_event", shop.rows("events_event")[0]["id"], capacity=3)
+    both = threading.Barrier(2)
+
+    def count_and_meet(connection: sa.Connection, order: Order, *, lock: bool) -> Order:
+        counted = with_places_taken(connection, order, lock=lock and is_locked)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=patience)
+        return counted
+
+    monkeypatch.setattr(paypoll.apply, "with_places_taken", count_and_meet)
+    run_together([apps(), apps()], *late)
+    assert sorted(order["status"] for order in shop.rows("orders_order")) == ends
+    assert len(shop.rows("events_ticket")) == tickets
