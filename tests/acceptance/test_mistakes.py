@@ -97,7 +97,9 @@ def test_mistake_3_missing_grant(stage: Stage) -> None:
 def test_mistake_4_new_column_of_the_shop_that_must_be_filled(stage: Stage) -> None:
     stage.sql("ALTER TABLE events_ticket ADD COLUMN gate text NOT NULL")
     checked = check(stage)
-    assert checked.names("shop's tables", "events_ticket.gate", "no default", step="SET DEFAULT")
+    assert checked.names(
+        "shop's tables", "events_ticket.gate", "no default", step="ALTER TABLE events_ticket ALTER gate SET DEFAULT"
+    )
     assert checked.code == SETTINGS
 
 

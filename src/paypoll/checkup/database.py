@@ -1,5 +1,6 @@
 """The database: in reach, of the right shape, with the right rights, on the right time; and when the last run was."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -43,8 +44,8 @@ _SIZE = sa.text(
 )
 _GRANTS = "run the SQL of `paypoll db grants` as the owner of the shop's tables"
 
-_DEFAULT = "as the owner: ALTER TABLE … ALTER COLUMN … SET DEFAULT …; until then no run touches anything"
-_OTHER_SHOP = "look for a version of paypoll that knows this shop; until then no run touches anything"
+_NEW_COLUMN = re.compile(r"the column (\S+)\.(\S+) is new ")
+_OTHER_SHOP = "look for a version of paypoll that knows this shop"
 
 
 def check_database(app: App) -> Iterator[Finding]:
@@ -116,7 +117,9 @@ def _rights(connection: sa.Connection) -> Iterator[Finding]:
 def _schema(connection: sa.Connection) -> Iterator[Finding]:
     problems = schema_problems(connection)
     for problem in problems:
-        yield wrong("shop's tables", problem, _DEFAULT if "no default" in problem else _OTHER_SHOP)
+        new = _NEW_COLUMN.match(problem)
+        step = f"ALTER TABLE {new[1]} ALTER {new[2]} SET DEFAULT …" if new else _OTHER_SHOP
+        yield wrong("shop's tables", problem, step)
     if not problems:
         yield fine("shop's tables", "as paypoll knows them")
 

@@ -175,6 +175,56 @@ def commands_by_hand_work() -> None:
     expect("the folders are still paypoll's", {STATE.owner(), STATE.group()} == {"paypoll"})
 
 
+def shown(*command: str, code: int = 0) -> str:
+    """Run a command as an operator does, print what it says, and return that. It ends with this status."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    print("".join(f"    {line}\n" for line in (f"# {' '.join(command)}", *said.splitlines())), end="")
+    expect(f"{' '.join(command[:2])} ends with {code}", done.returncode == code)
+    expect("no secret is in what it says", SECRET not in said)
+    return said
+
+
+def every_command_is_used_once() -> None:
+    """Look, decide and mend as an operator does in a week."""
+    for number, paid_amount in (("ORD-WRONG", "35.00"), ("ORD-ODD", "34.00"), ("ORD-TEST", "33.00")):
+        place_order(number, amount=paid_amount)
+        sql(f"UPDATE orders_order SET total = 36.00 WHERE order_number = '{number}'")  # noqa: S608 - our own number
+    place_order("ORD-OLD", paid=False)
+    start_and_wait()
+    expect(
+        "three orders are brought to review",
+        {status_of("ORD-WRONG"), status_of("ORD-ODD"), status_of("ORD-TEST")} == {"requires_manual_review"},
+    )
+    shown("paypoll", "config", "validate")
+    shown("paypoll", "config", "show")
+    expect("the timer is fine", "paypoll.timer is enabled and active" in shown("paypoll", "check", "--send-test-alert"))
+    run("systemctl", "disable", "--now", "paypoll.timer")
+    said = shown("paypoll", "check", code=78)
+    expect("a timer that is not enabled is named", "systemctl enable --now paypoll.timer" in said)
+    run("systemctl", "enable", "--now", "paypoll.timer")
+    expect("the queue shows who waits", "ORD-WRONG" in shown("paypoll", "queue"))
+    expect("inspect asks SumUp", "35.00" in shown("paypoll", "inspect", "ORD-WRONG", "--live"))
+    expect("its JSON has a schema", json.loads(run("paypoll", "inspect", "ORD-1", "--json"))["schema"] == 1)
+    shown("paypoll", "expire", "ORD-OLD", "--dry-run")
+    shown("paypoll", "expire", "ORD-OLD", "--yes")
+    expect("it is expired", status_of("ORD-OLD") == "expired")
+    why = ("--reason", "tried in the test", "--yes")
+    shown("paypoll", "resolve", "ORD-WRONG", "--issue", *why, code=1)
+    shown("paypoll", "resolve", "ORD-WRONG", "--issue", "--override", *why)
+    expect("it is completed", is_completed("ORD-WRONG"))
+    shown("paypoll", "resolve", "ORD-ODD", "--refund-noted", *why)
+    shown("paypoll", "resolve", "ORD-TEST", "--reject", *why)
+    shown("paypoll", "resend", "ORD-1")
+    shown("paypoll", "runs", "--no-idle", "--limit", "5")
+    shown("paypoll", "run-once", "--dry-run")
+    shown("paypoll", "db", "status")
+    expect("grants are SQL", "GRANT" in run("paypoll", "db", "grants"))
+    expect("the man page is there", Path("/usr/local/share/man/man1/paypoll.1").exists())
+    expect("completion is there", "_PAYPOLL_COMPLETE" in Path("/etc/bash_completion.d/paypoll").read_text())
+    shown("journalctl", "--no-pager", "--output=cat", "--unit=paypoll.service", "--lines=8")
+
+
 def the_shop_can_ask_for_a_run() -> None:
     """A touch by the shop's user starts a run, without the timer."""
     run("bash", "-euc", "cd /paypoll-release; . /paypoll-test/at-once.sh")
@@ -255,6 +305,7 @@ def main() -> None:
     the_timer_issues_tickets()
     the_journal_reads_well()
     commands_by_hand_work()
+    every_command_is_used_once()
     the_shop_can_ask_for_a_run()
     a_stopped_run_is_no_failure()
     an_outage_sends_one_mail()
