@@ -78,6 +78,7 @@ class Cycle:
         self._policy: Policy = applier.policy
         self._run_id = applier.run_id
         self._has_asked = False
+        self._began = clock.now()
         self._deadline = clock.monotonic() + rules.time_budget.total_seconds()
 
     def run(self, report: RunReport, only: Sequence[int] = ()) -> RunReport:
@@ -120,6 +121,7 @@ class Cycle:
                     self._rules.watch,
                     self._run_id,
                     now,
+                    began=self._began,
                     limit=self._rules.batch_size,
                     lease=self._rules.lease,
                 )

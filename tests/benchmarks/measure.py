@@ -238,7 +238,7 @@ def _time_claims(bed: Bed, rounds: int) -> float:
                 watches.peek(connection, app.watch_rules, now, limit=1)
                 watches.enrol(connection, app.watch_rules, now)
                 claimed = watches.claim(
-                    connection, app.watch_rules, new_run_id(now), now, limit=20, lease=timedelta(minutes=3)
+                    connection, app.watch_rules, new_run_id(now), now, began=now, limit=20, lease=timedelta(minutes=3)
                 )
                 times.append(time.perf_counter() - began)
                 if len(claimed) != 20:

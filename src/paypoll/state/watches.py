@@ -43,17 +43,27 @@ def enrol_order(connection: sa.Connection, order_id: int, now: datetime) -> None
 
 
 def claim(
-    connection: sa.Connection, rules: WatchRules, run_id: str, now: datetime, *, limit: int, lease: timedelta
+    connection: sa.Connection,
+    rules: WatchRules,
+    run_id: str,
+    now: datetime,
+    *,
+    began: datetime,
+    limit: int,
+    lease: timedelta,
 ) -> list[int]:
     """Take up to `limit` due orders for this run and return their ids, the longest unchecked first.
 
     SKIP LOCKED: two runs that claim at once get different orders instead of waiting for each other. A lease expires
-    by itself, so a killed run blocks nobody. An order is claimed once a run.
+    by itself, so a killed run blocks nobody. An order is claimed once a run, and not at all when another run has
+    looked at it since this one `began`: a waiting order stays due, and runs at once would hand it to and fro.
     """
+    unchecked = sa.or_(watch.c.last_checked_at.is_(None), watch.c.last_checked_at <= began)
     due = (
         sa.select(watch.c.order_id)
         .join(orders, orders.c.id == watch.c.order_id)
-        .where(_is_free(now), watch.c.last_run.is_distinct_from(run_id), _is_due(now), _concerns_us(rules, now))
+        .where(_is_free(now), watch.c.last_run.is_distinct_from(run_id), unchecked, _is_due(now))
+        .where(_concerns_us(rules, now))
         .order_by(
             (orders.c.status != next(iter(WAITING))).asc(),
             watch.c.last_checked_at.asc().nulls_first(),
