@@ -4,12 +4,20 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from paypoll.report import Delivered
 
 Deliver = Callable[[Callable[[], bool], bool], Delivered]
 """Sends the mail that is due until told to stop; alerts to admins, too, or customers' mail alone."""
+
+
+class ShouldStop(Protocol):
+    """Says whether a delivery, that of alerts or one without them, is to stop."""
+
+    def __call__(self, *, alerts: bool) -> bool:
+        """Return whether it is to stop."""
+        ...
 
 
 class Courier:
@@ -19,7 +27,7 @@ class Courier:
     block itself ends with an error, the delivery stops after the mail at hand.
     """
 
-    def __init__(self, deliver: Deliver, result: Delivered, should_stop: Callable[[], bool]) -> None:
+    def __init__(self, deliver: Deliver, result: Delivered, should_stop: "ShouldStop") -> None:
         self._deliver = deliver
         self._result = result
         self._should_stop = should_stop
@@ -40,15 +48,13 @@ class Courier:
             self._under_way.result()
 
     def nudge(self) -> None:
-        """Say that there may be mail for customers. Raise what the last delivery raised, if it failed.
+        """Say that there may be mail for customers.
 
-        A delivery that is under way finds new mail by itself, since it goes on until nothing is due.
+        A delivery that is under way finds new mail by itself, since it goes on until nothing is due. One that has
+        failed is the last before `send_all`, and its error is raised at the end: the orders have no part in it.
         """
-        if self._under_way is not None:
-            if not self._under_way.done():
-                return
-            self._under_way.result()
-        self._under_way = self._start(alerts=False)
+        if self._under_way is None or (self._under_way.done() and self._under_way.exception() is None):
+            self._under_way = self._start(alerts=False)
 
     def send_all(self) -> None:
         """Deliver all that is due, alerts to admins included, after what is under way; return when that is done."""
@@ -61,5 +67,5 @@ class Courier:
     def _send(self, alerts: bool) -> None:  # noqa: FBT001 - handed on by position
         if self._result.halted:
             return
-        done = self._deliver(lambda: self._abandoned or self._should_stop(), alerts)
+        done = self._deliver(lambda: self._abandoned or self._should_stop(alerts=alerts), alerts)
         self._result.add(done)

@@ -10,7 +10,7 @@ and the mail of those before them is printed and sent.
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
@@ -149,7 +149,12 @@ class Cycle:
         """
         batches = self._claimed_batches(report, only)
         asked: deque[tuple[Order, Future[Evidence]]] = deque()
-        with ThreadPoolExecutor(max_workers=self._rules.parallel_requests, thread_name_prefix="verify") as pool:
+        with (
+            ThreadPoolExecutor(max_workers=self._rules.parallel_requests, thread_name_prefix="verify") as pool,
+            ExitStack() as at_the_end,
+        ):
+            # After an error nobody would read the answers to what has not been asked yet.
+            at_the_end.callback(pool.shutdown, wait=False, cancel_futures=True)
             while True:
                 while len(asked) < self._rules.batch_size and (batch := next(batches, None)) is not None:
                     asked.extend((order, self._ask(pool, order)) for order in batch)
@@ -236,6 +241,8 @@ class Cycle:
     def _should_end(self) -> bool:
         return self._stopped() or self._clock.monotonic() >= self._deadline
 
-    def _should_end_delivery(self) -> bool:
-        # Mail has a reserve of its own: else a lasting backlog would let no alert out, run after run.
-        return self._stopped() or self._clock.monotonic() >= self._deadline + _DELIVERY_RESERVE
+    def _should_end_delivery(self, *, alerts: bool) -> bool:
+        # The last delivery has a reserve of its own, and its alerts go first: else a lasting backlog of customers'
+        # mail would let none of them out, run after run.
+        reserve = _DELIVERY_RESERVE if alerts else 0.0
+        return self._stopped() or self._clock.monotonic() >= self._deadline + reserve

@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 
@@ -86,6 +87,8 @@ def make_engine(options: DatabaseOptions, *, read_only: bool = False) -> sa.Engi
             "keepalives_idle": 20,
             "keepalives_interval": 10,
             "keepalives_count": 3,
+            # The same for what was sent and is not acknowledged: milliseconds; Linux would go on for a quarter hour.
+            "tcp_user_timeout": 50_000,
         },
     )
     sa.event.listen(engine, "handle_error", _without_rows)
@@ -164,6 +167,8 @@ _GONE_CLASSES = frozenset({"08", "53", "58"})
 
 def sort_error(error: SQLAlchemyError) -> Trouble:
     """Say what an error of the database means for the work."""
+    if isinstance(error, PoolTimeoutError):
+        return Trouble.GONE  # every connection is taken by somebody who waits for the database
     if not isinstance(error, DBAPIError):
         return Trouble.OTHER
     state = getattr(error.orig, "pgcode", None)

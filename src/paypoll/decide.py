@@ -12,7 +12,7 @@ from paypoll.assess import Assessment, assess
 from paypoll.decision import Decision, Notice, Outcome, Reason
 from paypoll.evidence import Evidence
 from paypoll.match import Flaw, VerifiedPayment
-from paypoll.model import BrokenAnswer, NoAnswer, Order
+from paypoll.model import BrokenAnswer, Found, NoAnswer, NotAllowed, Order
 from paypoll.policy import Policy
 from paypoll.statuses import BASKET, LATE, VOID, WAITING, WATCHED
 
@@ -71,6 +71,7 @@ def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, 
     surplus = [other.answer for other in seen.verified if other is not payment]
     surplus += [other.answer for other in seen.flawed if not other.returned]
     extra = notices.paid_twice(order, payment, surplus, policy.currency)  # 12
+    extra += notices.may_be_paid_twice(order, payment, _left_open(seen, evidence))
     # 14; a FAILED one can still be paid on SumUp's page, too.
     payable = (*seen.pending, *seen.failed)
     close = tuple(checkout_id for checkout_id in payable if checkout_id not in evidence.closings)
@@ -88,6 +89,25 @@ def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, 
         return Decision(Outcome.COMPLETE, Reason.PAID_LATE, why, payment, late, close)
     why = f"paid by checkout {payment.checkout_id}; everything fits"  # 1, 5a, 11, 14
     return Decision(Outcome.COMPLETE, Reason.PAID, why, payment, extra, close)
+
+
+def _left_open(seen: Assessment, evidence: Evidence) -> dict[str, str]:
+    """Return the checkouts that may be paid, now or later, though nobody will ask about them again, and why.
+
+    A completed order is out of the watch. A FAILED one that refuses to be closed is not among them: SumUp refuses that
+    of nearly every one (row 11).
+    """
+    silent = {
+        checkout_id: f"SumUp gave no usable answer about it: {look.detail}"
+        for checkout_id, look in evidence.reads.items()
+        if isinstance(look, NoAnswer | BrokenAnswer | NotAllowed)
+    }
+    open_still = {
+        checkout_id: "it is PENDING, and SumUp did not close it"
+        for checkout_id in seen.pending
+        if checkout_id in evidence.closings and not isinstance(evidence.closings[checkout_id], Found)
+    }
+    return silent | open_still
 
 
 def _kept_payment(order: Order, seen: Assessment) -> VerifiedPayment:

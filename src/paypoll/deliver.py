@@ -42,6 +42,7 @@ _MOST_FAILURES_IN_A_ROW = 3
 
 SMTP_DOWN = "smtp_down"
 CANNOT_PRINT = "cannot_print"
+MAIL_ERROR = "mail_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +107,26 @@ class Delivery:
         with ExitStack() as sessions:
             session: MailSession | None = None
             mails: deque[Mail] = deque()
-            while not result.is_over() and self._claim_ahead(mails, alerts=alerts):
-                result.cut_short = should_stop()
-                if result.cut_short:
-                    break
+            while not result.is_over() and self._claim_ahead(mails, should_stop, result, alerts=alerts):
                 session = self._try_one(mails.popleft(), session, sessions, result)
             self._hand_back(mails)
         self._end_print_trouble()
         return result
 
-    def _claim_ahead(self, mails: deque[Mail], *, alerts: bool) -> bool:
-        """Claim more mail while there is enough at hand for the printer to go on with; say whether there is any."""
-        if len(mails) <= self._rules.batch_size // 2 and (more := self._claim(alerts=alerts)):
+    def _claim_ahead(
+        self, mails: deque[Mail], should_stop: Callable[[], bool], result: Delivered, *, alerts: bool
+    ) -> bool:
+        """Claim more mail while there is enough at hand for the printer to go on with; say whether to go on."""
+        stop = should_stop()
+        if not stop and len(mails) <= self._rules.batch_size // 2 and (more := self._claim(alerts=alerts)):
             mails.extend(more)
             self._expect(more)
-        return bool(mails)
+        result.cut_short = stop and (bool(mails) or self._is_any_due(alerts=alerts))
+        return bool(mails) and not stop
+
+    def _is_any_due(self, *, alerts: bool) -> bool:
+        with transaction(self._engine) as connection:
+            return outbox.is_any_due(connection, self._clock.now(), alerts=alerts)
 
     def _expect(self, mails: Sequence[Mail]) -> None:
         try:
@@ -141,10 +147,7 @@ class Delivery:
         except Exception as error:
             # A row held by the shop, or a bug. It may have been sent by then, so it is shown as perhaps sent twice.
             log.exception("the mail met an unexpected error; it waits", kind=mail.kind, order=mail.order_id)
-            with transaction(self._engine) as connection:
-                outbox.put_off(connection, mail, type(error).__name__, self._clock.now(), maybe_sent=True)
-            result.put_off += 1
-            result.failures.append(type(error).__name__)
+            self._wait_for_a_person(mail, type(error).__name__, result)
             return None
 
     def _deliver_one(
@@ -175,10 +178,13 @@ class Delivery:
             until = self._clock.now() + self._rules.lease
             if not outbox.begin_sending(connection, mail, self._run_id, until):
                 return session
+        taken = 0
         try:
             for message in parcel.messages:
                 session.send(message, mail.recipients)
+                taken += 1
         except MailUnavailableError as error:
+            error.maybe_sent = error.maybe_sent or taken > 0  # of several, some have arrived
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= _MOST_FAILURES_IN_A_ROW:
                 result.halted = f"the mail server fails again and again: {error}"
@@ -278,6 +284,26 @@ class Delivery:
                 if outbox.has_failing(connection, kind):
                     continue  # it is in its pause, and would only be told of again
                 end_trouble(connection, f"{CANNOT_PRINT}:{kind}")
+
+    def _wait_for_a_person(self, mail: Mail, error: str, result: Delivered) -> None:
+        now = self._clock.now()
+        with transaction(self._engine) as connection:
+            outbox.put_off(connection, mail, error, now, maybe_sent=True)
+            has_lasted = now - mail.created_at >= self._rules.smtp_trouble_after
+            key = f"{MAIL_ERROR}:{mail.kind}"
+            if has_lasted and note_trouble(connection, key, error, now, tell_after=timedelta(0)):
+                self._desk.tell(
+                    connection,
+                    f"{key}:{now.isoformat()}",
+                    level=Level.CRITICAL,
+                    headline="A mail meets the same error again and again",
+                    found=(f"Mail {mail.id} ({mail.kind.replace('_', ' ')}) of order {mail.order_id}: {error}.",),
+                    todo=("The log of the last run has the details. Please report it; paypoll goes on trying.",),
+                    now=now,
+                )
+        result.put_off += 1
+        result.unexpected += 1
+        result.failures.append(error)
 
     def _wait_for_print(self, mail: Mail, error: str, result: Delivered) -> None:
         now = self._clock.now()

@@ -1,6 +1,6 @@
 """The wording of what admins are told about an order: what was found, and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from paypoll.decision import Level, Notice, Reason
 from paypoll.match import FlawedPayment, VerifiedPayment
@@ -70,6 +70,23 @@ def paid_twice(
             todo=(f"Refund the payment of checkout {other.id} in SumUp's dashboard.",),
         )
         for other in others
+    )
+
+
+def may_be_paid_twice(order: Order, kept: VerifiedPayment, left_open: Mapping[str, str]) -> tuple[Notice, ...]:
+    """Tell of every checkout that could still take, or may have taken, the money once more."""
+    return tuple(
+        Notice(
+            key=f"may_be_paid_twice:{checkout_id}",
+            level=Level.ALERT,
+            headline=f"Order {order.number} has its tickets, and may be paid a second time",
+            found=(
+                f"Its tickets rest on checkout {kept.checkout_id}.",
+                f"It has another checkout, {checkout_id}: {why}.",
+            ),
+            todo=(f"Look for checkout {checkout_id} in SumUp's dashboard in a day or two; if it was paid, refund it.",),
+        )
+        for checkout_id, why in left_open.items()
     )
 
 

@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Delivered:
-    """What a delivery came to. `halted`: the trouble that stopped it; `cut_short`: it was told to stop."""
+    """What a delivery came to. `halted`: the trouble that stopped it; `cut_short`: it was told to stop.
+
+    `unexpected` counts the mails, among those put off, that met an error nobody foresaw.
+    """
 
     sent: int = 0
     put_off: int = 0
     undeliverable: int = 0
+    unexpected: int = 0
     halted: str = ""
     cut_short: bool = False
     failures: list[str] = field(default_factory=list)
@@ -29,6 +33,7 @@ class Delivered:
         self.sent += more.sent
         self.put_off += more.put_off
         self.undeliverable += more.undeliverable
+        self.unexpected += more.unexpected
         self.failures += more.failures
         self.halted, self.cut_short = more.halted, more.cut_short
 
@@ -64,8 +69,8 @@ class RunReport:
 
     @property
     def incomplete(self) -> bool:
-        """Whether an order met an error that nobody foresaw."""
-        return any(not stumble.expected for stumble in self.stumbles)
+        """Whether an order or a mail met an error that nobody foresaw."""
+        return self.delivered.unexpected > 0 or any(not stumble.expected for stumble in self.stumbles)
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of the run, for its row and for the metrics."""

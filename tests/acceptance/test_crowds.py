@@ -9,6 +9,8 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from decimal import Decimal
 
 from tests.acceptance.auditor import Auditor
@@ -22,6 +24,8 @@ Process = subprocess.Popen[str]
 
 KILLS = 24
 CUTS = 12
+PARALLEL = 3
+RATE = 12
 
 
 def crowd_of(stage: Stage, **sizes: int) -> dict[str, str]:
@@ -113,6 +117,25 @@ def test_row_38_connections_cut_again_and_again_in_mid_run_keep_every_promise(st
     slow_mail.clear()
     settle(stage)
     assert findings(stage, said) == []
+
+
+def test_row_40_eight_processes_on_hundreds_of_orders_do_nothing_twice_and_keep_to_the_rate(stage: Stage) -> None:
+    processes, said = 8, crowd_of(stage, PAID=16, FAILED=16, EXPIRED=8, PENDING=160)
+    limits = {"sumup__requests_per_second": str(RATE), "sumup__parallel_requests": str(PARALLEL)}
+    stage.sumup.fault(Latency(0.05))
+    started = [stage.start("run-once", "--json", verification__batch_size="10", **limits) for _ in range(processes)]
+    with ThreadPoolExecutor(processes) as readers:  # a full pipe would hold up whoever logs into it
+        runs = list(readers.map(ended, started))
+    assert [run.code for run in runs] == [0] * processes
+    assert Counter(one["number"] for run in runs for one in run.report["orders"]) == Counter(said.keys())
+    assert len([run for run in runs if run.report["orders"]]) > processes / 2
+    assert findings(stage, said) == []
+    assert len({mail.message["Message-ID"] for mail in stage.sink.messages}) == len(stage.sink.messages)
+    assert stage.sumup.journal.max_in_flight <= processes * PARALLEL
+    moments = [entry.at for entry in stage.sumup.requests]
+    for moment in moments:
+        window = [other for other in moments if moment <= other < moment + timedelta(seconds=1)]
+        assert len(window) <= processes * (RATE + 2)
 
 
 def test_auditor_sees_each_harm_that_is_done(stage: Stage) -> None:

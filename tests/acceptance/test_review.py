@@ -238,3 +238,15 @@ def test_row_24a_order_whose_review_a_person_closed_gets_no_tickets_when_the_bro
     assert stage.run_once().code == 0
     assert (stage.status(order), stage.tickets(order)) == ("requires_manual_review", [])
     assert "rejected" in subject(stage.alerts(order)[-1])
+
+
+@pytest.mark.parametrize("told", ["true", "false"])
+def test_row_09a_customer_in_review_is_told_once_if_the_settings_say_so(stage: Stage, told: str) -> None:
+    order = stage.order("ORD-REVIEW", checkout="")
+    stage.checkout(order, "PAID", amount=order.total + PENNY)
+    for _ in range(2):
+        assert stage.run_once(mail__tell_of_review=told).code == 0
+        stage.let_time_pass()
+    subjects = [subject(mail) for mail in stage.mails(order)]
+    assert subjects == (["Your payment is being checked - order ORD-REVIEW"] if told == "true" else [])
+    assert (stage.status(order), stage.tickets(order)) == ("requires_manual_review", [])

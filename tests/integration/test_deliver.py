@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from paypoll.database import transaction
+from paypoll.exitcodes import ExitCode
 from paypoll.model import Found
 from paypoll.ports import MailUnavailableError, MessageRefusedError, PrintError, RecipientRefusedError, TicketFace
 from paypoll.report import RunReport
-from paypoll.runner import record_run
+from paypoll.runner import exit_code, record_run
 from paypoll.sandbox.shop import SmallShop
 from paypoll.state.outbox import claim_mail, give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox
@@ -286,3 +287,28 @@ def test_confirmation_does_not_leave_with_a_part_of_its_tickets(
     assert len(shop.rows("events_ticket")) == 1
     assert mails(engine, kind="confirmation")[0]["state"] == "waiting"
     assert not [subject for subject in subjects(bench) if "Your tickets" in subject]
+
+
+def test_mail_that_meets_a_bug_ends_the_run_as_incomplete_and_is_told_when_it_lasts(
+    bench: "Bench", place: "Place"
+) -> None:
+    class Buggy(FakePrinter):
+        mended = False
+
+        def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+            if not self.mended:
+                raise ZeroDivisionError(faces[0].order_number)
+            return super().print_tickets(faces)
+
+    printer = bench.app.printer = Buggy()
+    place("ORD-1")
+    for _ in range(16):
+        report = run(bench)
+        assert exit_code(report) in (ExitCode.OK, ExitCode.INCOMPLETE)
+        assert (exit_code(report) == ExitCode.INCOMPLETE) == (report.delivered.unexpected > 0)
+        bench.clock.move(timedelta(minutes=10))
+    told = [subject for subject in subjects(bench) if "the same error again and again" in subject]
+    assert told == ["[Jersey Events CRITICAL] A mail meets the same error again and again"]
+    printer.mended = True
+    bench.clock.move(timedelta(hours=1))
+    assert run(bench).delivered.sent == 1

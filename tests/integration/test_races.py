@@ -219,3 +219,22 @@ def test_row_20_two_late_payments_do_not_both_take_the_last_places_thanks_to_the
     run_together([apps(), apps()], *late)
     assert sorted(order["status"] for order in shop.rows("orders_order")) == ends
     assert len(shop.rows("events_ticket")) == tickets
+
+
+def test_row_40_waiting_order_is_not_handed_to_and_fro_between_runs_at_once(
+    bench: "Bench", place: "Place", apps: Callable[[], App]
+) -> None:
+    """Each look at a waiting order leaves it due: without the bound, two runs would go on until their time is up."""
+    for number in range(3):
+        place(f"ORD-{number}", "PENDING")
+
+    class Slow(FakeGateway):
+        def read_checkout(self, checkout_id: str, merchant_code: str) -> Look[CheckoutAnswer]:
+            bench.clock.move(timedelta(seconds=1))
+            return super().read_checkout(checkout_id, merchant_code)
+
+    bench.gateway = bench.app.gateway = Slow(bench.gateway.checkouts, bench.gateway.transactions)
+    reports = run_together([bench.app, apps(), apps()])
+    looks = [applied.order_number for report in reports for applied in report.applied]
+    assert sorted(looks) == ["ORD-0", "ORD-1", "ORD-2"]
+    assert len(record_run(bench.app, "run-once").applied) == 3

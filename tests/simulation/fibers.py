@@ -203,6 +203,10 @@ class Task(Generic[T]):
         self._error: BaseException | None = None
         self.started = False
 
+    def exception(self) -> BaseException | None:
+        """Return what the work raised, once it is done."""
+        return self._error
+
     def done(self) -> bool:
         """Say whether there is an answer or an error."""
         return bool(self._answer) or self._error is not None
@@ -247,6 +251,12 @@ class FiberPool:
             name = f"{self._me.name}/{self._name}-{len(self._workers)}"
             self._workers.append(self.scheduler.spawn(name, self._me.process, self._work))
         return task
+
+    def shutdown(self, *, wait: bool, cancel_futures: bool) -> None:
+        """Forget the work that nobody has begun."""
+        if cancel_futures and not wait:
+            for task in self._tasks:
+                task.started = True
 
     def _work(self) -> None:
         while task := next((task for task in self._tasks if not task.started), None):

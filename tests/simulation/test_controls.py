@@ -50,6 +50,8 @@ _STORM = Weather(
     sumup_outage=range(0),
     smtp_outage=range(0),
 )
+# Admins do nothing but cancel, and everybody gets in between everybody: what a row lock is there for.
+_BUSY_ADMINS = replace(_STORM, crash=0.0, switch=0.8, deeds=("cancel",))
 _PLACE_KEYS = {
     "paypoll.ticket_place": ("ticket_place_pkey", "PRIMARY KEY (order_item_id, place)"),
     "paypoll.fulfilment": ("fulfilment_pkey", "PRIMARY KEY (order_id)"),
@@ -65,10 +67,12 @@ def always(answer: object) -> Callable[..., object]:
     return lambda *_arguments, **_named: answer
 
 
-def worlds_until_broken(bench: "Bench", promise: str, words: str = "", worlds: int = _WORLDS) -> int | None:
+def worlds_until_broken(
+    bench: "Bench", promise: str, words: str = "", worlds: int = _WORLDS, weather: Weather = _STORM
+) -> int | None:
     """Return how many worlds it took until this promise was seen broken in this way; None: it never was."""
     for seed in range(worlds):
-        world = World(bench, seed, _STORM)
+        world = World(bench, seed, weather)
         try:
             world.live()
         except SimulationError as error:
@@ -131,7 +135,7 @@ def no_payment_keys(bench: "Bench") -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_row_lock")
 def test_without_the_row_lock_the_shops_cancellation_is_run_over(bench: "Bench") -> None:
-    assert worlds_until_broken(bench, "1 ", "it was cancelled")
+    assert worlds_until_broken(bench, "1 ", "it was cancelled", weather=_BUSY_ADMINS)
 
 
 @pytest.mark.usefixtures("old_decision")
@@ -146,7 +150,7 @@ def test_without_lease_and_locks_two_runs_meet_at_the_place_keys(bench: "Bench")
 
 @pytest.mark.usefixtures("no_lease", "no_row_lock", "old_decision")
 def test_with_the_place_keys_alone_no_place_is_filled_twice(bench: "Bench") -> None:
-    assert worlds_until_broken(bench, "2 whoever paid", "it has tickets for", worlds=40) is None
+    assert worlds_until_broken(bench, "2 whoever paid", "it has tickets for", worlds=20) is None
 
 
 @pytest.mark.usefixtures("no_lease", "no_row_lock", "old_decision", "no_place_keys", "no_payment_keys")

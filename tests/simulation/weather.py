@@ -7,6 +7,9 @@ MOMENTS = 9
 """How many moments a world has at which things happen."""
 
 
+DEEDS = ("cancel", "cancel", "refund", "replay", "replay", "stale", "stale", "stale checkouts", "hold")
+
+
 @dataclass(frozen=True)
 class Weather:
     """How bad a world is: probabilities for each occasion, and the moments (from, to) of outages."""
@@ -21,6 +24,8 @@ class Weather:
     disk: float
     sumup_outage: range
     smtp_outage: range
+    deeds: tuple[str, ...] = DEEDS
+    """What admins and stale pages of the shop do, drawn from these."""
 
     @staticmethod
     def draw(chance: random.Random) -> "Weather":

@@ -291,9 +291,7 @@ class World(Points):
         at_a_bad_time = chance.random() < 0.5
         patience = chance.randrange(25)
         seconds = chance.choice((0, 0, 1, 3, 20))
-        deed = chance.choice(
-            ("cancel", "cancel", "refund", "replay", "replay", "stale", "stale", "stale checkouts", "hold")
-        )
+        deed = chance.choice(self.weather.deeds)
         share = chance.choice((Decimal(1), Decimal(1), Decimal("0.5")))
         tell_shop = chance.random() < 0.6
 

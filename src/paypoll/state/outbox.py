@@ -65,7 +65,7 @@ def post(
 def claim_mail(
     connection: sa.Connection, run_id: str, now: datetime, *, limit: int, lease: timedelta, alerts: bool = True
 ) -> list[Mail]:
-    """Take up to `limit` mails that are due, the oldest first: customers' before alerts, or without `alerts`.
+    """Take up to `limit` mails that are due, the oldest first: alerts before the others, or without `alerts`.
 
     A row that another run has leased is not due, nor one whose next attempt is still to come.
     """
@@ -73,7 +73,7 @@ def claim_mail(
     due = (
         sa.select(outbox)
         .where(outbox.c.state.in_(UNSENT), outbox.c.next_attempt_at <= now, free, _kinds(alerts=alerts))
-        .order_by((outbox.c.kind == "alert").asc(), outbox.c.created_at, outbox.c.id)
+        .order_by((outbox.c.kind == "alert").desc(), outbox.c.created_at, outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

@@ -18,9 +18,12 @@ import structlog
 from paypoll.ports import PrintError, TicketPrinter
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, answer_line, read_job, read_options
 
+_LOADING = 60.0
+"""Seconds for loading WeasyPrint, on a machine with much else to do."""
+
 
 def main() -> None:
-    """Print what is asked for, until the input ends. The argument is the time limit of one job, in seconds."""
+    """Print what is asked for, until the input ends. The argument is the time limit of one ticket, in seconds."""
     # Both go to every process of the service or the terminal. When a run stops is for the one that asked to say.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -28,11 +31,13 @@ def main() -> None:
     seconds = float(sys.argv[1])
     with _answers() as answers:
         jobs = sys.stdin.buffer
+        # The default of SIGALRM ends the process, wherever it hangs, and also when nobody waits for it any more.
+        signal.setitimer(signal.ITIMER_REAL, _LOADING)
         printer = _Printer(read_options(next(jobs)))
         for line in jobs:
-            # The default of SIGALRM ends the process, wherever it hangs, and also when nobody waits for it any more.
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-            answer = answer_line(printer.answer(read_job(line)))
+            job = read_job(line)
+            signal.setitimer(signal.ITIMER_REAL, seconds * max(len(job.faces), 1))
+            answer = answer_line(printer.answer(job))
             signal.setitimer(signal.ITIMER_REAL, 0)
             answers.write(answer)
             answers.flush()

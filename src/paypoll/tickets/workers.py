@@ -19,8 +19,8 @@ from paypoll.tickets.wire import Answer, Job, PrinterOptions, job_line, options_
 
 log = structlog.get_logger(__name__)
 
-_LIMIT = 60.0
-"""Seconds for one job, a hundred times of what an order's tickets take. A process that takes longer is ended."""
+_LIMIT = 20.0
+"""Seconds for one ticket, hundreds of times what it takes. A process that takes longer for a job is ended."""
 
 _TRIES = 2
 """The first death may have been anybody's: the machine was short of memory, somebody killed the wrong process."""
@@ -94,7 +94,8 @@ class PrintWorkers:
             except _DeathError as error:
                 death = str(error)
                 self._drop(worker)
-                log.warning("a printing process ended in the middle of its work", how=death, order=_orders(job))
+                if not self._closed:
+                    log.warning("a printing process ended in the middle of its work", how=death, order=_orders(job))
             except BaseException:
                 self._drop(worker)
                 raise
@@ -107,7 +108,13 @@ class PrintWorkers:
         with self._lock:
             if self._closed:
                 raise PrintError("the run is ending")
-            worker = self._idle.pop() if self._idle else _Worker(self._options, self._limit)
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.is_alive():
+                    break
+                worker.end()  # killed while it had nothing to do, which is no ticket's fault
+            else:
+                worker = _Worker(self._options, self._limit)
             self._busy.add(worker)
             return worker
 
@@ -131,13 +138,17 @@ class _Worker:
 
     def __init__(self, options: PrinterOptions, limit: float) -> None:
         self._limit = limit
-        # -P: what lies in the current folder is no module. The rest of the environment decides about fonts.
-        self._process = subprocess.Popen(  # noqa: S603 - our own program, and no word of anybody else's
-            [sys.executable, "-P", "-m", "paypoll.tickets.worker", str(limit)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=_environment(),
-        )
+        try:
+            # -P: what lies in the current folder is no module. The rest of the environment decides about fonts.
+            self._process = subprocess.Popen(  # noqa: S603 - our own program, and no word of anybody else's
+                [sys.executable, "-P", "-m", "paypoll.tickets.worker", str(limit)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL if sys.stderr is None else None,
+                env=_environment(),
+            )
+        except OSError as error:
+            raise PrintError(f"no printing process can be started: {error.strerror or type(error).__name__}") from error
         self._greeting = options_line(options)
 
     def ask(self, job: Job) -> Answer:
@@ -155,6 +166,10 @@ class _Worker:
             raise _DeathError(self._how_it_ended())
         return read_answer(line)
 
+    def is_alive(self) -> bool:
+        """Say whether it can be given work."""
+        return self._process.poll() is None
+
     def end(self) -> None:
         """End the process, whatever it is at, and wait for that."""
         self._process.kill()
@@ -169,7 +184,7 @@ class _Worker:
     def _how_it_ended(self) -> str:
         code = self._process.wait()
         if code == -signal.SIGALRM:
-            return f"took longer than {self._limit:g} seconds"
+            return f"took longer than {self._limit:g} seconds a ticket"
         if code < 0:
             return f"was ended by {signal.Signals(-code).name}"
         return f"ended with status {code}"
@@ -179,7 +194,7 @@ def _environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("PAYPOLL_") and name != "CREDENTIALS_DIRECTORY"
+        if not name.startswith(("PAYPOLL_", "PG")) and name != "CREDENTIALS_DIRECTORY"
     }
 
 

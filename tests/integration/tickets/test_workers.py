@@ -111,12 +111,31 @@ def test_worker_that_is_killed_in_its_work_is_replaced_and_the_ticket_printed(ma
     assert [line["how"] for line in logged] == ["was ended by SIGKILL"]
 
 
+def test_workers_killed_while_they_had_nothing_to_do_are_no_tickets_fault(make_workers: MakeWorkers) -> None:
+    workers = make_workers(2)
+    before = children()
+    workers.expect([TWO, OTHER])
+    first = workers.print_tickets(TWO), workers.print_tickets(OTHER)
+    for worker in children() - before:
+        os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: children() == before)
+    with capture_logs() as logged:
+        assert (workers.print_tickets(TWO), workers.print_tickets(OTHER)) == first
+    assert logged == []
+
+
+def test_no_process_to_be_had_is_a_print_error(make_workers: MakeWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(PrintError, match="no printing process can be started: No such file"):
+        make_workers().print_tickets([FACE])
+
+
 def test_ticket_that_never_gets_done_fails_alone(make_workers: MakeWorkers, tmp_path: Path) -> None:
     folder = templates(tmp_path, hangs_for=FACE.order_number)
-    workers = make_workers(2, limit=3.0, template_folder=folder)
+    workers = make_workers(2, limit=2.0, template_folder=folder)
     workers.expect([TWO, OTHER])
     assert len(workers.print_tickets(OTHER)) == 1
-    with pytest.raises(PrintError, match=rf"order {FACE.order_number} could not be printed: .* longer than 3 seconds"):
+    with pytest.raises(PrintError, match=rf"order {FACE.order_number} could not .* longer than 2 seconds a ticket"):
         workers.print_tickets(TWO)
     assert len(workers.print_tickets(OTHER)) == 1
 

@@ -282,6 +282,21 @@ class TestSeveralCheckouts:
         assert decision.outcome is Outcome.COMPLETE
         assert "paid twice" in decision.notices[0].headline
 
+    @pytest.mark.parametrize("closing", [NoAnswer("timed out"), Refused("still being paid")])
+    def test_row_14_other_checkout_that_stays_open_is_told(self, closing: NoAnswer | Refused) -> None:
+        gateway = self.gateway(an_answer(), replace(self.SECOND, status="PENDING", attempts=()))
+        gateway.closings["chk-2"] = closing
+        decision = outcome(self.ORDER, gateway)
+        assert decision.outcome is Outcome.COMPLETE
+        assert [notice.key for notice in decision.notices] == ["may_be_paid_twice:chk-2"]
+
+    def test_row_12_other_checkout_that_sumup_is_silent_about_is_told(self) -> None:
+        gateway = self.gateway(an_answer(), self.SECOND)
+        gateway.checkouts["chk-2"] = NoAnswer("timed out")
+        decision = outcome(self.ORDER, gateway)
+        assert decision.outcome is Outcome.COMPLETE
+        assert [notice.key for notice in decision.notices] == ["may_be_paid_twice:chk-2"]
+
     def test_both_id_columns_are_asked(self) -> None:
         order = an_order(checkouts=(a_checkout(checkout_ids=("chk-0", "chk-1")),))
         assert outcome(order, sumup(an_answer())).outcome is Outcome.COMPLETE
