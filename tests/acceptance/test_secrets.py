@@ -259,10 +259,6 @@ def settings_readable(vault: Vault) -> None:
     vault.stage.config.chmod(0o644)
 
 
-def key_refused(vault: Vault) -> None:
-    vault.stage.sumup.fault(Status(401), path="/v0.1/*")
-
-
 def client_refused(vault: Vault) -> None:
     vault.stage.sumup.fault(Quote(400, (CLIENT_SECRET, vault.refresh_token)), path="/token")
 
@@ -317,8 +313,8 @@ FAILURES: tuple[tuple[Fail, tuple[tuple[str, ...], ...]], ...] = (
     *((fail, _LOADING) for fail in (settings_broken, settings_of_wrong_kinds, settings_with_line_breaks)),
     *((fail, _LOADING) for fail in (settings_not_toml, settings_readable)),
     (sumup_quotes(401), _ASKING),
-    *((sumup_quotes(status), _ASKING_BRIEFLY) for status in (200, 403, 500)),
-    *((fail, _ASKING_BRIEFLY) for fail in (key_refused, client_refused, sumup_is_odd)),
+    *((sumup_quotes(status), _ASKING_BRIEFLY) for status in (200, 500)),
+    *((fail, _ASKING_BRIEFLY) for fail in (client_refused, sumup_is_odd)),
     *((fail, _MAILING) for fail in (mail_login_refused, mail_refused, mail_closed)),
     *((fail, (_RUN, _CHECK)) for fail in (media_gone, template_broken)),
 )

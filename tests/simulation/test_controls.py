@@ -150,7 +150,7 @@ def test_without_lease_and_locks_two_runs_meet_at_the_place_keys(bench: "Bench")
 
 @pytest.mark.usefixtures("no_lease", "no_row_lock", "old_decision")
 def test_with_the_place_keys_alone_no_place_is_filled_twice(bench: "Bench") -> None:
-    assert worlds_until_broken(bench, "2 whoever paid", "it has tickets for", worlds=20) is None
+    assert worlds_until_broken(bench, "2 whoever paid", "it has tickets for", worlds=8) is None
 
 
 @pytest.mark.usefixtures("no_lease", "no_row_lock", "old_decision", "no_place_keys", "no_payment_keys")

@@ -14,7 +14,7 @@ from tests.simulation.world import World
 if TYPE_CHECKING:
     from tests.simulation.bench import Bench
 
-_DEFAULT = 300
+_DEFAULT = 200
 
 
 def seeds() -> range:

@@ -191,7 +191,7 @@ def is_complete_match(order: Order, evidence: Evidence, policy: Policy) -> bool:
     return False
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data(), orders, policies)
 def test_tickets_are_issued_only_on_a_complete_match(data: st.DataObject, order: Order, policy: Policy) -> None:
     evidence = data.draw(evidences(order, policy))
@@ -211,7 +211,7 @@ def test_tickets_are_issued_only_on_a_complete_match(data: st.DataObject, order:
         assert all(item.event is not None and 1 <= item.quantity <= 100 for item in order.items)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.data(), orders, policies)
 def test_expiry_rests_on_definite_answers_alone(data: st.DataObject, order: Order, policy: Policy) -> None:
     evidence = data.draw(evidences(order, policy))
