@@ -109,6 +109,7 @@ def waiting(new_bed: NewBed, _rounds: int, *, orders: int = 20_000) -> Iterator[
     """Measure the memory of a run that meets a great many waiting orders."""
     bed = new_bed()
     bed.fill(orders, paid=False)
+    bed.vacuum()
     spent = bed.run("run-once", verification__time_budget="60 s")
     (seen,) = bed.sql("SELECT count(*) AS orders FROM paypoll.watch WHERE checks > 0")
     yield Row(
