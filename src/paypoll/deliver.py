@@ -58,7 +58,6 @@ class Packer(Protocol):
 
     def expect(self, mails: Sequence[Mail]) -> None:
         """Hear which mails will be packed next, so that their tickets are printed ahead."""
-        ...
 
     def pack(self, mail: Mail) -> Parcel:
         """Return the mail's messages. Raise PrintError when it must wait."""
@@ -96,7 +95,7 @@ class Delivery:
         self._run_id = run_id
         self._failures_in_a_row = 0
         self._sent_kinds: set[str] = set()
-        self._unprintable_kinds: set[str] = set()
+        self._failing_kinds: set[str] = set()
 
     def deliver(self, should_stop: Callable[[], bool], *, alerts: bool) -> Delivered:
         """Send what is due until nothing is, the mail server is down, or `should_stop` says so.
@@ -109,8 +108,9 @@ class Delivery:
             mails: deque[Mail] = deque()
             while not result.is_over() and self._claim_ahead(mails, should_stop, result, alerts=alerts):
                 session = self._try_one(mails.popleft(), session, sessions, result)
-            self._hand_back(mails)
-        self._end_print_trouble()
+            if mails:
+                self._hand_back(mails)
+        self._end_troubles()
         return result
 
     def _claim_ahead(
@@ -133,8 +133,7 @@ class Delivery:
             self._packer.expect(mails)
         except (DatabaseUnavailableError, SettingsError):
             raise
-        except Exception:
-            # One row may be to blame: each mail meets its own trouble when it is packed.
+        except Exception:  # of one row, perhaps: each mail meets its own trouble when it is packed
             log.exception("tickets could not be printed ahead")
 
     def _try_one(
@@ -208,8 +207,6 @@ class Delivery:
             )
 
     def _hand_back(self, mails: Collection[Mail]) -> None:
-        if not mails:
-            return
         with transaction(self._engine) as connection:
             outbox.hand_back(connection, mails, self._run_id)
 
@@ -278,23 +275,23 @@ class Delivery:
             )
             self._desk.tell_about_order(connection, order, notice, now)
 
-    def _end_print_trouble(self) -> None:
-        for kind in self._sent_kinds - self._unprintable_kinds:
+    def _end_troubles(self) -> None:
+        for kind in self._sent_kinds - self._failing_kinds:
             with transaction(self._engine) as connection:
                 if outbox.has_failing(connection, kind):
                     continue  # it is in its pause, and would only be told of again
-                end_trouble(connection, f"{CANNOT_PRINT}:{kind}")
+                for key in (CANNOT_PRINT, MAIL_ERROR):
+                    end_trouble(connection, f"{key}:{kind}")
 
     def _wait_for_a_person(self, mail: Mail, error: str, result: Delivered) -> None:
         now = self._clock.now()
         with transaction(self._engine) as connection:
             outbox.put_off(connection, mail, error, now, maybe_sent=True)
-            has_lasted = now - mail.created_at >= self._rules.smtp_trouble_after
-            key = f"{MAIL_ERROR}:{mail.kind}"
-            if has_lasted and note_trouble(connection, key, error, now, tell_after=timedelta(0)):
+            lasting = self._rules.smtp_trouble_after
+            if note_trouble(connection, f"{MAIL_ERROR}:{mail.kind}", error, now, tell_after=lasting):
                 self._desk.tell(
                     connection,
-                    f"{key}:{now.isoformat()}",
+                    f"{MAIL_ERROR}:{mail.kind}:{now.isoformat()}",
                     level=Level.CRITICAL,
                     headline="A mail meets the same error again and again",
                     found=(f"Mail {mail.id} ({mail.kind.replace('_', ' ')}) of order {mail.order_id}: {error}.",),
@@ -303,6 +300,7 @@ class Delivery:
                 )
         result.put_off += 1
         result.unexpected += 1
+        self._failing_kinds.add(mail.kind)
         result.failures.append(error)
 
     def _wait_for_print(self, mail: Mail, error: str, result: Delivered) -> None:
@@ -320,7 +318,7 @@ class Delivery:
                     now=now,
                 )
         result.put_off += 1
-        self._unprintable_kinds.add(mail.kind)
+        self._failing_kinds.add(mail.kind)
         result.failures.append(error)
         log.error("mail waits: it cannot be made", kind=mail.kind, order=mail.order_id, error=error)
 

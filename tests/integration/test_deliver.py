@@ -18,6 +18,7 @@ from paypoll.runner import exit_code, record_run
 from paypoll.sandbox.shop import SmallShop
 from paypoll.state.outbox import claim_mail, give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox
+from paypoll.state.troubles import open_troubles
 from paypoll.testing import NOW, FakePrinter
 
 if TYPE_CHECKING:
@@ -312,3 +313,5 @@ def test_mail_that_meets_a_bug_ends_the_run_as_incomplete_and_is_told_when_it_la
     printer.mended = True
     bench.clock.move(timedelta(hours=1))
     assert run(bench).delivered.sent == 1
+    with bench.app.engine.connect() as connection:
+        assert open_troubles(connection, "mail_error") == {}
