@@ -14,7 +14,7 @@ from paypoll.match import VerifiedPayment
 from paypoll.model import Account, Event, Order, OrderItem
 from paypoll.override import OverriddenPayment
 from paypoll.settings.model import SiteSettings
-from paypoll.shop.changes import create_account, insert_tickets, set_order_paid, set_order_status
+from paypoll.shop.changes import complete_order, create_account, insert_tickets
 from paypoll.state import outbox
 from paypoll.state.fulfilments import record_fulfilment
 from paypoll.state.tables import ticket_place
@@ -51,14 +51,12 @@ def fulfil(
     forbids it, whatever was decided.
     """
     account = order.account or create_account(connection, order, now)
-    numbers = {item.id: _issue(connection, order, item, account, rules, now) for item in order.items}
+    numbers = _issue(connection, order, account, rules, now)
     done = record_fulfilment(connection, order.id, payment, issued_by="paypoll", run_id=run_id, now=now)
-    set_order_paid(connection, order, done.order_transaction_id, done.paid_at)
-    set_order_status(connection, order, OrderStatus.COMPLETED, explanation, now)
+    complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now)
     post_confirmation(connection, order, numbers, rules, now)
     # What was said of the payment before would only confuse now, if it has not left yet.
-    outbox.withdraw(connection, f"payment_failed:{order.id}")
-    outbox.withdraw(connection, f"under_review:{order.id}")
+    outbox.withdraw(connection, f"payment_failed:{order.id}", f"under_review:{order.id}")
     return sum(len(issued) for issued in numbers.values())
 
 
@@ -75,59 +73,57 @@ def restore(
     done = order.fulfilment
     if done is None:
         done = record_fulfilment(connection, order.id, payment, issued_by="shop", run_id=run_id, now=now)
-    set_order_paid(connection, order, done.order_transaction_id, done.paid_at)
-    set_order_status(connection, order, OrderStatus.COMPLETED, explanation, now)
+    complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now)
 
 
 def _issue(
-    connection: sa.Connection,
-    order: Order,
-    item: OrderItem,
-    account: Account,
-    rules: FulfilmentRules,
-    now: datetime,
-) -> tuple[str, ...]:
-    """Issue one ticket for each place of an order item and return their numbers."""
-    event = _event_of(item)
-    numbers = tuple(new_ticket_number(event.slug) for _ in range(item.quantity))
+    connection: sa.Connection, order: Order, account: Account, rules: FulfilmentRules, now: datetime
+) -> dict[int, tuple[str, ...]]:
+    """Issue one ticket for each place of the order's items; return the tickets' numbers by item."""
     rows: list[dict[str, object]] = []
-    for number in numbers:
-        digest = validation_hash(number, event.id, account.email, now)
-        rows.append(
-            {
-                "ticket_number": number,
-                "qr_code": None,
-                "purchase_date": now,
-                "status": "valid",
-                "seat_number": "",
-                "special_requirements": "",
-                "customer_id": account.id,
-                "event_id": event.id,
-                "is_validated": False,
-                "order_id": order.id,
-                "pdf_file": None,
-                "qr_data": qr_data(rules.qr_prefix, number, event.id, account.email, digest),
-                "validated_at": None,
-                "validated_by_id": None,
-                "validation_hash": digest,
-                "ticket_tier_id": None,
-            }
-        )
+    numbers: dict[int, tuple[str, ...]] = {}
+    for item in order.items:
+        event = _event_of(item)
+        numbers[item.id] = tuple(new_ticket_number(event.slug) for _ in range(item.quantity))
+        rows += [_ticket_row(number, order, event, account, rules, now) for number in numbers[item.id]]
     ticket_ids = insert_tickets(connection, rows)
-    connection.execute(
-        sa.insert(ticket_place),
-        [
-            {
-                "order_item_id": item.id,
-                "place": place,
-                "order_id": order.id,
-                "ticket_id": ticket_id,
-                "ticket_number": number,
-            }
-            for place, (ticket_id, number) in enumerate(zip(ticket_ids, numbers, strict=True), start=1)
-        ],
-    )
+    places = [
+        {
+            "order_item_id": item_id,
+            "place": place,
+            "order_id": order.id,
+            "ticket_id": ticket_ids[number],
+            "ticket_number": number,
+        }
+        for item_id, issued in numbers.items()
+        for place, number in enumerate(issued, start=1)
+    ]
+    connection.execute(sa.insert(ticket_place), places)
     return numbers
+
+
+def _ticket_row(
+    number: str, order: Order, event: Event, account: Account, rules: FulfilmentRules, now: datetime
+) -> dict[str, object]:
+    digest = validation_hash(number, event.id, account.email, now)
+    return {
+        "ticket_number": number,
+        "qr_code": None,
+        "purchase_date": now,
+        "status": "valid",
+        "seat_number": "",
+        "special_requirements": "",
+        "customer_id": account.id,
+        "event_id": event.id,
+        "is_validated": False,
+        "order_id": order.id,
+        "pdf_file": None,
+        "qr_data": qr_data(rules.qr_prefix, number, event.id, account.email, digest),
+        "validated_at": None,
+        "validated_by_id": None,
+        "validation_hash": digest,
+        "ticket_tier_id": None,
+    }
 
 
 def post_confirmation(

@@ -26,32 +26,55 @@ _HISTORY_STATUS = {OrderStatus.REVIEW: "manual_review"}
 # varchar(255); a longer list of scopes is no reason to lose the tokens that come with it.
 _SCOPE_WIDTH = 255
 
+# Built once, not for every order. The payment notes get one more line, and keep what is there.
+_LINE = sa.bindparam("line", type_=orders.c.payment_notes.type)
+_MOVE_ORDER = (
+    sa.update(orders)
+    .where(orders.c.id == sa.bindparam("wanted"))
+    .values(payment_notes=sa.case((orders.c.payment_notes == "", _LINE), else_=orders.c.payment_notes + "\n" + _LINE))
+)
+_NOTE_CHECKOUT = (
+    sa.update(checkouts)
+    .where(checkouts.c.id == sa.bindparam("wanted"))
+    .values(
+        polling_started_at=sa.func.coalesce(checkouts.c.polling_started_at, sa.bindparam("now", type_=UtcDateTime)),
+        poll_count=checkouts.c.poll_count + 1,
+    )
+)
+
 
 def set_order_status(connection: sa.Connection, order: Order, status: OrderStatus, note: str, now: datetime) -> None:
     """Move the order to another status: the row, a line in its payment notes, and one in its history."""
-    connection.execute(
-        sa.update(orders)
-        .where(orders.c.id == order.id)
-        .values(status=status.value, updated_at=now, payment_notes=_with_line(note, now))
-    )
-    connection.execute(
-        sa.insert(history).values(
-            status=_HISTORY_STATUS.get(status, status.value),
-            note=note,
-            created_at=now,
-            changed_by_id=None,
-            order_id=order.id,
-        )
-    )
+    _move_order(connection, order, status, note, now, {})
 
 
-def set_order_paid(connection: sa.Connection, order: Order, transaction_id: str, paid_at: datetime) -> None:
-    """Write what a verified payment means for the order's payment columns."""
-    connection.execute(
-        sa.update(orders)
-        .where(orders.c.id == order.id)
-        .values(is_paid=True, paid_at=paid_at, transaction_id=transaction_id)
-    )
+def complete_order(
+    connection: sa.Connection, order: Order, transaction_id: str, paid_at: datetime, note: str, now: datetime
+) -> None:
+    """Move the order to completed, with what a verified payment means for its payment columns."""
+    paid = {"is_paid": True, "paid_at": paid_at, "transaction_id": transaction_id}
+    _move_order(connection, order, OrderStatus.COMPLETED, note, now, paid)
+
+
+def _move_order(
+    connection: sa.Connection,
+    order: Order,
+    status: OrderStatus,
+    note: str,
+    now: datetime,
+    payment: Mapping[str, object],
+) -> None:
+    line = f"[{now:%Y-%m-%d %H:%M} UTC] paypoll: {note}"
+    changed = {"wanted": order.id, "status": status.value, "updated_at": now, "line": line}
+    connection.execute(_MOVE_ORDER, {**changed, **payment})
+    moved = {
+        "status": _HISTORY_STATUS.get(status, status.value),
+        "note": note,
+        "created_at": now,
+        "changed_by_id": None,
+        "order_id": order.id,
+    }
+    connection.execute(sa.insert(history), moved)
 
 
 def note_checkout(
@@ -64,13 +87,7 @@ def note_checkout(
     paid_at: datetime | None = None,
 ) -> None:
     """Write down that SumUp was asked about a stored checkout, and what it said (None: nothing that can be used)."""
-    values: dict[str, Any] = {
-        "should_poll": not settled,
-        "last_polled_at": now,
-        "polling_started_at": sa.func.coalesce(checkouts.c.polling_started_at, sa.literal(now, UtcDateTime)),
-        "poll_count": checkouts.c.poll_count + 1,
-        "updated_at": now,
-    }
+    values: dict[str, Any] = {"should_poll": not settled, "last_polled_at": now, "updated_at": now}
     if answer is not None and not checkout.checkout_ids:
         # Found by its reference: from now on the shop's own refunds can name it.
         values["sumup_checkout_id"] = answer.id
@@ -80,14 +97,13 @@ def note_checkout(
             values["status"] = status
     if paid_at is not None:
         values["paid_at"] = paid_at
-    connection.execute(sa.update(checkouts).where(checkouts.c.id == checkout.id).values(values))
+    connection.execute(_NOTE_CHECKOUT, {"wanted": checkout.id, "now": now, **values})
 
 
-def insert_tickets(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Insert tickets and return their ids, in the same order."""
-    return [
-        int(connection.execute(sa.insert(tickets).values(**row).returning(tickets.c.id)).scalar_one()) for row in rows
-    ]
+def insert_tickets(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Insert tickets and return their ids by their numbers."""
+    inserted = connection.execute(sa.insert(tickets).returning(tickets.c.ticket_number, tickets.c.id), rows)
+    return {number: int(ticket_id) for number, ticket_id in inserted}
 
 
 def set_ticket_files(connection: sa.Connection, ticket_id: int, pdf_file: str, qr_code: str) -> None:
@@ -121,12 +137,6 @@ def create_account(connection: sa.Connection, order: Order, now: datetime) -> Ac
     connection.execute(insert_unless_there(connection, users).values(row))
     user_id = connection.execute(sa.select(users.c.id).where(users.c.email == email)).scalar_one()
     return Account(int(user_id), email)
-
-
-def _with_line(note: str, now: datetime) -> Any:
-    """Return the payment notes with one more dated line, keeping what is there."""
-    line = f"[{now:%Y-%m-%d %H:%M} UTC] paypoll: {note}"
-    return sa.case((orders.c.payment_notes == "", line), else_=orders.c.payment_notes + "\n" + line)
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -1,18 +1,18 @@
 """Read orders of the shop, whole, as the values of `paypoll.model`."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from paypoll.errors import OrderNotFoundError
-from paypoll.model import Account, Checkout, Event, Order, OrderItem, Ticket
+from paypoll.model import Account, Checkout, Event, Fulfilment, Order, OrderItem, Ticket
 from paypoll.shop.tables import checkouts, events, history, items, orders, organisers, refunds, tickets, users
-from paypoll.state.fulfilments import load_fulfilments
 from paypoll.state.resolutions import closed_without_tickets
-from paypoll.state.tables import watch
+from paypoll.state.tables import fulfilment, watch
 from paypoll.statuses import OrderStatus
 
 # Refund rows in one of these states gave nothing back. The shop's other states (asked for, approved, done) all mean
@@ -23,6 +23,69 @@ _LATE = frozenset({OrderStatus.FAILED, OrderStatus.EXPIRED})
 
 ADMITTING = ("valid", "used")
 """Ticket statuses that take a place in the hall."""
+
+# Built once, not for every order: SQLAlchemy takes longer to put a wide SELECT together than PostgreSQL to answer it.
+_ORDER_IDS: sa.BindParameter[int] = sa.bindparam("order_ids", expanding=True)
+_organiser = users.alias("organiser")
+_HEADS = (
+    sa.select(
+        orders,
+        users.c.email.label("user_email"),
+        watch.c.missing_checks,
+        fulfilment.c.checkout_id.label("fulfilled_by"),
+        fulfilment.c.order_transaction_id.label("fulfilled_as"),
+        fulfilment.c.paid_at.label("fulfilment_paid_at"),
+        fulfilment.c.fulfilled_at,
+    )
+    .outerjoin(users, users.c.id == orders.c.user_id)
+    .outerjoin(watch, watch.c.order_id == orders.c.id)
+    .outerjoin(fulfilment, fulfilment.c.order_id == orders.c.id)
+    .where(orders.c.id.in_(_ORDER_IDS))
+)
+_ITEMS = (
+    sa.select(
+        items,
+        events.c.title,
+        events.c.slug,
+        events.c.venue_name,
+        events.c.venue_address,
+        events.c.event_date,
+        events.c.event_time,
+        events.c.capacity,
+        events.c.status.label("event_status"),
+        events.c.organiser_id,
+        organisers.c.display_name,
+        organisers.c.business_name,
+        organisers.c.sumup_merchant_code,
+        organisers.c.sumup_connection_status,
+        _organiser.c.first_name,
+        _organiser.c.last_name,
+    )
+    .select_from(items)
+    .outerjoin(events, events.c.id == items.c.event_id)
+    .outerjoin(organisers, organisers.c.user_id == events.c.organiser_id)
+    .outerjoin(_organiser, _organiser.c.id == events.c.organiser_id)
+    .where(items.c.order_id.in_(_ORDER_IDS))
+    .order_by(items.c.id)
+)
+_CHECKOUTS, _TICKETS = (
+    sa.select(table).where(table.c.order_id.in_(_ORDER_IDS)).order_by(table.c.id) for table in (checkouts, tickets)
+)
+_REFUNDED, _ONCE_VOID = "refunded", "once void"
+_MARKS = sa.union_all(
+    sa.select(refunds.c.order_id, sa.literal_column(f"'{_REFUNDED}'")).where(
+        refunds.c.order_id.in_(_ORDER_IDS), sa.func.lower(refunds.c.status).not_in(_TURNED_DOWN)
+    ),
+    sa.select(history.c.order_id, sa.literal_column(f"'{_ONCE_VOID}'")).where(
+        history.c.order_id.in_(_ORDER_IDS), history.c.status.in_(_VOID)
+    ),
+)
+_GUESTS = (
+    sa.select(users.c.id, users.c.email)
+    .where(sa.func.lower(users.c.email).in_(sa.bindparam("emails", expanding=True)))
+    .order_by(users.c.id)
+)
+_LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).with_for_update()
 
 
 def find_order_id(connection: sa.Connection, wanted: str) -> int:
@@ -52,7 +115,7 @@ def lock_order(connection: sa.Connection, order_id: int) -> bool:
     FOR UPDATE, not the weaker FOR NO KEY UPDATE: it also waits for a transaction of the shop that has inserted a
     ticket or a refund of this order and not committed yet, so that those are seen.
     """
-    return connection.scalar(sa.select(orders.c.id).where(orders.c.id == order_id).with_for_update()) is not None
+    return connection.scalar(_LOCK, {"order_id": order_id}) is not None
 
 
 def load_order(connection: sa.Connection, order_id: int) -> Order | None:
@@ -62,23 +125,16 @@ def load_order(connection: sa.Connection, order_id: int) -> Order | None:
 
 def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
     """Return the orders with these ids, as they stand now, in a handful of statements however many they are."""
-    wanted = list(order_ids)
-    rows = connection.execute(
-        sa.select(orders, watch.c.missing_checks)
-        .outerjoin(watch, watch.c.order_id == orders.c.id)
-        .where(orders.c.id.in_(wanted))
-    ).mappings()
-    heads = {row["id"]: row for row in rows}
+    wanted = {"order_ids": list(order_ids)}
+    heads = {row["id"]: row for row in connection.execute(_HEADS, wanted).mappings()}
     if not heads:
         return {}
-    order_items = _items(connection, wanted)
-    order_checkouts = _grouped(connection, checkouts, wanted)
-    order_tickets = _grouped(connection, tickets, wanted)
-    refunded = _ids_with_refund(connection, wanted)
-    once_void = _ids_once_void(connection, wanted)
-    rejected = closed_without_tickets(connection, wanted)
-    fulfilments = load_fulfilments(connection, wanted)
-    accounts = _accounts(connection, heads.values())
+    order_items = _grouped(connection, _ITEMS, wanted)
+    order_checkouts = _grouped(connection, _CHECKOUTS, wanted)
+    order_tickets = _grouped(connection, _TICKETS, wanted)
+    marks = frozenset((row[0], row[1]) for row in connection.execute(_MARKS, wanted))
+    rejected = closed_without_tickets(connection, order_ids)
+    guests = _accounts_of_guests(connection, heads.values())
     return {
         order_id: Order(
             id=order_id,
@@ -91,17 +147,17 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
             last_name=head["delivery_last_name"],
             user_id=head["user_id"],
             created_at=head["created_at"],
-            items=tuple(order_items[order_id]),
+            items=tuple(_item(row) for row in order_items[order_id]),
             checkouts=tuple(_checkout(row) for row in order_checkouts[order_id]),
             tickets=tuple(
                 Ticket(row["id"], row["ticket_number"], row["event_id"], row["status"])
                 for row in order_tickets[order_id]
             ),
-            had_refund=order_id in refunded,
-            was_void=order_id in once_void,
+            had_refund=(order_id, _REFUNDED) in marks,
+            was_void=(order_id, _ONCE_VOID) in marks,
             rejected=order_id in rejected,
-            account=accounts.get(order_id),
-            fulfilment=fulfilments.get(order_id),
+            account=_account(head, guests),
+            fulfilment=_fulfilment(head),
             missing_checks=head["missing_checks"] or 0,
         )
         for order_id, head in heads.items()
@@ -134,40 +190,8 @@ def with_places_taken(connection: sa.Connection, order: Order, *, lock: bool) ->
     return replace(order, items=counted_items)
 
 
-def _items(connection: sa.Connection, order_ids: list[int]) -> dict[int, list[OrderItem]]:
-    organiser = users.alias("organiser")
-    query = (
-        sa.select(
-            items,
-            events.c.title,
-            events.c.slug,
-            events.c.venue_name,
-            events.c.venue_address,
-            events.c.event_date,
-            events.c.event_time,
-            events.c.capacity,
-            events.c.status.label("event_status"),
-            events.c.organiser_id,
-            organisers.c.display_name,
-            organisers.c.business_name,
-            organisers.c.sumup_merchant_code,
-            organisers.c.sumup_connection_status,
-            organiser.c.first_name,
-            organiser.c.last_name,
-        )
-        .select_from(items)
-        .outerjoin(events, events.c.id == items.c.event_id)
-        .outerjoin(organisers, organisers.c.user_id == events.c.organiser_id)
-        .outerjoin(organiser, organiser.c.id == events.c.organiser_id)
-        .where(items.c.order_id.in_(order_ids))
-        .order_by(items.c.id)
-    )
-    grouped: dict[int, list[OrderItem]] = defaultdict(list)
-    for row in connection.execute(query).mappings():
-        grouped[row["order_id"]].append(
-            OrderItem(row["id"], _event(row), row["event_title"], row["quantity"], row["price"], row["total"])
-        )
-    return grouped
+def _item(row: sa.RowMapping) -> OrderItem:
+    return OrderItem(row["id"], _event(row), row["event_title"], row["quantity"], row["price"], row["total"])
 
 
 def _event(row: sa.RowMapping) -> Event | None:
@@ -212,48 +236,42 @@ def _checkout(row: sa.RowMapping) -> Checkout:
     )
 
 
-def _grouped(connection: sa.Connection, table: sa.Table, order_ids: list[int]) -> dict[int, list[sa.RowMapping]]:
+def _fulfilment(head: sa.RowMapping) -> Fulfilment | None:
+    """Return what paypoll wrote when it fulfilled the order, if it did."""
+    if head["fulfilled_at"] is None:
+        return None
+    return Fulfilment(
+        order_id=head["id"],
+        checkout_id=head["fulfilled_by"],
+        order_transaction_id=head["fulfilled_as"],
+        paid_at=head["fulfilment_paid_at"],
+        fulfilled_at=head["fulfilled_at"],
+    )
+
+
+def _grouped(
+    connection: sa.Connection, query: sa.Select[Any], wanted: Mapping[str, list[int]]
+) -> dict[int, list[sa.RowMapping]]:
     grouped: dict[int, list[sa.RowMapping]] = defaultdict(list)
-    query = sa.select(table).where(table.c.order_id.in_(order_ids)).order_by(table.c.id)
-    for row in connection.execute(query).mappings():
+    for row in connection.execute(query, wanted).mappings():
         grouped[row["order_id"]].append(row)
     return grouped
 
 
-def _ids_with_refund(connection: sa.Connection, order_ids: list[int]) -> frozenset[int]:
-    query = sa.select(refunds.c.order_id).where(
-        refunds.c.order_id.in_(order_ids), sa.func.lower(refunds.c.status).not_in(_TURNED_DOWN)
-    )
-    return frozenset(connection.scalars(query))
+def _accounts_of_guests(connection: sa.Connection, heads: Iterable[sa.RowMapping]) -> list[Account]:
+    """Return the accounts that have the e-mail, in any case, of an order that nobody was logged in for."""
+    emails = {head["email"].lower() for head in heads if head["user_id"] is None and head["email"]}
+    if not emails:
+        return []
+    return [Account(user_id, email) for user_id, email in connection.execute(_GUESTS, {"emails": sorted(emails)})]
 
 
-def _ids_once_void(connection: sa.Connection, order_ids: list[int]) -> frozenset[int]:
-    query = sa.select(history.c.order_id).where(history.c.order_id.in_(order_ids), history.c.status.in_(_VOID))
-    return frozenset(connection.scalars(query))
-
-
-def _accounts(connection: sa.Connection, heads: Iterable[sa.RowMapping]) -> dict[int, Account]:
-    """Return the account of each order: the buyer's own, else the one with the order's e-mail, in any case.
+def _account(head: sa.RowMapping, guests: Sequence[Account]) -> Account | None:
+    """Return the order's account: the buyer's own, else the one with the order's e-mail, in any case.
 
     Where several accounts differ in case only, the one that is written exactly so goes first, then the oldest.
     """
-    heads = list(heads)
-    emails = {head["email"].lower() for head in heads if head["user_id"] is None and head["email"]}
-    owners = {head["user_id"] for head in heads if head["user_id"] is not None}
-    query = sa.select(users.c.id, users.c.email).where(
-        sa.or_(users.c.id.in_(owners), sa.func.lower(users.c.email).in_(emails))
-    )
-    if not emails:  # the usual case, and then the primary key answers alone
-        query = sa.select(users.c.id, users.c.email).where(users.c.id.in_(owners))
-    known = [Account(user_id, email) for user_id, email in connection.execute(query.order_by(users.c.id))]
-    by_id = {account.id: account for account in known}
-    found: dict[int, Account] = {}
-    for head in heads:
-        if head["user_id"] is not None:
-            account = by_id.get(head["user_id"])
-        else:
-            same = [account for account in known if account.email.lower() == head["email"].lower()]
-            account = min(same, key=lambda one: (one.email != head["email"], one.id), default=None)
-        if account is not None:
-            found[head["id"]] = account
-    return found
+    if head["user_id"] is not None:
+        return None if head["user_email"] is None else Account(head["user_id"], head["user_email"])
+    same = [account for account in guests if account.email.lower() == head["email"].lower()]
+    return min(same, key=lambda one: (one.email != head["email"], one.id), default=None)

@@ -30,22 +30,21 @@ def record(
     evidence: Mapping[str, Any] | None = None,
 ) -> None:
     """Append one row: what was done, by whom, why, and from which state to which."""
-    connection.execute(
-        sa.insert(audit).values(
-            at=now,
-            run_id=run_id,
-            actor=actor,
-            order_id=order_id,
-            order_number=order_number,
-            action=action,
-            outcome=outcome,
-            reason=reason,
-            explanation=explanation,
-            status_from=status_from,
-            status_to=status_to,
-            evidence=evidence,
-        )
-    )
+    row = {
+        "at": now,
+        "run_id": run_id,
+        "actor": actor,
+        "order_id": order_id,
+        "order_number": order_number,
+        "action": action,
+        "outcome": outcome,
+        "reason": reason,
+        "explanation": explanation,
+        "status_from": status_from,
+        "status_to": status_to,
+        "evidence": evidence,
+    }
+    connection.execute(sa.insert(audit), row)
 
 
 def describe_evidence(evidence: Evidence) -> dict[str, Any]:

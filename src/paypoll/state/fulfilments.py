@@ -1,6 +1,6 @@
 """Which payment fulfilled which order."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,31 +10,17 @@ from paypoll.model import Fulfilment
 from paypoll.override import OverriddenPayment
 from paypoll.state.tables import fulfilment
 
-
-def load_fulfilments(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Fulfilment]:
-    """Return what paypoll wrote when it fulfilled these orders, for those that it fulfilled."""
-    rows = connection.execute(sa.select(fulfilment).where(fulfilment.c.order_id.in_(list(order_ids)))).mappings()
-    return {
-        row["order_id"]: Fulfilment(
-            order_id=row["order_id"],
-            checkout_id=row["checkout_id"],
-            order_transaction_id=row["order_transaction_id"],
-            paid_at=row["paid_at"],
-            fulfilled_at=row["fulfilled_at"],
-        )
-        for row in rows
-    }
+_SUMUP_IDS: sa.BindParameter[str] = sa.bindparam("sumup_ids", expanding=True)
+_SPENT = sa.select(fulfilment.c.checkout_id, fulfilment.c.transaction_id).where(
+    fulfilment.c.order_id != sa.bindparam("order_id"),
+    sa.or_(fulfilment.c.checkout_id.in_(_SUMUP_IDS), fulfilment.c.transaction_id.in_(_SUMUP_IDS)),
+)
 
 
 def spent_on_others(connection: sa.Connection, order_id: int, sumup_ids: Iterable[str]) -> frozenset[str]:
     """Return which of these SumUp ids (checkouts or transactions) have fulfilled another order."""
     wanted = list(sumup_ids)
-    rows = connection.execute(
-        sa.select(fulfilment.c.checkout_id, fulfilment.c.transaction_id).where(
-            fulfilment.c.order_id != order_id,
-            sa.or_(fulfilment.c.checkout_id.in_(wanted), fulfilment.c.transaction_id.in_(wanted)),
-        )
-    )
+    rows = connection.execute(_SPENT, {"order_id": order_id, "sumup_ids": wanted})
     return frozenset(sumup_id for row in rows for sumup_id in row if sumup_id in wanted)
 
 
@@ -58,20 +44,19 @@ def record_fulfilment(
         paid_at=payment.paid_at or now,
         fulfilled_at=now,
     )
-    connection.execute(
-        sa.insert(fulfilment).values(
-            order_id=done.order_id,
-            checkout_id=done.checkout_id,
-            transaction_id=payment.transaction_id or None,
-            transaction_code=payment.transaction_code or None,
-            order_transaction_id=done.order_transaction_id,
-            paid_at=done.paid_at,
-            amount=payment.amount,
-            currency=payment.currency,
-            merchant_code=payment.merchant_code,
-            issued_by=issued_by,
-            fulfilled_at=done.fulfilled_at,
-            run_id=run_id,
-        )
-    )
+    row = {
+        "order_id": done.order_id,
+        "checkout_id": done.checkout_id,
+        "transaction_id": payment.transaction_id or None,
+        "transaction_code": payment.transaction_code or None,
+        "order_transaction_id": done.order_transaction_id,
+        "paid_at": done.paid_at,
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "merchant_code": payment.merchant_code,
+        "issued_by": issued_by,
+        "fulfilled_at": done.fulfilled_at,
+        "run_id": run_id,
+    }
+    connection.execute(sa.insert(fulfilment), row)
     return done

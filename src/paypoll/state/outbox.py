@@ -17,6 +17,24 @@ from paypoll.state.tables import outbox
 _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 5, 10, 15, 30, 60))
 UNSENT = ("waiting", "sending")
 
+# Built once, not for every mail.
+_WANTED = outbox.c.id == sa.bindparam("wanted")
+_OURS = (outbox.c.lease_run == sa.bindparam("holder"), outbox.c.state.in_(UNSENT))
+_BEGIN_SENDING = (
+    sa.update(outbox)
+    .where(_WANTED, *_OURS)
+    .values(
+        state="sending",
+        maybe_twice=sa.or_(outbox.c.maybe_twice, sa.bindparam("interrupted", type_=outbox.c.maybe_twice.type)),
+    )
+)
+_GIVE_BACK = sa.update(outbox).where(_WANTED).values(lease_run=None, lease_until=None)
+_WITHDRAW = (
+    sa.update(outbox)
+    .where(outbox.c.dedupe_key.in_(sa.bindparam("dedupe_keys", expanding=True)), outbox.c.state == "waiting")
+    .values(state="withdrawn", lease_run=None, lease_until=None)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:
@@ -47,19 +65,19 @@ def post(
     topic: str | None = None,
 ) -> bool:
     """Put a mail into the outbox, in the caller's transaction. False when its dedupe key was posted before."""
-    insert = insert_unless_there(connection, outbox).values(
-        order_id=order_id,
-        kind=kind,
-        topic=topic,
-        dedupe_key=dedupe_key,
-        recipients=list(recipients),
-        content=dict(content),
-        state="waiting",
-        message_id=message_id,
-        created_at=now,
-        next_attempt_at=now,
-    )
-    return connection.scalar(insert.returning(outbox.c.id)) is not None
+    row = {
+        "order_id": order_id,
+        "kind": kind,
+        "topic": topic,
+        "dedupe_key": dedupe_key,
+        "recipients": list(recipients),
+        "content": dict(content),
+        "state": "waiting",
+        "message_id": message_id,
+        "created_at": now,
+        "next_attempt_at": now,
+    }
+    return connection.scalar(insert_unless_there(connection, outbox).returning(outbox.c.id), row) is not None
 
 
 def claim_mail(
@@ -103,28 +121,21 @@ def claim_mail(
 
 def begin_sending(connection: sa.Connection, mail: Mail, run_id: str, until: datetime) -> bool:
     """Mark the mail as being sent, just before the mail server hears of it. False when the lease was lost."""
-    changed = connection.execute(
-        sa.update(outbox)
-        .where(outbox.c.id == mail.id, outbox.c.lease_run == run_id, outbox.c.state.in_(UNSENT))
-        .values(
-            state="sending",
-            lease_until=until,
-            maybe_twice=sa.or_(outbox.c.maybe_twice, sa.literal(mail.interrupted)),
-        )
-    )
-    return changed.rowcount == 1
+    began = {"wanted": mail.id, "holder": run_id, "lease_until": until, "interrupted": mail.interrupted}
+    return connection.execute(_BEGIN_SENDING, began).rowcount == 1
 
 
 def mark_sent(connection: sa.Connection, mail: Mail, subject: str, now: datetime) -> None:
     """Mark the mail as accepted by the mail server."""
-    _set(connection, mail, sa.true(), state="sent", subject=subject, sent_at=now, last_error=None)
+    sent = {"state": "sent", "subject": subject, "sent_at": now, "last_error": None}
+    connection.execute(_GIVE_BACK, {"wanted": mail.id, **sent})
 
 
 def put_off(connection: sa.Connection, mail: Mail, error: str, now: datetime, *, maybe_sent: bool = False) -> None:
     """Let the mail wait for its next attempt, with growing pauses. `maybe_sent`: it may have arrived all the same."""
     pause = _PAUSES[min(mail.attempts, len(_PAUSES) - 1)]
     values: dict[str, Any] = {"state": "waiting", "last_error": error, "next_attempt_at": now + pause}
-    _set(connection, mail, sa.and_(*_still_ours(mail)), **values, **_what_may_have_arrived(mail, maybe_sent=maybe_sent))
+    _give_back_ours(connection, mail, values | _what_may_have_arrived(mail, maybe_sent=maybe_sent))
 
 
 def hand_back(connection: sa.Connection, mails: Collection[Mail], run_id: str) -> None:
@@ -139,17 +150,12 @@ def hand_back(connection: sa.Connection, mails: Collection[Mail], run_id: str) -
 def give_up(connection: sa.Connection, mail: Mail, error: str) -> None:
     """Mark the mail as undeliverable: the address is no address, or the server refuses it for good."""
     undeliverable = _what_may_have_arrived(mail, maybe_sent=False) | {"state": "undeliverable", "last_error": error}
-    _set(connection, mail, sa.and_(*_still_ours(mail)), **undeliverable)
+    _give_back_ours(connection, mail, undeliverable)
 
 
-def withdraw(connection: sa.Connection, dedupe_key: str) -> bool:
-    """Take back a mail that is not true any more. False when there is none, or it is on its way already."""
-    changed = connection.execute(
-        sa.update(outbox)
-        .where(outbox.c.dedupe_key == dedupe_key, outbox.c.state == "waiting")
-        .values(state="withdrawn", lease_run=None, lease_until=None)
-    )
-    return changed.rowcount == 1
+def withdraw(connection: sa.Connection, *dedupe_keys: str) -> bool:
+    """Take back mails that are not true any more. False when there are none, or they are on their way already."""
+    return connection.execute(_WITHDRAW, {"dedupe_keys": dedupe_keys}).rowcount > 0
 
 
 def forget_told(connection: sa.Connection, order_id: int, prefix: str, marker: str) -> None:
@@ -210,15 +216,9 @@ def _what_may_have_arrived(mail: Mail, *, maybe_sent: bool) -> dict[str, Any]:
     return {"maybe_twice": True} if maybe_sent or mail.interrupted else {}
 
 
-def _still_ours(mail: Mail) -> tuple[sa.ColumnElement[bool], ...]:
+def _give_back_ours(connection: sa.Connection, mail: Mail, values: Mapping[str, Any]) -> None:
     # A run whose lease ran out must not put off what another run has sent meanwhile, or what was withdrawn.
-    return (outbox.c.lease_run == mail.lease_run, outbox.c.state.in_(UNSENT))
-
-
-def _set(connection: sa.Connection, mail: Mail, where: sa.ColumnElement[bool], **values: Any) -> None:
-    connection.execute(
-        sa.update(outbox).where(outbox.c.id == mail.id, where).values(lease_run=None, lease_until=None, **values)
-    )
+    connection.execute(_GIVE_BACK.where(*_OURS), {"wanted": mail.id, "holder": mail.lease_run, **values})
 
 
 def _kinds(*, alerts: bool) -> sa.ColumnElement[bool]:

@@ -32,6 +32,11 @@ class Verdict(StrEnum):
 
 
 _WITHOUT_TICKETS = frozenset({Verdict.REFUND_NOTED, Verdict.REJECT})
+_VERDICTS = (
+    sa.select(audit.c.order_id, audit.c.outcome)
+    .where(audit.c.order_id.in_(sa.bindparam("order_ids", expanding=True)), audit.c.action == ACTION)
+    .order_by(audit.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +57,7 @@ class OpenReview:
 
 def closed_without_tickets(connection: sa.Connection, order_ids: Sequence[int]) -> frozenset[int]:
     """Return those of these orders about which the last verdict of a person was not to issue tickets."""
-    verdicts = connection.execute(
-        sa.select(audit.c.order_id, audit.c.outcome)
-        .where(audit.c.order_id.in_(list(order_ids)), audit.c.action == ACTION)
-        .order_by(audit.c.id)
-    )
+    verdicts = connection.execute(_VERDICTS, {"order_ids": list(order_ids)})
     last = {row.order_id: row.outcome for row in verdicts}
     return frozenset(order_id for order_id, outcome in last.items() if outcome in _WITHOUT_TICKETS)
 

@@ -7,6 +7,9 @@ import sqlalchemy as sa
 from paypoll.database import insert_unless_there
 from paypoll.state.tables import trouble
 
+# Built once: asked for with every mail that leaves.
+_END = sa.delete(trouble).where(trouble.c.key == sa.bindparam("wanted")).returning(trouble.c.since, trouble.c.told_at)
+
 
 def note_trouble(connection: sa.Connection, key: str, detail: str, now: datetime, *, tell_after: timedelta) -> bool:
     """Write down that a trouble is there. True when it has lasted for `tell_after` and nobody was told yet.
@@ -27,8 +30,7 @@ def note_trouble(connection: sa.Connection, key: str, detail: str, now: datetime
 
 def end_trouble(connection: sa.Connection, key: str) -> datetime | None:
     """Forget a trouble that is over. Return since when it lasted, if the admins had been told of it."""
-    gone = sa.delete(trouble).where(trouble.c.key == key).returning(trouble.c.since, trouble.c.told_at)
-    row = connection.execute(gone).first()
+    row = connection.execute(_END, {"wanted": key}).first()
     return row.since if row is not None and row.told_at is not None else None
 
 

@@ -15,6 +15,12 @@ _SHORTEST_PAUSE = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(hours=6)
 _PAUSE_SHARE = 4
 
+# Built once, not for every order.
+_WANTED = watch.c.order_id == sa.bindparam("wanted")
+_HOLD = sa.select(watch.c.lease_run).where(_WANTED).with_for_update()
+_NOTE = sa.update(watch).where(_WANTED).values(checks=watch.c.checks + 1, missing_checks=0)
+_NOTE_MISSING = _NOTE.values(missing_checks=watch.c.missing_checks + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class WatchRules:
@@ -111,8 +117,7 @@ def hold(connection: sa.Connection, order_id: int, run_id: str) -> bool:
     A run that was slow may find that its lease expired and another run took the order: then its evidence is old, and
     the order is the other's.
     """
-    query = sa.select(watch.c.lease_run).where(watch.c.order_id == order_id).with_for_update()
-    return connection.scalar(query) == run_id
+    return connection.scalar(_HOLD, {"wanted": order_id}) == run_id
 
 
 def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) -> None:
@@ -146,20 +151,18 @@ def note_check(
     missing: bool,
 ) -> None:
     """Write down a look at the order and give its lease back. `settled`: this look moved it to another status."""
-    values: dict[str, object] = {
+    seen: dict[str, object] = {
         "status": status,
         "next_check_at": next_check_at,
         "last_checked_at": now,
         "last_run": run_id,
         "last_answer": answer,
-        "checks": watch.c.checks + 1,
-        "missing_checks": watch.c.missing_checks + 1 if missing else 0,
         "lease_run": None,
         "lease_until": None,
     }
     if settled:
-        values["settled_at"] = now
-    connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(values))
+        seen["settled_at"] = now
+    connection.execute(_NOTE_MISSING if missing else _NOTE, {"wanted": order_id, **seen})
 
 
 def next_check(status: str, since: datetime, now: datetime) -> datetime | None:
