@@ -15,6 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 
@@ -136,6 +138,34 @@ def insert_unless_there(connection: sa.Connection, table: sa.Table) -> Any:
     from sqlalchemy.dialects import postgresql
 
     return postgresql.insert(table).on_conflict_do_nothing()
+
+
+class _Among(FunctionElement[bool]):
+    """Whether a column is among what a query returns."""
+
+    inherit_cache = True
+    type = sa.Boolean()
+
+
+@compiles(_Among)
+def _in(element: _Among, compiler: sa.sql.compiler.SQLCompiler, **options: Any) -> str:
+    column, query = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} IN {query}"
+
+
+@compiles(_Among, "postgresql")
+def _any_of_array(element: _Among, compiler: sa.sql.compiler.SQLCompiler, **options: Any) -> str:
+    column, query = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} = ANY (ARRAY{query})"
+
+
+def is_among(column: sa.ColumnElement[Any], query: sa.CompoundSelect[Any]) -> sa.ColumnElement[bool]:
+    """Return `column IN (query)`, with the query answered once and the column found by its index.
+
+    PostgreSQL takes IN for a join, and without statistics (a table that was filled a minute ago) for one of few rows:
+    then it runs the query again for every row.
+    """
+    return _Among(column, query.scalar_subquery())
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from paypoll.database import insert_unless_there
+from paypoll.database import insert_unless_there, is_among
 from paypoll.shop.tables import checkouts, orders
 from paypoll.state.tables import watch
 from paypoll.statuses import BASKET, LATE, VOID, WAITING
@@ -195,7 +195,7 @@ def _concerns_us(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
     ]
     if rules.abandoned:
         kinds.append(sa.and_(orders.c.status.in_(BASKET), recent, payable))
-    return sa.and_(orders.c.id.in_(_candidates(rules, after)), sa.or_(*kinds))
+    return sa.and_(is_among(orders.c.id, _candidates(rules, after)), sa.or_(*kinds))
 
 
 def _candidates(rules: WatchRules, after: datetime) -> sa.CompoundSelect[tuple[int]]:
