@@ -230,7 +230,6 @@ class Delivery:
             else:
                 self._alerts.tell_mail_waits(connection, mail, str(error), now)
         result.put_off += 1
-        result.failures.append(str(error))
         # An alert that cannot leave: the log is the last place where somebody may see it.
         tell = log.critical if mail.kind == "alert" else log.warning
         tell("mail waits", kind=mail.kind, order=mail.order_id, error=str(error), maybe_sent=error.maybe_sent)
@@ -248,7 +247,6 @@ class Delivery:
         result.put_off += 1
         result.unexpected += 1
         self._failing_kinds.add(mail.kind)
-        result.failures.append(error)
 
     def _wait_for_print(self, mail: Mail, error: str, result: Delivered) -> None:
         now = self._clock.now()
@@ -257,7 +255,6 @@ class Delivery:
             self._alerts.tell_cannot_be_made(connection, mail, error, now)
         result.put_off += 1
         self._failing_kinds.add(mail.kind)
-        result.failures.append(error)
         log.error("mail waits: it cannot be made", kind=mail.kind, order=mail.order_id, error=error)
 
     def _give_up(self, mail: Mail, error: str, result: Delivered) -> None:

@@ -1,5 +1,6 @@
 """The outbox on a real PostgreSQL: at least once, a fixed Message-ID, no confirmation without its PDFs."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from paypoll.cli.render import report_json, report_lines
 from paypoll.database import transaction
 from paypoll.exitcodes import ExitCode
 from paypoll.model import Found
@@ -307,6 +309,10 @@ def test_mail_that_meets_a_bug_ends_the_run_as_incomplete_and_is_told_when_it_la
         report = run(bench)
         assert exit_code(report) in (ExitCode.OK, ExitCode.INCOMPLETE)
         assert (exit_code(report) == ExitCode.INCOMPLETE) == (report.delivered.unexpected > 0)
+        assert (report.delivered.unexpected > 0) == (
+            "unforeseen error" in "\n".join(report_lines(report, verbose=True))
+        )
+        assert json.loads(report_json(report))["mail"]["unexpected"] == report.delivered.unexpected
         bench.clock.move(timedelta(minutes=10))
     told = [subject for subject in subjects(bench) if "the same error again and again" in subject]
     assert told == ["[Jersey Events CRITICAL] A mail meets the same error again and again"]
