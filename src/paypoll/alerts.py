@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -15,6 +15,7 @@ from paypoll.model import Order
 from paypoll.money import show_amount
 from paypoll.settings.model import SiteSettings
 from paypoll.state import outbox
+from paypoll.state.troubles import end_trouble, note_trouble
 
 MANY = 5
 """From so many alerts of one topic on, admins get one summary instead."""
@@ -86,6 +87,45 @@ class AlertDesk:
         if posted:
             log.warning("admins told", headline=headline, found=list(found), orders=[order.number for order in orders])
         return posted
+
+    def tell_of_trouble(
+        self,
+        connection: sa.Connection,
+        key: str,
+        detail: str,
+        *,
+        tell_after: timedelta,
+        headline: str,
+        found: Sequence[str],
+        todo: Sequence[str],
+        now: datetime,
+    ) -> None:
+        """Write down that a trouble is there; tell of it, CRITICAL and once, when it has lasted for `tell_after`."""
+        if note_trouble(connection, key, detail, now, tell_after=tell_after):
+            self.tell(
+                connection,
+                f"{key}:{now.isoformat()}",
+                level=Level.CRITICAL,
+                headline=headline,
+                found=found,
+                todo=todo,
+                now=now,
+            )
+
+    def tell_of_recovery(
+        self, connection: sa.Connection, key: str, *, headline: str, found: str, todo: Sequence[str], now: datetime
+    ) -> None:
+        """Forget a trouble that is over, and say so to whom it was told. `found` is a sentence up to its "since"."""
+        if since := end_trouble(connection, key):
+            self.tell(
+                connection,
+                f"{key}:over:{since.isoformat()}",
+                level=Level.ALERT,
+                headline=headline,
+                found=(f"{found} since {since:%d %B %H:%M} UTC.",),
+                todo=todo,
+                now=now,
+            )
 
     def summarise(self, connection: sa.Connection, now: datetime) -> None:
         """Put one summary in place of many alerts of the same topic that are about to leave: fifty mails tell less."""

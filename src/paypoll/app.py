@@ -283,14 +283,11 @@ class App:
             if not is_any_due(connection, self.clock.now(), alerts=alerts):
                 return Delivered()
         from paypoll.deliver import Delivery, DeliveryRules
+        from paypoll.mail_alerts import MailAlerts
 
-        mail = self.settings.mail
-        rules = DeliveryRules(
-            batch_size=mail.batch_size,
-            lease=self.settings.verification.lease,
-            smtp_trouble_after=self.settings.alerts.smtp_trouble_after,
-        )
-        delivery = Delivery(self.engine, self.packer, self.mailer, self.desk, self.clock, rules, run_id)
+        rules = DeliveryRules(batch_size=self.settings.mail.batch_size, lease=self.settings.verification.lease)
+        told = MailAlerts(self.desk, lasting=self.settings.alerts.smtp_trouble_after)
+        delivery = Delivery(self.engine, self.packer, self.mailer, told, self.clock, rules, run_id)
         return delivery.deliver(should_stop, alerts=alerts)
 
 

@@ -27,7 +27,7 @@ class Courier:
     block itself ends with an error, the delivery stops after the mail at hand.
     """
 
-    def __init__(self, deliver: Deliver, result: Delivered, should_stop: "ShouldStop") -> None:
+    def __init__(self, deliver: Deliver, result: Delivered, should_stop: ShouldStop) -> None:
         self._deliver = deliver
         self._result = result
         self._should_stop = should_stop

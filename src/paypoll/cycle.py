@@ -174,7 +174,7 @@ class Cycle:
                     continue
                 yield order, evidence
 
-    def _ask(self, pool: ThreadPoolExecutor, order: Order) -> "Future[Evidence]":
+    def _ask(self, pool: ThreadPoolExecutor, order: Order) -> Future[Evidence]:
         self._has_asked = True
         # In a copy of this thread's context, so that what is logged there names the run.
         return pool.submit(copy_context().run, verify, order, self._gateway(), self._policy, self._clock.now())

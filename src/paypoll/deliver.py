@@ -8,19 +8,18 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Protocol
 
 import sqlalchemy as sa
 import structlog
 
-from paypoll.alerts import AlertDesk
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.decision import Level, Notice
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.mail.address import address_problem
+from paypoll.mail_alerts import MailAlerts
 from paypoll.ports import (
     Mailer,
     MailSession,
@@ -30,19 +29,13 @@ from paypoll.ports import (
     RecipientRefusedError,
 )
 from paypoll.report import Delivered
-from paypoll.shop.orders import load_order
 from paypoll.state import outbox
 from paypoll.state.audit import record
 from paypoll.state.outbox import Mail
-from paypoll.state.troubles import end_trouble, note_trouble
 
 log = structlog.get_logger(__name__)
 
 _MOST_FAILURES_IN_A_ROW = 3
-
-SMTP_DOWN = "smtp_down"
-CANNOT_PRINT = "cannot_print"
-MAIL_ERROR = "mail_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +59,10 @@ class Packer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
-    """Limits of a delivery. `smtp_trouble_after`: how long the mail server may be down before admins are told."""
+    """Limits of a delivery: how many mails are claimed at once, and for how long."""
 
     batch_size: int
     lease: timedelta
-    smtp_trouble_after: timedelta
 
 
 class Delivery:
@@ -81,7 +73,7 @@ class Delivery:
         engine: sa.Engine,
         packer: Packer,
         mailer: Mailer,
-        desk: AlertDesk,
+        alerts: MailAlerts,
         clock: Clock,
         rules: DeliveryRules,
         run_id: str,
@@ -89,7 +81,7 @@ class Delivery:
         self._engine = engine
         self._packer = packer
         self._mailer = mailer
-        self._desk = desk
+        self._alerts = alerts
         self._clock = clock
         self._rules = rules
         self._run_id = run_id
@@ -223,16 +215,7 @@ class Delivery:
                     run_id=self._run_id,
                     explanation=f"{mail.kind} to {', '.join(mail.recipients)}: {parcel.subject}",
                 )
-            if since := end_trouble(connection, SMTP_DOWN):
-                self._desk.tell(
-                    connection,
-                    f"{SMTP_DOWN}:over:{since.isoformat()}",
-                    level=Level.ALERT,
-                    headline="Mail is going out again",
-                    found=(f"The mail server had been out of reach since {since:%d %B %H:%M} UTC.",),
-                    todo=("Nothing. What had waited is being sent.",),
-                    now=now,
-                )
+            self._alerts.tell_mail_goes_out(connection, now)
         self._failures_in_a_row = 0
         self._sent_kinds.add(mail.kind)
         result.sent += 1
@@ -242,84 +225,36 @@ class Delivery:
         now = self._clock.now()
         with transaction(self._engine) as connection:
             outbox.put_off(connection, mail, str(error), now, maybe_sent=error.maybe_sent)
-            tell_after = self._rules.smtp_trouble_after
-            if not result.halted:
-                # The server is there, it just does not take this one now: a full mailbox, greylisting.
-                self._tell_of_waiting_mail(connection, mail, str(error), now)
-            elif note_trouble(connection, SMTP_DOWN, str(error), now, tell_after=tell_after):
-                self._desk.tell(
-                    connection,
-                    f"{SMTP_DOWN}:{now.isoformat()}",
-                    level=Level.CRITICAL,
-                    headline="Mail has not been going out",
-                    found=(f"The mail server said, or failed with: {error}",),
-                    todo=("Look at the mail server and at the section [mail] of the settings.",),
-                    now=now,
-                )
+            if result.halted:
+                self._alerts.tell_nothing_goes_out(connection, str(error), now)
+            else:
+                self._alerts.tell_mail_waits(connection, mail, str(error), now)
         result.put_off += 1
-        result.failures.append(str(error))
         # An alert that cannot leave: the log is the last place where somebody may see it.
         tell = log.critical if mail.kind == "alert" else log.warning
         tell("mail waits", kind=mail.kind, order=mail.order_id, error=str(error), maybe_sent=error.maybe_sent)
 
-    def _tell_of_waiting_mail(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
-        if now - mail.created_at < self._rules.smtp_trouble_after or mail.kind == "alert" or mail.order_id is None:
-            return
-        if order := load_order(connection, mail.order_id):
-            notice = Notice(
-                key=f"mail_waits:{mail.kind}",
-                level=Level.ALERT,
-                headline=f"Order {order.number}: its {mail.kind.replace('_', ' ')} mail has not been accepted yet",
-                found=(f"The mail server says about {order.email}: {error}",),
-                todo=("paypoll goes on trying. If the customer asks, reach them another way.",),
-            )
-            self._desk.tell_about_order(connection, order, notice, now)
-
     def _end_troubles(self) -> None:
-        for kind in self._sent_kinds - self._failing_kinds:
+        if kinds := self._sent_kinds - self._failing_kinds:
             with transaction(self._engine) as connection:
-                if outbox.has_failing(connection, kind):
-                    continue  # it is in its pause, and would only be told of again
-                for key in (CANNOT_PRINT, MAIL_ERROR):
-                    end_trouble(connection, f"{key}:{kind}")
+                self._alerts.end_troubles(connection, sorted(kinds))
 
     def _wait_for_a_person(self, mail: Mail, error: str, result: Delivered) -> None:
         now = self._clock.now()
         with transaction(self._engine) as connection:
             outbox.put_off(connection, mail, error, now, maybe_sent=True)
-            lasting = self._rules.smtp_trouble_after
-            if note_trouble(connection, f"{MAIL_ERROR}:{mail.kind}", error, now, tell_after=lasting):
-                self._desk.tell(
-                    connection,
-                    f"{MAIL_ERROR}:{mail.kind}:{now.isoformat()}",
-                    level=Level.CRITICAL,
-                    headline="A mail meets the same error again and again",
-                    found=(f"Mail {mail.id} ({mail.kind.replace('_', ' ')}) of order {mail.order_id}: {error}.",),
-                    todo=("The log of the last run has the details. Please report it; paypoll goes on trying.",),
-                    now=now,
-                )
+            self._alerts.tell_meets_error(connection, mail, error, now)
         result.put_off += 1
         result.unexpected += 1
         self._failing_kinds.add(mail.kind)
-        result.failures.append(error)
 
     def _wait_for_print(self, mail: Mail, error: str, result: Delivered) -> None:
         now = self._clock.now()
         with transaction(self._engine) as connection:
             outbox.put_off(connection, mail, error, now)
-            if note_trouble(connection, f"{CANNOT_PRINT}:{mail.kind}", error, now, tell_after=timedelta(0)):
-                self._desk.tell(
-                    connection,
-                    f"{CANNOT_PRINT}:{mail.kind}:{now.isoformat()}",
-                    level=Level.CRITICAL,
-                    headline="Tickets or mails cannot be made",
-                    found=(error,),
-                    todo=("Put right what is named above. The mails wait, and leave by themselves afterwards.",),
-                    now=now,
-                )
+            self._alerts.tell_cannot_be_made(connection, mail, error, now)
         result.put_off += 1
         self._failing_kinds.add(mail.kind)
-        result.failures.append(error)
         log.error("mail waits: it cannot be made", kind=mail.kind, order=mail.order_id, error=error)
 
     def _give_up(self, mail: Mail, error: str, result: Delivered) -> None:
@@ -327,16 +262,7 @@ class Delivery:
         now = self._clock.now()
         with transaction(self._engine) as connection:
             outbox.give_up(connection, mail, error)
-            order = load_order(connection, mail.order_id) if mail.order_id is not None else None
-            if order is not None and mail.kind != "alert":
-                notice = Notice(
-                    key=f"undeliverable:{mail.kind}",
-                    level=Level.CRITICAL,
-                    headline=f"Order {order.number}: its {mail.kind.replace('_', ' ')} mail cannot be delivered",
-                    found=(f"To {order.email or '(no address)'}: {error}",),
-                    todo=("Reach the customer another way, or correct the address and send the mail again.",),
-                )
-                self._desk.tell_about_order(connection, order, notice, now)
+            if order := self._alerts.tell_undeliverable(connection, mail, error, now):
                 record(
                     connection,
                     now=now,

@@ -22,7 +22,6 @@ class Delivered:
     unexpected: int = 0
     halted: str = ""
     cut_short: bool = False
-    failures: list[str] = field(default_factory=list)
 
     def is_over(self) -> bool:
         """Whether it came to its end before the outbox was empty."""
@@ -34,7 +33,6 @@ class Delivered:
         self.put_off += more.put_off
         self.undeliverable += more.undeliverable
         self.unexpected += more.unexpected
-        self.failures += more.failures
         self.halted, self.cut_short = more.halted, more.cut_short
 
 

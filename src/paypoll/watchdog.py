@@ -14,7 +14,7 @@ from paypoll.model import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllo
 from paypoll.money import show_amount
 from paypoll.shop.tables import orders
 from paypoll.state.tables import watch
-from paypoll.state.troubles import end_trouble, note_trouble
+from paypoll.state.troubles import end_trouble
 from paypoll.statuses import WAITING
 
 SUMUP_SILENT = "sumup_silent"
@@ -107,42 +107,39 @@ class Watchdog:
             )
 
     def _tell_of_silence(self, connection: sa.Connection, now: datetime) -> None:
-        if note_trouble(connection, SUMUP_SILENT, self._silence, now, tell_after=self._trouble_after):
-            self._desk.tell(
-                connection,
-                f"{SUMUP_SILENT}:{now.isoformat()}",
-                level=Level.CRITICAL,
-                headline="SumUp has not been answering",
-                found=(f"The last failure: {self._silence}", "No order expires or fails while SumUp does not answer."),
-                todo=("Look at SumUp's status page, and at this machine's network. paypoll carries on by itself.",),
-                now=now,
-            )
+        self._desk.tell_of_trouble(
+            connection,
+            SUMUP_SILENT,
+            self._silence,
+            tell_after=self._trouble_after,
+            headline="SumUp has not been answering",
+            found=(f"The last failure: {self._silence}", "No order expires or fails while SumUp does not answer."),
+            todo=("Look at SumUp's status page, and at this machine's network. paypoll carries on by itself.",),
+            now=now,
+        )
 
     def _tell_of_recovery(self, connection: sa.Connection, now: datetime) -> None:
-        if since := end_trouble(connection, SUMUP_SILENT):
-            self._desk.tell(
-                connection,
-                f"{SUMUP_SILENT}:over:{since.isoformat()}",
-                level=Level.ALERT,
-                headline="SumUp is answering again",
-                found=(f"It had not been answering since {since:%d %B %H:%M} UTC.",),
-                todo=("Nothing. What had waited is being verified.",),
-                now=now,
-            )
+        self._desk.tell_of_recovery(
+            connection,
+            SUMUP_SILENT,
+            headline="SumUp is answering again",
+            found="It had not been answering",
+            todo=("Nothing. What had waited is being verified.",),
+            now=now,
+        )
 
     def _tell_of_refusal(self, connection: sa.Connection, merchant_code: str, detail: str, now: datetime) -> None:
-        key = f"not_allowed:{merchant_code}"
-        if note_trouble(connection, key, detail, now, tell_after=timedelta(0)):
-            whose = f"merchant {merchant_code}" if merchant_code else "the platform"
-            self._desk.tell(
-                connection,
-                f"{key}:{now.isoformat()}",
-                level=Level.CRITICAL,
-                headline=f"SumUp refuses the credential for {whose}",
-                found=(detail, "Its orders stay as they are until this is mended."),
-                todo=("Renew the API key in the settings, or let the organiser connect to SumUp again.",),
-                now=now,
-            )
+        whose = f"merchant {merchant_code}" if merchant_code else "the platform"
+        self._desk.tell_of_trouble(
+            connection,
+            f"not_allowed:{merchant_code}",
+            detail,
+            tell_after=timedelta(0),
+            headline=f"SumUp refuses the credential for {whose}",
+            found=(detail, "Its orders stay as they are until this is mended."),
+            todo=("Renew the API key in the settings, or let the organiser connect to SumUp again.",),
+            now=now,
+        )
 
 
 def _looks(evidence: Evidence) -> Iterator[object]:

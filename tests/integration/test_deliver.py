@@ -1,14 +1,17 @@
 """The outbox on a real PostgreSQL: at least once, a fixed Message-ID, no confirmation without its PDFs."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 
+from paypoll.cli.render import report_json, report_lines
 from paypoll.database import transaction
 from paypoll.exitcodes import ExitCode
 from paypoll.model import Found
@@ -19,7 +22,7 @@ from paypoll.sandbox.shop import SmallShop
 from paypoll.state.outbox import claim_mail, give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox
 from paypoll.state.troubles import open_troubles
-from paypoll.testing import NOW, FakePrinter
+from paypoll.testing import NOW, FakeMailer, FakePrinter
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place
@@ -163,6 +166,43 @@ def test_message_found_half_way_and_put_off_again_is_still_shown_as_perhaps_sent
     assert (mail["state"], mail["maybe_twice"]) == ("sent", True)
 
 
+class LargePrinter(FakePrinter):
+    """Each ticket is so large that a message has room for no second one."""
+
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+        return [pdf + b" " * 6 * 1024**2 for pdf in super().print_tickets(faces)]
+
+
+class CutOff(FakeMailer):
+    """The connection is lost before the message of this number is sent, counted from one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
+        self.number -= 1
+        if self.number == 0:
+            raise MailUnavailableError("connection lost")
+        super().send(message, recipients)
+
+
+@pytest.mark.parametrize(("cut_off_at", "maybe_twice"), [(1, False), (2, True), (3, True)])
+def test_mail_of_several_messages_cut_off_between_them_is_shown_as_perhaps_sent_twice(
+    bench: "Bench", engine: sa.Engine, place: "Place", cut_off_at: int, *, maybe_twice: bool
+) -> None:
+    place("ORD-1", quantity=3)
+    bench.app.printer = LargePrinter()
+    mailer = bench.app.mailer = CutOff(cut_off_at)
+    run(bench)
+    (mail,) = mails(engine)
+    assert (mail["state"], mail["maybe_twice"], len(mailer.sent)) == ("waiting", maybe_twice, cut_off_at - 1)
+    bench.clock.move(timedelta(minutes=10))
+    run(bench)
+    (mail,) = mails(engine)
+    assert (mail["state"], mail["maybe_twice"], len(mailer.sent)) == ("sent", maybe_twice, cut_off_at - 1 + 3)
+
+
 def test_message_refused_does_not_stop_the_others(bench: "Bench", engine: sa.Engine, place: "Place") -> None:
     place("ORD-1")
     place("ORD-2")
@@ -228,6 +268,30 @@ def test_mail_that_meets_an_unforeseen_error_does_not_stop_the_others(
     bench.clock.move(timedelta(minutes=10))
     run(bench)
     assert [mail["state"] for mail in mails(engine, kind="confirmation")] == ["sent", "sent"]
+
+
+def test_alerts_are_claimed_before_customers_mail_that_has_waited_for_longer(engine: sa.Engine) -> None:
+    """Else a lasting backlog of customers' mail would let no alert out, run after run."""
+    kinds = ["confirmation", "payment_failed", "alert", "alert"]
+    with transaction(engine) as connection:
+        for minute, kind in enumerate(kinds):
+            post(
+                connection,
+                kind=kind,
+                dedupe_key=str(minute),
+                recipients=["somebody@example.org"],
+                content={},
+                message_id=f"<{minute}@shop.example>",
+                now=NOW + timedelta(minutes=minute),
+            )
+        later = NOW + timedelta(hours=1)
+        claimed = [claim_mail(connection, "run", later, limit=1, lease=timedelta(minutes=3)) for _ in kinds]
+    assert [(mail.kind, mail.message_id) for (mail,) in claimed] == [
+        ("alert", "<2@shop.example>"),
+        ("alert", "<3@shop.example>"),
+        ("confirmation", "<0@shop.example>"),
+        ("payment_failed", "<1@shop.example>"),
+    ]
 
 
 @pytest.mark.parametrize("fate", ["sent", "withdrawn"])
@@ -307,6 +371,10 @@ def test_mail_that_meets_a_bug_ends_the_run_as_incomplete_and_is_told_when_it_la
         report = run(bench)
         assert exit_code(report) in (ExitCode.OK, ExitCode.INCOMPLETE)
         assert (exit_code(report) == ExitCode.INCOMPLETE) == (report.delivered.unexpected > 0)
+        assert (report.delivered.unexpected > 0) == (
+            "unforeseen error" in "\n".join(report_lines(report, verbose=True))
+        )
+        assert json.loads(report_json(report))["mail"]["unexpected"] == report.delivered.unexpected
         bench.clock.move(timedelta(minutes=10))
     told = [subject for subject in subjects(bench) if "the same error again and again" in subject]
     assert told == ["[Jersey Events CRITICAL] A mail meets the same error again and again"]

@@ -1,5 +1,8 @@
 """One run after the other, on a real PostgreSQL."""
 
+import sys
+import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -9,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from paypoll.decision import Reason
+from paypoll.errors import DatabaseUnavailableError
 from paypoll.exitcodes import ExitCode
 from paypoll.model import CheckoutAnswer, Found, Look, NoAnswer
 from paypoll.report import RunReport
@@ -215,3 +219,36 @@ def test_row_19_sumup_counts_as_silent_only_when_nothing_is_heard(
     bench.gateway.checkouts["chk-ORD-1"] = Found(an_answer("PENDING", id="chk-ORD-1", reference="ORD-1"))
     run(bench)
     assert len([m for m, _ in bench.mailer.sent if "SumUp is answering again" in str(m["Subject"])]) == told
+
+
+def test_run_that_cannot_go_on_does_not_ask_about_the_orders_behind(bench: "Bench", place: "Place") -> None:
+    """Organisers' tokens are read from the database while SumUp is asked; there it may turn out to be gone."""
+    run_thread = threading.get_ident()
+
+    def wait_until_the_run_waits() -> None:
+        # For what is under way, that is: what nobody has begun is taken back before.
+        deadline = time.monotonic() + 60
+        while True:
+            frame = sys._current_frames()[run_thread]
+            while frame.f_back is not None and frame.f_code is not threading.Thread.join.__code__:
+                frame = frame.f_back
+            if frame.f_back is not None:
+                return
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    class Gone(FakeGateway):
+        def read_checkout(self, checkout_id: str, merchant_code: str) -> Look[CheckoutAnswer]:
+            self.asked.append(("read", checkout_id))
+            if checkout_id == "chk-ORD-00":
+                raise DatabaseUnavailableError("the database is out of reach")
+            wait_until_the_run_waits()
+            return self.checkouts[checkout_id]
+
+    for number in range(20):
+        place(f"ORD-{number:02}")
+    gone = bench.app.gateway = Gone(bench.gateway.checkouts, bench.gateway.transactions)
+    with pytest.raises(DatabaseUnavailableError):
+        run(bench)
+    asked = {subject for question, subject in gone.asked if question == "read"}
+    assert len(asked) <= bench.app.settings.sumup.parallel_requests + 1

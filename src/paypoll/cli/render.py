@@ -53,6 +53,7 @@ def report_json(report: RunReport) -> str:
                 "sent": report.delivered.sent,
                 "put_off": report.delivered.put_off,
                 "undeliverable": report.delivered.undeliverable,
+                "unexpected": report.delivered.unexpected,
                 "halted": report.delivered.halted,
             },
         },
@@ -96,6 +97,9 @@ def _summary(report: RunReport) -> list[str]:
         return [*lines, "Dry run: nothing was changed, neither here nor at SumUp."]
     mail = report.delivered
     lines.append(f"mail: {mail.sent} sent, {mail.put_off} waiting, {mail.undeliverable} undeliverable")
+    if mail.unexpected:
+        words = f"mails that met an unforeseen error and wait: {mail.unexpected} (`paypoll queue` shows it)"
+        lines.append(click.style(words, fg="red"))
     if mail.halted:
         lines.append(click.style(f"mail stopped: {mail.halted}", fg="yellow"))
     if report.sumup_halted:

@@ -235,3 +235,33 @@ def test_row_36_order_that_hangs_the_printer_waits_and_the_others_get_their_tick
     assert [subject for subject in subjects if "Your tickets" in subject and "ORD-1" in subject] == []
     assert len([subject for subject in subjects if "Your tickets" in subject]) == 3
     assert len([subject for subject in subjects if "cannot be made" in subject]) == 1
+
+
+# No more is imported than a run has: with the modules of the tests something has opened /dev/null as number 2.
+_WITHOUT_STDERR = """
+import datetime, sys, zoneinfo
+from decimal import Decimal
+from paypoll.ports import TicketFace
+from paypoll.tickets.wire import PrinterOptions
+from paypoll.tickets.workers import PrintWorkers
+
+assert sys.stderr is None
+workers = PrintWorkers(PrinterOptions(site_name="Jersey Events"), 1, limit=60.0)
+(pdf,) = workers.print_tickets([FACE])
+print(pdf[:5].decode())
+workers.close()
+"""
+
+
+def test_worker_of_a_run_whose_stderr_is_closed_prints_all_the_same() -> None:
+    """It sends what libraries have to say to stderr, and would die at once without one."""
+    script = _WITHOUT_STDERR.replace("FACE", repr(FACE))
+    run = subprocess.run(  # noqa: S603 - our own words
+        ["/bin/sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert run.stdout == "%PDF-\n"

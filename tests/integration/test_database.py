@@ -1,0 +1,75 @@
+"""The connection to the database: what it is told to notice, and what its troubles mean."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from tests.conftest import Server
+
+from paypoll.database import DatabaseOptions, Trouble, make_engine, sort_error, transaction
+from paypoll.errors import DatabaseUnavailableError
+
+
+@pytest.fixture
+def tcp_port(server: Server) -> Iterator[int]:
+    """A port on loopback that leads one connection to PostgreSQL, which itself listens on a Unix socket only."""
+    with socket.create_server(("127.0.0.1", 0)) as door, socket.socket(socket.AF_UNIX) as inside:
+
+        def carry(source: socket.socket, target: socket.socket) -> None:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+        def let_in() -> None:
+            inside.connect(f"{server.folder}/.s.PGSQL.5432")
+            client, _ = door.accept()
+            with client:
+                back = threading.Thread(target=carry, args=(inside, client))
+                back.start()
+                carry(client, inside)
+                back.join()
+
+        porter = threading.Thread(target=let_in)
+        porter.start()
+        yield door.getsockname()[1]
+        porter.join()
+
+
+@pytest.fixture
+def tcp_engine(database_url: str, tcp_port: int) -> Iterator[sa.Engine]:
+    """An engine on the fresh database, over TCP."""
+    name = sa.make_url(database_url).database
+    made = make_engine(DatabaseOptions(sa.make_url(f"postgresql+psycopg2://postgres@127.0.0.1:{tcp_port}/{name}")))
+    yield made
+    made.dispose()
+
+
+def test_connection_over_tcp_notices_a_host_that_has_vanished_within_a_minute(tcp_engine: sa.Engine) -> None:
+    with tcp_engine.connect() as connection, socket.socket(fileno=os.dup(connection.connection.fileno())) as wire:
+
+        def option(number: int) -> int:
+            return wire.getsockopt(socket.IPPROTO_TCP, number)
+
+        assert wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        silence = option(socket.TCP_KEEPIDLE) + option(socket.TCP_KEEPINTVL) * option(socket.TCP_KEEPCNT)
+        assert timedelta(seconds=silence) <= timedelta(minutes=1)
+        unacknowledged = timedelta(milliseconds=option(socket.TCP_USER_TIMEOUT))
+        assert timedelta(0) < unacknowledged <= timedelta(minutes=1)
+
+
+def test_connections_that_are_all_taken_mean_that_the_database_is_out_of_reach(engine: sa.Engine) -> None:
+    # As `make_engine` has it, but smaller, and nobody waits for half a minute.
+    narrow = sa.create_engine(engine.url, pool_size=1, max_overflow=0, pool_timeout=0)
+    try:
+        with narrow.connect():
+            with pytest.raises(sa.exc.TimeoutError) as met:
+                narrow.connect()
+            assert sort_error(met.value) is Trouble.GONE
+            with pytest.raises(DatabaseUnavailableError, match="out of reach"), transaction(narrow):
+                raise AssertionError("nobody gets here without a connection")
+    finally:
+        narrow.dispose()
