@@ -7,6 +7,7 @@ import click
 
 from paypoll.errors import PaypollError
 from paypoll.exitcodes import ExitCode
+from paypoll.garbage import search_for_cycles_rarely
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,16 +55,9 @@ def _show_traceback(error: BaseException) -> None:
     click.echo(redact("".join(traceback.format_exception(error))), err=True)
 
 
-_GC_THRESHOLD = 50_000
-"""Python goes through everything in search of cycles after so many new objects; 700 is what it comes with.
-
-Nearly all that is made while the program loads stays, so that Python would search some thirty times and find nothing.
-"""
-
-
 def run() -> None:
     """Run paypoll as a program of its own."""
-    gc.set_threshold(_GC_THRESHOLD)
+    search_for_cycles_rarely()
     status = main()
     # What is still there dies with the process. Without this, Python would first go through all of it several times
     # in search of cycles: a tenth of the time of a run that finds nothing to do.

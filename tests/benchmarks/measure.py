@@ -18,6 +18,7 @@ from tests.benchmarks.bed import PARALLEL, TICKETS, Bed, Spent, spend
 
 from paypoll.app import App, new_run_id
 from paypoll.database import transaction
+from paypoll.garbage import search_for_cycles_rarely
 from paypoll.ports import TicketFace
 from paypoll.runner import record_run
 from paypoll.settings import load_settings
@@ -62,6 +63,7 @@ def ticket(_new_bed: NewBed, rounds: int) -> Iterator[Row]:
     """Measure the printing of tickets, two an order, in one process; QR code and all included."""
     from paypoll.tickets.printer import WeasyTicketPrinter
 
+    search_for_cycles_rarely()  # as the printing processes do
     printer = WeasyTicketPrinter(site_name="Jersey Events", terms="No refunds. Doors open at 18:30.")
     printer.print_tickets(_faces(0))
     times = []

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import structlog
 
+from paypoll.garbage import search_for_cycles_rarely
 from paypoll.ports import PrintError, TicketPrinter
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, answer_line, read_job, read_options
 
@@ -28,6 +29,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    search_for_cycles_rarely()
     seconds = float(sys.argv[1])
     with _answers() as answers:
         jobs = sys.stdin.buffer
