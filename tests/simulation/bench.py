@@ -49,6 +49,18 @@ batch_size = {batch}
 to = ["admin@shop.example"]
 """
 
+# How many tickets of an event are valid when one is issued, as PostgreSQL itself sees it at that moment.
+_COUNTED = """
+CREATE TABLE simulation_sale (order_id bigint, event_id bigint NOT NULL, valid bigint NOT NULL);
+CREATE FUNCTION simulation_count() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO simulation_sale SELECT NEW.order_id, NEW.event_id, count(*) FROM events_ticket
+        WHERE event_id = NEW.event_id AND status IN ('valid', 'used');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER simulation_count AFTER INSERT ON events_ticket FOR EACH ROW EXECUTE FUNCTION simulation_count()
+"""
+
 
 class WorldApp(App):
     """paypoll as it is, but for its ends, and for the look at the schema, which never changes here."""
@@ -90,6 +102,7 @@ class Bench:
 
     def __init__(self, folder: Path, url: str, dsn: str) -> None:
         self.observer = Observer(dsn)
+        self.observer.execute(_COUNTED)
         psycopg2.extensions.set_wait_callback(self.observer.wait)
         self.clock = WorldClock(NOW)
         self.shop = Shop(dsn, self.observer)

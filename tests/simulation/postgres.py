@@ -181,6 +181,7 @@ def _has_answer(connection: Any, seconds: float) -> bool:
 
 
 _TABLES = (
+    "simulation_sale",
     "events_ticket",
     "orders_refund",
     "orders_orderstatushistory",

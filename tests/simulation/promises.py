@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ADMIN = "admin@shop.example"
 _WAITING = ("pending", "pending_verification")
+_LATE = ("failed", "expired")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Books:
                 " WHERE status_from <> status_to ORDER BY id"
             )
         )
+        self.sales = _grouped(rows("SELECT order_id, event_id, max(valid) FROM simulation_sale GROUP BY 1, 2"))
         self.mails = rows("SELECT kind, order_id, state, message_id, maybe_twice, recipients FROM paypoll.outbox")
         self.known = {
             order_id
@@ -187,6 +189,21 @@ def _second_payment_is_told(books: Books, order: "Sold") -> Iterator[str]:
             yield f"run {done[2]} was told that {real.id} is PAID as well, and no admin was"
 
 
+def _late_payment_has_room(books: Books, order: "Sold") -> Iterator[str]:
+    """Row 20: nobody holds a place for an order that was failed or expired, so it gets tickets if the hall has room.
+
+    An order that is paid in time has its places from the shop's cart, and paypoll does not count them.
+    """
+    done = books.fulfilments.get(order.id)
+    late = {run_id for _, run_id, before, after in books.audit[order.id] if before in _LATE and after == "completed"}
+    if done is None or done[2] not in late:
+        return  # not issued, or issued in time: what comes later puts back, and issues nothing
+    for _, event_id, valid in books.sales[order.id]:
+        places = books.world.shop.places[event_id]
+        if valid > places:
+            yield f"it was paid late, and event {event_id} had {valid} valid tickets for its {places} places then"
+
+
 def _confirmation_arrives(books: Books, order: "Sold") -> Iterator[str]:
     numbers = [ticket[2] for ticket in books.tickets[order.id]]
     mails = [mail for mail in books.mails if mail[1] == order.id and mail[0].endswith("confirmation")]
@@ -262,6 +279,7 @@ _CHECKS: dict[str, Callable[[Books, "Sold"], Iterator[str]]] = {
     "2 whoever paid has tickets or a case": _paid_is_settled,
     "2 a case is told": _review_is_told,
     "2 paid twice is told": _second_payment_is_told,
+    "2 a late payment finds room": _late_payment_has_room,
     "3 the confirmation arrives": _confirmation_arrives,
     "4 nothing expires on a guess": _expiry_is_definite,
     "7 every change is in the audit trail": _audit_is_whole,

@@ -68,6 +68,7 @@ class Shop:
         self.tick: Callable[[], int] = lambda: 0
         self.sleep: Callable[[float], None] = lambda _seconds: None
         self.sold: dict[int, Sold] = {}
+        self.places: dict[int, int] = {}
 
     def close(self) -> None:
         """Give the connections back."""
@@ -94,9 +95,10 @@ class Shop:
 
     # -- setting up ----------------------------------------------------------------------------------------
 
-    def open(self, opening: datetime) -> None:
-        """Fill the empty shop with its staff and two events."""
+    def open(self, opening: datetime, places: tuple[int, ...]) -> None:
+        """Fill the empty shop with its staff and its events, which have so many places each."""
         self.sold = {}
+        self.places = dict(enumerate(places, start=1))
         rows = [
             self._row("accounts_user", id=ADMIN_USER, email="staff@shop.example", user_type="admin"),
             self._row("accounts_user", id=2, email="choir@example.org", user_type="artist"),
@@ -105,7 +107,7 @@ class Shop:
                 "accounts_artistprofile", id=1, user_id=2, display_name="The Choir", sumup_connection_status="none"
             ),
         ]
-        for event_id, capacity in ((1, 100), (2, 6)):
+        for event_id, capacity in self.places.items():
             rows.append(
                 self._row(
                     "events_event",

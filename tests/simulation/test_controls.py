@@ -28,6 +28,7 @@ import paypoll.state.watches
 from paypoll.apply import Applied, Applier
 from paypoll.database import transaction
 from paypoll.decision import Decision, Outcome, Reason
+from paypoll.match import Flaw
 from paypoll.model import Order
 from paypoll.shop.orders import load_orders
 from paypoll.state.tables import outbox
@@ -52,6 +53,8 @@ _STORM = Weather(
 )
 # Admins do nothing but cancel, and everybody gets in between everybody: what a row lock is there for.
 _BUSY_ADMINS = replace(_STORM, crash=0.0, switch=0.8, deeds=("cancel",))
+# Hardly anybody finds room.
+_SMALL_HALLS = replace(_STORM, switch=0.8, halls=((3,), (2,)))
 _PLACE_KEYS = {
     "paypoll.ticket_place": ("ticket_place_pkey", "PRIMARY KEY (order_item_id, place)"),
     "paypoll.fulfilment": ("fulfilment_pkey", "PRIMARY KEY (order_id)"),
@@ -163,6 +166,25 @@ def test_without_the_check_of_amount_and_currency_the_wrong_money_buys_tickets(
 ) -> None:
     monkeypatch.setattr(paypoll.match, "_money_flaws", always([]))
     assert worlds_until_broken(bench, "1 ", "its tickets rest on")
+
+
+def test_without_the_check_of_the_currency_another_currency_buys_tickets(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain: Callable[..., list[tuple[Flaw, str]]] = paypoll.match._money_flaws
+
+    def amount_alone(*asked: Any) -> list[tuple[Flaw, str]]:
+        return [flaw for flaw in plain(*asked) if flaw[0] is not Flaw.CURRENCY]
+
+    monkeypatch.setattr(paypoll.match, "_money_flaws", amount_alone)
+    assert worlds_until_broken(bench, "1 ", " EUR to MPLATFORM")
+
+
+def test_without_the_look_at_the_places_a_late_payment_overfills_the_hall(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paypoll.decide, "_late_obstacle", always(None))
+    assert worlds_until_broken(bench, "2 a late payment finds room", weather=_SMALL_HALLS)
 
 
 def test_without_the_check_of_the_merchant_somebody_elses_money_buys_tickets(

@@ -26,6 +26,8 @@ class Weather:
     smtp_outage: range
     deeds: tuple[str, ...] = DEEDS
     """What admins and stale pages of the shop do, drawn from these."""
+    halls: tuple[tuple[int, ...], ...] = ((100, 100, 6, 3), (6, 4, 2))
+    """How many places each event has, drawn from these."""
 
     @staticmethod
     def draw(chance: random.Random) -> "Weather":

@@ -61,7 +61,8 @@ class World(Points):
         empty(self.bench.observer, thoroughly=self.seed % _SWEEP_EVERY == 0)
         self.bench.clock.restart(NOW)
         self.shop.now, self.shop.tick, self.shop.sleep = self.bench.clock.now, self.tick, self.scheduler.sleep
-        self.shop.open(NOW)
+        halls = random.Random(f"{self.seed} halls")  # noqa: S311 - drawn from a seed, as is meant
+        self.shop.open(NOW, tuple(map(halls.choice, self.weather.halls)))
         everybody = Process("everybody")
         for number in range(1, self.script.randint(2, 5) + 1):
             customer = self._draw_customer(number)
