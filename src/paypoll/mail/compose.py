@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, EmailPolicy
 from email.utils import quote
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContex
 from paypoll.mail.message_id import part_message_id
 from paypoll.mail.parcels import LINE
 from paypoll.mail.plain import header_text
+from paypoll.mail.policies import ATTACHMENT, MESSAGE
 from paypoll.mail.templating import Templates
 
 _CONTEXTS: Mapping[str, type[MailContext]] = {
@@ -111,7 +111,7 @@ class Composer:
             "attachments": attachments,
         }
         subject = header_text(self._templates.render(f"{kind}.subject.txt", names))
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=MESSAGE)
         self._set_headers(message, message_id, date, to, part)
         message["Subject"] = f"{subject} ({part} of {parts})" if parts > 1 else subject
         _set_bodies(
@@ -160,29 +160,16 @@ def _set_bodies(message: EmailMessage, *, text: str, html: str) -> None:
     message.add_alternative(html, subtype="html", cte="quoted-printable")
 
 
-class _AsWritten(EmailPolicy):
-    """Keeps a header that is set as the text it is, and reads it only when asked for it.
-
-    EmailPolicy takes each header to pieces and writes it anew whenever a parameter is added, which made attaching two
-    tickets and a calendar file a quarter of the work on a mail.
-    """
-
-    def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
-        if "\r" in value or "\n" in value:
-            raise ComposeError(f"a line break in the header {name} of an attachment")
-        return name, value
-
-
-_AS_WRITTEN = _AsWritten(linesep=SMTP.linesep)
-
-
 def _attach(message: EmailMessage, attachment: Attachment) -> None:
     if not _MEDIA_TYPE.fullmatch(attachment.media_type):
         raise ComposeError(f"{attachment.media_type!r} is not a media type")
     parameters = [f'; {name}="{quote(value)}"' for name, value in attachment.parameters]
     filename = _NOT_IN_FILE_NAMES.sub("-", attachment.filename).lstrip(".-") or "file"
-    part = EmailMessage(policy=_AS_WRITTEN)
-    part["Content-Type"] = attachment.media_type + "".join(parameters)
+    part = EmailMessage(policy=ATTACHMENT)
+    try:
+        part["Content-Type"] = attachment.media_type + "".join(parameters)
+    except ValueError as error:
+        raise ComposeError(str(error)) from None
     part["Content-Transfer-Encoding"] = "base64"
     part["Content-Disposition"] = f'attachment; filename="{filename}"'
     part.set_payload(_base64_lines(attachment.content))
