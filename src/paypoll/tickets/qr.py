@@ -1,8 +1,7 @@
-"""The QR code of a ticket, as a picture: the same code in the PDF and in the shop's media folder."""
+"""The QR code of a ticket, as a picture: the same one in the PDF and in the shop's media folder."""
 
 import struct
 import zlib
-from collections.abc import Sequence
 
 import segno
 
@@ -19,10 +18,6 @@ _MASK = 3
 
 _LEAST_PIXELS = 300
 _LEAST_PIXELS_A_MODULE = 8
-
-# On the PDF the picture is asked to stay sharp. A viewer that smoothes it all the same blurs a third of a module's
-# width at its edges, which scanners do not mind; at one pixel it would be all of it.
-_PRINTED_PIXELS_A_MODULE = 3
 _WHITE = b"\xff"
 _BLACK = b"\x00"
 
@@ -37,16 +32,8 @@ def qr_png(data: str) -> bytes:
     takes 5 ms where it first has to widen one bit to 24, and 12 ms for the same code as SVG, inline or not.
     """
     modules = _modules(data)
-    return _png(modules, max(_LEAST_PIXELS_A_MODULE, -(-_LEAST_PIXELS // (len(modules) + 2 * QUIET_ZONE))))
-
-
-def printed_qr_png(data: str) -> bytes:
-    """Return the same code, as `qr_png`, for a PDF: with fewer pixels, because WeasyPrint packs all of them anew."""
-    return _png(_modules(data), _PRINTED_PIXELS_A_MODULE)
-
-
-def _png(modules: Sequence[bytearray], scale: int) -> bytes:
     size = len(modules) + 2 * QUIET_ZONE
+    scale = max(_LEAST_PIXELS_A_MODULE, -(-_LEAST_PIXELS // size))
     # A PNG line starts with its filter: 0, pixels as they are; 2, their difference from the line above.
     repeat = b"\x02" + bytes(size * scale)
     side = _WHITE * (QUIET_ZONE * scale)

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from paypoll.money import show_amount
 from paypoll.ports import TicketFace
-from paypoll.tickets.qr import printed_qr_png
+from paypoll.tickets.qr import qr_png
 
 # Written out, because strftime speaks the language of the process, and a ticket must look the same on every host.
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -97,7 +97,7 @@ def lay_out(face: TicketFace, terms: str, fit: Fit) -> Sheet:
     title = _one_line(face.event_title)
     return Sheet(
         ticket_number=_one_line(face.ticket_number),
-        qr_image="data:image/png;base64," + b64encode(printed_qr_png(face.qr_data)).decode("ascii"),
+        qr_image="data:image/png;base64," + b64encode(qr_png(face.qr_data)).decode("ascii"),
         event_title=title,
         title_class=_title_class(title),
         starts=face.starts,

@@ -8,7 +8,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from paypoll.tickets.qr import QUIET_ZONE, printed_qr_png, qr_png
+from paypoll.tickets.qr import QUIET_ZONE, qr_png
 
 USUAL = "JERSEY_EVENTS|SUMMER-FES-A1B2C3D4E|17|ada.lovelace@example.org|0123456789abcdef"
 
@@ -64,21 +64,6 @@ def test_picture_of_any_size_is_at_least_300_pixels_and_has_a_quiet_zone(data: s
     first_line = image.crop((left, top, right, top + 1)).tobytes()
     module = first_line.index(b"\xff") / 7  # a finder pattern is seven modules wide
     assert left == QUIET_ZONE * module == 4 * module
-
-
-@pytest.mark.parametrize("data", ["7", USUAL, "x" * 2331], ids=["smallest", "usual", "largest"])
-def test_printed_picture_is_the_shops_one_with_fewer_pixels(data: str) -> None:
-    printed = Image.open(io.BytesIO(printed_qr_png(data)))
-    large = picture(data)
-    assert printed.width <= large.width
-    assert printed.resize(large.size, Image.Resampling.NEAREST).tobytes() == large.tobytes()
-    assert decoded(printed) == [("QRCode", data)]
-
-
-def test_printed_picture_smoothed_by_a_viewer_is_still_readable() -> None:
-    """Some viewers smooth a picture, whatever the PDF asks of them."""
-    printed = Image.open(io.BytesIO(printed_qr_png(USUAL)))
-    assert decoded(printed.resize((500, 500), Image.Resampling.BICUBIC)) == [("QRCode", USUAL)]
 
 
 def test_picture_of_same_data_has_the_same_bytes() -> None:
