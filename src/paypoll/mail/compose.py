@@ -5,12 +5,13 @@ The same arguments give the same bytes, so that a mail that is sent again is the
 
 import hashlib
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.utils import quote
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +20,9 @@ from paypoll.accent import DEFAULT_ACCENT, text_on
 from paypoll.mail.address import address_problem, envelope_address, split_sender
 from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, MailContext
 from paypoll.mail.message_id import part_message_id
+from paypoll.mail.parcels import LINE
 from paypoll.mail.plain import header_text
+from paypoll.mail.policies import ATTACHMENT, MESSAGE
 from paypoll.mail.templating import Templates
 
 _CONTEXTS: Mapping[str, type[MailContext]] = {
@@ -32,7 +35,7 @@ _CONTEXTS: Mapping[str, type[MailContext]] = {
 KINDS = tuple(_CONTEXTS)
 
 _NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
-_MEDIA_TYPE = re.compile(r"([a-z0-9.+-]+)/([a-z0-9.+-]+)")
+_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class Composer:
             "attachments": attachments,
         }
         subject = header_text(self._templates.render(f"{kind}.subject.txt", names))
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=MESSAGE)
         self._set_headers(message, message_id, date, to, part)
         message["Subject"] = f"{subject} ({part} of {parts})" if parts > 1 else subject
         _set_bodies(
@@ -158,16 +161,26 @@ def _set_bodies(message: EmailMessage, *, text: str, html: str) -> None:
 
 
 def _attach(message: EmailMessage, attachment: Attachment) -> None:
-    media_type = _MEDIA_TYPE.fullmatch(attachment.media_type)
-    if media_type is None:
+    if not _MEDIA_TYPE.fullmatch(attachment.media_type):
         raise ComposeError(f"{attachment.media_type!r} is not a media type")
-    message.add_attachment(
-        attachment.content,
-        maintype=media_type[1],
-        subtype=media_type[2],
-        params=dict(attachment.parameters),
-        filename=_NOT_IN_FILE_NAMES.sub("-", attachment.filename).lstrip(".-") or "file",
-    )
+    parameters = [f'; {name}="{quote(value)}"' for name, value in attachment.parameters]
+    filename = _NOT_IN_FILE_NAMES.sub("-", attachment.filename).lstrip(".-") or "file"
+    part = EmailMessage(policy=ATTACHMENT)
+    try:
+        part["Content-Type"] = attachment.media_type + "".join(parameters)
+    except ValueError as error:
+        raise ComposeError(str(error)) from None
+    part["Content-Transfer-Encoding"] = "base64"
+    part["Content-Disposition"] = f'attachment; filename="{filename}"'
+    part.set_payload(_base64_lines(attachment.content))
+    if message.get_content_subtype() != "mixed":
+        message.make_mixed()
+    message.attach(part)
+
+
+def _base64_lines(content: bytes) -> str:
+    encoded = b64encode(content).decode("ascii")
+    return "".join(f"{encoded[start : start + LINE]}\n" for start in range(0, len(encoded), LINE))
 
 
 def _fix_boundaries(message: EmailMessage) -> None:

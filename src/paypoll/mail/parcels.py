@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-_LINE = 76  # characters of base64 a line (RFC 2045, 6.8), and two for its end
+LINE = 76
+"""Characters of base64 a line (RFC 2045, 6.8); two more end it."""
+
 _PART_HEADERS = 512
 _BODY = 64 * 1024
 
@@ -23,7 +25,7 @@ class Plan:
 def mailed_size(size: int) -> int:
     """Return how many bytes a file of `size` bytes takes in a message: base64, line ends, its own headers."""
     encoded = 4 * -(-size // 3)
-    return encoded + 2 * -(-encoded // _LINE) + _PART_HEADERS
+    return encoded + 2 * -(-encoded // LINE) + _PART_HEADERS
 
 
 def plan_attachments(

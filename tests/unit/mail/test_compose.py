@@ -373,6 +373,7 @@ def test_parts_of_a_mail_are_numbered_and_have_message_ids_of_their_own() -> Non
         ({"message_id": "<a@b>\r\nBcc: c@d.e"}, "not a Message-ID"),
         ({"date": datetime(2026, 11, 23)}, "time zone"),  # noqa: DTZ001 - that is what is tested
         ({"attachments": [Attachment("a", "pdf\r\nX: y", b"")]}, "not a media type"),
+        ({"attachments": [Attachment("a", "text/calendar", b"", (("m", "x\r\nBcc: e@f.g"),))]}, "line break in"),
         ({"options": replace(OPTIONS, sender="nobody")}, "sender is no mail address"),
     ],
 )
