@@ -102,7 +102,10 @@ def claim_mail(
 
 
 def begin_sending(connection: sa.Connection, mail: Mail, run_id: str, until: datetime) -> bool:
-    """Mark the mail as being sent, just before the mail server hears of it. False when the lease was lost."""
+    """Mark the mail as being sent, just before the mail server hears of it, or of its next message.
+
+    False when the lease was lost.
+    """
     changed = connection.execute(
         sa.update(outbox)
         .where(outbox.c.id == mail.id, outbox.c.lease_run == run_id, outbox.c.state.in_(UNSENT))
