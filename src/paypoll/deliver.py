@@ -165,13 +165,12 @@ class Delivery:
         return self._send(mail, parcel, session, result)
 
     def _send(self, mail: Mail, parcel: Parcel, session: MailSession, result: Delivered) -> MailSession | None:
-        with transaction(self._engine) as connection:
-            until = self._clock.now() + self._rules.lease
-            if not outbox.begin_sending(connection, mail, self._run_id, until):
-                return session
         taken = 0
         try:
             for message in parcel.messages:
+                # Anew before each: many large ones take longer than a lease, and another run would send them as well.
+                if not self._begin_sending(mail):
+                    return session
                 session.send(message, mail.recipients)
                 taken += 1
         except MailUnavailableError as error:
@@ -186,6 +185,10 @@ class Delivery:
             return session
         self._mark_sent(mail, parcel, result)
         return session
+
+    def _begin_sending(self, mail: Mail) -> bool:
+        with transaction(self._engine) as connection:
+            return outbox.begin_sending(connection, mail, self._run_id, self._clock.now() + self._rules.lease)
 
     def _claim(self, *, alerts: bool) -> list[Mail]:
         with transaction(self._engine) as connection:

@@ -203,6 +203,28 @@ def test_mail_of_several_messages_cut_off_between_them_is_shown_as_perhaps_sent_
     assert (mail["state"], mail["maybe_twice"], len(mailer.sent)) == ("sent", maybe_twice, cut_off_at - 1 + 3)
 
 
+def test_mail_whose_messages_take_longer_than_a_lease_together_stays_this_runs_own(
+    bench: "Bench", engine: sa.Engine, place: "Place"
+) -> None:
+    lease = bench.app.settings.verification.lease
+    taken_away: list[int] = []
+
+    class Slow(FakeMailer):
+        def send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
+            super().send(message, recipients)
+            bench.clock.move(lease * 0.6)
+            with transaction(engine) as connection:
+                claimed = claim_mail(connection, "another", bench.clock.now(), limit=1, lease=lease)
+            taken_away.extend(mail.id for mail in claimed)
+
+    place("ORD-1", quantity=4)
+    bench.app.printer = LargePrinter()
+    mailer = bench.app.mailer = Slow()
+    run(bench)
+    (mail,) = mails(engine)
+    assert (mail["state"], mail["maybe_twice"], len(mailer.sent), taken_away) == ("sent", False, 4, [])
+
+
 def test_message_refused_does_not_stop_the_others(bench: "Bench", engine: sa.Engine, place: "Place") -> None:
     place("ORD-1")
     place("ORD-2")

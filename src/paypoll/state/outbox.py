@@ -120,7 +120,10 @@ def claim_mail(
 
 
 def begin_sending(connection: sa.Connection, mail: Mail, run_id: str, until: datetime) -> bool:
-    """Mark the mail as being sent, just before the mail server hears of it. False when the lease was lost."""
+    """Mark the mail as being sent, just before the mail server hears of it, or of its next message.
+
+    False when the lease was lost.
+    """
     began = {"wanted": mail.id, "holder": run_id, "lease_until": until, "interrupted": mail.interrupted}
     return connection.execute(_BEGIN_SENDING, began).rowcount == 1
 
