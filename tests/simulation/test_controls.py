@@ -141,12 +141,12 @@ def no_payment_keys(bench: "Bench") -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_row_lock")
 def test_without_the_row_lock_the_shops_cancellation_is_run_over(bench: "Bench") -> None:
-    assert worlds_until_broken(bench, "1 ", "it was cancelled", weather=_BUSY_ADMINS, first=30)
+    assert worlds_until_broken(bench, "1 ", "it was cancelled", weather=_BUSY_ADMINS, first=52)
 
 
 @pytest.mark.usefixtures("old_decision")
 def test_without_deciding_again_under_the_lock_a_cancelled_order_gets_tickets(bench: "Bench") -> None:
-    assert worlds_until_broken(bench, "1 ", "it was cancelled")
+    assert worlds_until_broken(bench, "1 ", "it was cancelled", first=12)
 
 
 @pytest.mark.usefixtures("no_lease", "no_row_lock", "old_decision")
@@ -180,14 +180,14 @@ def test_without_the_check_of_the_currency_another_currency_buys_tickets(
         return [flaw for flaw in plain(*asked) if flaw[0] is not Flaw.CURRENCY]
 
     monkeypatch.setattr(paypoll.match, "_money_flaws", amount_alone)
-    assert worlds_until_broken(bench, "1 ", " EUR to MPLATFORM")
+    assert worlds_until_broken(bench, "1 ", " EUR to MPLATFORM", first=6)
 
 
 def test_without_the_look_at_the_places_a_late_payment_overfills_the_hall(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paypoll.decide, "_late_obstacle", always(None))
-    assert worlds_until_broken(bench, "2 a late payment finds room", weather=_SMALL_HALLS)
+    assert worlds_until_broken(bench, "2 a late payment finds room", weather=_SMALL_HALLS, first=20)
 
 
 def test_without_the_check_of_the_merchant_somebody_elses_money_buys_tickets(
@@ -237,7 +237,7 @@ def test_with_the_confirmation_posted_in_a_transaction_of_its_own_it_can_be_lost
 
     monkeypatch.setattr(paypoll.fulfil, "post_confirmation", lambda _connection, *rest: later.append(rest))
     monkeypatch.setattr(Applier, "apply", apply_and_post)
-    assert worlds_until_broken(bench, "3 ", "0 confirmations were posted", first=62)
+    assert worlds_until_broken(bench, "3 ", "0 confirmations were posted", first=83)
 
 
 def test_with_mail_marked_as_sent_beforehand_it_can_be_lost(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
