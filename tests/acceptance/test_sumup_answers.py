@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from tests.acceptance.papers import body, subject
 from tests.acceptance.promises import check_completed
-from tests.acceptance.stage import ADMIN, API_KEY, MERCHANT, PRICE, Placed, Stage
+from tests.acceptance.stage import ADMIN, API_KEY, MERCHANT, Stage
 
 from paypoll.sandbox.effects import (
     Blocked,
@@ -190,54 +189,3 @@ def use_client(stage: Stage) -> None:
     (stage.folder / "tokens").mkdir(mode=0o700)
     client = f'client_id = "client-1"\nclient_secret = "client-secret-1"\ntoken_cache = "{stage.folder / "tokens"}"'
     stage.config.write_text(text.replace(f'api_key = "{API_KEY}"', client), encoding="utf-8")
-
-
-# -- organisers ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def organised(stage: Stage) -> tuple[Stage, Placed, dict[str, Any]]:
-    """A connected organiser whose access token is over, and an order that was paid to them."""
-    stage.sumup.add_client("client-1", "client-secret-1", MERCHANT)
-    stage.environ |= {"sumup__client_id": "client-1", "sumup__client_secret": "client-secret-1"}
-    stage.sumup.connect_merchant("MORGANISER", "client-1", "refresh-token-1")
-    token = stage.sumup.issue_access_token("MORGANISER")
-    stage.sumup.expire_access_tokens()
-    organiser = stage.shop.add_organiser(
-        "own@organiser.example", "The Owner", sumup_connection_status="connected", sumup_merchant_code="MORGANISER",
-        sumup_access_token=token, sumup_refresh_token="refresh-token-1",
-        sumup_expires_at=datetime.now(UTC) + timedelta(hours=1),
-    )  # fmt: skip
-    event = stage.event("Own Concert", organiser_id=organiser)
-    order = stage.order("ORD-OWN", places=[(event, 1, PRICE)], checkout="")
-    stage.checkout(order, "PAID", merchant="MORGANISER", merchant_code="MORGANISER", artist_id=organiser)
-    return stage, order, {"user_id": organiser}
-
-
-def test_row_17_organisers_token_that_is_over_is_refreshed_and_stored(
-    organised: tuple[Stage, Placed, dict[str, Any]],
-) -> None:
-    stage, order, whose = organised
-    (before,) = stage.shop.rows("accounts_artistprofile", **whose)
-    ended = stage.run_once()
-    assert ended.code == 0
-    check_completed(stage, order)
-    (after,) = stage.shop.rows("accounts_artistprofile", **whose)
-    assert after["sumup_connection_status"] == "connected"
-    assert after["sumup_access_token"] != before["sumup_access_token"]
-    assert after["sumup_access_token"] not in ended.stdout + ended.stderr
-    assert stage.sumup.count("POST", "/token") == 1
-
-
-def test_row_18_organiser_who_took_the_connection_back_is_marked_and_told_of_once(
-    organised: tuple[Stage, Placed, dict[str, Any]],
-) -> None:
-    stage, order, whose = organised
-    stage.sumup.revoke("MORGANISER")
-    for _ in range(2):
-        stage.run_once()
-    assert stage.status(order) == "pending_verification"
-    (profile,) = stage.shop.rows("accounts_artistprofile", **whose)
-    assert profile["sumup_connection_status"] == "expired"
-    told = [subject(mail) for mail in stage.sink.messages if "refuses the credential" in subject(mail)]
-    assert told == ["[Jersey Events CRITICAL] SumUp refuses the credential for merchant MORGANISER"]

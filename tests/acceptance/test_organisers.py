@@ -1,0 +1,256 @@
+"""Organisers who are connected to SumUp: whose token asks for which checkout, and how tokens are renewed and kept.
+
+SumUp gives a new refresh token with every refresh here, and takes each one once: a token that is lost, or used by two,
+is lost for good. The simulator's journal says by whose credential each request was let in.
+"""
+
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.acceptance.papers import body, subject
+from tests.acceptance.promises import check_issued, check_waiting
+from tests.acceptance.stage import MERCHANT, PATIENCE, PRICE, Ended, Placed, Stage
+from tests.acceptance.world import World
+
+from paypoll.sandbox.effects import Hang, Line, Respond
+
+OK = 0
+TRY_LATER = 75
+CUT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND application_name = 'paypoll'"
+)
+OVER = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Connected:
+    """A stage whose events belong to organisers, each with a merchant at SumUp and tokens in the shop."""
+
+    stage: Stage
+    events: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.stage.sumup.keyring.rotate = True
+        self.stage.sumup.add_client("client-1", "client-secret-1", MERCHANT)
+        self.stage.environ |= {"sumup__client_id": "client-1", "sumup__client_secret": "client-secret-1"}
+
+    def organiser(self, merchant: str, **columns: Any) -> None:
+        """Connect an organiser, at SumUp and in the shop, with an event of theirs."""
+        profile = {
+            "sumup_connection_status": "connected",
+            "sumup_merchant_code": merchant,
+            "sumup_access_token": self.stage.sumup.issue_access_token(merchant),
+            "sumup_refresh_token": self.stage.sumup.connect_merchant(merchant, "client-1"),
+            "sumup_expires_at": datetime.now(UTC) + timedelta(hours=1),
+        }
+        organiser = self.stage.shop.add_organiser(f"{merchant}@organiser.example", merchant, **profile | columns)
+        self.events[merchant] = self.stage.event(f"Concert of {merchant}", organiser_id=organiser)
+
+    def order(self, number: str, merchant: str, *, at: str = "", said: str = "") -> Placed:
+        """Place a paid order for the organiser's event. The checkout is `at` this merchant; the shop says `said`."""
+        order = self.stage.order(number, places=[(self.events[merchant], 1, PRICE)], checkout="")
+        checkout = self.stage.checkout(order, "PAID", merchant=at or merchant, merchant_code=said or at or merchant)
+        return Placed(order.id, number, order.email, order.total, order.age, checkout)
+
+    def profile(self, merchant: str) -> dict[str, Any]:
+        """Return the organiser's row."""
+        (row,) = self.stage.shop.rows("accounts_artistprofile", business_name=merchant)
+        return row
+
+    def asked(self, order: Placed) -> list[tuple[str, str, int | None]]:
+        """Return who asked for the order's checkout: by what and as which merchant, and what SumUp answered."""
+        seen = (one for one in self.stage.sumup.requests if one.path.endswith(order.checkout))
+        return [(one.auth.value, one.merchant_code, one.status) for one in seen]
+
+    @property
+    def refreshes(self) -> int:
+        """How often SumUp was asked for a token."""
+        return self.stage.sumup.count("POST", "/token")
+
+
+@pytest.fixture
+def connected(stage: Stage) -> Connected:
+    return Connected(stage)
+
+
+# -- which credential --------------------------------------------------------------------------------------------
+
+ORGANISERS: dict[str, dict[str, Any]] = {
+    "MVALID": {},
+    "MEXPIRED": {"sumup_expires_at": OVER},
+    "MREFUSED": {"sumup_access_token": "at-that-sumup-has-forgotten"},
+    "MNOTYET": {"sumup_connection_status": "not_connected"},
+    "MELSEWHERE": {},
+    "MLOST": {"sumup_expires_at": OVER},
+    "MBROKEN": {"sumup_connection_status": "expired"},
+}
+ASKED: dict[str, list[tuple[str, str, int]]] = {
+    "platform": [("api_key", MERCHANT, 200)],
+    "MVALID": [("refresh_token", "MVALID", 200)],
+    "MEXPIRED": [("refresh_token", "MEXPIRED", 200)],
+    "MREFUSED": [("unknown", "", 401), ("refresh_token", "MREFUSED", 200)],
+    "MNOTYET": [("api_key", MERCHANT, 200)],
+    "MELSEWHERE": [("refresh_token", "MELSEWHERE", 404), ("api_key", MERCHANT, 200)],
+    "MLOST": [("api_key", MERCHANT, 404)],
+    "MBROKEN": [("api_key", MERCHANT, 404)],
+}
+"""Who asks for the checkout of each organiser's order, as what, and what SumUp says."""
+NOT_LET_IN = ("MLOST", "MBROKEN")
+
+
+@dataclass
+class Fair(World):
+    """Organisers in every state of their connection, each with an order, after two runs."""
+
+    connected: Connected = field(kw_only=True)
+    refreshes: list[int] = field(default_factory=list)
+    asked: dict[str, list[tuple[str, str, int | None]]] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def fair(new_stage: Callable[[], Stage]) -> Fair:
+    connected = Connected(new_stage())
+    for merchant, columns in ORGANISERS.items():
+        connected.organiser(merchant, **columns)
+    connected.stage.sumup.revoke("MLOST")
+    orders = {
+        name: connected.order(f"ORD-{name}", name) for name in ORGANISERS if name not in {"MNOTYET", "MELSEWHERE"}
+    }
+    # Without a connection the shop takes the money itself; and once it did although there was one.
+    orders["MNOTYET"] = connected.order("ORD-MNOTYET", "MNOTYET", at=MERCHANT)
+    orders["MELSEWHERE"] = connected.order("ORD-MELSEWHERE", "MELSEWHERE", at=MERCHANT, said="MELSEWHERE")
+    orders["platform"] = connected.stage.order("ORD-PLATFORM", checkout="PAID")
+    fair = Fair(connected.stage, orders, connected=connected)
+    fair.kept = {merchant: connected.profile(merchant) for merchant in ORGANISERS}
+    fair.run()
+    fair.asked = {name: connected.asked(order) for name, order in orders.items()}
+    fair.refreshes.append(connected.refreshes)
+    # Every token of the first run is over, and whoever was connected sells another ticket.
+    connected.stage.sumup.expire_access_tokens()
+    for merchant in ("MEXPIRED", "MREFUSED", "MLOST"):
+        orders[f"{merchant}-again"] = connected.order(f"ORD-{merchant}-2", merchant)
+    fair.run()
+    fair.refreshes.append(connected.refreshes)
+    return fair
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_organiser_checkout_is_asked_for_with_the_credential_that_applies(fair: Fair, name: str) -> None:
+    assert fair.runs[0].code == OK
+    assert fair.asked[name] == ASKED[name]
+
+
+@pytest.mark.parametrize("name", [name for name in ASKED if name not in (*NOT_LET_IN, "MELSEWHERE")])
+def test_row_17_organisers_order_is_completed_whatever_has_to_be_renewed_first(fair: Fair, name: str) -> None:
+    check_issued(fair.stage, fair[name], on_paper=False)
+
+
+def test_row_08_paid_to_the_platform_in_place_of_the_organiser_is_found_and_goes_to_review(fair: Fair) -> None:
+    (alert,) = fair.stage.alerts(fair["MELSEWHERE"])
+    assert fair.stage.status(fair["MELSEWHERE"]) == "requires_manual_review"
+    assert f"paid to merchant {MERCHANT}, expected MELSEWHERE" in body(alert)
+
+
+def test_organiser_token_is_renewed_once_a_run_and_only_where_it_must(fair: Fair) -> None:
+    assert fair.refreshes == [len(["MEXPIRED", "MREFUSED", "MLOST"]), 3 + len(["MEXPIRED", "MREFUSED"])]
+    for merchant in ("MVALID", "MNOTYET", "MELSEWHERE", "MBROKEN"):
+        assert fair.connected.profile(merchant) == fair.kept[merchant]
+
+
+@pytest.mark.parametrize("merchant", ["MEXPIRED", "MREFUSED"])
+def test_organiser_token_that_came_with_a_refresh_serves_the_next_one(fair: Fair, merchant: str) -> None:
+    check_issued(fair.stage, fair[f"{merchant}-again"], on_paper=False)
+    before, after = fair.kept[merchant], fair.connected.profile(merchant)
+    assert after["sumup_connection_status"] == "connected"
+    assert after["sumup_expires_at"] > datetime.now(UTC)
+    for column in ("sumup_access_token", "sumup_refresh_token"):
+        assert after[column] not in (before[column], "")
+        assert not any(after[column] in run.stdout + run.stderr for run in fair.runs)
+
+
+@pytest.mark.parametrize("name", [*NOT_LET_IN, "MLOST-again"])
+def test_row_18_connection_that_is_lost_leaves_the_order_and_is_told_once(fair: Fair, name: str) -> None:
+    merchant = name.partition("-")[0]
+    check_waiting(fair.stage, fair[name], reason="not_allowed")
+    assert fair.connected.profile(merchant)["sumup_connection_status"] == "expired"
+    told = [subject(mail) for mail in fair.stage.sink.messages if merchant in subject(mail)]
+    assert told == [f"[Jersey Events CRITICAL] SumUp refuses the credential for merchant {merchant}"]
+
+
+# -- stored at once, by one of several ---------------------------------------------------------------------------
+
+
+def kill(stage: Stage, process: "subprocess.Popen[str]") -> None:
+    del stage
+    process.kill()
+
+
+def cut(stage: Stage, process: "subprocess.Popen[str]") -> None:
+    del process
+    assert stage.sql(CUT)
+
+
+@pytest.mark.parametrize(("happens", "code"), [(kill, -signal.SIGKILL), (cut, TRY_LATER)])
+def test_organiser_token_is_stored_before_it_is_used_and_outlives_the_run(
+    connected: Connected, happens: Callable[[Stage, "subprocess.Popen[str]"], None], code: int
+) -> None:
+    stage = connected.stage
+    connected.organiser("MOWN", sumup_expires_at=OVER)
+    order, before = connected.order("ORD-OWN", "MOWN"), connected.profile("MOWN")
+    with stage.sumup.fault(Hang(), path="/v0.1/*"):
+        process = stage.start("run-once")
+        stage.sumup.journal.wait_until(lambda journal: journal.count("GET") > 0, PATIENCE)
+        stored = connected.profile("MOWN")
+        happens(stage, process)
+    run = ended(process)
+    assert run.code == code, run.stderr
+    assert stored["sumup_refresh_token"] != before["sumup_refresh_token"]
+    assert connected.profile("MOWN") == stored
+    # Only the new one is good for another refresh.
+    stage.sumup.expire_access_tokens()
+    stage.let_time_pass()
+    assert stage.run_once().code == OK
+    check_issued(stage, order, on_paper=False)
+    assert connected.refreshes == 2
+
+
+class Held(Hang):
+    """SumUp has burned the refresh token, and its answer arrives when the fault is cleared."""
+
+    def spoil(self, line: Line, respond: Respond) -> None:
+        answer = respond()
+        line.pause(PATIENCE)
+        line.send(answer)
+
+
+def test_organiser_token_wanted_by_two_commands_at_once_is_renewed_by_one(connected: Connected) -> None:
+    stage = connected.stage
+    connected.organiser("MOWN", sumup_expires_at=OVER)
+    orders = [connected.order("ORD-ONE", "MOWN")]
+    with stage.sumup.fault(Held(), path="/token"):
+        one = stage.start("run-once", "--json")
+        stage.sumup.journal.wait_until(lambda journal: journal.count("POST", "/token") == 1, PATIENCE)
+        orders.append(connected.order("ORD-TWO", "MOWN"))
+        beside = stage.order("ORD-BESIDE", checkout="PENDING")
+        two = stage.start("run-once", "--json")
+        # The second command has claimed both, and asks for both at once.
+        stage.sumup.journal.wait_until(lambda _: bool(connected.asked(beside)), PATIENCE)
+    runs = [ended(one), ended(two)]
+    assert [run.code for run in runs] == [OK, OK]
+    for run, order in zip(runs, orders, strict=True):
+        assert order.number in {one["number"] for one in run.report["orders"]}
+        check_issued(stage, order, on_paper=False)
+    assert connected.refreshes == 1
+    assert connected.profile("MOWN")["sumup_connection_status"] == "connected"
+    assert [mail for mail in stage.sink.messages if "refuses" in subject(mail)] == []
+
+
+def ended(process: "subprocess.Popen[str]") -> Ended:
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    return Ended(process.returncode, stdout, stderr)
