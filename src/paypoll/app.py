@@ -201,6 +201,7 @@ class App:
                 username=mail.username,
                 password=mail.password.reveal if mail.password else None,
                 timeout=mail.timeout.total_seconds(),
+                message_timeout=mail.message_timeout.total_seconds(),
                 sender=mail.sender,
                 ca_file=mail.ca_file,
             )

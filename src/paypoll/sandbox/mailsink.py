@@ -189,9 +189,10 @@ class MailSink:
         """Let something go wrong at this stage until it is cleared, or so many times.
 
         After `delay` seconds: with `drop` the connection is cut, else `answer` (such as `550 5.1.1 No such user`) is
-        given, else all goes on as usual. `recipient` is the one address that is meant (RCPT only). `keep`: at stage
-        MESSAGE the message is kept nevertheless, so that it has arrived and the client cannot know. Of several
-        faults at a stage, the first dialled in happens.
+        given, else all goes on as usual. `recipient` is the one address that is meant: at RCPT the one that is named,
+        at DATA and MESSAGE the first that was taken, earlier it is not known. `keep`: at stage MESSAGE the message is
+        kept nevertheless, so that it has arrived and the client cannot know. Of several faults at a stage, the first
+        dialled in happens.
         """
         fault = MailFault(stage, Trouble(delay, answer, drop, keep), recipient, times)
         with self._changed:

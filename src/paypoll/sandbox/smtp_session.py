@@ -43,7 +43,7 @@ class Post(Protocol):
     """Who the dialogues work for. Everything is called in the event loop's thread."""
 
     def trouble(self, stage: Stage, recipient: str) -> Trouble | None:
-        """Return what is to go wrong at this stage; `recipient` is empty except for RCPT."""
+        """Return what is to go wrong at this stage; `recipient` is the first one from RCPT on, before it empty."""
         ...
 
     def keep(self, dialogue: "Dialogue", envelope: Envelope) -> None:
@@ -147,11 +147,11 @@ class Dialogue(SMTP):
 
     async def smtp_DATA(self, arg: str) -> None:
         """Answer DATA and take the message."""
-        if not await self._spoilt(Stage.DATA):
+        if not await self._spoilt(Stage.DATA, _first_recipient(self.envelope)):
             await super().smtp_DATA(arg)
 
-    async def _spoilt(self, stage: Stage) -> bool:
-        answer = await self.suffer(self._post.trouble(stage, ""))
+    async def _spoilt(self, stage: Stage, recipient: str = "") -> bool:
+        answer = await self.suffer(self._post.trouble(stage, recipient))
         if answer:
             await self.push(answer)
         return bool(answer)
@@ -211,7 +211,7 @@ class _Hooks:
 
     async def handle_DATA(self, server: Dialogue, _: Session, envelope: Envelope) -> str:
         """Keep the message, unless it is refused or lost."""
-        trouble = self._post.trouble(Stage.MESSAGE, "")
+        trouble = self._post.trouble(Stage.MESSAGE, _first_recipient(envelope))
         if trouble is None or trouble.keep or not (trouble.answer or trouble.drop):
             try:
                 self._post.keep(server, envelope)
@@ -224,3 +224,7 @@ class _Hooks:
         """Answer for a failure, such as a TLS handshake that the client gave up."""
         log.debug("mail_sink_failed", error=type(error).__name__)
         return _TRY_LATER
+
+
+def _first_recipient(envelope: Envelope | None) -> str:
+    return envelope.rcpt_tos[0] if envelope is not None and envelope.rcpt_tos else ""

@@ -203,7 +203,10 @@ class TicketSettings(Section):
 
 
 class MailSettings(Section):
-    """The mail server. `size_limit` is in bytes, of the whole message as sent."""
+    """The mail server. `timeout` is for each answer, `message_timeout` for opening a connection and for each mail.
+
+    `size_limit` is in bytes, of the whole message as sent.
+    """
 
     host: HostName = "localhost"
     port: Port = 587
@@ -214,6 +217,7 @@ class MailSettings(Section):
     sender: MailSender
     reply_to: OptionalMailAddress = ""
     timeout: Timeout = timedelta(seconds=30)
+    message_timeout: Timeout = timedelta(minutes=2)
     batch_size: Count = 50
     size_limit: Size = 10 * 1024**2
     tell_of_review: bool = False

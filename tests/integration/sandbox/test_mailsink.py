@@ -337,6 +337,18 @@ def test_fault_for_one_recipient_leaves_the_others(sink: MailSink) -> None:
     assert fault.hits == 1
 
 
+@pytest.mark.parametrize("stage", [Stage.DATA, Stage.MESSAGE])
+def test_fault_for_one_recipient_behind_rcpt_leaves_other_messages(sink: MailSink, stage: Stage) -> None:
+    fault = sink.fault(stage, "554 5.6.0 Never", recipient=BUYER)
+
+    send(sink, to=(ADMIN,))
+    with pytest.raises(smtplib.SMTPDataError):
+        send(sink, to=(BUYER,))
+
+    assert [mail.recipients for mail in sink.messages] == [(ADMIN,)]
+    assert fault.hits == 1
+
+
 def test_fault_times_is_over_after_so_many(sink: MailSink) -> None:
     sink.fault(Stage.MAIL, "451 Not now", times=2)
     with connected(sink) as session:
