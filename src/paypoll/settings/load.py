@@ -86,7 +86,20 @@ def load_settings(path: Path | None, environ: Mapping[str, str], *, system_file:
             places = ", ".join(str(place) for place in _usual_places(environ, system_file))
             problems.append(f"there is no settings file: looked for {places}; --config FILE names another")
         raise SettingsError(problems, source=shown)
-    return Settings(**sections, source=source)  # type: ignore[arg-type]  # one of each type in SECTIONS
+    settings = Settings(**sections, source=source)  # type: ignore[arg-type]  # one of each type in SECTIONS
+    if contradiction := _contradiction(settings):
+        raise SettingsError([contradiction], source=shown)
+    return settings
+
+
+def _contradiction(settings: Settings) -> str:
+    """Return what is wrong between settings of which each is right by itself, in a sentence, or nothing."""
+    if settings.mail.message_timeout < settings.verification.lease:
+        return ""
+    return (
+        "mail.message_timeout: must be shorter than verification.lease: else another run takes a mail that is still"
+        " being sent for one that was cut off, and sends it as well"
+    )
 
 
 def _usual_places(environ: Mapping[str, str], system_file: Path) -> list[Path]:

@@ -89,11 +89,11 @@ def test_settings_from_the_environment_alone_will_do(tmp_path: Path) -> None:
 
 
 def test_settings_that_are_sound_are_loaded_with_defaults(write_settings: WriteSettings) -> None:
-    file = write_settings(extra="[verification]\nmax_age = '90min'\nlease = 120\n[tickets]\nterms = 'One\\nTwo'\n")
+    file = write_settings(extra="[verification]\nmax_age = '90min'\nlease = 150\n[tickets]\nterms = 'One\\nTwo'\n")
     settings = load_settings(file, {})
     assert settings.source == file
     assert settings.verification.max_age == timedelta(minutes=90)
-    assert settings.verification.lease == timedelta(minutes=2)
+    assert settings.verification.lease == timedelta(minutes=2.5)
     assert settings.verification.late_window == timedelta(hours=72)
     assert settings.database.url.reveal() == "postgresql+psycopg2:///shop"
     assert settings.mail.size_limit == 10_485_760
@@ -243,6 +243,13 @@ def test_mail_that_would_be_unsafe_or_half_given_is_refused(
     [problem] = _problems(write_settings(("[mail]\n", f"[mail]\n{lines}\n")), {})
     assert problem.startswith(f"{key}: ")
     assert said in problem
+
+
+def test_mail_that_may_take_longer_than_its_lease_is_refused(write_settings: WriteSettings) -> None:
+    file = write_settings(("[mail]\n", '[mail]\nmessage_timeout = "3min"\n'))
+    [problem] = _problems(file, {})
+    assert problem.startswith("mail.message_timeout: must be shorter than verification.lease")
+    assert load_settings(file, {"PAYPOLL_VERIFICATION__LEASE": "4min"}).mail.message_timeout == timedelta(minutes=3)
 
 
 # ---------------------------------------------------------------------------------------------------------
