@@ -143,7 +143,7 @@ def test_row_39_killed_at_random_instants_keeps_every_promise(stage: Stage) -> N
     for attempt in count():
         process = stage.start("run-once", sumup__parallel_requests="2", verification__batch_size="7")
         try:
-            process.wait(timeout=dice.uniform(0.3, 1.5) + 0.5 * attempt)
+            process.wait(timeout=dice.uniform(0.3, 1.5) * 1.25**attempt)
         except subprocess.TimeoutExpired:
             process.kill()
             kills += 1
