@@ -136,16 +136,19 @@ class AlertDesk:
             if len(rows) < MANY:
                 continue
             contexts = [AlertContext.from_json(row["content"]) for row in rows]
+            orders = [_in_short(context) for context in contexts]
+            # An order may have two alerts of a topic, as when it was paid twice.
+            many = len({order.number for order in orders})
             critical = any(context.level == Level.CRITICAL.value for context in contexts)
             self.tell(
                 connection,
                 f"summary:{topic}:{rows[0]['id']}",
                 level=Level.CRITICAL if critical else Level.ALERT,
-                headline=f"{len(rows)} orders: {topic.replace('_', ' ').replace(':', ', ')}",
+                headline=f"{many} orders: {topic.replace('_', ' ').replace(':', ', ')}",
                 found=(f"The first of them: {contexts[0].headline}.",),
                 todo=contexts[0].what_to_do,
                 now=now,
-                orders=[_in_short(context) for context in contexts],
+                orders=orders,
                 admins=(admin,),
             )
             outbox.withdraw_these(connection, [row["id"] for row in rows], f"listed in a summary of {len(rows)}")

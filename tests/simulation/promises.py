@@ -3,6 +3,7 @@
 Nothing of paypoll is used here, neither its rules nor its queries: this is a second reading of what it promises.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _ADMIN = "admin@shop.example"
 _WAITING = ("pending", "pending_verification")
 _LATE = ("failed", "expired")
+_SUMMARY = re.compile(r"\b\d+ orders: ")
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,13 @@ class Books:
 
     def admin_was_told(self, order: "Sold", *words: str) -> bool:
         """Say whether a mail about this order, with these words, reached the admins."""
-        return any(
-            mail.recipients == (_ADMIN,)
-            and f"{order.number} " in f"{mail.subject} ".replace(":", " ")
-            and all(word in mail.subject + mail.text for word in words)
-            for mail in self.world.mail.inbox
-        )
+        for mail in self.world.mail.inbox:
+            # A summary of many orders names them in its text.
+            names = mail.text if _SUMMARY.search(mail.subject) else mail.subject
+            is_named = re.search(rf"\b{re.escape(order.number)}\b", names)
+            if mail.recipients == (_ADMIN,) and is_named and all(word in mail.subject + mail.text for word in words):
+                return True
+        return False
 
 
 def broken_promises(world: "World") -> list[Broken]:
@@ -134,7 +137,9 @@ def _tickets_rest_on_a_payment(books: Books, order: "Sold") -> Iterator[str]:
     if not paid:
         yield f"run {run_id} issued its tickets, and was never told that {checkout_id} is PAID"
     looks = [said for said in books.said(run_id, "transaction", real.payment.id) if said.found == "SUCCESSFUL"]
-    asked = [*paid, *looks]
+    # The payment may be shown for another order, too, and be asked about again for that one: what this order's tickets
+    # rest on is the first look after its own read.
+    asked = [*paid, *[look for look in looks if paid and look.tick >= paid[-1].tick][:1]]
     if asked and real.payment.refunded(asked[-1].tick):
         yield f"its tickets were issued although {checkout_id} had been refunded when SumUp was last asked"
     if (cancelled := order.cancelled_without_tickets) and not any(tick > cancelled for tick in order.replayed):
