@@ -1,10 +1,13 @@
 """The operator's own templates, in the folders that the settings name."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, TemplateSyntaxError
 
-from paypoll.settings.model import Settings
+if TYPE_CHECKING:
+    # Printing processes load this module, and loading the settings would take a seventh of their start.
+    from paypoll.settings.model import Settings
 
 
 class TemplateLoader(FileSystemLoader):
@@ -19,7 +22,7 @@ class TemplateLoader(FileSystemLoader):
             raise TemplateSyntaxError("this is not UTF-8 text", line, template, f"the template {template}") from None
 
 
-def missing_folders(settings: Settings) -> list[str]:
+def missing_folders(settings: "Settings") -> list[str]:
     """Return a sentence for each folder that is not there: ours would be used in silence."""
     folders = {"mail": settings.mail.template_folder, "tickets": settings.tickets.template_folder}
     return [

@@ -8,6 +8,7 @@ from contextlib import suppress
 from paypoll.app import App
 from paypoll.checkup.finding import Finding, advice, fine, wrong
 from paypoll.ports import PrintError
+from paypoll.tickets.libraries import found_by_the_loader
 from paypoll.tickets.sample import sample_face
 from paypoll.tickets.workers import PrinterMissingError
 
@@ -53,7 +54,8 @@ def _fonts(pdf: bytes) -> Iterator[Finding]:
 
 def check_scripts() -> Finding:
     """Say which scripts have no font here, and which packages have them."""
-    from paypoll.tickets.fonts import missing_scripts
+    with found_by_the_loader():
+        from paypoll.tickets.fonts import missing_scripts
 
     missing = missing_scripts()
     if not missing:
@@ -71,7 +73,8 @@ def _unpacked(pdf: bytes) -> Iterator[bytes]:
 
 
 def _subsetter() -> Iterator[Finding]:
-    from paypoll.tickets.printer import subsets_fonts_fast
+    with found_by_the_loader():
+        from paypoll.tickets.printer import subsets_fonts_fast
 
     if subsets_fonts_fast():
         yield fine("font subsetting", "by HarfBuzz")

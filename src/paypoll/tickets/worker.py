@@ -17,6 +17,7 @@ import structlog
 
 from paypoll.garbage import search_for_cycles_rarely
 from paypoll.ports import PrintError, TicketPrinter
+from paypoll.tickets.libraries import found_by_the_loader
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, answer_line, read_job, read_options
 
 _LOADING = 60.0
@@ -85,7 +86,7 @@ class _Printer:
 
 def _make_printer(options: PrinterOptions) -> TicketPrinter:
     # It tells of a missing library at length, and on stdout.
-    with redirect_stdout(StringIO()):
+    with redirect_stdout(StringIO()), found_by_the_loader():
         from paypoll.tickets.printer import WeasyTicketPrinter
 
     return WeasyTicketPrinter(

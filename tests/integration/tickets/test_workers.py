@@ -209,6 +209,25 @@ def test_missing_library_is_named(make_workers: MakeWorkers, tmp_path: Path, mon
         make_workers().print_tickets([FACE])
 
 
+def test_printing_process_starts_no_other_program(
+    make_workers: MakeWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python tells hooks of every program that it starts; and of what it imports, which shows that the hook is there.
+    seen = tmp_path / "seen"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "def hook(event, arguments):\n"
+        "    if event == 'subprocess.Popen' or (event == 'import' and arguments[0] == 'weasyprint'):\n"
+        f"        with open({str(seen)!r}, 'a') as file:\n"
+        "            print(event, arguments[0], file=file)\n"
+        "sys.addaudithook(hook)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (pdf,) = make_workers().print_tickets([FACE])
+    assert pdf.startswith(b"%PDF")
+    assert set(seen.read_text(encoding="utf-8").splitlines()) == {"import weasyprint"}
+
+
 def test_what_the_printer_logs_is_logged_by_the_run(make_workers: MakeWorkers) -> None:
     wordy: TicketFace = replace(FACE, venue_address="word " * 3000)
     with capture_logs() as logged:
