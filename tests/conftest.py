@@ -6,6 +6,7 @@ socket only.
 
 import fcntl
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
@@ -21,6 +22,10 @@ from paypoll.state.upgrade import upgrade
 
 SHOP_SCHEMA = Path(__file__).with_name("shop_schema.sql")
 TEMPLATE = "paypoll_template"
+
+# Making and dropping a database is making and dropping some three hundred files: 30 ms in memory, 160 to 500 on a disk.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
+_ROOM = 4 << 30  # bytes: for a server in each of a few processes
 
 _numbers = itertools.count(1)
 
@@ -78,7 +83,7 @@ class Server:
 def server() -> Iterator[Server]:
     """A PostgreSQL server with a template database: the shop's schema, whole, and paypoll's own tables."""
     # Not below pytest's own folder: root's PostgreSQL runs as another user, who must be able to get there.
-    folder = Path(tempfile.mkdtemp(prefix="paypoll-postgresql-"))
+    folder = Path(tempfile.mkdtemp(prefix="paypoll-postgresql-", dir=_fastest_folder()))
     running = Server(folder)
     running.run(f"CREATE DATABASE {TEMPLATE}")
     engine = make_engine(DatabaseOptions(_driver_url(running.url(TEMPLATE))))
@@ -89,6 +94,14 @@ def server() -> Iterator[Server]:
     yield running
     running.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fastest_folder() -> Path | None:
+    """Return the folder in memory, or None, which means the usual one, where there is no such folder with room."""
+    try:
+        return _MEMORY if shutil.disk_usage(_MEMORY).free >= _ROOM and os.access(_MEMORY, os.W_OK) else None
+    except OSError:
+        return None
 
 
 @pytest.fixture
