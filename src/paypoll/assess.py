@@ -91,7 +91,7 @@ def assess(order: Order, evidence: Evidence, policy: Policy) -> Assessment:
 
 
 def checkout_ids(order: Order, evidence: Evidence, policy: Policy) -> dict[str, str]:
-    """Return the ids of this order's checkouts, stored or found by reference, each with the merchant to ask as."""
+    """Return the ids of this order's checkouts, stored or found by reference, each with its likeliest merchant."""
     ids = {
         checkout_id: checkout.merchant_code or merchants(order, policy)[0]
         for checkout in order.checkouts
@@ -111,8 +111,7 @@ def searches_for(order: Order, policy: Policy) -> tuple[FindCheckouts, ...]:
 def merchants(order: Order, policy: Policy) -> tuple[str, ...]:
     """Return the merchants that the order's money may have gone to, likeliest first; the platform's may be empty."""
     stored = [checkout.merchant_code for checkout in order.checkouts if checkout.merchant_code]
-    organisers = [item.event.merchant_code for item in order.items if item.event is not None]
-    likely = stored or [code for code in organisers if code] or [policy.merchant_code]
+    likely = stored or _organisers(order) or [policy.merchant_code]
     return tuple(dict.fromkeys(likely))
 
 
@@ -144,12 +143,26 @@ def transaction_question(order: Order, answer: CheckoutAnswer, policy: Policy) -
 
 def read_question(order: Order, evidence: Evidence, policy: Policy, checkout_id: str) -> ReadCheckout:
     """Return how to ask for the state of one of the order's checkouts."""
-    return ReadCheckout(checkout_id, checkout_ids(order, evidence, policy)[checkout_id])
+    return ReadCheckout(checkout_id, _merchants_for(order, evidence, policy, checkout_id))
 
 
 def close_question(order: Order, evidence: Evidence, policy: Policy, checkout_id: str) -> CloseCheckout:
     """Return how to close one of the order's checkouts."""
-    return CloseCheckout(checkout_id, checkout_ids(order, evidence, policy)[checkout_id])
+    return CloseCheckout(checkout_id, _merchants_for(order, evidence, policy, checkout_id))
+
+
+def _merchants_for(order: Order, evidence: Evidence, policy: Policy, checkout_id: str) -> tuple[str, ...]:
+    """Return every merchant that the checkout may be at, the likeliest first: the shop's row may name a wrong one.
+
+    The platform's credential is tried for every merchant, so it need not be named.
+    """
+    likeliest = checkout_ids(order, evidence, policy)[checkout_id]
+    return tuple(dict.fromkeys([likeliest, *merchants(order, policy), *_organisers(order)]))
+
+
+def _organisers(order: Order) -> list[str]:
+    """Return the merchants of the organisers whose events were bought."""
+    return [item.event.merchant_code for item in order.items if item.event is not None and item.event.merchant_code]
 
 
 def _transaction_look(answer: CheckoutAnswer, evidence: Evidence) -> Look[TransactionAnswer] | None:

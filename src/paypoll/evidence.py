@@ -9,10 +9,10 @@ from paypoll.model import CheckoutAnswer, CheckoutStatus, Closing, Found, Look, 
 
 @dataclass(frozen=True, slots=True)
 class ReadCheckout:
-    """Ask for the state of one checkout, by SumUp's id."""
+    """Ask for the state of one checkout, by SumUp's id, as each of these merchants until one of them knows it."""
 
     checkout_id: str
-    merchant_code: str
+    merchant_codes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class ReadTransaction:
 
 @dataclass(frozen=True, slots=True)
 class CloseCheckout:
-    """Make an unpaid checkout unpayable. The only question that changes something."""
+    """Make an unpaid checkout unpayable, as its merchant is found. The only question that changes something."""
 
     checkout_id: str
-    merchant_code: str
+    merchant_codes: tuple[str, ...]
 
 
 Question: TypeAlias = ReadCheckout | FindCheckouts | ReadTransaction | CloseCheckout

@@ -1,14 +1,18 @@
 """Ask SumUp about one order until there is nothing left to ask. No database transaction is open meanwhile."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 from paypoll.evidence import CloseCheckout, Evidence, FindCheckouts, Question, ReadCheckout, ReadTransaction
 from paypoll.inquiry import next_questions
-from paypoll.model import Order
+from paypoll.model import NotFound, Order
 from paypoll.policy import Policy
 from paypoll.ports import PaymentGateway
 
 _MOST_ROUNDS = 50
+
+A = TypeVar("A")
 
 
 def verify(order: Order, gateway: PaymentGateway, policy: Policy, now: datetime, *, may_close: bool = True) -> Evidence:
@@ -27,11 +31,23 @@ def verify(order: Order, gateway: PaymentGateway, policy: Policy, now: datetime,
 
 def _ask(gateway: PaymentGateway, question: Question, evidence: Evidence) -> Evidence:
     match question:
-        case ReadCheckout(checkout_id, merchant_code):
-            return evidence.with_read(question, gateway.read_checkout(checkout_id, merchant_code))
+        case ReadCheckout(checkout_id, merchant_codes):
+            read = _ask_as_each(merchant_codes, lambda merchant_code: gateway.read_checkout(checkout_id, merchant_code))
+            return evidence.with_read(question, read)
         case FindCheckouts(reference, merchant_code):
             return evidence.with_search(question, gateway.find_checkouts(reference, merchant_code))
         case ReadTransaction(transaction_id, merchant_code):
             return evidence.with_transaction(question, gateway.read_transaction(transaction_id, merchant_code))
-        case CloseCheckout(checkout_id, merchant_code):
-            return evidence.with_closing(question, gateway.close_checkout(checkout_id, merchant_code))
+        case CloseCheckout(checkout_id, merchant_codes):
+            closed = _ask_as_each(merchant_codes, lambda code: gateway.close_checkout(checkout_id, code))
+            return evidence.with_closing(question, closed)
+
+
+def _ask_as_each(merchant_codes: tuple[str, ...], ask: Callable[[str], A]) -> A | NotFound:
+    """Return the first answer that is not 404, which may only mean "another merchant's"; the last one if all are."""
+    answer: A | NotFound = NotFound("no merchant to ask as")
+    for merchant_code in merchant_codes:
+        answer = ask(merchant_code)
+        if not isinstance(answer, NotFound):
+            break
+    return answer

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.acceptance.papers import body, subject
 from tests.acceptance.promises import check_issued, check_waiting
-from tests.acceptance.stage import MERCHANT, PATIENCE, PRICE, Ended, Placed, Stage
+from tests.acceptance.stage import MERCHANT, PATIENCE, PRICE, SOON, Ended, Placed, Stage
 from tests.acceptance.world import World
 
 from paypoll.sandbox.effects import Hang, Line, Respond
@@ -52,10 +52,12 @@ class Connected:
         organiser = self.stage.shop.add_organiser(f"{merchant}@organiser.example", merchant, **profile | columns)
         self.events[merchant] = self.stage.event(f"Concert of {merchant}", organiser_id=organiser)
 
-    def order(self, number: str, merchant: str, *, at: str = "", said: str = "") -> Placed:
-        """Place a paid order for the organiser's event. The checkout is `at` this merchant; the shop says `said`."""
-        order = self.stage.order(number, places=[(self.events[merchant], 1, PRICE)], checkout="")
-        checkout = self.stage.checkout(order, "PAID", merchant=at or merchant, merchant_code=said or at or merchant)
+    def order(
+        self, number: str, merchant: str, *, at: str = "", said: str = "", state: str = "PAID", age: timedelta = SOON
+    ) -> Placed:
+        """Place an order for the organiser's event. The checkout is `at` this merchant; the shop says `said`."""
+        order = self.stage.order(number, places=[(self.events[merchant], 1, PRICE)], checkout="", age=age)
+        checkout = self.stage.checkout(order, state, merchant=at or merchant, merchant_code=said or at or merchant)
         return Placed(order.id, number, order.email, order.total, order.age, checkout)
 
     def profile(self, merchant: str) -> dict[str, Any]:
@@ -87,6 +89,7 @@ ORGANISERS: dict[str, dict[str, Any]] = {
     "MREFUSED": {"sumup_access_token": "at-that-sumup-has-forgotten"},
     "MNOTYET": {"sumup_connection_status": "not_connected"},
     "MELSEWHERE": {},
+    "MASTRAY": {},
     "MLOST": {"sumup_expires_at": OVER},
     "MBROKEN": {"sumup_connection_status": "expired"},
 }
@@ -97,11 +100,14 @@ ASKED: dict[str, list[tuple[str, str, int]]] = {
     "MREFUSED": [("unknown", "", 401), ("refresh_token", "MREFUSED", 200)],
     "MNOTYET": [("api_key", MERCHANT, 200)],
     "MELSEWHERE": [("refresh_token", "MELSEWHERE", 404), ("api_key", MERCHANT, 200)],
+    "MASTRAY": [("api_key", MERCHANT, 404), ("refresh_token", "MASTRAY", 200)],
     "MLOST": [("api_key", MERCHANT, 404)],
     "MBROKEN": [("api_key", MERCHANT, 404)],
 }
 """Who asks for the checkout of each organiser's order, as what, and what SumUp says."""
 NOT_LET_IN = ("MLOST", "MBROKEN")
+WRONG = {"MELSEWHERE": (MERCHANT, "MELSEWHERE"), "MASTRAY": ("MASTRAY", MERCHANT)}
+"""Where the money went, and where the shop says that it should."""
 
 
 @dataclass
@@ -119,12 +125,12 @@ def fair(new_stage: Callable[[], Stage]) -> Fair:
     for merchant, columns in ORGANISERS.items():
         connected.organiser(merchant, **columns)
     connected.stage.sumup.revoke("MLOST")
-    orders = {
-        name: connected.order(f"ORD-{name}", name) for name in ORGANISERS if name not in {"MNOTYET", "MELSEWHERE"}
-    }
-    # Without a connection the shop takes the money itself; and once it did although there was one.
+    taken_elsewhere = {"MNOTYET", "MELSEWHERE", "MASTRAY"}
+    orders = {name: connected.order(f"ORD-{name}", name) for name in ORGANISERS if name not in taken_elsewhere}
+    # Without a connection the shop takes the money itself; and once it did although there was one, or only said so.
     orders["MNOTYET"] = connected.order("ORD-MNOTYET", "MNOTYET", at=MERCHANT)
     orders["MELSEWHERE"] = connected.order("ORD-MELSEWHERE", "MELSEWHERE", at=MERCHANT, said="MELSEWHERE")
+    orders["MASTRAY"] = connected.order("ORD-MASTRAY", "MASTRAY", said=MERCHANT)
     orders["platform"] = connected.stage.order("ORD-PLATFORM", checkout="PAID")
     fair = Fair(connected.stage, orders, connected=connected)
     fair.kept = {merchant: connected.profile(merchant) for merchant in ORGANISERS}
@@ -146,20 +152,22 @@ def test_organiser_checkout_is_asked_for_with_the_credential_that_applies(fair: 
     assert fair.asked[name] == ASKED[name]
 
 
-@pytest.mark.parametrize("name", [name for name in ASKED if name not in (*NOT_LET_IN, "MELSEWHERE")])
+@pytest.mark.parametrize("name", [name for name in ASKED if name not in (*NOT_LET_IN, *WRONG)])
 def test_row_17_organisers_order_is_completed_whatever_has_to_be_renewed_first(fair: Fair, name: str) -> None:
     check_issued(fair.stage, fair[name], on_paper=False)
 
 
-def test_row_08_paid_to_the_platform_in_place_of_the_organiser_is_found_and_goes_to_review(fair: Fair) -> None:
-    (alert,) = fair.stage.alerts(fair["MELSEWHERE"])
-    assert fair.stage.status(fair["MELSEWHERE"]) == "requires_manual_review"
-    assert f"paid to merchant {MERCHANT}, expected MELSEWHERE" in body(alert)
+@pytest.mark.parametrize("name", WRONG)
+def test_row_08_paid_to_another_merchant_than_the_shop_says_is_found_and_goes_to_review(fair: Fair, name: str) -> None:
+    (alert,) = fair.stage.alerts(fair[name])
+    assert fair.stage.status(fair[name]) == "requires_manual_review"
+    merchant, expected = WRONG[name]
+    assert f"paid to merchant {merchant}, expected {expected}" in body(alert)
 
 
 def test_organiser_token_is_renewed_once_a_run_and_only_where_it_must(fair: Fair) -> None:
     assert fair.refreshes == [len(["MEXPIRED", "MREFUSED", "MLOST"]), 3 + len(["MEXPIRED", "MREFUSED"])]
-    for merchant in ("MVALID", "MNOTYET", "MELSEWHERE", "MBROKEN"):
+    for merchant in ("MVALID", "MNOTYET", "MELSEWHERE", "MASTRAY", "MBROKEN"):
         assert fair.connected.profile(merchant) == fair.kept[merchant]
 
 
@@ -181,6 +189,14 @@ def test_row_18_connection_that_is_lost_leaves_the_order_and_is_told_once(fair: 
     assert fair.connected.profile(merchant)["sumup_connection_status"] == "expired"
     told = [subject(mail) for mail in fair.stage.sink.messages if merchant in subject(mail)]
     assert told == [f"[Jersey Events CRITICAL] SumUp refuses the credential for merchant {merchant}"]
+
+
+def test_row_04_checkout_at_another_merchant_than_the_shop_says_is_closed_there(connected: Connected) -> None:
+    connected.organiser("MOWN")
+    order = connected.order("ORD-ASTRAY", "MOWN", said=MERCHANT, state="PENDING", age=timedelta(hours=3))
+    assert connected.stage.run_once().code == OK
+    assert connected.stage.status(order) == "expired"
+    assert connected.stage.sumup.checkout(order.checkout).status == "EXPIRED"
 
 
 # -- stored at once, by one of several ---------------------------------------------------------------------------
