@@ -144,7 +144,7 @@ class AlertDesk:
                 connection,
                 f"summary:{topic}:{rows[0]['id']}",
                 level=Level.CRITICAL if critical else Level.ALERT,
-                headline=f"{many} orders: {topic.replace('_', ' ').replace(':', ', ')}",
+                headline=f"{many} order{'s' if many > 1 else ''}: {topic.replace('_', ' ').replace(':', ', ')}",
                 found=(f"The first of them: {contexts[0].headline}.",),
                 todo=contexts[0].what_to_do,
                 now=now,

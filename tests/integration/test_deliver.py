@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,6 @@ import sqlalchemy as sa
 from paypoll.cli.render import report_json, report_lines
 from paypoll.database import transaction
 from paypoll.exitcodes import ExitCode
-from paypoll.model import Found
 from paypoll.ports import MailUnavailableError, MessageRefusedError, PrintError, RecipientRefusedError, TicketFace
 from paypoll.report import RunReport
 from paypoll.runner import exit_code, record_run
@@ -260,22 +257,6 @@ def test_failure_mail_that_has_not_left_is_withdrawn_when_the_order_is_paid(
     assert mails(engine, kind="payment_failed")[0]["state"] == "withdrawn"
     assert not any("failed" in subject.lower() for subject in subjects(bench))
     assert any("ORD-1" in subject and "[" not in subject for subject in subjects(bench))
-
-
-@pytest.mark.parametrize(("orders", "expected"), [(4, 4), (5, 1), (30, 1)])
-def test_many_alerts_of_one_kind_become_one_summary(bench: "Bench", place: "Place", orders: int, expected: int) -> None:
-    for number in range(orders):
-        place(f"ORD-{number:02}")
-        look = bench.gateway.checkouts[f"chk-ORD-{number:02}"]
-        assert isinstance(look, Found)
-        bench.gateway.checkouts[f"chk-ORD-{number:02}"] = Found(replace(look.value, amount=Decimal(1)))
-    run(bench)
-    assert len(bench.mailer.sent) == expected
-    bodies = "".join(message.as_string() for message, _ in bench.mailer.sent)
-    assert all(f"ORD-{number:02}" in bodies for number in range(orders))
-    bench.clock.move(timedelta(minutes=5))
-    run(bench)
-    assert len(bench.mailer.sent) == expected
 
 
 def test_mail_that_meets_an_unforeseen_error_does_not_stop_the_others(
