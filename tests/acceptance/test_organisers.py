@@ -199,6 +199,16 @@ def test_row_04_checkout_at_another_merchant_than_the_shop_says_is_closed_there(
     assert connected.stage.sumup.checkout(order.checkout).status == "EXPIRED"
 
 
+def test_row_16_checkout_that_is_at_no_merchant_of_the_order_goes_to_review(connected: Connected) -> None:
+    connected.organiser("MOWN")
+    order = connected.order("ORD-NOWHERE", "MOWN", at="MNOBODYS", said=MERCHANT)
+    for _ in range(2):
+        assert connected.stage.run_once().code == OK
+        connected.stage.let_time_pass()
+    assert connected.stage.status(order) == "requires_manual_review"
+    assert {(merchant, status) for _, merchant, status in connected.asked(order)} == {(MERCHANT, 404), ("MOWN", 404)}
+
+
 # -- stored at once, by one of several ---------------------------------------------------------------------------
 
 
