@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -229,19 +228,26 @@ class Bed:
 
 def spend(command: list[str], environ: dict[str, str] | None = None) -> Spent:
     """Run a command to its end and return what it took. Raise RuntimeError when it fails."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        began = time.perf_counter()
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            command, env={**os.environ, **(environ or {})}, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+    spender = [sys.executable, str(Path(__file__).with_name("spender.py"))]
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        tempfile.NamedTemporaryFile(suffix=".json") as file,
+    ):
+        subprocess.run(  # noqa: S603 - our own program
+            [*spender, file.name, *command],
+            env={**os.environ, **(environ or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            check=True,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        elapsed = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {err.read().decode()[-2000:]}")
-        return Spent(elapsed, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out.read().decode())
+        spent = json.load(file)
+        if spent.pop("code"):
+            raise RuntimeError(f"{' '.join(command)} failed: {err.read().decode()[-2000:]}")
+        return Spent(**spent, stdout=out.read().decode())
 
 
 @contextmanager
