@@ -34,7 +34,7 @@ class ReadTransaction:
 
 @dataclass(frozen=True, slots=True)
 class CloseCheckout:
-    """Make an unpaid checkout unpayable, as its merchant is found. The only question that changes something."""
+    """Make an unpaid checkout unpayable, asked as ReadCheckout is. The only question that changes something."""
 
     checkout_id: str
     merchant_codes: tuple[str, ...]

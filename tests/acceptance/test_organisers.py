@@ -209,6 +209,17 @@ def test_row_16_checkout_that_is_at_no_merchant_of_the_order_goes_to_review(conn
     assert {(merchant, status) for _, merchant, status in connected.asked(order)} == {(MERCHANT, 404), ("MOWN", 404)}
 
 
+def test_row_18_checkout_that_may_be_at_a_merchant_who_cannot_be_asked_is_not_called_missing(
+    connected: Connected,
+) -> None:
+    connected.organiser("MOWN", sumup_connection_status="expired")
+    order = connected.order("ORD-NOWHERE", "MOWN", said=MERCHANT)
+    for _ in range(3):
+        assert connected.stage.run_once().code == OK
+        connected.stage.let_time_pass()
+    check_waiting(connected.stage, order, reason="not_allowed")
+
+
 # -- stored at once, by one of several ---------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TABLE = HERE.parents[1] / "docs" / "outcomes.md"
-STAGES = {"Stage", "World", "Fair"}
+STAGES = {"Stage", "World", "Fair", "Connected"}
 SHOWN = "## Where each row is shown\n"
 
 

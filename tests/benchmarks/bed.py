@@ -245,8 +245,8 @@ def spend(command: list[str], environ: dict[str, str] | None = None) -> Spent:
         out.seek(0)
         err.seek(0)
         spent = json.load(file)
-        if spent.pop("code"):
-            raise RuntimeError(f"{' '.join(command)} failed: {err.read().decode()[-2000:]}")
+        if code := spent.pop("code"):
+            raise RuntimeError(f"{' '.join(command)} ended with {code}: {err.read().decode()[-2000:]}")
         return Spent(**spent, stdout=out.read().decode())
 
 

@@ -73,8 +73,7 @@ def _unpacked(pdf: bytes) -> Iterator[bytes]:
 
 
 def _subsetter() -> Iterator[Finding]:
-    with found_by_the_loader():
-        from paypoll.tickets.printer import subsets_fonts_fast
+    from paypoll.tickets.printer import subsets_fonts_fast
 
     if subsets_fonts_fast():
         yield fine("font subsetting", "by HarfBuzz")

@@ -216,10 +216,11 @@ def test_printing_process_starts_no_other_program(
     seen = tmp_path / "seen"
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
+        "starts = ('subprocess.Popen', 'os.system', 'os.exec', 'os.fork', 'os.posix_spawn')\n"
         "def hook(event, arguments):\n"
-        "    if event == 'subprocess.Popen' or (event == 'import' and arguments[0] == 'weasyprint'):\n"
+        "    if event in starts or (event == 'import' and arguments[0] == 'weasyprint'):\n"
         f"        with open({str(seen)!r}, 'a') as file:\n"
-        "            print(event, arguments[0], file=file)\n"
+        "            print(event, *arguments[:1], file=file)\n"
         "sys.addaudithook(hook)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
