@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 import structlog
 
-from paypoll.decision import Level, Notice
 from paypoll.mail.contexts import AlertContext, AlertOrder
 from paypoll.mail.message_id import new_message_id
-from paypoll.model import Order
-from paypoll.money import show_amount
+from paypoll.payments.decision import Level, Notice
+from paypoll.payments.money import show_amount
+from paypoll.payments.order import Order
 from paypoll.settings.model import SiteSettings
 from paypoll.state import outbox
 from paypoll.state.troubles import end_trouble, note_trouble

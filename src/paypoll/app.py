@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from paypoll.cycle import Cycle
     from paypoll.mail.compose import Composer
     from paypoll.pack import MailPacker
-    from paypoll.policy import Policy
+    from paypoll.payments.policy import Policy
     from paypoll.ports import Mailer, PaymentGateway, TicketPrinter
     from paypoll.sumup.auth import Credential
 
@@ -89,7 +89,7 @@ class App:
     @cached_property
     def policy(self) -> "Policy":
         """What decisions depend on."""
-        from paypoll.policy import Policy
+        from paypoll.payments.policy import Policy
 
         verification = self.settings.verification
         return Policy(

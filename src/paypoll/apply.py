@@ -13,20 +13,20 @@ import sqlalchemy as sa
 
 from paypoll.alerts import AlertDesk
 from paypoll.database import transaction
-from paypoll.decide import decide
-from paypoll.decision import Decision, Outcome, Reason
-from paypoll.evidence import Evidence
 from paypoll.fulfil import FulfilmentRules, fulfil, order_lines, restore
 from paypoll.mail.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.message_id import new_message_id
-from paypoll.model import Checkout, CheckoutAnswer, CheckoutStatus, Found, Order
-from paypoll.policy import Policy
+from paypoll.payments.decision import Decision, Outcome, Reason
+from paypoll.payments.evidence import Evidence
+from paypoll.payments.order import Checkout, CheckoutAnswer, CheckoutStatus, Found, Order
+from paypoll.payments.policy import Policy
+from paypoll.payments.rules import decide
+from paypoll.payments.statuses import BASKET, LATE, WAITING, OrderStatus
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.orders import load_order, lock_order, with_places_taken
 from paypoll.state import outbox, watches
 from paypoll.state.audit import describe_evidence, record
 from paypoll.state.fulfilments import spent_on_others
-from paypoll.statuses import BASKET, LATE, WAITING, OrderStatus
 
 STATUS_AFTER: dict[Outcome, str] = {
     Outcome.COMPLETE: OrderStatus.COMPLETED,

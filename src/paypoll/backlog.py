@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from paypoll.app import App
 from paypoll.database import transaction
+from paypoll.payments.statuses import WAITING
 from paypoll.shop.tables import orders
 from paypoll.state.outbox import UNSENT
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import LastRun, last_run
 from paypoll.state.tables import outbox, trouble, watch
-from paypoll.statuses import WAITING
 
 _UNDELIVERABLE_FOR = timedelta(days=7)
 """For so long a mail that was given up is shown, unless another of its kind has gone out for the order since."""

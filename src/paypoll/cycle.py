@@ -23,17 +23,17 @@ from paypoll.apply import Applied, Applier
 from paypoll.clock import Clock
 from paypoll.courier import Courier, Deliver
 from paypoll.database import Trouble, describe_error, sort_error, transaction
-from paypoll.decision import Outcome
 from paypoll.errors import DatabaseUnavailableError, SettingsError
-from paypoll.evidence import Evidence
-from paypoll.model import Order
-from paypoll.policy import Policy
+from paypoll.payments.decision import Outcome
+from paypoll.payments.evidence import Evidence
+from paypoll.payments.fetch import verify
+from paypoll.payments.order import Order
+from paypoll.payments.policy import Policy
 from paypoll.ports import PaymentGateway
 from paypoll.report import RunReport, Stumble
 from paypoll.shop.orders import load_orders
 from paypoll.state import watches
 from paypoll.state.watches import WatchRules
-from paypoll.verify import verify
 from paypoll.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)

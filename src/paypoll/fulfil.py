@@ -10,15 +10,15 @@ import sqlalchemy as sa
 
 from paypoll.mail.contexts import ConfirmationContext, OrderLine
 from paypoll.mail.message_id import new_message_id
-from paypoll.match import VerifiedPayment
-from paypoll.model import Account, Event, Order, OrderItem
-from paypoll.override import OverriddenPayment
+from paypoll.payments.matching import VerifiedPayment
+from paypoll.payments.order import Account, Event, Order, OrderItem
+from paypoll.payments.override import OverriddenPayment
+from paypoll.payments.statuses import OrderStatus
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import complete_order, create_account, insert_tickets
 from paypoll.state import outbox
 from paypoll.state.fulfilments import record_fulfilment
 from paypoll.state.tables import ticket_place
-from paypoll.statuses import OrderStatus
 from paypoll.tickets.numbers import new_ticket_number, qr_data, validation_hash
 
 

@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from paypoll.app import App
 from paypoll.apply import STATUS_AFTER
 from paypoll.database import transaction
-from paypoll.decide import decide
-from paypoll.model import Order
+from paypoll.payments.fetch import verify
+from paypoll.payments.order import Order
+from paypoll.payments.rules import decide
 from paypoll.shop.orders import find_order_id, load_order, with_places_taken
 from paypoll.shop.tables import checkouts, tickets
 from paypoll.state.audit import describe_evidence
 from paypoll.state.tables import audit, outbox, watch
-from paypoll.verify import verify
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from paypoll.alerts import AlertDesk
-from paypoll.decision import Level, Notice
-from paypoll.model import Order
+from paypoll.payments.decision import Level, Notice
+from paypoll.payments.order import Order
 from paypoll.shop.orders import load_order
 from paypoll.state import outbox
 from paypoll.state.outbox import Mail

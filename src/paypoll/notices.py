@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from paypoll.decision import Level, Notice, Reason
-from paypoll.match import FlawedPayment, VerifiedPayment
-from paypoll.model import CheckoutAnswer, Order
-from paypoll.money import show_amount
+from paypoll.payments.decision import Level, Notice, Reason
+from paypoll.payments.matching import FlawedPayment, VerifiedPayment
+from paypoll.payments.money import show_amount
+from paypoll.payments.order import CheckoutAnswer, Order
 
 _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
     Reason.MISMATCH: (

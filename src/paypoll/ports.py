@@ -13,7 +13,7 @@ from decimal import Decimal
 from email.message import EmailMessage
 from typing import Protocol
 
-from paypoll.model import CheckoutAnswer, Closing, Look, TransactionAnswer
+from paypoll.payments.order import CheckoutAnswer, Closing, Look, TransactionAnswer
 
 
 class PaymentGateway(Protocol):

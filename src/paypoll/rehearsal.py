@@ -7,12 +7,12 @@ from datetime import timedelta
 from paypoll.app import App
 from paypoll.apply import Applied
 from paypoll.database import transaction
-from paypoll.decide import decide
-from paypoll.decision import Outcome
+from paypoll.payments.decision import Outcome
+from paypoll.payments.fetch import verify
+from paypoll.payments.rules import decide
 from paypoll.report import RunReport
 from paypoll.shop.orders import load_orders, with_places_taken
 from paypoll.state import watches
-from paypoll.verify import verify
 
 _MOST = 1000
 

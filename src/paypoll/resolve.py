@@ -18,18 +18,20 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from paypoll.app import App, new_run_id
 from paypoll.apply import answer_for
-from paypoll.assess import Assessment, assess
 from paypoll.database import Trouble, sort_error, transaction
-from paypoll.decide import decide, ticket_flaw
-from paypoll.decision import Decision, Outcome
 from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
-from paypoll.evidence import Evidence
 from paypoll.fulfil import fulfil, restore
-from paypoll.match import FlawedPayment, UncheckedPayment, VerifiedPayment
-from paypoll.model import CheckoutAnswer, Order
 from paypoll.notices import flaw_sentences
-from paypoll.override import OverriddenPayment, rest_on
-from paypoll.policy import Policy
+from paypoll.payments.classify import Assessment, assess
+from paypoll.payments.decision import Decision, Outcome
+from paypoll.payments.evidence import Evidence
+from paypoll.payments.fetch import verify
+from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment
+from paypoll.payments.order import CheckoutAnswer, Order
+from paypoll.payments.override import OverriddenPayment, rest_on
+from paypoll.payments.policy import Policy
+from paypoll.payments.rules import decide, ticket_flaw
+from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.orders import find_order_id, load_order, lock_order
 from paypoll.state import outbox, watches
@@ -37,8 +39,6 @@ from paypoll.state.audit import describe_evidence, record
 from paypoll.state.fulfilments import spent_on_others
 from paypoll.state.resolutions import ACTION, Verdict
 from paypoll.state.tables import outbox as outbox_table
-from paypoll.statuses import OrderStatus
-from paypoll.verify import verify
 
 _FRESH = timedelta(minutes=5)
 """For so long what SumUp said may be acted upon: a person may leave the question unanswered for an hour."""

@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from paypoll.model import (
+from paypoll.payments.order import (
     Attempt,
     Checkout,
     CheckoutAnswer,
@@ -28,9 +28,9 @@ from paypoll.model import (
     Refused,
     TransactionAnswer,
 )
-from paypoll.policy import Policy
+from paypoll.payments.policy import Policy
+from paypoll.payments.statuses import OrderStatus
 from paypoll.ports import MailSession, MailUnavailableError, PrintError, TicketFace
-from paypoll.statuses import OrderStatus
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 MERCHANT = "MPLATFORM"

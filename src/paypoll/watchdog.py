@@ -7,15 +7,15 @@ import sqlalchemy as sa
 
 from paypoll.alerts import AlertDesk
 from paypoll.database import transaction
-from paypoll.decision import Level
-from paypoll.evidence import Evidence
 from paypoll.mail.contexts import AlertOrder
-from paypoll.model import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
-from paypoll.money import show_amount
+from paypoll.payments.decision import Level
+from paypoll.payments.evidence import Evidence
+from paypoll.payments.money import show_amount
+from paypoll.payments.order import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
+from paypoll.payments.statuses import WAITING
 from paypoll.shop.tables import orders
 from paypoll.state.tables import watch
 from paypoll.state.troubles import end_trouble
-from paypoll.statuses import WAITING
 
 SUMUP_SILENT = "sumup_silent"
 _MOST_LISTED = 200

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from paypoll.app import App
-from paypoll.model import CheckoutStatus, Found
+from paypoll.payments.order import CheckoutStatus, Found
 from paypoll.sandbox.shop import SmallShop
 from paypoll.settings import load_settings
 from paypoll.testing import (

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import paypoll.apply
 from paypoll.app import App
 from paypoll.database import transaction
-from paypoll.model import CheckoutAnswer, Found, Look, Order
+from paypoll.payments.order import CheckoutAnswer, Found, Look, Order
 from paypoll.report import RunReport
 from paypoll.runner import record_run
 from paypoll.sandbox.shop import SmallShop

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from paypoll.decision import Reason
 from paypoll.errors import DatabaseUnavailableError
 from paypoll.exitcodes import ExitCode
-from paypoll.model import CheckoutAnswer, Found, Look, NoAnswer
+from paypoll.payments.decision import Reason
+from paypoll.payments.order import CheckoutAnswer, Found, Look, NoAnswer
 from paypoll.report import RunReport
 from paypoll.runner import exit_code, record_run
 from paypoll.sandbox.shop import SmallShop

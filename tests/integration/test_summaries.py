@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from paypoll.database import transaction
-from paypoll.decision import Level, Notice
-from paypoll.model import Found
+from paypoll.payments.decision import Level, Notice
+from paypoll.payments.order import Found
 from paypoll.runner import record_run
 from paypoll.shop.orders import load_orders
 from paypoll.testing import NOW

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from paypoll.model import (
+from paypoll.payments.order import (
     Attempt,
     BrokenAnswer,
     CheckoutAnswer,

@@ -18,21 +18,21 @@ from tests.simulation.weather import Weather
 from tests.simulation.world import World
 
 import paypoll.apply
-import paypoll.assess
-import paypoll.decide
 import paypoll.fulfil
-import paypoll.inquiry
-import paypoll.match
+import paypoll.payments.classify
+import paypoll.payments.matching
+import paypoll.payments.questions
+import paypoll.payments.rules
 import paypoll.state.outbox
 import paypoll.state.watches
 from paypoll.apply import Applied, Applier
 from paypoll.database import transaction
-from paypoll.decision import Decision, Outcome, Reason
-from paypoll.match import Flaw
-from paypoll.model import Order
+from paypoll.payments.decision import Decision, Outcome, Reason
+from paypoll.payments.matching import Flaw
+from paypoll.payments.order import Order
+from paypoll.payments.statuses import LATE, WAITING
 from paypoll.shop.orders import load_orders
 from paypoll.state.tables import outbox
-from paypoll.statuses import LATE, WAITING
 
 if TYPE_CHECKING:
     from tests.simulation.bench import Bench
@@ -167,41 +167,41 @@ def test_without_lease_locks_and_keys_a_place_is_filled_twice(bench: "Bench") ->
 def test_without_the_check_of_amount_and_currency_the_wrong_money_buys_tickets(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.match, "_money_flaws", always([]))
+    monkeypatch.setattr(paypoll.payments.matching, "_money_flaws", always([]))
     assert worlds_until_broken(bench, "1 ", "its tickets rest on")
 
 
 def test_without_the_check_of_the_currency_another_currency_buys_tickets(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain: Callable[..., list[tuple[Flaw, str]]] = paypoll.match._money_flaws
+    plain: Callable[..., list[tuple[Flaw, str]]] = paypoll.payments.matching._money_flaws
 
     def amount_alone(*asked: Any) -> list[tuple[Flaw, str]]:
         return [flaw for flaw in plain(*asked) if flaw[0] is not Flaw.CURRENCY]
 
-    monkeypatch.setattr(paypoll.match, "_money_flaws", amount_alone)
+    monkeypatch.setattr(paypoll.payments.matching, "_money_flaws", amount_alone)
     assert worlds_until_broken(bench, "1 ", " EUR to MPLATFORM", first=6)
 
 
 def test_without_the_look_at_the_places_a_late_payment_overfills_the_hall(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.decide, "_late_obstacle", always(None))
+    monkeypatch.setattr(paypoll.payments.rules, "_late_obstacle", always(None))
     assert worlds_until_broken(bench, "2 a late payment finds room", weather=_SMALL_HALLS, first=20)
 
 
 def test_without_the_check_of_the_merchant_somebody_elses_money_buys_tickets(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.match, "_merchant_flaws", always([]))
+    monkeypatch.setattr(paypoll.payments.matching, "_merchant_flaws", always([]))
     assert worlds_until_broken(bench, "1 ", "MOTHER", first=11)
 
 
 def test_without_the_look_at_the_transaction_refunded_money_buys_tickets(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.inquiry, "_unasked_transactions", always(()))
-    monkeypatch.setattr(paypoll.assess, "_transaction_look", always(None))
+    monkeypatch.setattr(paypoll.payments.questions, "_unasked_transactions", always(()))
+    monkeypatch.setattr(paypoll.payments.classify, "_transaction_look", always(None))
     assert worlds_until_broken(bench, "1 ", "had been refunded", first=39)
 
 
@@ -266,7 +266,7 @@ def test_with_closing_before_expiry_off_an_expired_order_can_still_be_paid(bench
 def test_with_silence_taken_for_an_answer_orders_end_on_a_guess(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = paypoll.decide._doubt
+    plain = paypoll.payments.rules._doubt
 
     def expire(order: Order, seen: Any) -> Decision | None:
         doubt = plain(order, seen)
@@ -274,7 +274,7 @@ def test_with_silence_taken_for_an_answer_orders_end_on_a_guess(
             return doubt
         return Decision(Outcome.EXPIRE, Reason.TOO_OLD, "SumUp did not say that it was paid")
 
-    monkeypatch.setattr(paypoll.decide, "_doubt", expire)
+    monkeypatch.setattr(paypoll.payments.rules, "_doubt", expire)
     assert worlds_until_broken(bench, "4 ")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from paypoll.decision import Reason
 from paypoll.exitcodes import ExitCode
+from paypoll.payments.decision import Reason
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "paypoll").rglob("*.py"))

@@ -75,8 +75,8 @@ def _require_waiting(app: "App", chosen: list[int]) -> None:
     """Raise RefusedError when one of the orders is not waiting for verification."""
     from paypoll.database import transaction
     from paypoll.errors import RefusedError
+    from paypoll.payments.statuses import OrderStatus
     from paypoll.shop.orders import load_orders
-    from paypoll.statuses import OrderStatus
 
     with transaction(app.engine) as connection:
         for order in load_orders(connection, chosen).values():

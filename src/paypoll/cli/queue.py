@@ -80,7 +80,7 @@ def _last_run_lines(backlog: "Backlog") -> list[str]:
 
 
 def _waiting_lines(order: "WaitingOrder", backlog: "Backlog", site: "SiteSettings") -> list[str]:
-    from paypoll.money import show_amount
+    from paypoll.payments.money import show_amount
 
     amount = show_amount(order.total, site.currency)
     lines = wrapped(f"{order.order_number}  {amount}, placed {ago(order.created_at, backlog.now)}")
@@ -93,7 +93,7 @@ def _waiting_lines(order: "WaitingOrder", backlog: "Backlog", site: "SiteSetting
 
 
 def _review_lines(review: "OpenReview", backlog: "Backlog", site: "SiteSettings") -> list[str]:
-    from paypoll.money import show_amount
+    from paypoll.payments.money import show_amount
 
     amount = show_amount(review.total, site.currency)
     lines = wrapped(f"{review.order_number}  {amount}, since {span(backlog.now - review.since)}")

@@ -7,7 +7,7 @@ import click
 
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.words import status, wrapped
-from paypoll.decision import Outcome
+from paypoll.payments.decision import Outcome
 from paypoll.report import RunReport
 
 if TYPE_CHECKING:

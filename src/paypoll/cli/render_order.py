@@ -7,8 +7,8 @@ from typing import Any
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.words import ago, headed, moment, plain, said, status, wrapped
 from paypoll.inspection import Inspection, LiveLook
-from paypoll.model import OrderItem
-from paypoll.money import show_amount
+from paypoll.payments.money import show_amount
+from paypoll.payments.order import OrderItem
 from paypoll.settings.model import SiteSettings
 
 

@@ -13,7 +13,7 @@ from paypoll.cli.person import person, required_line
 from paypoll.cli.words import plain, said, wrapped
 
 if TYPE_CHECKING:
-    from paypoll.model import Order
+    from paypoll.payments.order import Order
     from paypoll.resolve import Case, Confirmation, Resolution, Settled
     from paypoll.settings.model import SiteSettings
 
@@ -96,7 +96,7 @@ def _may_go_on(resolution: "Resolution", case: "Case | None") -> bool:
 
 
 def _case_lines(order: "Order", case: "Case | None", site: "SiteSettings") -> list[str]:
-    from paypoll.money import show_amount
+    from paypoll.payments.money import show_amount
     from paypoll.state.audit import describe_evidence
 
     amount = show_amount(order.total, site.currency)

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 import structlog
 
 import paypoll
-from paypoll.decision import Outcome
 from paypoll.monitoring.latency import Latency
+from paypoll.payments.decision import Outcome
+from paypoll.payments.statuses import WAITING
 from paypoll.report import RunReport
 from paypoll.shop.tables import orders
 from paypoll.state.outbox import UNSENT
 from paypoll.state.resolutions import count_open_reviews
 from paypoll.state.tables import outbox, run
-from paypoll.statuses import WAITING
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.logs import register_secret
-from paypoll.model import BrokenAnswer, NoAnswer, NotAllowed
 from paypoll.organisers.refresh import TokenRefresher
+from paypoll.payments.order import BrokenAnswer, NoAnswer, NotAllowed
 from paypoll.shop.connections import OrganiserConnection, find_connections
 from paypoll.sumup.auth import Credential
 from paypoll.sumup.retry import Ask

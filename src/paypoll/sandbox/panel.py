@@ -29,7 +29,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from paypoll.clock import Clock
-from paypoll.model import CheckoutStatus
+from paypoll.payments.order import CheckoutStatus
 from paypoll.sandbox import documents, pages
 from paypoll.sandbox.effects import effect_named
 from paypoll.sandbox.exchange import Answer, Request, answer, refusal, see_other

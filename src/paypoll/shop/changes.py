@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import UtcDateTime, insert_unless_there
-from paypoll.model import Account, Checkout, CheckoutAnswer, CheckoutStatus, Order
+from paypoll.payments.order import Account, Checkout, CheckoutAnswer, CheckoutStatus, Order
+from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.connections import CONNECTED, EXPIRED, OrganiserConnection
 from paypoll.shop.tables import checkouts, history, orders, organisers, tickets, users
-from paypoll.statuses import OrderStatus
 
 # The checkout's own status has the shop's words, also where the order goes to review.
 _CHECKOUT_STATUS: dict[str, str] = {

@@ -1,4 +1,4 @@
-"""Read orders of the shop, whole, as the values of `paypoll.model`."""
+"""Read orders of the shop, whole, as the values of `paypoll.payments.order`."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.errors import OrderNotFoundError
-from paypoll.model import Account, Checkout, Event, Fulfilment, Order, OrderItem, Ticket
+from paypoll.payments.order import Account, Checkout, Event, Fulfilment, Order, OrderItem, Ticket
+from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.tables import checkouts, events, history, items, orders, organisers, refunds, tickets, users
 from paypoll.state.resolutions import closed_without_tickets
 from paypoll.state.tables import fulfilment, watch
-from paypoll.statuses import OrderStatus
 
 # Refund rows in one of these states gave nothing back. The shop's other states (asked for, approved, done) all mean
 # that a person has to look before tickets are issued again.

@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.evidence import Evidence
-from paypoll.model import CheckoutAnswer, Found, TransactionAnswer
+from paypoll.payments.evidence import Evidence
+from paypoll.payments.order import CheckoutAnswer, Found, TransactionAnswer
 from paypoll.state.tables import audit
 
 ACTOR = "paypoll"

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from paypoll.match import VerifiedPayment
-from paypoll.model import Fulfilment
-from paypoll.override import OverriddenPayment
+from paypoll.payments.matching import VerifiedPayment
+from paypoll.payments.order import Fulfilment
+from paypoll.payments.override import OverriddenPayment
 from paypoll.state.tables import fulfilment
 
 _SUMUP_IDS: sa.BindParameter[str] = sa.bindparam("sumup_ids", expanding=True)

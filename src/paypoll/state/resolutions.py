@@ -13,9 +13,9 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
+from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.tables import orders
 from paypoll.state.tables import audit
-from paypoll.statuses import OrderStatus
 
 ACTION = "resolved"
 """The action of a person's verdict in the audit trail; its outcome is the verdict."""

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there, is_among
+from paypoll.payments.statuses import BASKET, LATE, VOID, WAITING
 from paypoll.shop.tables import checkouts, orders
 from paypoll.state.tables import watch
-from paypoll.statuses import BASKET, LATE, VOID, WAITING
 
 _SHORTEST_PAUSE = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(hours=6)

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import structlog
 
 from paypoll.clock import Clock
-from paypoll.model import (
+from paypoll.payments.order import (
     BrokenAnswer,
     CheckoutAnswer,
     CheckoutStatus,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from paypoll.model import (
+from paypoll.payments.order import (
     Attempt,
     BrokenAnswer,
     CheckoutAnswer,
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 # The widest column of the shop that takes such a text.
 _LONGEST_TEXT: Final = 255
-# As far as `paypoll.money` counts in minor units.
+# As far as `paypoll.payments.money` counts in minor units.
 _MOST_DIGITS: Final = 30
 _NUMERIC_TEXT: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
-from paypoll.money import show_amount
+from paypoll.payments.money import show_amount
 from paypoll.ports import TicketFace
 from paypoll.tickets.qr import qr_png
 

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from paypoll.database import transaction
-from paypoll.model import CheckoutStatus, Found
+from paypoll.payments.order import CheckoutStatus, Found
 from paypoll.report import RunReport
 from paypoll.runner import record_run
 from paypoll.sandbox.shop import SmallShop

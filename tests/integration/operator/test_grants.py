@@ -15,7 +15,7 @@ from paypoll.backlog import load_backlog
 from paypoll.database import SCHEMA, DatabaseOptions, make_engine, transaction
 from paypoll.grants import grants_sql
 from paypoll.inspection import inspect_order
-from paypoll.model import CheckoutStatus
+from paypoll.payments.order import CheckoutStatus
 from paypoll.rehearsal import rehearse
 from paypoll.resend import resend
 from paypoll.resolve import Resolution, find_in_review, look_at, settle

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from paypoll.backlog import load_backlog
 from paypoll.cli.queue import backlog_json, backlog_lines
 from paypoll.database import transaction
-from paypoll.model import CheckoutStatus, NoAnswer
+from paypoll.payments.order import CheckoutStatus, NoAnswer
 from paypoll.resend import resend
 from paypoll.state.tables import outbox, run, watch
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError
-from paypoll.model import CheckoutStatus
+from paypoll.payments.order import CheckoutStatus
 from paypoll.ports import RecipientRefusedError
 from paypoll.resend import resend
 

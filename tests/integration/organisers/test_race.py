@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.errors import DatabaseUnavailableError
-from paypoll.model import Found, NoAnswer, NotAllowed
 from paypoll.organisers.session_lock import SessionLock
+from paypoll.payments.order import Found, NoAnswer, NotAllowed
 from paypoll.sandbox.effects import Hang, Latency, Line, Respond
 from paypoll.stop import Stop
 

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
-from paypoll.model import BrokenAnswer, Found, NoAnswer, NotAllowed
 from paypoll.organisers.refresh import OAuthClient
+from paypoll.payments.order import BrokenAnswer, Found, NoAnswer, NotAllowed
 from paypoll.sandbox.effects import Html, Reset, Status, Truncated
 from paypoll.sandbox.shop import SmallShop
 from paypoll.shop.changes import store_tokens

@@ -10,9 +10,9 @@ import structlog
 
 from paypoll.database import transaction
 from paypoll.logs import redact
-from paypoll.model import Found, NotAllowed
 from paypoll.organisers.credentials import OrganiserCredentials, OrganiserToken
 from paypoll.organisers.refresh import OAuthClient, TokenRefresher
+from paypoll.payments.order import Found, NotAllowed
 from paypoll.sandbox.effects import Line, Respond
 from paypoll.shop.connections import find_connections
 from paypoll.sumup.auth import ApiKey, ClientCredentials

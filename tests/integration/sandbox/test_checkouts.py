@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from paypoll.model import Found
+from paypoll.payments.order import Found
 from paypoll.sandbox.jsontext import JsonText
 from paypoll.sandbox.ledger import CARD_THAT_DECLINES, CheckoutStateError, DuplicateError, NoCheckoutError
 from paypoll.sandbox.simulator import Simulator

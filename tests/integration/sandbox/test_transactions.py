@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from paypoll.model import Found, TransactionAnswer
+from paypoll.payments.order import Found, TransactionAnswer
 from paypoll.sandbox.ledger import CheckoutStateError
 from paypoll.sandbox.simulator import Simulator
 from paypoll.sumup import wire

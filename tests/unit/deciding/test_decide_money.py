@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from paypoll.decide import decide
-from paypoll.decision import Outcome, Reason
-from paypoll.model import BrokenAnswer, Found, NoAnswer, Order
+from paypoll.payments.decision import Outcome, Reason
+from paypoll.payments.fetch import verify
+from paypoll.payments.order import BrokenAnswer, Found, NoAnswer, Order
+from paypoll.payments.rules import decide
 from paypoll.testing import NOW, FakeGateway, a_policy, a_transaction, an_answer, an_attempt, an_order
-from paypoll.verify import verify
 
 STATUSES = ("pending", "pending_verification", "failed", "expired")
 

@@ -8,12 +8,10 @@ from typing import Any, TypeVar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paypoll.assess import searches_for
-from paypoll.decide import decide
-from paypoll.decision import Outcome
-from paypoll.evidence import CloseCheckout, Evidence, FindCheckouts, ReadCheckout, ReadTransaction
-from paypoll.inquiry import next_questions
-from paypoll.model import (
+from paypoll.payments.classify import searches_for
+from paypoll.payments.decision import Outcome
+from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, ReadCheckout, ReadTransaction
+from paypoll.payments.order import (
     BrokenAnswer,
     CheckoutAnswer,
     Closing,
@@ -26,8 +24,10 @@ from paypoll.model import (
     Refused,
     Ticket,
 )
-from paypoll.policy import Policy
-from paypoll.statuses import WATCHED, OrderStatus
+from paypoll.payments.policy import Policy
+from paypoll.payments.questions import next_questions
+from paypoll.payments.rules import decide
+from paypoll.payments.statuses import WATCHED, OrderStatus
 from paypoll.testing import (
     MERCHANT,
     NOW,

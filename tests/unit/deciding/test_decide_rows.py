@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from paypoll.decide import decide
-from paypoll.decision import Decision, Level, Outcome, Reason
-from paypoll.model import (
+from paypoll.payments.decision import Decision, Level, Outcome, Reason
+from paypoll.payments.fetch import verify
+from paypoll.payments.order import (
     Account,
     BrokenAnswer,
     CheckoutAnswer,
@@ -22,6 +22,7 @@ from paypoll.model import (
     Refused,
     Ticket,
 )
+from paypoll.payments.rules import decide
 from paypoll.testing import (
     MERCHANT,
     NOW,
@@ -35,7 +36,6 @@ from paypoll.testing import (
     an_item,
     an_order,
 )
-from paypoll.verify import verify
 
 OLD = NOW - timedelta(hours=3)
 

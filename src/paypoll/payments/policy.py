@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from paypoll.model import Event
+from paypoll.payments.order import Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paypoll.match import VerifiedPayment
+    from paypoll.payments.matching import VerifiedPayment
 
 
 class Outcome(StrEnum):

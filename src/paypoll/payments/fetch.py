@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-from paypoll.evidence import CloseCheckout, Evidence, FindCheckouts, Question, ReadCheckout, ReadTransaction
-from paypoll.inquiry import next_questions
-from paypoll.model import NotFound, Order
-from paypoll.policy import Policy
+from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, Question, ReadCheckout, ReadTransaction
+from paypoll.payments.order import NotFound, Order
+from paypoll.payments.policy import Policy
+from paypoll.payments.questions import next_questions
 from paypoll.ports import PaymentGateway
 
 _MOST_ROUNDS = 50

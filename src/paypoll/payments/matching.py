@@ -9,7 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from paypoll.model import (
+from paypoll.payments.money import minor_units, same_amount, show_amount
+from paypoll.payments.order import (
     Attempt,
     BrokenAnswer,
     Checkout,
@@ -21,8 +22,7 @@ from paypoll.model import (
     Order,
     TransactionAnswer,
 )
-from paypoll.money import minor_units, same_amount, show_amount
-from paypoll.policy import Policy
+from paypoll.payments.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from paypoll.evidence import CloseCheckout, Evidence, FindCheckouts, ReadCheckout, ReadTransaction
-from paypoll.match import FlawedPayment, UncheckedPayment, VerifiedPayment, compare
-from paypoll.model import (
+from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, ReadCheckout, ReadTransaction
+from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment, compare
+from paypoll.payments.order import (
     BrokenAnswer,
     Checkout,
     CheckoutAnswer,
@@ -19,7 +19,7 @@ from paypoll.model import (
     Order,
     TransactionAnswer,
 )
-from paypoll.policy import Policy
+from paypoll.payments.policy import Policy
 
 _KNOWN = frozenset(CheckoutStatus)
 # An id comes from the database and goes into a path: what is not a plain token is a case for a person, not a request.

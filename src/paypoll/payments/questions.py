@@ -6,7 +6,7 @@ decide. Closing a checkout comes last and only where the decision calls for it.
 
 from datetime import datetime
 
-from paypoll.assess import (
+from paypoll.payments.classify import (
     assess,
     checkout_ids,
     close_question,
@@ -15,11 +15,11 @@ from paypoll.assess import (
     searches_for,
     transaction_question,
 )
-from paypoll.decide import decide
-from paypoll.evidence import Evidence, Question
-from paypoll.model import CheckoutStatus, Found, Order
-from paypoll.policy import Policy
-from paypoll.statuses import WATCHED
+from paypoll.payments.evidence import Evidence, Question
+from paypoll.payments.order import CheckoutStatus, Found, Order
+from paypoll.payments.policy import Policy
+from paypoll.payments.rules import decide
+from paypoll.payments.statuses import WATCHED
 
 
 def next_questions(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> tuple[Question, ...]:

@@ -1,20 +1,20 @@
 """The rules: what becomes of an order, given what SumUp said. Pure: no clock, no I/O, and every input has an outcome.
 
 The rules are the acceptance table of docs/outcomes.md; the numbers in the comments are its rows. Tickets are
-reachable in one place, `_honour`, and only with a `VerifiedPayment` (see `paypoll.match`).
+reachable in one place, `_honour`, and only with a `VerifiedPayment` (see `paypoll.payments.matching`).
 """
 
 from collections import Counter
 from datetime import datetime, timedelta
 
 from paypoll import notices
-from paypoll.assess import Assessment, assess
-from paypoll.decision import Decision, Notice, Outcome, Reason
-from paypoll.evidence import Evidence
-from paypoll.match import Flaw, VerifiedPayment
-from paypoll.model import BrokenAnswer, Found, NoAnswer, NotAllowed, Order
-from paypoll.policy import Policy
-from paypoll.statuses import BASKET, LATE, VOID, WAITING, WATCHED
+from paypoll.payments.classify import Assessment, assess
+from paypoll.payments.decision import Decision, Notice, Outcome, Reason
+from paypoll.payments.evidence import Evidence
+from paypoll.payments.matching import Flaw, VerifiedPayment
+from paypoll.payments.order import BrokenAnswer, Found, NoAnswer, NotAllowed, Order
+from paypoll.payments.policy import Policy
+from paypoll.payments.statuses import BASKET, LATE, VOID, WAITING, WATCHED
 
 VOID_TICKETS = frozenset({"cancelled", "refunded"})
 """Ticket statuses that admit nobody any more."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from paypoll.match import FlawedPayment, UncheckedPayment
-from paypoll.model import CheckoutAnswer, Order
+from paypoll.payments.matching import FlawedPayment, UncheckedPayment
+from paypoll.payments.order import CheckoutAnswer, Order
 
 # The column that keeps it has nine digits before the point; what is more is no payment of anybody's.
 _ABSURD = Decimal(10) ** 9
