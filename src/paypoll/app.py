@@ -25,7 +25,7 @@ from paypoll.state.watches import WatchRules, peek
 from paypoll.stop import Stop
 
 if TYPE_CHECKING:
-    from paypoll.alerts import AlertDesk
+    from paypoll.alerts.desk import AlertDesk
     from paypoll.apply import Applier
     from paypoll.cycle import Cycle
     from paypoll.mail.compose import Composer
@@ -117,7 +117,7 @@ class App:
     @cached_property
     def desk(self) -> "AlertDesk":
         """Where alerts are posted."""
-        from paypoll.alerts import AlertDesk
+        from paypoll.alerts.desk import AlertDesk
 
         return AlertDesk(self.settings.alerts.to, self.settings.site, self.mail_domain)
 
@@ -254,8 +254,8 @@ class App:
 
     def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
         """Return the use case of one run. `max_age` overrides the setting, for expiring by hand."""
+        from paypoll.alerts.outages import Watchdog
         from paypoll.cycle import Cycle, CycleRules
-        from paypoll.watchdog import Watchdog
 
         verification = self.settings.verification
         policy = self.policy if max_age is None else replace(self.policy, max_age=max_age)
@@ -283,8 +283,8 @@ class App:
         with transaction(self.engine) as connection:
             if not is_any_due(connection, self.clock.now(), alerts=alerts):
                 return Delivered()
+        from paypoll.alerts.mail import MailAlerts
         from paypoll.deliver import Delivery, DeliveryRules
-        from paypoll.mail_alerts import MailAlerts
 
         rules = DeliveryRules(batch_size=self.settings.mail.batch_size, lease=self.settings.verification.lease)
         told = MailAlerts(self.desk, lasting=self.settings.alerts.smtp_trouble_after)

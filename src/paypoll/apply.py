@@ -11,7 +11,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from paypoll.alerts import AlertDesk
+from paypoll.alerts.desk import AlertDesk
 from paypoll.database import transaction
 from paypoll.fulfil import FulfilmentRules, fulfil, order_lines, restore
 from paypoll.mail.contexts import ConfirmationContext, FailureContext

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from paypoll.alerts.outages import Watchdog
 from paypoll.apply import Applied, Applier
 from paypoll.clock import Clock
 from paypoll.courier import Courier, Deliver
@@ -34,7 +35,6 @@ from paypoll.report import RunReport, Stumble
 from paypoll.shop.orders import load_orders
 from paypoll.state import watches
 from paypoll.state.watches import WatchRules
-from paypoll.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 

@@ -15,11 +15,11 @@ from typing import Protocol
 import sqlalchemy as sa
 import structlog
 
+from paypoll.alerts.mail import MailAlerts
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.mail.address import address_problem
-from paypoll.mail_alerts import MailAlerts
 from paypoll.ports import (
     Mailer,
     MailSession,

@@ -16,12 +16,12 @@ from typing import TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from paypoll.alerts.orders import flaw_sentences
 from paypoll.app import App, new_run_id
 from paypoll.apply import answer_for
 from paypoll.database import Trouble, sort_error, transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
 from paypoll.fulfil import fulfil, restore
-from paypoll.notices import flaw_sentences
 from paypoll.payments.classify import Assessment, assess
 from paypoll.payments.decision import Decision, Outcome
 from paypoll.payments.evidence import Evidence

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from paypoll.alerts import AlertDesk
+from paypoll.alerts.desk import AlertDesk
 from paypoll.database import transaction
 from paypoll.mail.contexts import AlertOrder
 from paypoll.payments.decision import Level

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from paypoll.alerts import AlertDesk
+from paypoll.alerts.desk import AlertDesk
 from paypoll.payments.decision import Level, Notice
 from paypoll.payments.order import Order
 from paypoll.shop.orders import load_order
