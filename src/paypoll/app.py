@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from paypoll.apply import Applier
     from paypoll.cycle import Cycle
     from paypoll.mail.compose import Composer
-    from paypoll.pack import MailPacker
+    from paypoll.mail.packing import MailPacker
     from paypoll.payments.policy import Policy
     from paypoll.ports import Mailer, PaymentGateway, TicketPrinter
     from paypoll.sumup.auth import Credential
@@ -231,7 +231,7 @@ class App:
     @cached_property
     def packer(self) -> "MailPacker":
         """What makes messages of mails."""
-        from paypoll.pack import MailPacker
+        from paypoll.mail.packing import MailPacker
         from paypoll.tickets.files import TicketFiles
 
         site, mail = self.settings.site, self.settings.mail
@@ -284,7 +284,7 @@ class App:
             if not is_any_due(connection, self.clock.now(), alerts=alerts):
                 return Delivered()
         from paypoll.alerts.mail import MailAlerts
-        from paypoll.deliver import Delivery, DeliveryRules
+        from paypoll.mail.delivery import Delivery, DeliveryRules
 
         rules = DeliveryRules(batch_size=self.settings.mail.batch_size, lease=self.settings.verification.lease)
         told = MailAlerts(self.desk, lasting=self.settings.alerts.smtp_trouble_after)

@@ -22,9 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from paypoll.alerts.outages import Watchdog
 from paypoll.apply import Applied, Applier
 from paypoll.clock import Clock
-from paypoll.courier import Courier, Deliver
 from paypoll.database import Trouble, describe_error, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
+from paypoll.mail.delivery_thread import Courier, Deliver
 from paypoll.payments.decision import Outcome
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import verify

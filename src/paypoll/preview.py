@@ -10,9 +10,9 @@ from paypoll.app import App
 from paypoll.errors import RefusedError
 from paypoll.mail.compose import Attachment
 from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, MailContext
+from paypoll.mail.packing import CALENDAR_NAME, CALENDAR_PARAMETERS, WITH_TICKETS
 from paypoll.mail.samples import SAMPLES, SUMMARY
 from paypoll.own_templates import missing_folders
-from paypoll.pack import CALENDAR_NAME, CALENDAR_PARAMETERS, WITH_TICKETS
 from paypoll.ports import PrintError
 from paypoll.tickets.sample import sample_face
 

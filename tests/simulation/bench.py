@@ -13,7 +13,7 @@ from tests.simulation.postgres import Observer, Points, WorldConnection, instrum
 from tests.simulation.shop_model import Shop
 
 from paypoll.app import App
-from paypoll.pack import MailPacker
+from paypoll.mail.packing import MailPacker
 from paypoll.settings import load_settings
 from paypoll.testing import NOW
 

@@ -20,9 +20,9 @@ from paypoll.accent import DEFAULT_ACCENT, text_on
 from paypoll.mail.address import address_problem, envelope_address, split_sender
 from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, MailContext
 from paypoll.mail.message_id import part_message_id
-from paypoll.mail.parcels import LINE
 from paypoll.mail.plain import header_text
 from paypoll.mail.policies import ATTACHMENT, MESSAGE
+from paypoll.mail.splitting import LINE
 from paypoll.mail.templating import Templates
 
 _CONTEXTS: Mapping[str, type[MailContext]] = {

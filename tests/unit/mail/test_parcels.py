@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from paypoll.mail.parcels import Plan, mailed_size, plan_attachments
+from paypoll.mail.splitting import Plan, mailed_size, plan_attachments
 
 SHARED = 20_000
 EACH = 5_000

@@ -7,11 +7,11 @@ import sqlalchemy as sa
 
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.deliver import Parcel
 from paypoll.mail.compose import Attachment, Composer
 from paypoll.mail.contexts import ComposeError, ConfirmationContext
+from paypoll.mail.delivery import Parcel
 from paypoll.mail.message_id import part_message_id
-from paypoll.mail.parcels import mailed_size, plan_attachments
+from paypoll.mail.splitting import mailed_size, plan_attachments
 from paypoll.ports import PrintError, TicketPrinter
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import set_ticket_files
