@@ -15,23 +15,23 @@ import sqlalchemy as sa
 
 from paypoll.clock import Clock, SystemClock
 from paypoll.database import DatabaseOptions, make_engine, transaction
-from paypoll.monitoring.latency import Latency
-from paypoll.report import Delivered
+from paypoll.runs.monitoring.latency import Latency
+from paypoll.runs.report import Delivered
+from paypoll.runs.stop import Stop
 from paypoll.settings import Settings
 from paypoll.shop.schema import require_known_schema
 from paypoll.state.outbox import is_any_due
 from paypoll.state.upgrade import require_current
 from paypoll.state.watches import WatchRules, peek
-from paypoll.stop import Stop
 
 if TYPE_CHECKING:
     from paypoll.alerts.desk import AlertDesk
-    from paypoll.apply import Applier
-    from paypoll.cycle import Cycle
     from paypoll.mail.compose import Composer
     from paypoll.mail.packing import MailPacker
     from paypoll.payments.policy import Policy
     from paypoll.ports import Mailer, PaymentGateway, TicketPrinter
+    from paypoll.runs.apply import Applier
+    from paypoll.runs.cycle import Cycle
     from paypoll.sumup.auth import Credential
 
 
@@ -243,8 +243,8 @@ class App:
 
     def applier(self, run_id: str, policy: "Policy | None" = None) -> "Applier":
         """Return what applies decisions in this run."""
-        from paypoll.apply import Applier
-        from paypoll.fulfil import FulfilmentRules
+        from paypoll.runs.apply import Applier
+        from paypoll.runs.fulfil import FulfilmentRules
 
         tickets, mail = self.settings.tickets, self.settings.mail
         rules = FulfilmentRules(
@@ -255,7 +255,7 @@ class App:
     def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
         """Return the use case of one run. `max_age` overrides the setting, for expiring by hand."""
         from paypoll.alerts.outages import Watchdog
-        from paypoll.cycle import Cycle, CycleRules
+        from paypoll.runs.cycle import Cycle, CycleRules
 
         verification = self.settings.verification
         policy = self.policy if max_age is None else replace(self.policy, max_age=max_age)

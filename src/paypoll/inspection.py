@@ -8,11 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.app import App
-from paypoll.apply import STATUS_AFTER
 from paypoll.database import transaction
 from paypoll.payments.fetch import verify
 from paypoll.payments.order import Order
 from paypoll.payments.rules import decide
+from paypoll.runs.apply import STATUS_AFTER
 from paypoll.shop.orders import find_order_id, load_order, with_places_taken
 from paypoll.shop.tables import checkouts, tickets
 from paypoll.state.audit import describe_evidence

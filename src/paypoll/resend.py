@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from paypoll.app import App, new_run_id
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError
-from paypoll.fulfil import post_confirmation
 from paypoll.payments.order import Order
 from paypoll.payments.rules import VOID_TICKETS
 from paypoll.payments.statuses import VOID
+from paypoll.runs.fulfil import post_confirmation
 from paypoll.shop.orders import find_order_id, load_order, lock_order
 from paypoll.state.audit import record
 from paypoll.state.outbox import UNSENT

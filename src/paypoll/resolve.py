@@ -18,10 +18,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from paypoll.alerts.orders import flaw_sentences
 from paypoll.app import App, new_run_id
-from paypoll.apply import answer_for
 from paypoll.database import Trouble, sort_error, transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
-from paypoll.fulfil import fulfil, restore
 from paypoll.payments.classify import Assessment, assess
 from paypoll.payments.decision import Decision, Outcome
 from paypoll.payments.evidence import Evidence
@@ -32,6 +30,8 @@ from paypoll.payments.override import OverriddenPayment, rest_on
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide, ticket_flaw
 from paypoll.payments.statuses import OrderStatus
+from paypoll.runs.apply import answer_for
+from paypoll.runs.fulfil import fulfil, restore
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.orders import find_order_id, load_order, lock_order
 from paypoll.state import outbox, watches

@@ -20,7 +20,7 @@ from paypoll.app import App, new_run_id
 from paypoll.database import transaction
 from paypoll.garbage import search_for_cycles_rarely
 from paypoll.ports import TicketFace
-from paypoll.runner import record_run
+from paypoll.runs.record import record_run
 from paypoll.settings import load_settings
 from paypoll.state import watches
 

@@ -13,8 +13,8 @@ from paypoll.cli.render import report_json, report_lines
 from paypoll.database import transaction
 from paypoll.exitcodes import ExitCode
 from paypoll.ports import MailUnavailableError, MessageRefusedError, PrintError, RecipientRefusedError, TicketFace
-from paypoll.report import RunReport
-from paypoll.runner import exit_code, record_run
+from paypoll.runs.record import exit_code, record_run
+from paypoll.runs.report import RunReport
 from paypoll.sandbox.shop import SmallShop
 from paypoll.state.outbox import claim_mail, give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox

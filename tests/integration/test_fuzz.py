@@ -18,8 +18,8 @@ from tests.integration.conftest import Bench, Place
 from tests.integration.sumup.conftest import KEY, Asked, FaultyServer, ManualClock
 
 from paypoll.database import transaction
-from paypoll.report import RunReport
-from paypoll.runner import record_run
+from paypoll.runs.record import record_run
+from paypoll.runs.report import RunReport
 from paypoll.sandbox.shop import SmallShop
 from paypoll.sumup.auth import ApiKey, PlatformCredentials
 from paypoll.sumup.client import SumUpClient

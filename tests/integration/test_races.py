@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-import paypoll.apply
+import paypoll.runs.apply
 from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.payments.order import CheckoutAnswer, Found, Look, Order
-from paypoll.report import RunReport
-from paypoll.runner import record_run
+from paypoll.runs.record import record_run
+from paypoll.runs.report import RunReport
 from paypoll.sandbox.shop import SmallShop
 from paypoll.settings import load_settings
 from paypoll.shop.orders import with_places_taken
@@ -215,7 +215,7 @@ def test_row_20_two_late_payments_do_not_both_take_the_last_places_thanks_to_the
             both.wait(timeout=patience)
         return counted
 
-    monkeypatch.setattr(paypoll.apply, "with_places_taken", count_and_meet)
+    monkeypatch.setattr(paypoll.runs.apply, "with_places_taken", count_and_meet)
     run_together([apps(), apps()], *late)
     assert sorted(order["status"] for order in shop.rows("orders_order")) == ends
     assert len(shop.rows("events_ticket")) == tickets

@@ -15,8 +15,8 @@ from paypoll.errors import DatabaseUnavailableError
 from paypoll.exitcodes import ExitCode
 from paypoll.payments.decision import Reason
 from paypoll.payments.order import CheckoutAnswer, Found, Look, NoAnswer
-from paypoll.report import RunReport
-from paypoll.runner import exit_code, record_run
+from paypoll.runs.record import exit_code, record_run
+from paypoll.runs.report import RunReport
 from paypoll.sandbox.shop import SmallShop
 from paypoll.testing import MERCHANT, NOW, FakeGateway, an_answer
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from paypoll.app import App
 from paypoll.database import transaction
-from paypoll.runner import record_run
+from paypoll.runs.record import record_run
 from paypoll.settings import load_settings
 from paypoll.shop.tables import orders
 from paypoll.state.tables import outbox

@@ -17,20 +17,20 @@ from tests.simulation.promises import broken_promises
 from tests.simulation.weather import Weather
 from tests.simulation.world import World
 
-import paypoll.apply
-import paypoll.fulfil
 import paypoll.payments.classify
 import paypoll.payments.matching
 import paypoll.payments.questions
 import paypoll.payments.rules
+import paypoll.runs.apply
+import paypoll.runs.fulfil
 import paypoll.state.outbox
 import paypoll.state.watches
-from paypoll.apply import Applied, Applier
 from paypoll.database import transaction
 from paypoll.payments.decision import Decision, Outcome, Reason
 from paypoll.payments.matching import Flaw
 from paypoll.payments.order import Order
 from paypoll.payments.statuses import LATE, WAITING
+from paypoll.runs.apply import Applied, Applier
 from paypoll.shop.orders import load_orders
 from paypoll.state.tables import outbox
 
@@ -93,7 +93,7 @@ def worlds_until_broken(
 @pytest.fixture
 def no_row_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The order is read and written without its row lock."""
-    monkeypatch.setattr(paypoll.apply, "lock_order", always(True))
+    monkeypatch.setattr(paypoll.runs.apply, "lock_order", always(True))
 
 
 @pytest.fixture
@@ -113,8 +113,8 @@ def old_decision(monkeypatch: pytest.MonkeyPatch) -> None:
         before.update(found)
         return found
 
-    monkeypatch.setattr("paypoll.cycle.load_orders", load_and_keep)
-    monkeypatch.setattr(paypoll.apply, "load_order", lambda _connection, order_id: before[order_id])
+    monkeypatch.setattr("paypoll.runs.cycle.load_orders", load_and_keep)
+    monkeypatch.setattr(paypoll.runs.apply, "load_order", lambda _connection, order_id: before[order_id])
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_without_the_look_at_the_transaction_refunded_money_buys_tickets(
 def test_without_the_look_at_other_orders_one_payment_meets_the_payment_keys(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.apply, "spent_on_others", always(frozenset()))
+    monkeypatch.setattr(paypoll.runs.apply, "spent_on_others", always(frozenset()))
     assert worlds_until_broken(bench, "a run ends well", "duplicate key", first=30)
 
 
@@ -216,14 +216,14 @@ def test_without_the_look_at_other_orders_one_payment_meets_the_payment_keys(
 def test_without_the_payment_keys_either_one_payment_buys_tickets_twice(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.apply, "spent_on_others", always(frozenset()))
+    monkeypatch.setattr(paypoll.runs.apply, "spent_on_others", always(frozenset()))
     assert worlds_until_broken(bench, "5 ", first=30)
 
 
 def test_with_the_confirmation_posted_in_a_transaction_of_its_own_it_can_be_lost(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    post = paypoll.fulfil.post_confirmation
+    post = paypoll.runs.fulfil.post_confirmation
     apply = Applier.apply
     later: list[tuple[Any, ...]] = []
 
@@ -235,7 +235,7 @@ def test_with_the_confirmation_posted_in_a_transaction_of_its_own_it_can_be_lost
                 post(connection, *arguments)
         return applied
 
-    monkeypatch.setattr(paypoll.fulfil, "post_confirmation", lambda _connection, *rest: later.append(rest))
+    monkeypatch.setattr(paypoll.runs.fulfil, "post_confirmation", lambda _connection, *rest: later.append(rest))
     monkeypatch.setattr(Applier, "apply", apply_and_post)
     assert worlds_until_broken(bench, "3 ", "0 confirmations were posted", first=83)
 
@@ -289,7 +289,7 @@ def test_without_the_late_watch_a_late_payment_is_lost(bench: "Bench", monkeypat
 
 
 def test_without_the_audit_row_a_change_goes_unwritten(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paypoll.apply, "record", always(None))
+    monkeypatch.setattr(paypoll.runs.apply, "record", always(None))
     assert worlds_until_broken(bench, "7 ")
 
 

@@ -23,8 +23,8 @@ from tests.simulation.sumup_model import SumUp
 from tests.simulation.weather import MOMENTS, Weather
 
 from paypoll.errors import PaypollError
-from paypoll.runner import record_run
-from paypoll.stop import Stop
+from paypoll.runs.record import record_run
+from paypoll.runs.stop import Stop
 from paypoll.testing import NOW
 
 if TYPE_CHECKING:

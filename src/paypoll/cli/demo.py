@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from paypoll.apply import Applied
+    from paypoll.runs.apply import Applied
     from paypoll.sandbox.demo import Act, Demo
 
 

@@ -43,7 +43,7 @@ def expire_command(
       paypoll expire ORD-1001
     """
     from paypoll.cli.progress import progress_shown
-    from paypoll.runner import exit_code, record_run
+    from paypoll.runs.record import exit_code, record_run
 
     if bool(orders) == (older_than is not None):
         raise click.UsageError("give either order numbers or --older-than")
@@ -88,7 +88,7 @@ def _require_waiting(app: "App", chosen: list[int]) -> None:
 
 def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
     from paypoll.cli.render import report_json, report_lines
-    from paypoll.rehearsal import rehearse
+    from paypoll.runs.dry_run import rehearse
 
     report = rehearse(app, chosen, max_age=timedelta(0))
     click.echo(report_json(report) if as_json else "\n".join(report_lines(report, verbose=True)))

@@ -19,8 +19,8 @@ def opened_app(context: click.Context, *, verbose: bool = False, read_only: bool
     """
     from paypoll.app import App
     from paypoll.logs import configure_logging, register_secret
+    from paypoll.runs.stop import Stop
     from paypoll.settings import load_settings
-    from paypoll.stop import Stop
 
     settings = load_settings(context.obj, os.environ)
     for secret in settings.secrets():

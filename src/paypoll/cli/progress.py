@@ -12,7 +12,7 @@ from paypoll.cli.words import WIDTH, brief_seconds
 from paypoll.logs import start_lines_with
 
 if TYPE_CHECKING:
-    from paypoll.report import RunReport
+    from paypoll.runs.report import RunReport
 
 _PATIENCE = 2.0
 """Seconds before a run is a long one."""

@@ -8,10 +8,10 @@ import click
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.words import status, wrapped
 from paypoll.payments.decision import Outcome
-from paypoll.report import RunReport
+from paypoll.runs.report import RunReport
 
 if TYPE_CHECKING:
-    from paypoll.apply import Applied
+    from paypoll.runs.apply import Applied
 
 _HEADLINES = {
     Outcome.COMPLETE: "paid, tickets issued",

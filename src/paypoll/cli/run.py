@@ -11,7 +11,7 @@ from paypoll.cli.options import dry_run_option, json_option, pasted_order, verbo
 
 if TYPE_CHECKING:
     from paypoll.app import App
-    from paypoll.report import RunReport
+    from paypoll.runs.report import RunReport
 
 
 @click.command("run-once")
@@ -33,7 +33,7 @@ def run_once_command(
       paypoll run-once --dry-run --order ORD-1001
     """
     from paypoll.cli.progress import progress_shown
-    from paypoll.runner import exit_code, record_run
+    from paypoll.runs.record import exit_code, record_run
 
     with opened_app(context, verbose=verbose, read_only=dry_run) as app:
         if dry_run:
@@ -68,7 +68,7 @@ def show_report(report: "RunReport", *, as_json: bool, verbose: bool) -> None:
 
 def _rehearse(app: "App", orders: tuple[str, ...], *, as_json: bool) -> int:
     from paypoll.cli.render import report_json, report_lines
-    from paypoll.rehearsal import rehearse
+    from paypoll.runs.dry_run import rehearse
 
     report = rehearse(app, find_orders(app, orders))
     click.echo(report_json(report) if as_json else "\n".join(report_lines(report, verbose=True)))

@@ -38,8 +38,8 @@ def sandbox_command(port: int, smtp_port: int, mails: Path) -> None:
     """
     from paypoll.errors import TryLaterError
     from paypoll.logs import configure_logging
+    from paypoll.runs.stop import Stop
     from paypoll.sandbox.serve import serve
-    from paypoll.stop import Stop
 
     configure_logging("warning")
     stop = Stop()

@@ -28,7 +28,7 @@ from paypoll.ports import (
     PrintError,
     RecipientRefusedError,
 )
-from paypoll.report import Delivered
+from paypoll.runs.report import Delivered
 from paypoll.state import outbox
 from paypoll.state.audit import record
 from paypoll.state.outbox import Mail

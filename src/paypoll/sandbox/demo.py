@@ -11,8 +11,8 @@ from pathlib import Path
 from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.errors import RefusedError
-from paypoll.report import RunReport
-from paypoll.runner import record_run
+from paypoll.runs.record import record_run
+from paypoll.runs.report import RunReport
 from paypoll.sandbox.mailsink import MailSink
 from paypoll.sandbox.shop import SmallShop
 from paypoll.sandbox.simulator import Simulator

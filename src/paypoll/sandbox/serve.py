@@ -15,7 +15,7 @@ _LOOK_UP: Final = 0.5
 
 
 class Waiting(Protocol):
-    """Something that is told to stop: a threading.Event, or `paypoll.stop.Stop`."""
+    """Something that is told to stop: a threading.Event, or `paypoll.runs.stop.Stop`."""
 
     def wait(self, timeout: float, /) -> bool:
         """Sleep so many seconds, or shorter once told to stop. Return whether it was."""

@@ -16,10 +16,10 @@ from paypoll.database import SCHEMA, DatabaseOptions, make_engine, transaction
 from paypoll.grants import grants_sql
 from paypoll.inspection import inspect_order
 from paypoll.payments.order import CheckoutStatus
-from paypoll.rehearsal import rehearse
 from paypoll.resend import resend
 from paypoll.resolve import Resolution, find_in_review, look_at, settle
 from paypoll.rights import NEEDS, SHOP_NEEDS, Right, excessive_rights, missing_rights
+from paypoll.runs.dry_run import rehearse
 from paypoll.settings import load_settings
 from paypoll.shop import tables as shop_tables
 from paypoll.state.resolutions import Verdict

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from paypoll.app import App
 from paypoll.database import transaction
-from paypoll.monitoring.latency import Latency
 from paypoll.payments.decision import Outcome
+from paypoll.runs.monitoring.latency import Latency
 from paypoll.settings import load_settings
 from paypoll.state.runs import run_history
 from paypoll.sumup.retry import RequestSeen

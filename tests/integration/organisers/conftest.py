@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from paypoll.clock import Clock, SystemClock
 from paypoll.organisers.credentials import OrganiserCredentials
 from paypoll.organisers.refresh import OAuthClient, TokenRefresher
+from paypoll.runs.stop import Stop
 from paypoll.sandbox.shop import SmallShop
 from paypoll.sandbox.simulator import Simulator
-from paypoll.stop import Stop
 from paypoll.sumup.auth import ApiKey
 from paypoll.sumup.client import SumUpClient
 from paypoll.sumup.options import SumUpOptions

@@ -16,8 +16,8 @@ from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.errors import DatabaseUnavailableError
 from paypoll.organisers.session_lock import SessionLock
 from paypoll.payments.order import Found, NoAnswer, NotAllowed
+from paypoll.runs.stop import Stop
 from paypoll.sandbox.effects import Hang, Latency, Line, Respond
-from paypoll.stop import Stop
 
 if TYPE_CHECKING:
     from tests.integration.organisers.conftest import MakeClient, ManualClock, Stage
@@ -33,7 +33,7 @@ from paypoll.clock import SystemClock
 from paypoll.database import DatabaseOptions, make_engine
 from paypoll.organisers.credentials import OrganiserCredentials
 from paypoll.organisers.refresh import OAuthClient, TokenRefresher
-from paypoll.stop import Stop
+from paypoll.runs.stop import Stop
 from paypoll.sumup.auth import ApiKey
 from paypoll.sumup.client import SumUpClient
 from paypoll.sumup.options import SumUpOptions

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from paypoll.app import App
 from paypoll.database import transaction
-from paypoll.rehearsal import rehearse
-from paypoll.runner import record_run
+from paypoll.runs.dry_run import rehearse
+from paypoll.runs.record import record_run
 from paypoll.sandbox.shop import SmallShop
 from paypoll.sandbox.simulator import Simulator
 from paypoll.settings import load_settings

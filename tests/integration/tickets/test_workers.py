@@ -15,7 +15,7 @@ from tests.integration.conftest import Bench, Place
 from tests.integration.tickets.test_printer import FACE, ODD_FACES
 
 from paypoll.ports import PrintError, TicketFace
-from paypoll.runner import record_run
+from paypoll.runs.record import record_run
 from paypoll.tickets.printer import WeasyTicketPrinter
 from paypoll.tickets.wire import PrinterOptions
 from paypoll.tickets.workers import PrinterMissingError, PrintWorkers

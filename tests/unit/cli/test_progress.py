@@ -16,7 +16,7 @@ from paypoll.cli.options import pasted_order
 from paypoll.cli.progress import progress_line, progress_shown
 from paypoll.cli.runs import runs_lines
 from paypoll.cli.words import brief
-from paypoll.report import RunReport, Stumble
+from paypoll.runs.report import RunReport, Stumble
 from paypoll.state.runs import LastRun
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)

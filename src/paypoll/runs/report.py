@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paypoll.apply import Applied
+    from paypoll.runs.apply import Applied
 
 
 @dataclass(slots=True)

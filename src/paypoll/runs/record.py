@@ -13,9 +13,9 @@ from paypoll.app import App, new_run_id
 from paypoll.database import Trouble, describe_error, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, PaypollError, SettingsError
 from paypoll.exitcodes import ExitCode
-from paypoll.monitoring.metrics import write_metrics
-from paypoll.monitoring.ping import Ping
-from paypoll.report import RunReport
+from paypoll.runs.monitoring.metrics import write_metrics
+from paypoll.runs.monitoring.ping import Ping
+from paypoll.runs.report import RunReport
 from paypoll.state.runs import begin_run, end_run
 
 Beside = Callable[[RunReport], AbstractContextManager[object]]

@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from paypoll.app import App
-from paypoll.apply import Applied
 from paypoll.database import transaction
 from paypoll.payments.decision import Outcome
 from paypoll.payments.fetch import verify
 from paypoll.payments.rules import decide
-from paypoll.report import RunReport
+from paypoll.runs.apply import Applied
+from paypoll.runs.report import RunReport
 from paypoll.shop.orders import load_orders, with_places_taken
 from paypoll.state import watches
 

@@ -20,7 +20,6 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.alerts.outages import Watchdog
-from paypoll.apply import Applied, Applier
 from paypoll.clock import Clock
 from paypoll.database import Trouble, describe_error, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
@@ -31,7 +30,8 @@ from paypoll.payments.fetch import verify
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.ports import PaymentGateway
-from paypoll.report import RunReport, Stumble
+from paypoll.runs.apply import Applied, Applier
+from paypoll.runs.report import RunReport, Stumble
 from paypoll.shop.orders import load_orders
 from paypoll.state import watches
 from paypoll.state.watches import WatchRules

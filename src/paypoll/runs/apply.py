@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
 from paypoll.database import transaction
-from paypoll.fulfil import FulfilmentRules, fulfil, order_lines, restore
 from paypoll.mail.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.message_id import new_message_id
 from paypoll.payments.decision import Decision, Outcome, Reason
@@ -22,6 +21,7 @@ from paypoll.payments.order import Checkout, CheckoutAnswer, CheckoutStatus, Fou
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.payments.statuses import BASKET, LATE, WAITING, OrderStatus
+from paypoll.runs.fulfil import FulfilmentRules, fulfil, order_lines, restore
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.orders import load_order, lock_order, with_places_taken
 from paypoll.state import outbox, watches

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 import structlog
 
 import paypoll
-from paypoll.monitoring.latency import Latency
 from paypoll.payments.decision import Outcome
 from paypoll.payments.statuses import WAITING
-from paypoll.report import RunReport
+from paypoll.runs.monitoring.latency import Latency
+from paypoll.runs.report import RunReport
 from paypoll.shop.tables import orders
 from paypoll.state.outbox import UNSENT
 from paypoll.state.resolutions import count_open_reviews

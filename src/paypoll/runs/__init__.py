@@ -1,0 +1,1 @@
+"""One run: select, verify, decide, apply, deliver, report."""
