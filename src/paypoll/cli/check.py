@@ -12,7 +12,7 @@ from paypoll.cli.options import SCHEMA, json_option, verbose_option
 from paypoll.cli.words import WIDTH
 
 if TYPE_CHECKING:
-    from paypoll.checkup.finding import Finding
+    from paypoll.admin.check.finding import Finding
     from paypoll.errors import SettingsError
 
 _COLOURS = {"OK": "green", "WARNING": "yellow", "PROBLEM": "red", "SKIPPED": "cyan"}
@@ -35,7 +35,7 @@ def check_command(context: click.Context, *, send_test_alert: bool, as_json: boo
       sudo paypoll check
       paypoll check --send-test-alert
     """
-    from paypoll.checkup import exit_code
+    from paypoll.admin.check import exit_code
 
     found = []
     for finding in _findings(context, send_test_alert=send_test_alert, verbose=verbose):
@@ -76,7 +76,7 @@ def findings_json(found: "list[Finding]", code: int) -> str:
 
 
 def _findings(context: click.Context, *, send_test_alert: bool, verbose: bool) -> "Iterator[Finding]":
-    from paypoll.checkup import check_all
+    from paypoll.admin.check import check_all
     from paypoll.errors import SettingsError
 
     try:
@@ -88,7 +88,7 @@ def _findings(context: click.Context, *, send_test_alert: bool, verbose: bool) -
 
 
 def _settings_problems(error: "SettingsError") -> "Iterator[Finding]":
-    from paypoll.checkup.finding import skipped, wrong
+    from paypoll.admin.check.finding import skipped, wrong
 
     for problem in error.problems:
         yield wrong("settings", problem, f"correct it in {error.source}")

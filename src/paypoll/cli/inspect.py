@@ -20,8 +20,8 @@ def inspect_command(context: click.Context, *, order: str, live: bool, as_json: 
       paypoll inspect ORD-1001
       paypoll inspect ORD-1001 --live
     """
+    from paypoll.admin.inspect import inspect_order
     from paypoll.cli.render_order import order_json, order_lines
-    from paypoll.inspection import inspect_order
 
     with opened_app(context, verbose=verbose, read_only=True) as app:
         inspection = inspect_order(app, pasted_order(order), live=live)

@@ -31,8 +31,8 @@ def preview_command(context: click.Context, *, out: Path, as_json: bool, verbose
       paypoll preview
       paypoll --config new.toml preview --out /tmp/preview
     """
+    from paypoll.admin.preview import write_preview
     from paypoll.exitcodes import ExitCode
-    from paypoll.preview import write_preview
 
     with opened_app(context, verbose=verbose, read_only=True) as app:
         made = write_preview(app, out)

@@ -11,7 +11,7 @@ from paypoll.cli.options import SCHEMA, json_option, verbose_option
 from paypoll.cli.words import ago, headed, plain, span, status, wrapped
 
 if TYPE_CHECKING:
-    from paypoll.backlog import Backlog, OpenTrouble, UnsentMail, WaitingOrder
+    from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingOrder
     from paypoll.settings.model import SiteSettings
     from paypoll.state.resolutions import OpenReview
 
@@ -30,7 +30,7 @@ def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> No
       paypoll queue
       paypoll queue --json
     """
-    from paypoll.backlog import load_backlog
+    from paypoll.admin.queue import load_backlog
 
     with opened_app(context, verbose=verbose, read_only=True) as app:
         backlog = load_backlog(app)

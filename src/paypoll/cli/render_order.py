@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from paypoll.admin.inspect import Inspection, LiveLook
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.words import ago, headed, moment, plain, said, status, wrapped
-from paypoll.inspection import Inspection, LiveLook
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import OrderItem
 from paypoll.settings.model import SiteSettings

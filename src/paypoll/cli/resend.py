@@ -11,7 +11,7 @@ from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_optio
 from paypoll.cli.person import person
 
 if TYPE_CHECKING:
-    from paypoll.resend import Resent
+    from paypoll.admin.resend import Resent
 
 
 @click.command("resend")
@@ -29,8 +29,8 @@ def resend_command(context: click.Context, *, order: str, as_json: bool, verbose
     Example:
       paypoll resend ORD-1001
     """
+    from paypoll.admin.resend import resend
     from paypoll.exitcodes import ExitCode
-    from paypoll.resend import resend
 
     with opened_app(context, verbose=verbose) as app:
         resent = resend(app, pasted_order(order), person(None, os.environ))

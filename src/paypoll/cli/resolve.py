@@ -13,8 +13,8 @@ from paypoll.cli.person import person, required_line
 from paypoll.cli.words import plain, said, wrapped
 
 if TYPE_CHECKING:
+    from paypoll.admin.resolve import Case, Confirmation, Resolution, Settled
     from paypoll.payments.order import Order
-    from paypoll.resolve import Case, Confirmation, Resolution, Settled
     from paypoll.settings.model import SiteSettings
 
 
@@ -60,7 +60,7 @@ def resolve_command(
       paypoll resolve ORD-1002 --refund-noted --reason "refunded at SumUp, 3 May"
       paypoll resolve ORD-1003 --reject --reason "test order of the choir"
     """
-    from paypoll.resolve import Resolution, find_in_review, look_at, send_confirmation, settle
+    from paypoll.admin.resolve import Resolution, find_in_review, look_at, send_confirmation, settle
     from paypoll.state.resolutions import Verdict
 
     given = {Verdict.ISSUE: issue, Verdict.REFUND_NOTED: refund_noted, Verdict.REJECT: reject}

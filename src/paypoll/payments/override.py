@@ -1,6 +1,6 @@
 """What tickets rest on when a person issues them although SumUp's answer does not match: never a VerifiedPayment.
 
-Only `paypoll.resolve` makes one, for `paypoll resolve --issue --override`; no run can come here.
+Only `paypoll.admin.resolve` makes one, for `paypoll resolve --issue --override`; no run can come here.
 """
 
 from dataclasses import dataclass

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+from paypoll.admin.check import check_all, exit_code
+from paypoll.admin.check.finding import Finding, Mark
+from paypoll.admin.check.host import check_timer
 from paypoll.app import App
-from paypoll.checkup import check_all, exit_code
-from paypoll.checkup.finding import Finding, Mark
-from paypoll.checkup.host import check_timer
 from paypoll.database import transaction
 from paypoll.ports import RecipientRefusedError
 from paypoll.sandbox.mailsink import MailSink

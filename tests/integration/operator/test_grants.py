@@ -10,14 +10,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
+from paypoll.admin.inspect import inspect_order
+from paypoll.admin.queue import load_backlog
+from paypoll.admin.resend import resend
+from paypoll.admin.resolve import Resolution, find_in_review, look_at, settle
 from paypoll.app import App
-from paypoll.backlog import load_backlog
 from paypoll.database import SCHEMA, DatabaseOptions, make_engine, transaction
 from paypoll.grants import grants_sql
-from paypoll.inspection import inspect_order
 from paypoll.payments.order import CheckoutStatus
-from paypoll.resend import resend
-from paypoll.resolve import Resolution, find_in_review, look_at, settle
 from paypoll.rights import NEEDS, SHOP_NEEDS, Right, excessive_rights, missing_rights
 from paypoll.runs.dry_run import rehearse
 from paypoll.settings import load_settings

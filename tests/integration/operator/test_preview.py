@@ -15,10 +15,10 @@ import pytest
 from icalendar import Calendar
 from tests.integration.tickets.test_printer import page_count, text_of
 
+from paypoll.admin.preview import write_preview
 from paypoll.app import App
 from paypoll.errors import RefusedError
 from paypoll.mail.compose import KINDS
-from paypoll.preview import write_preview
 from paypoll.settings import load_settings
 from paypoll.testing import FakePrinter
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 import sqlalchemy as sa
 
-from paypoll.backlog import load_backlog
+from paypoll.admin.queue import load_backlog
+from paypoll.admin.resend import resend
 from paypoll.cli.queue import backlog_json, backlog_lines
 from paypoll.database import transaction
 from paypoll.payments.order import CheckoutStatus, NoAnswer
-from paypoll.resend import resend
 from paypoll.state.tables import outbox, run, watch
 
 if TYPE_CHECKING:

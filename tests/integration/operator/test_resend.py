@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+from paypoll.admin.resend import resend
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError
 from paypoll.payments.order import CheckoutStatus
 from paypoll.ports import RecipientRefusedError
-from paypoll.resend import resend
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Command, Desk

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from paypoll.backlog import load_backlog
+from paypoll.admin.queue import load_backlog
+from paypoll.admin.resolve import Case, Resolution, Settled, find_in_review, look_at, send_confirmation, settle
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
 from paypoll.payments.order import CheckoutStatus, NoAnswer
-from paypoll.resolve import Case, Resolution, Settled, find_in_review, look_at, send_confirmation, settle
 from paypoll.state.resolutions import Verdict, count_open_reviews
 from paypoll.state.tables import fulfilment
 

@@ -9,8 +9,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from paypoll.checkup import exit_code
-from paypoll.checkup.finding import fine, unreachable, wrong
+from paypoll.admin.check import exit_code
+from paypoll.admin.check.finding import fine, unreachable, wrong
 from paypoll.cli import cli
 from paypoll.cli.check import finding_line
 from paypoll.cli.person import person

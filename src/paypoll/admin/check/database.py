@@ -7,8 +7,8 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
 from paypoll.app import App
-from paypoll.checkup.finding import Finding, advice, fine, skipped, unreachable, wrong
 from paypoll.database import describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.rights import excessive_rights, missing_rights, missing_rights_on

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from paypoll.admin.check.finding import Finding, Mark, skipped
 from paypoll.app import App
-from paypoll.checkup.finding import Finding, Mark, skipped
 from paypoll.errors import PaypollError
 from paypoll.exitcodes import ExitCode
 
@@ -12,7 +12,7 @@ Check = Callable[[App], Iterable[Finding]]
 
 def check_all(app: App, *, send_test_alert: bool = False) -> Iterator[Finding]:
     """Look at everything, one after the other. Changes nothing; sends a mail only with `send_test_alert`."""
-    from paypoll.checkup import database, host, mail, printing, sumup
+    from paypoll.admin.check import database, host, mail, printing, sumup
 
     checks: list[tuple[str, Check]] = [
         ("settings", host.check_settings),

@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 
+from paypoll.admin.check.finding import Finding, advice, fine, wrong
 from paypoll.app import App
-from paypoll.checkup.finding import Finding, advice, fine, wrong
 from paypoll.ports import PrintError
 from paypoll.tickets.libraries import found_by_the_loader
 from paypoll.tickets.sample import sample_face

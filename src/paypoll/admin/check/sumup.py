@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
 from paypoll.app import App
-from paypoll.checkup.finding import Finding, advice, fine, skipped, unreachable, wrong
 from paypoll.payments.order import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound
 
 # No checkout has this reference and no transaction this id: a list without entries and a 404 are what we hope for.

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from paypoll.admin.check.finding import Finding, advice, fine, skipped, wrong
 from paypoll.app import App
-from paypoll.checkup.finding import Finding, advice, fine, skipped, wrong
 from paypoll.own_templates import missing_folders
 
 _TIMER = "paypoll.timer"

@@ -1,0 +1,1 @@
+"""What an operator asks for, each a function that takes what it needs."""
