@@ -22,10 +22,10 @@ from typing import Any
 import sqlalchemy as sa
 from tests.acceptance.papers import subject
 
-from paypoll.grants import grants_sql
 from paypoll.sandbox.mailsink import Mail, MailSink
 from paypoll.sandbox.shop import SmallShop
 from paypoll.sandbox.simulator import Simulator
+from paypoll.state.grants import grants_sql
 
 PROGRAM = Path(sys.executable).with_name("paypoll")
 MERCHANT = "MPLATFORM"

@@ -16,9 +16,9 @@ from paypoll.ports import MailUnavailableError, MessageRefusedError, PrintError,
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.shop import SmallShop
+from paypoll.state.incidents import open_troubles
 from paypoll.state.outbox import claim_mail, give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox
-from paypoll.state.troubles import open_troubles
 from paypoll.testing import NOW, FakeMailer, FakePrinter
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from paypoll.payments.money import show_amount
 from paypoll.payments.order import Order
 from paypoll.settings.model import SiteSettings
 from paypoll.state import outbox
-from paypoll.state.troubles import end_trouble, note_trouble
+from paypoll.state.incidents import end_trouble, note_trouble
 
 MANY = 5
 """From so many alerts of one topic on, admins get one summary instead."""

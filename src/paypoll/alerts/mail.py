@@ -11,8 +11,8 @@ from paypoll.payments.decision import Level, Notice
 from paypoll.payments.order import Order
 from paypoll.shop.orders import load_order
 from paypoll.state import outbox
+from paypoll.state.incidents import end_trouble
 from paypoll.state.outbox import Mail
-from paypoll.state.troubles import end_trouble
 
 SMTP_DOWN = "smtp_down"
 CANNOT_PRINT = "cannot_print"

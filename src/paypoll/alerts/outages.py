@@ -14,8 +14,8 @@ from paypoll.payments.money import show_amount
 from paypoll.payments.order import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
 from paypoll.payments.statuses import WAITING
 from paypoll.shop.tables import orders
+from paypoll.state.incidents import end_trouble
 from paypoll.state.tables import watch
-from paypoll.state.troubles import end_trouble
 
 SUMUP_SILENT = "sumup_silent"
 _MOST_LISTED = 200

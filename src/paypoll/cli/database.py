@@ -84,7 +84,7 @@ def grants_command(role: str) -> None:
     Example:
       paypoll db grants | psql --set ON_ERROR_STOP=1 shop
     """
-    from paypoll.grants import grants_sql
+    from paypoll.state.grants import grants_sql
 
     try:
         click.echo(grants_sql(role), nl=False)

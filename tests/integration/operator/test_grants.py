@@ -16,13 +16,13 @@ from paypoll.admin.resend import resend
 from paypoll.admin.resolve import Resolution, find_in_review, look_at, settle
 from paypoll.app import App
 from paypoll.database import SCHEMA, DatabaseOptions, make_engine, transaction
-from paypoll.grants import grants_sql
 from paypoll.payments.order import CheckoutStatus
-from paypoll.rights import NEEDS, SHOP_NEEDS, Right, excessive_rights, missing_rights
 from paypoll.runs.dry_run import rehearse
 from paypoll.settings import load_settings
 from paypoll.shop import tables as shop_tables
+from paypoll.state.grants import grants_sql
 from paypoll.state.resolutions import Verdict
+from paypoll.state.rights import NEEDS, SHOP_NEEDS, Right, excessive_rights, missing_rights
 from paypoll.state.tables import metadata as own_metadata
 
 if TYPE_CHECKING:

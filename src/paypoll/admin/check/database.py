@@ -11,9 +11,9 @@ from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreacha
 from paypoll.app import App
 from paypoll.database import describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
-from paypoll.rights import excessive_rights, missing_rights, missing_rights_on
 from paypoll.shop.schema import schema_problems
 from paypoll.shop.tables import checkouts, orders, organisers
+from paypoll.state.rights import excessive_rights, missing_rights, missing_rights_on
 from paypoll.state.runs import LastRun, last_run
 from paypoll.state.upgrade import HEAD, current_version
 

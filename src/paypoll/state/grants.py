@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from paypoll.database import SCHEMA
-from paypoll.rights import INSERTED_WITH_SEQUENCE, NEEDS, Need
+from paypoll.state.rights import INSERTED_WITH_SEQUENCE, NEEDS, Need
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _LONGEST = 63  # PostgreSQL cuts longer names, and would grant to another role than the one that was meant
