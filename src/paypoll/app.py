@@ -124,10 +124,10 @@ class App:
     @cached_property
     def gateway(self) -> "PaymentGateway":
         """SumUp."""
-        from paypoll.organisers.credentials import OrganiserCredentials
-        from paypoll.organisers.refresh import OAuthClient, TokenRefresher
         from paypoll.sumup.client import SumUpClient
         from paypoll.sumup.options import SumUpOptions
+        from paypoll.sumup.organisers.credentials import OrganiserCredentials
+        from paypoll.sumup.organisers.refresh import OAuthClient, TokenRefresher
 
         sumup = self.settings.sumup
         options = SumUpOptions(

@@ -2,7 +2,7 @@
 
 A credential is asked for its token before each request, and told when SumUp refuses it. Which credentials may apply
 to a merchant's checkout, and in which order, is for a `Credentials` to say: here the platform's alone, and in
-`paypoll.organisers` an organiser's own before it.
+`paypoll.sumup.organisers` an organiser's own before it.
 """
 
 import threading

@@ -10,14 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 from paypoll.clock import Clock, SystemClock
-from paypoll.organisers.credentials import OrganiserCredentials
-from paypoll.organisers.refresh import OAuthClient, TokenRefresher
 from paypoll.runs.stop import Stop
 from paypoll.sandbox.shop import SmallShop
 from paypoll.sandbox.simulator import Simulator
 from paypoll.sumup.auth import ApiKey
 from paypoll.sumup.client import SumUpClient
 from paypoll.sumup.options import SumUpOptions
+from paypoll.sumup.organisers.credentials import OrganiserCredentials
+from paypoll.sumup.organisers.refresh import OAuthClient, TokenRefresher
 from paypoll.sumup.pace import Wait
 
 CLIENT = OAuthClient("client-1", "client-secret-1")

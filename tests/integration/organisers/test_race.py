@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.errors import DatabaseUnavailableError
-from paypoll.organisers.session_lock import SessionLock
 from paypoll.payments.order import Found, NoAnswer, NotAllowed
 from paypoll.runs.stop import Stop
 from paypoll.sandbox.effects import Hang, Latency, Line, Respond
+from paypoll.sumup.organisers.session_lock import SessionLock
 
 if TYPE_CHECKING:
     from tests.integration.organisers.conftest import MakeClient, ManualClock, Stage
@@ -31,8 +31,8 @@ import sys
 import sqlalchemy as sa
 from paypoll.clock import SystemClock
 from paypoll.database import DatabaseOptions, make_engine
-from paypoll.organisers.credentials import OrganiserCredentials
-from paypoll.organisers.refresh import OAuthClient, TokenRefresher
+from paypoll.sumup.organisers.credentials import OrganiserCredentials
+from paypoll.sumup.organisers.refresh import OAuthClient, TokenRefresher
 from paypoll.runs.stop import Stop
 from paypoll.sumup.auth import ApiKey
 from paypoll.sumup.client import SumUpClient

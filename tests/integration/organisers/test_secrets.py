@@ -10,14 +10,14 @@ import structlog
 
 from paypoll.database import transaction
 from paypoll.logs import redact
-from paypoll.organisers.credentials import OrganiserCredentials, OrganiserToken
-from paypoll.organisers.refresh import OAuthClient, TokenRefresher
 from paypoll.payments.order import Found, NotAllowed
 from paypoll.sandbox.effects import Line, Respond
 from paypoll.shop.connections import find_connections
 from paypoll.sumup.auth import ApiKey, ClientCredentials
 from paypoll.sumup.client import SumUpClient
 from paypoll.sumup.options import SumUpOptions
+from paypoll.sumup.organisers.credentials import OrganiserCredentials, OrganiserToken
+from paypoll.sumup.organisers.refresh import OAuthClient, TokenRefresher
 from paypoll.sumup.pace import Wait
 from paypoll.sumup.token_file import StoredToken, TokenFile
 

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.logs import register_secret
-from paypoll.organisers.refresh import TokenRefresher
 from paypoll.payments.order import BrokenAnswer, NoAnswer, NotAllowed
 from paypoll.shop.connections import OrganiserConnection, find_connections
 from paypoll.sumup.auth import Credential
+from paypoll.sumup.organisers.refresh import TokenRefresher
 from paypoll.sumup.retry import Ask
 
 _CONNECT_AGAIN: Final = "the organiser has to connect to SumUp again in the shop"

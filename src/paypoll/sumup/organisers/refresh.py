@@ -28,12 +28,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from paypoll.clock import Clock
 from paypoll.database import Trouble, describe_error, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError
-from paypoll.organisers.session_lock import SessionLock
 from paypoll.payments.order import BrokenAnswer, NoAnswer, NotAllowed
 from paypoll.shop.changes import mark_connection_expired, rehearse_token_write, store_tokens
 from paypoll.shop.connections import OrganiserConnection, reread_connection
 from paypoll.sumup import document, refusal
 from paypoll.sumup.document import UnreadableError
+from paypoll.sumup.organisers.session_lock import SessionLock
 from paypoll.sumup.pace import StoppedError, Wait
 from paypoll.sumup.retry import STOPPED, Ask
 from paypoll.sumup.token_answer import TokenAnswer, read_token_answer
