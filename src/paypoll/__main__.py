@@ -7,7 +7,7 @@ import click
 
 from paypoll.errors import PaypollError
 from paypoll.exitcodes import ExitCode
-from paypoll.garbage import search_for_cycles_rarely
+from paypoll.gc_tuning import search_for_cycles_rarely
 
 
 def main(arguments: list[str] | None = None) -> int:

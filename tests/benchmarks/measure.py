@@ -18,7 +18,7 @@ from tests.benchmarks.bed import PARALLEL, TICKETS, Bed, Spent, spend
 
 from paypoll.app import App, new_run_id
 from paypoll.database import transaction
-from paypoll.garbage import search_for_cycles_rarely
+from paypoll.gc_tuning import search_for_cycles_rarely
 from paypoll.ports import TicketFace
 from paypoll.runs.record import record_run
 from paypoll.settings import load_settings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from paypoll.accent import INK, text_in, text_on
+from paypoll.settings.colour import INK, text_in, text_on
 
 
 @pytest.mark.parametrize(

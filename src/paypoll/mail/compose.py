@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from paypoll.accent import DEFAULT_ACCENT, text_on
 from paypoll.mail.address import address_problem, envelope_address, split_sender
 from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, MailContext
 from paypoll.mail.message_id import part_message_id
@@ -24,6 +23,7 @@ from paypoll.mail.plain import header_text
 from paypoll.mail.policies import ATTACHMENT, MESSAGE
 from paypoll.mail.splitting import LINE
 from paypoll.mail.templating import Templates
+from paypoll.settings.colour import DEFAULT_ACCENT, text_on
 
 _CONTEXTS: Mapping[str, type[MailContext]] = {
     "confirmation": ConfirmationContext,

@@ -21,8 +21,8 @@ from jinja2 import (
 )
 
 from paypoll.mail.contexts import ComposeError
-from paypoll.own_templates import TemplateLoader
 from paypoll.payments.money import show_amount
+from paypoll.templates import TemplateLoader
 
 _FOLDER = Path(__file__).with_name("templates")
 # What the code in a template may run into, besides Jinja2's own errors.

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from paypoll.accent import DEFAULT_ACCENT
 from paypoll.settings import database_url, links
 from paypoll.settings.addresses import is_loopback
+from paypoll.settings.colour import DEFAULT_ACCENT
 from paypoll.settings.fields import (
     Count,
     Duration,

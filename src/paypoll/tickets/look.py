@@ -5,7 +5,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
-from paypoll.accent import DEFAULT_ACCENT, text_in, text_on
+from paypoll.settings.colour import DEFAULT_ACCENT, text_in, text_on
 
 MOST_LOGO_BYTES = 200 * 1024
 """The logo is in every ticket, so a larger one would make every mail slow and heavy."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, wrong
 from paypoll.app import App
-from paypoll.own_templates import missing_folders
+from paypoll.templates import missing_folders
 
 _TIMER = "paypoll.timer"
 _PATIENCE = 10.0
