@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from paypoll.cli.render import report_json, report_lines
+from paypoll.cli.render.run import report_json, report_lines
 from paypoll.database import transaction
 from paypoll.exitcodes import ExitCode
 from paypoll.ports import MailUnavailableError, MessageRefusedError, PrintError, RecipientRefusedError, TicketFace

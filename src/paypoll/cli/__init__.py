@@ -8,19 +8,19 @@ from pathlib import Path
 import click
 
 import paypoll
-from paypoll.cli.check import check_command
-from paypoll.cli.config import config_group
-from paypoll.cli.database import database_group
-from paypoll.cli.demo import demo_command
-from paypoll.cli.expire import expire_command
-from paypoll.cli.inspect import inspect_command
-from paypoll.cli.preview import preview_command
-from paypoll.cli.queue import queue_command
-from paypoll.cli.resend import resend_command
-from paypoll.cli.resolve import resolve_command
-from paypoll.cli.run import run_once_command
-from paypoll.cli.runs import runs_command
-from paypoll.cli.sandbox import sandbox_command
+from paypoll.cli.commands.check import check_command
+from paypoll.cli.commands.config import config_group
+from paypoll.cli.commands.db import database_group
+from paypoll.cli.commands.demo import demo_command
+from paypoll.cli.commands.expire import expire_command
+from paypoll.cli.commands.inspect import inspect_command
+from paypoll.cli.commands.preview import preview_command
+from paypoll.cli.commands.queue import queue_command
+from paypoll.cli.commands.resend import resend_command
+from paypoll.cli.commands.resolve import resolve_command
+from paypoll.cli.commands.run_once import run_once_command
+from paypoll.cli.commands.runs import runs_command
+from paypoll.cli.commands.sandbox import sandbox_command
 
 _EPILOG = """
 Exit status: 0 finished; 1 some orders met an error, or what was asked for is not there; 2 usage; 70 a bug;

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from paypoll.admin.queue import load_backlog
 from paypoll.admin.resend import resend
-from paypoll.cli.queue import backlog_json, backlog_lines
+from paypoll.cli.commands.queue import backlog_json, backlog_lines
 from paypoll.database import transaction
 from paypoll.payments.order import CheckoutStatus, NoAnswer
 from paypoll.state.tables import outbox, run, watch

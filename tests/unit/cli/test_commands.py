@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from paypoll.admin.check import exit_code
 from paypoll.admin.check.finding import fine, unreachable, wrong
 from paypoll.cli import cli
-from paypoll.cli.check import finding_line
+from paypoll.cli.commands.check import finding_line
 from paypoll.cli.person import person
 
 SETTINGS = """

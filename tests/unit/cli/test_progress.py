@@ -12,10 +12,10 @@ import pytest
 import structlog
 
 from paypoll import logs
+from paypoll.cli.commands.runs import runs_lines
 from paypoll.cli.options import pasted_order
-from paypoll.cli.progress import progress_line, progress_shown
-from paypoll.cli.runs import runs_lines
-from paypoll.cli.words import brief
+from paypoll.cli.render.progress import progress_line, progress_shown
+from paypoll.cli.render.words import brief
 from paypoll.runs.report import RunReport, Stumble
 from paypoll.state.runs import LastRun
 

@@ -167,7 +167,7 @@ def _own_tables(app: App, connection: sa.Connection) -> Iterator[Finding]:
 
 
 def _last_run(app: App, run: LastRun | None) -> Finding:
-    from paypoll.cli.words import ago
+    from paypoll.cli.render.words import ago
 
     if run is None:
         return advice("last run", "there was none yet", "start the timer, or run `paypoll run-once`")

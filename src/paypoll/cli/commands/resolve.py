@@ -10,7 +10,7 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
-from paypoll.cli.words import plain, said, wrapped
+from paypoll.cli.render.words import plain, said, wrapped
 
 if TYPE_CHECKING:
     from paypoll.admin.resolve import Case, Confirmation, Resolution, Settled

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.commands.run_once import find_orders, show_report
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import DurationType, dry_run_option, json_option, verbose_option
-from paypoll.cli.run import find_orders, show_report
 
 if TYPE_CHECKING:
     from paypoll.app import App
@@ -42,7 +42,7 @@ def expire_command(
       paypoll expire --older-than 1d --dry-run
       paypoll expire ORD-1001
     """
-    from paypoll.cli.progress import progress_shown
+    from paypoll.cli.render.progress import progress_shown
     from paypoll.runs.record import exit_code, record_run
 
     if bool(orders) == (older_than is not None):
@@ -87,7 +87,7 @@ def _require_waiting(app: "App", chosen: list[int]) -> None:
 
 
 def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
-    from paypoll.cli.render import report_json, report_lines
+    from paypoll.cli.render.run import report_json, report_lines
     from paypoll.runs.dry_run import rehearse
 
     report = rehearse(app, chosen, max_age=timedelta(0))

@@ -9,7 +9,7 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
-from paypoll.cli.words import WIDTH
+from paypoll.cli.render.words import WIDTH
 
 if TYPE_CHECKING:
     from paypoll.admin.check.finding import Finding

@@ -32,7 +32,7 @@ def run_once_command(
       paypoll run-once --verbose
       paypoll run-once --dry-run --order ORD-1001
     """
-    from paypoll.cli.progress import progress_shown
+    from paypoll.cli.render.progress import progress_shown
     from paypoll.runs.record import exit_code, record_run
 
     with opened_app(context, verbose=verbose, read_only=dry_run) as app:
@@ -58,7 +58,7 @@ def find_orders(app: "App", orders: tuple[str, ...]) -> list[int]:
 
 def show_report(report: "RunReport", *, as_json: bool, verbose: bool) -> None:
     """Print what a run came to: as JSON, as a table of its orders, or as one line; nothing under systemd."""
-    from paypoll.cli.render import report_json, report_lines
+    from paypoll.cli.render.run import report_json, report_lines
 
     if as_json:
         click.echo(report_json(report))
@@ -67,7 +67,7 @@ def show_report(report: "RunReport", *, as_json: bool, verbose: bool) -> None:
 
 
 def _rehearse(app: "App", orders: tuple[str, ...], *, as_json: bool) -> int:
-    from paypoll.cli.render import report_json, report_lines
+    from paypoll.cli.render.run import report_json, report_lines
     from paypoll.runs.dry_run import rehearse
 
     report = rehearse(app, find_orders(app, orders))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from paypoll.cli.options import SCHEMA
-from paypoll.cli.words import status, wrapped
+from paypoll.cli.render.words import status, wrapped
 from paypoll.payments.decision import Outcome
 from paypoll.runs.report import RunReport
 

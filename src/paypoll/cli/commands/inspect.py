@@ -21,7 +21,7 @@ def inspect_command(context: click.Context, *, order: str, live: bool, as_json: 
       paypoll inspect ORD-1001 --live
     """
     from paypoll.admin.inspect import inspect_order
-    from paypoll.cli.render_order import order_json, order_lines
+    from paypoll.cli.render.order import order_json, order_lines
 
     with opened_app(context, verbose=verbose, read_only=True) as app:
         inspection = inspect_order(app, pasted_order(order), live=live)

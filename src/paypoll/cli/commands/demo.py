@@ -42,7 +42,7 @@ def demo_command(folder: Path) -> None:
 
 
 def _show_act(act: "Act") -> None:
-    from paypoll.cli.words import wrapped
+    from paypoll.cli.render.words import wrapped
 
     click.echo(f"\n{click.style(act.title, bold=True)}\n")
     happened = {applied.order_number: applied for applied in act.report.applied}
@@ -59,7 +59,7 @@ def _show_act(act: "Act") -> None:
 
 
 def _outcome(applied: "Applied | None") -> str:
-    from paypoll.cli.words import status
+    from paypoll.cli.render.words import status
 
     if applied is None:
         return "-> not looked at"

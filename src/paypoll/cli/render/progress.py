@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from paypoll.cli.words import WIDTH, brief_seconds
+from paypoll.cli.render.words import WIDTH, brief_seconds
 from paypoll.logs import start_lines_with
 
 if TYPE_CHECKING:

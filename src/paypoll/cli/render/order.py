@@ -6,7 +6,7 @@ from typing import Any
 
 from paypoll.admin.inspect import Inspection, LiveLook
 from paypoll.cli.options import SCHEMA
-from paypoll.cli.words import ago, headed, moment, plain, said, status, wrapped
+from paypoll.cli.render.words import ago, headed, moment, plain, said, status, wrapped
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import OrderItem
 from paypoll.settings.model import SiteSettings

@@ -9,7 +9,7 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, DurationType, json_option, verbose_option
-from paypoll.cli.words import ago, brief, plain, status, wrapped
+from paypoll.cli.render.words import ago, brief, plain, status, wrapped
 
 if TYPE_CHECKING:
     from paypoll.state.runs import LastRun

@@ -6,7 +6,7 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option
-from paypoll.cli.words import wrapped
+from paypoll.cli.render.words import wrapped
 
 
 @click.group("db")

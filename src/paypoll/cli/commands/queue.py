@@ -8,7 +8,7 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
-from paypoll.cli.words import ago, headed, plain, span, status, wrapped
+from paypoll.cli.render.words import ago, headed, plain, span, status, wrapped
 
 if TYPE_CHECKING:
     from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingOrder
