@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
-from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state.upgrade import upgrade
 
 SHOP_SCHEMA = Path(__file__).with_name("shop_schema.sql")

@@ -8,7 +8,7 @@ import pypdf
 import zxingcpp
 from PIL import Image
 
-from paypoll.sandbox.mailsink import Mail
+from paypoll.sandbox.mail.sink import Mail
 
 
 def subject(mail: Mail) -> str:

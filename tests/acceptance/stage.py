@@ -22,9 +22,9 @@ from typing import Any
 import sqlalchemy as sa
 from tests.acceptance.papers import subject
 
-from paypoll.sandbox.mailsink import Mail, MailSink
-from paypoll.sandbox.shop import SmallShop
-from paypoll.sandbox.simulator import Simulator
+from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.sandbox.mail.sink import Mail, MailSink
+from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.state.grants import grants_sql
 
 PROGRAM = Path(sys.executable).with_name("paypoll")

@@ -17,8 +17,8 @@ from tests.acceptance.auditor import Auditor
 from tests.acceptance.stage import PRICE, Stage
 from tests.acceptance.test_world import CUT, TRY_LATER, ended
 
-from paypoll.sandbox.effects import Latency
-from paypoll.sandbox.smtp_session import Stage as MailStage
+from paypoll.sandbox.mail.smtp_session import Stage as MailStage
+from paypoll.sandbox.sumup.effects import Latency
 
 Process = subprocess.Popen[str]
 

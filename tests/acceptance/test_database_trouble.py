@@ -17,7 +17,7 @@ from tests.acceptance.test_world import TRY_LATER, crowd, ended, whole_or_untouc
 from tests.conftest import SHOP_SCHEMA, Server
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
-from paypoll.sandbox.effects import Latency
+from paypoll.sandbox.sumup.effects import Latency
 from paypoll.state.upgrade import upgrade
 
 

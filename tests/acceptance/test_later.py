@@ -9,7 +9,7 @@ from tests.acceptance.promises import check_completed, check_issued
 from tests.acceptance.stage import PATIENCE, PRICE, Stage
 from tests.acceptance.world import World
 
-from paypoll.sandbox.effects import Latency
+from paypoll.sandbox.sumup.effects import Latency
 
 LATE = "Payment received after all: your tickets for"
 

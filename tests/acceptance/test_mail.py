@@ -11,7 +11,7 @@ from tests.acceptance.papers import body, subject
 from tests.acceptance.promises import check_completed, check_issued
 from tests.acceptance.stage import ADMIN, Placed, Stage
 
-from paypoll.sandbox.smtp_session import Stage as MailStage
+from paypoll.sandbox.mail.smtp_session import Stage as MailStage
 
 TRY_LATER = 75
 ADDRESSES = {"empty": "", "malformed": "ada at buyer", "line-break": "ada@buyer.example\nBcc: all@victim.example"}

@@ -17,7 +17,7 @@ from tests.acceptance.promises import check_issued, check_waiting
 from tests.acceptance.stage import MERCHANT, PATIENCE, PRICE, SOON, Ended, Placed, Stage
 from tests.acceptance.world import World
 
-from paypoll.sandbox.effects import Hang, Line, Respond
+from paypoll.sandbox.sumup.effects import Hang, Line, Respond
 
 OK = 0
 TRY_LATER = 75

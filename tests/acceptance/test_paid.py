@@ -12,7 +12,7 @@ from tests.acceptance.promises import check_completed
 from tests.acceptance.stage import ADMIN, PRICE, Placed, Stage
 from tests.acceptance.world import World
 
-from paypoll.sandbox.tampering import ABSENT
+from paypoll.sandbox.sumup.tampering import ABSENT
 
 ODD_TEXT = {
     "markup": "<b>Rock & \"Roll\"</b> 'n' {{ 7 * 7 }} <script>alert(1)</script>",

@@ -11,7 +11,7 @@ from tests.acceptance.promises import check_review
 from tests.acceptance.stage import ADMIN, PRICE, Placed, Stage
 from tests.acceptance.world import World, waves
 
-from paypoll.sandbox.tampering import ABSENT
+from paypoll.sandbox.sumup.tampering import ABSENT
 
 PENNY = Decimal("0.01")
 MISMATCHES: dict[str, str] = {

@@ -14,10 +14,10 @@ from urllib.parse import quote, quote_plus
 import pytest
 from tests.acceptance.stage import MERCHANT, PRICE, ROLE, Stage
 
-from paypoll.sandbox.effects import Html, Line, Redirect, Reset, Respond, Status, Truncated
-from paypoll.sandbox.exchange import JSON, Answer
-from paypoll.sandbox.mailsink import MailSink
-from paypoll.sandbox.smtp_session import Stage as MailStage
+from paypoll.sandbox.mail.sink import MailSink
+from paypoll.sandbox.mail.smtp_session import Stage as MailStage
+from paypoll.sandbox.sumup.effects import Html, Line, Redirect, Reset, Respond, Status, Truncated
+from paypoll.sandbox.sumup.exchange import JSON, Answer
 
 API_KEY = "sup_sk_Ky7SECRETkeyOfThePlatform"
 CLIENT_ID = "shop-client"

@@ -17,8 +17,8 @@ from tests.acceptance.promises import check_issued
 from tests.acceptance.stage import PRICE, Stage
 from tests.acceptance.world import World
 
-from paypoll.sandbox.mailsink import MailSink
-from paypoll.sandbox.smtp_session import Stage as MailStage
+from paypoll.sandbox.mail.sink import MailSink
+from paypoll.sandbox.mail.smtp_session import Stage as MailStage
 
 OK = 0
 TRY_LATER = 75

@@ -8,7 +8,7 @@ from tests.acceptance.papers import body, subject
 from tests.acceptance.promises import check_completed
 from tests.acceptance.stage import ADMIN, API_KEY, MERCHANT, Stage
 
-from paypoll.sandbox.effects import (
+from paypoll.sandbox.sumup.effects import (
     Blocked,
     Drip,
     Effect,

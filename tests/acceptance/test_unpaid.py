@@ -11,8 +11,8 @@ from tests.acceptance.promises import admin_link, check_waiting
 from tests.acceptance.stage import ADMIN, Placed, Stage
 from tests.acceptance.world import World, waves
 
-from paypoll.sandbox.jsontext import JsonText
-from paypoll.sandbox.tampering import ABSENT
+from paypoll.sandbox.sumup.jsontext import JsonText
+from paypoll.sandbox.sumup.tampering import ABSENT
 
 LONG_AGO = timedelta(hours=3)
 STUCK = timedelta(minutes=40)

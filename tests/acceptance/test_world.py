@@ -13,8 +13,8 @@ from tests.acceptance.papers import subject
 from tests.acceptance.promises import check_completed, check_issued
 from tests.acceptance.stage import PATIENCE, PRICE, Ended, Placed, Stage
 
-from paypoll.sandbox.effects import Latency
-from paypoll.sandbox.smtp_session import Stage as MailStage
+from paypoll.sandbox.mail.smtp_session import Stage as MailStage
+from paypoll.sandbox.sumup.effects import Latency
 
 TRY_LATER = 75
 SETTINGS = 78

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.acceptance.stage import Ended, Placed, Stage
 
-from paypoll.sandbox.mailsink import Mail
+from paypoll.sandbox.mail.sink import Mail
 
 MOST_ALIKE = 4
 """From one more on, alerts of one kind become a summary."""

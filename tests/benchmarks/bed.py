@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from tests.conftest import SHOP_SCHEMA, Server
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
-from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state.upgrade import upgrade
 
 PROGRAM = Path(sys.executable).with_name("paypoll")

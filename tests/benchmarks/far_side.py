@@ -14,8 +14,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from paypoll.sandbox.effects import Latency
-from paypoll.sandbox.simulator import Simulator
+from paypoll.sandbox.sumup.effects import Latency
+from paypoll.sandbox.sumup.simulator import Simulator
 
 
 class Inbox:

@@ -11,7 +11,7 @@ import pytest
 
 from paypoll.app import App
 from paypoll.payments.order import CheckoutStatus, Found
-from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.settings import load_settings
 from paypoll.testing import (
     MERCHANT,

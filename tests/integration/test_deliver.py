@@ -15,7 +15,7 @@ from paypoll.exitcodes import ExitCode
 from paypoll.ports import MailUnavailableError, MessageRefusedError, PrintError, RecipientRefusedError, TicketFace
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
-from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state.incidents import open_troubles
 from paypoll.state.outbox import claim_mail, give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox

@@ -20,7 +20,7 @@ from tests.integration.sumup.conftest import KEY, Asked, FaultyServer, ManualClo
 from paypoll.database import transaction
 from paypoll.runs.record import record_run
 from paypoll.runs.report import RunReport
-from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sumup.auth import ApiKey, PlatformCredentials
 from paypoll.sumup.client import SumUpClient
 from paypoll.sumup.options import SumUpOptions

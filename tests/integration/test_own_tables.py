@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from paypoll.database import SCHEMA, transaction
 from paypoll.errors import SchemaError
-from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.schema import require_known_schema, schema_problems
 from paypoll.state.audit import record
 from paypoll.state.tables import metadata, ticket_place

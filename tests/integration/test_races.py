@@ -18,7 +18,7 @@ from paypoll.database import transaction
 from paypoll.payments.order import CheckoutAnswer, Found, Look, Order
 from paypoll.runs.record import record_run
 from paypoll.runs.report import RunReport
-from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.settings import load_settings
 from paypoll.shop.orders import with_places_taken
 from paypoll.state.tables import outbox, watch

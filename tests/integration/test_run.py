@@ -17,7 +17,7 @@ from paypoll.payments.decision import Reason
 from paypoll.payments.order import CheckoutAnswer, Found, Look, NoAnswer
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
-from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.testing import MERCHANT, NOW, FakeGateway, an_answer
 
 if TYPE_CHECKING:

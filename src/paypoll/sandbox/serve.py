@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from paypoll.sandbox.mailsink import MailSink
-from paypoll.sandbox.simulator import Simulator
+from paypoll.sandbox.mail.sink import MailSink
+from paypoll.sandbox.sumup.simulator import Simulator
 
 MERCHANT_CODE: Final = "MSANDBOX"
 API_KEY: Final = "sup_sk_sandbox"

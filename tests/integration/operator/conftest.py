@@ -17,7 +17,7 @@ from paypoll.database import transaction
 from paypoll.payments.order import CheckoutStatus, Found
 from paypoll.runs.record import record_run
 from paypoll.runs.report import RunReport
-from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state.tables import audit, outbox
 from paypoll.testing import MERCHANT, NOW, a_transaction, an_answer, an_attempt
 

@@ -15,9 +15,9 @@ from paypoll.admin.check.host import check_timer
 from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.ports import RecipientRefusedError
-from paypoll.sandbox.mailsink import MailSink
-from paypoll.sandbox.shop import SmallShop
-from paypoll.sandbox.simulator import Simulator
+from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.sandbox.mail.sink import MailSink
+from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.settings import load_settings
 from paypoll.state.tables import run
 from paypoll.testing import FakeClock, FakeGateway, FakeMailer, FakePrinter

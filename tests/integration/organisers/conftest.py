@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from paypoll.clock import Clock, SystemClock
 from paypoll.runs.stop import Stop
-from paypoll.sandbox.shop import SmallShop
-from paypoll.sandbox.simulator import Simulator
+from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.sumup.auth import ApiKey
 from paypoll.sumup.client import SumUpClient
 from paypoll.sumup.options import SumUpOptions

@@ -16,7 +16,7 @@ from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.errors import DatabaseUnavailableError
 from paypoll.payments.order import Found, NoAnswer, NotAllowed
 from paypoll.runs.stop import Stop
-from paypoll.sandbox.effects import Hang, Latency, Line, Respond
+from paypoll.sandbox.sumup.effects import Hang, Latency, Line, Respond
 from paypoll.sumup.organisers.session_lock import SessionLock
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.payments.order import BrokenAnswer, Found, NoAnswer, NotAllowed
-from paypoll.sandbox.effects import Html, Reset, Status, Truncated
-from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.sandbox.sumup.effects import Html, Reset, Status, Truncated
 from paypoll.shop.changes import store_tokens
 from paypoll.shop.connections import find_connections
 from paypoll.sumup.organisers.refresh import OAuthClient

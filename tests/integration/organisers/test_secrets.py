@@ -11,7 +11,7 @@ import structlog
 from paypoll.database import transaction
 from paypoll.logs import redact
 from paypoll.payments.order import Found, NotAllowed
-from paypoll.sandbox.effects import Line, Respond
+from paypoll.sandbox.sumup.effects import Line, Respond
 from paypoll.shop.connections import find_connections
 from paypoll.sumup.auth import ApiKey, ClientCredentials
 from paypoll.sumup.client import SumUpClient

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 import requests
 
-from paypoll.sandbox.simulator import Simulator
+from paypoll.sandbox.sumup.simulator import Simulator
 
 MERCHANT = "MPLATFORM"
 KEY = "sup_sk_platform"

@@ -7,10 +7,10 @@ import pytest
 import requests
 
 from paypoll.payments.order import Found
-from paypoll.sandbox.jsontext import JsonText
-from paypoll.sandbox.ledger import CARD_THAT_DECLINES, CheckoutStateError, DuplicateError, NoCheckoutError
-from paypoll.sandbox.simulator import Simulator
-from paypoll.sandbox.tampering import ABSENT
+from paypoll.sandbox.sumup.jsontext import JsonText
+from paypoll.sandbox.sumup.ledger import CARD_THAT_DECLINES, CheckoutStateError, DuplicateError, NoCheckoutError
+from paypoll.sandbox.sumup.simulator import Simulator
+from paypoll.sandbox.sumup.tampering import ABSENT
 from paypoll.sumup import wire
 
 from .conftest import MERCHANT, OTHER_KEY, OTHER_MERCHANT, Client, MakeClient, MovableClock

@@ -13,8 +13,8 @@ import pytest
 import requests
 from requests.exceptions import ChunkedEncodingError, JSONDecodeError, ReadTimeout
 
-from paypoll.sandbox import effects
-from paypoll.sandbox.simulator import Simulator
+from paypoll.sandbox.sumup import effects
+from paypoll.sandbox.sumup.simulator import Simulator
 
 from .conftest import KEY, LONG, MERCHANT, OTHER_MERCHANT, Client, MakeClient, MovableClock
 

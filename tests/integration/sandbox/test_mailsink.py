@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from paypoll.sandbox.mailsink import Mail, MailSink, slug
-from paypoll.sandbox.smtp_session import Stage
+from paypoll.sandbox.mail.sink import Mail, MailSink, slug
+from paypoll.sandbox.mail.smtp_session import Stage
 
 LONG = 10.0
 SENDER, BUYER, ADMIN = "tickets@shop.example", "buyer@mail.example", "admin@shop.example"

@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from paypoll.sandbox.ledger import CARD_THAT_DECLINES, CARD_THAT_PAYS
-from paypoll.sandbox.simulator import Simulator
+from paypoll.sandbox.sumup.ledger import CARD_THAT_DECLINES, CARD_THAT_PAYS
+from paypoll.sandbox.sumup.simulator import Simulator
 
 from .conftest import LONG, MERCHANT, Client, MakeClient
 

@@ -3,8 +3,8 @@
 import pytest
 import requests
 
-from paypoll.sandbox.keyring import AuthKind
-from paypoll.sandbox.simulator import Simulator
+from paypoll.sandbox.sumup.keyring import AuthKind
+from paypoll.sandbox.sumup.simulator import Simulator
 
 from .conftest import MERCHANT, OTHER_MERCHANT, Client, MakeClient, MovableClock
 

@@ -6,8 +6,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from paypoll.payments.order import Found, TransactionAnswer
-from paypoll.sandbox.ledger import CheckoutStateError
-from paypoll.sandbox.simulator import Simulator
+from paypoll.sandbox.sumup.ledger import CheckoutStateError
+from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.sumup import wire
 
 from .conftest import MERCHANT, OTHER_KEY, OTHER_MERCHANT, Client, MakeClient, MovableClock

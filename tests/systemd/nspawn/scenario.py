@@ -31,7 +31,7 @@ import sys
 from datetime import datetime, timedelta
 from decimal import Decimal
 from paypoll.database import DatabaseOptions, make_engine
-from paypoll.sandbox.shop import SmallShop
+from paypoll.sandbox.demo.shop import SmallShop
 import sqlalchemy as sa
 number, amount = sys.argv[1], Decimal(sys.argv[2])
 shop = SmallShop(make_engine(DatabaseOptions(sa.make_url("postgresql+psycopg2:///shop"))))

@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from paypoll.runs.apply import Applied
-    from paypoll.sandbox.demo import Act, Demo
+    from paypoll.sandbox.demo.show import Act, Demo
 
 
 @click.command("demo")
@@ -30,7 +30,7 @@ def demo_command(folder: Path) -> None:
       paypoll demo
     """
     from paypoll.logs import configure_logging
-    from paypoll.sandbox.demo import Demo
+    from paypoll.sandbox.demo.show import Demo
 
     demo = Demo(folder)
     demo.prepare_folder()
@@ -75,7 +75,7 @@ def _outcome(applied: "Applied | None") -> str:
 
 
 def _show_leftovers(demo: "Demo") -> None:
-    from paypoll.sandbox.demo import shown_path
+    from paypoll.sandbox.demo.show import shown_path
 
     tickets = sorted((demo.media / "tickets" / "pdfs").glob("*.pdf"))
     mails = sorted(demo.mails.glob("*.eml"))

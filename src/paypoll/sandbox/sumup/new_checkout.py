@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
-from paypoll.sandbox.ledger import Checkout
+from paypoll.sandbox.sumup.ledger import Checkout
 
 LONGEST_REFERENCE: Final = 90
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")

@@ -12,8 +12,8 @@ from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from paypoll.sandbox.exchange import HTML, Answer, phrase, problem
-from paypoll.sandbox.jsontext import dumps
+from paypoll.sandbox.sumup.exchange import HTML, Answer, phrase, problem
+from paypoll.sandbox.sumup.jsontext import dumps
 
 Respond = Callable[[], Answer]
 

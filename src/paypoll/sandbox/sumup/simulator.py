@@ -8,16 +8,16 @@ from types import TracebackType
 from typing import Final, Self
 
 from paypoll.clock import Clock, SystemClock
-from paypoll.sandbox.effects import Effect, Latency
-from paypoll.sandbox.exchange import Answer, Request
-from paypoll.sandbox.faults import Aim, Fault, Faults
-from paypoll.sandbox.journal import Journal, Seen
-from paypoll.sandbox.keyring import Access, AuthKind, Keyring
-from paypoll.sandbox.ledger import CARD_THAT_PAYS, Checkout, Kind, Ledger
-from paypoll.sandbox.panel import Panel
-from paypoll.sandbox.server import SandboxServer, SocketLine
-from paypoll.sandbox.sumup_api import SumUpApi
-from paypoll.sandbox.tampering import Tampering
+from paypoll.sandbox.sumup.api import SumUpApi
+from paypoll.sandbox.sumup.effects import Effect, Latency
+from paypoll.sandbox.sumup.exchange import Answer, Request
+from paypoll.sandbox.sumup.faults import Aim, Fault, Faults
+from paypoll.sandbox.sumup.journal import Journal, Seen
+from paypoll.sandbox.sumup.keyring import Access, AuthKind, Keyring
+from paypoll.sandbox.sumup.ledger import CARD_THAT_PAYS, Checkout, Kind, Ledger
+from paypoll.sandbox.sumup.panel import Panel
+from paypoll.sandbox.sumup.server import SandboxServer, SocketLine
+from paypoll.sandbox.sumup.tampering import Tampering
 
 TOKEN_LIFE: Final = timedelta(seconds=3599)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from paypoll.sandbox.ledger import Attempt, Checkout
+from paypoll.sandbox.sumup.ledger import Attempt, Checkout
 
 _CARD_TYPES: Final = {"4": "VISA", "5": "MASTERCARD"}
 

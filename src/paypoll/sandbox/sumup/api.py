@@ -18,12 +18,12 @@ from typing import Final
 from urllib.parse import unquote, urlencode
 
 from paypoll.clock import Clock
-from paypoll.sandbox import documents
-from paypoll.sandbox.exchange import Answer, Request, answer, problem, refusal
-from paypoll.sandbox.keyring import Access, AuthKind, Keyring, OAuthError, Tokens
-from paypoll.sandbox.ledger import Attempt, Checkout, CheckoutStateError, DuplicateError, Ledger, NoCheckoutError
-from paypoll.sandbox.new_checkout import InvalidError, read_moment, read_new_checkout
-from paypoll.sandbox.tampering import Tampering
+from paypoll.sandbox.sumup import documents
+from paypoll.sandbox.sumup.exchange import Answer, Request, answer, problem, refusal
+from paypoll.sandbox.sumup.keyring import Access, AuthKind, Keyring, OAuthError, Tokens
+from paypoll.sandbox.sumup.ledger import Attempt, Checkout, CheckoutStateError, DuplicateError, Ledger, NoCheckoutError
+from paypoll.sandbox.sumup.new_checkout import InvalidError, read_moment, read_new_checkout
+from paypoll.sandbox.sumup.tampering import Tampering
 
 _NOT_FOUND: Final = "Resource not found"
 _MOST_ITEMS: Final = 100

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import Self
 
-from paypoll.sandbox.effects import Effect, Latency
+from paypoll.sandbox.sumup.effects import Effect, Latency
 
 
 @dataclass(frozen=True, slots=True)

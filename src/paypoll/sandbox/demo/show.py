@@ -13,9 +13,9 @@ from paypoll.database import transaction
 from paypoll.errors import RefusedError
 from paypoll.runs.record import record_run
 from paypoll.runs.report import RunReport
-from paypoll.sandbox.mailsink import MailSink
-from paypoll.sandbox.shop import SmallShop
-from paypoll.sandbox.simulator import Simulator
+from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.sandbox.mail.sink import MailSink
+from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.settings import Settings, load_settings
 from paypoll.state.upgrade import upgrade
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from http.client import responses
 from urllib.parse import parse_qs
 
-from paypoll.sandbox.jsontext import dumps
+from paypoll.sandbox.sumup.jsontext import dumps
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Final, final
 
-from paypoll.sandbox.jsontext import dumps
+from paypoll.sandbox.sumup.jsontext import dumps
 
 
 @final

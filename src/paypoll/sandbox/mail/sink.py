@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from aiosmtpd.smtp import Envelope
 
-from paypoll.sandbox.smtp_session import Dialogue, Stage, Trouble
+from paypoll.sandbox.mail.smtp_session import Dialogue, Stage, Trouble
 
 _LONG: Final = 10.0
 _LONGEST_SLUG: Final = 100

@@ -30,13 +30,13 @@ from urllib.parse import unquote, urlsplit
 
 from paypoll.clock import Clock
 from paypoll.payments.order import CheckoutStatus
-from paypoll.sandbox import documents, pages
-from paypoll.sandbox.effects import effect_named
-from paypoll.sandbox.exchange import Answer, Request, answer, refusal, see_other
-from paypoll.sandbox.faults import Aim, Fault, Faults
-from paypoll.sandbox.journal import Journal
-from paypoll.sandbox.keyring import Keyring
-from paypoll.sandbox.ledger import (
+from paypoll.sandbox.sumup import documents, pages
+from paypoll.sandbox.sumup.effects import effect_named
+from paypoll.sandbox.sumup.exchange import Answer, Request, answer, refusal, see_other
+from paypoll.sandbox.sumup.faults import Aim, Fault, Faults
+from paypoll.sandbox.sumup.journal import Journal
+from paypoll.sandbox.sumup.keyring import Keyring
+from paypoll.sandbox.sumup.ledger import (
     CARD_THAT_PAYS,
     Checkout,
     CheckoutStateError,
@@ -45,8 +45,8 @@ from paypoll.sandbox.ledger import (
     Ledger,
     NoCheckoutError,
 )
-from paypoll.sandbox.new_checkout import InvalidError, read_new_checkout
-from paypoll.sandbox.tampering import ABSENT, Tampering
+from paypoll.sandbox.sumup.new_checkout import InvalidError, read_new_checkout
+from paypoll.sandbox.sumup.tampering import ABSENT, Tampering
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _AIM_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {

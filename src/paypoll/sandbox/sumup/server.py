@@ -10,7 +10,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
-from paypoll.sandbox.exchange import Answer, Request, phrase, problem
+from paypoll.sandbox.sumup.exchange import Answer, Request, phrase, problem
 
 LONGEST_BODY: Final = 1024 * 1024
 _LENGTH: Final = re.compile(r"[0-9]{1,9}")
@@ -22,7 +22,7 @@ Connection = socket.socket | tuple[bytes, socket.socket]
 
 
 class SocketLine:
-    """The connection to a client while one request is answered; see `paypoll.sandbox.effects.Line`.
+    """The connection to a client while one request is answered; see `paypoll.sandbox.sumup.effects.Line`.
 
     `on_end` is told the status right before the client can know that the answer is whole, or None if there was none.
     `over` ends a pause.

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from paypoll.clock import Clock
-from paypoll.sandbox.keyring import Access, AuthKind
+from paypoll.sandbox.sumup.keyring import Access, AuthKind
 
 _LONGEST: Final = 10_000
 

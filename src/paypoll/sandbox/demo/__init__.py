@@ -1,0 +1,1 @@
+"""`paypoll demo`: a small shop and the real run on it."""

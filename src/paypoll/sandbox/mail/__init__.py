@@ -1,0 +1,1 @@
+"""A mail server that delivers nothing: every message becomes a file."""

@@ -1,0 +1,1 @@
+"""The SumUp simulator: its endpoints over real HTTP, with faults to order."""
