@@ -7,7 +7,7 @@ reachable in one place, `_honour`, and only with a `VerifiedPayment` (see `paypo
 from collections import Counter
 from datetime import datetime, timedelta
 
-from paypoll.alerts.desk import orders as notices
+from paypoll.alerts import orders as notices
 from paypoll.payments.classify import Assessment, assess
 from paypoll.payments.decision import Decision, Notice, Outcome, Reason
 from paypoll.payments.evidence import Evidence
