@@ -109,8 +109,6 @@ def test_print_with_own_styles_has_them_rather_than_the_accent(tmp_path: Path) -
 SCRIPTS = (
     "from paypoll.admin.check.printing import check_scripts; one = check_scripts(); print(one.text, one.next_step)"
 )
-    "from paypoll.admin.check.printing import check_scripts; one = check_scripts(); print(one.text, one.next_step)"
-)
 
 
 def test_check_where_only_dejavu_is_there_names_the_scripts_that_it_lacks_and_their_packages(tmp_path: Path) -> None:
