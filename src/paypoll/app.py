@@ -27,12 +27,14 @@ from paypoll.state.watches import WatchRules, peek
 if TYPE_CHECKING:
     from paypoll.alerts.desk import AlertDesk
     from paypoll.mail.compose import Composer
+    from paypoll.mail.mailer import Mailer
     from paypoll.mail.packing import MailPacker
+    from paypoll.payments.gateway import PaymentGateway
     from paypoll.payments.policy import Policy
-    from paypoll.ports import Mailer, PaymentGateway, TicketPrinter
     from paypoll.runs.apply import Applier
     from paypoll.runs.cycle import Cycle
     from paypoll.sumup.auth import Credential
+    from paypoll.tickets.ticket import TicketPrinter
 
 
 class App:

@@ -13,24 +13,22 @@ from email.message import EmailMessage
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from paypoll.payments.order import (
+from paypoll.mail.mailer import MailSession, MailUnavailableError
+from paypoll.payments.gateway import (
     Attempt,
-    Checkout,
     CheckoutAnswer,
     CheckoutStatus,
     Closing,
-    Event,
     Found,
     Look,
     NotFound,
-    Order,
-    OrderItem,
     Refused,
     TransactionAnswer,
 )
+from paypoll.payments.order import Checkout, Event, Order, OrderItem
 from paypoll.payments.policy import Policy
 from paypoll.payments.statuses import OrderStatus
-from paypoll.ports import MailSession, MailUnavailableError, PrintError, TicketFace
+from paypoll.tickets.ticket import PrintError, TicketFace
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 MERCHANT = "MPLATFORM"

@@ -19,10 +19,10 @@ from tests.benchmarks.bed import PARALLEL, TICKETS, Bed, Spent, spend
 from paypoll.app import App, new_run_id
 from paypoll.database import transaction
 from paypoll.gc_tuning import search_for_cycles_rarely
-from paypoll.ports import TicketFace
 from paypoll.runs.record import record_run
 from paypoll.settings import load_settings
 from paypoll.state import watches
+from paypoll.tickets.ticket import TicketFace
 
 CORES = os.cpu_count() or 1
 LATENCY = 0.15

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from paypoll.app import App
-from paypoll.payments.order import CheckoutStatus, Found
+from paypoll.payments.gateway import CheckoutStatus, Found
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.settings import load_settings
 from paypoll.testing import (

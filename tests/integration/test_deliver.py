@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from paypoll.cli.render.run import report_json, report_lines
 from paypoll.database import transaction
 from paypoll.exitcodes import ExitCode
-from paypoll.ports import MailUnavailableError, MessageRefusedError, PrintError, RecipientRefusedError, TicketFace
+from paypoll.mail.mailer import MailUnavailableError, MessageRefusedError, RecipientRefusedError
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
@@ -20,6 +20,7 @@ from paypoll.state.incidents import open_troubles
 from paypoll.state.outbox import claim_mail, give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox
 from paypoll.testing import NOW, FakeMailer, FakePrinter
+from paypoll.tickets.ticket import PrintError, TicketFace
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place

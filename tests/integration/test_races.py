@@ -15,7 +15,8 @@ import sqlalchemy as sa
 import paypoll.runs.apply
 from paypoll.app import App
 from paypoll.database import transaction
-from paypoll.payments.order import CheckoutAnswer, Found, Look, Order
+from paypoll.payments.gateway import CheckoutAnswer, Found, Look
+from paypoll.payments.order import Order
 from paypoll.runs.record import record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop

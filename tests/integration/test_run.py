@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from paypoll.errors import DatabaseUnavailableError
 from paypoll.exitcodes import ExitCode
 from paypoll.payments.decision import Reason
-from paypoll.payments.order import CheckoutAnswer, Found, Look, NoAnswer
+from paypoll.payments.gateway import CheckoutAnswer, Found, Look, NoAnswer
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop

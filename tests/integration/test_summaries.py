@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.payments.decision import Level, Notice
-from paypoll.payments.order import Found
+from paypoll.payments.gateway import Found
 from paypoll.runs.record import record_run
 from paypoll.shop.orders import load_orders
 from paypoll.testing import NOW

@@ -9,15 +9,9 @@ from typing import Protocol
 
 from tests.simulation.fibers import SimulationError
 
-from paypoll.ports import (
-    MailSession,
-    MailUnavailableError,
-    MessageRefusedError,
-    PrintError,
-    RecipientRefusedError,
-    TicketFace,
-)
+from paypoll.mail.mailer import MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
 from paypoll.tickets.files import FilesError, TicketFiles
+from paypoll.tickets.ticket import PrintError, TicketFace
 
 
 class Faults(Protocol):

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from paypoll.payments.order import (
+from paypoll.payments.gateway import (
     Attempt,
     BrokenAnswer,
     CheckoutAnswer,

@@ -12,9 +12,9 @@ from paypoll.mail.compose import Attachment
 from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, MailContext
 from paypoll.mail.packing import CALENDAR_NAME, CALENDAR_PARAMETERS, WITH_TICKETS
 from paypoll.mail.samples import SAMPLES, SUMMARY
-from paypoll.ports import PrintError
 from paypoll.templates import missing_folders
 from paypoll.tickets.sample import sample_face
+from paypoll.tickets.ticket import PrintError
 
 
 @dataclass(frozen=True, slots=True)

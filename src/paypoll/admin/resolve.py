@@ -24,8 +24,9 @@ from paypoll.payments.classify import Assessment, assess
 from paypoll.payments.decision import Decision, Outcome
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import verify
+from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment
-from paypoll.payments.order import CheckoutAnswer, Order
+from paypoll.payments.order import Order
 from paypoll.payments.override import OverriddenPayment, rest_on
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide, ticket_flaw

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 
 from paypoll.payments.decision import Level, Notice, Reason
+from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.matching import FlawedPayment, VerifiedPayment
 from paypoll.payments.money import show_amount
-from paypoll.payments.order import CheckoutAnswer, Order
+from paypoll.payments.order import Order
 
 _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
     Reason.MISMATCH: (

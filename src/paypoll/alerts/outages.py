@@ -10,8 +10,8 @@ from paypoll.database import transaction
 from paypoll.mail.contexts import AlertOrder
 from paypoll.payments.decision import Level
 from paypoll.payments.evidence import Evidence
+from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
 from paypoll.payments.money import show_amount
-from paypoll.payments.order import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
 from paypoll.payments.statuses import WAITING
 from paypoll.shop.tables import orders
 from paypoll.state.incidents import end_trouble

@@ -20,18 +20,12 @@ from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.mail.address import address_problem
-from paypoll.ports import (
-    Mailer,
-    MailSession,
-    MailUnavailableError,
-    MessageRefusedError,
-    PrintError,
-    RecipientRefusedError,
-)
+from paypoll.mail.mailer import Mailer, MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
 from paypoll.runs.report import Delivered
 from paypoll.state import outbox
 from paypoll.state.audit import record
 from paypoll.state.outbox import Mail
+from paypoll.tickets.ticket import PrintError
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ import base64
 import ssl
 
 from paypoll.mail.connection import Connection
+from paypoll.mail.mailer import MailUnavailableError
 from paypoll.mail.reply import show_reply
-from paypoll.ports import MailUnavailableError
 
 _ACCEPTED = 235
 _CHALLENGE = 334

@@ -12,13 +12,13 @@ from paypoll.mail.contexts import ComposeError, ConfirmationContext
 from paypoll.mail.delivery import Parcel
 from paypoll.mail.message_id import part_message_id
 from paypoll.mail.splitting import mailed_size, plan_attachments
-from paypoll.ports import PrintError, TicketPrinter
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import set_ticket_files
 from paypoll.shop.faces import IssuedTicket, load_issued_tickets
 from paypoll.state.outbox import Mail
 from paypoll.tickets.files import FilesError, TicketFiles
 from paypoll.tickets.qr import qr_png
+from paypoll.tickets.ticket import PrintError, TicketPrinter
 
 CALENDAR_NAME = "tickets.ics"
 CALENDAR_PARAMETERS = (("method", "PUBLISH"), ("charset", "utf-8"))

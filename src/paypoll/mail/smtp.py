@@ -20,8 +20,8 @@ import structlog
 from paypoll.mail.address import address_problem, envelope_address, split_sender
 from paypoll.mail.connection import Connection, Deadline, TlsConnection
 from paypoll.mail.login import log_in
+from paypoll.mail.mailer import MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
 from paypoll.mail.reply import show_reply
-from paypoll.ports import MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +124,7 @@ class _Session:
         self._lost = False
 
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
-        """Hand the message over, as `paypoll.ports.MailSession` says.
+        """Hand the message over, as `paypoll.mail.mailer.MailSession` says.
 
         Where the server refuses some recipients for good and takes others, those get the message, and then
         RecipientRefusedError names the rest.

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, ReadCheckout, ReadTransaction
-from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment, compare
-from paypoll.payments.order import (
+from paypoll.payments.gateway import (
     BrokenAnswer,
-    Checkout,
     CheckoutAnswer,
     CheckoutStatus,
     Found,
@@ -16,9 +14,10 @@ from paypoll.payments.order import (
     NoAnswer,
     NotAllowed,
     NotFound,
-    Order,
     TransactionAnswer,
 )
+from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment, compare
+from paypoll.payments.order import Checkout, Order
 from paypoll.payments.policy import Policy
 
 _KNOWN = frozenset(CheckoutStatus)

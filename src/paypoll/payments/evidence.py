@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
 
-from paypoll.payments.order import CheckoutAnswer, CheckoutStatus, Closing, Found, Look, TransactionAnswer
+from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Closing, Found, Look, TransactionAnswer
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import TypeVar
 
 from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, Question, ReadCheckout, ReadTransaction
-from paypoll.payments.order import NotFound, Order
+from paypoll.payments.gateway import NotFound, PaymentGateway
+from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.questions import next_questions
-from paypoll.ports import PaymentGateway
 
 _MOST_ROUNDS = 50
 

@@ -9,19 +9,18 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from paypoll.payments.money import minor_units, same_amount, show_amount
-from paypoll.payments.order import (
+from paypoll.payments.gateway import (
     Attempt,
     BrokenAnswer,
-    Checkout,
     CheckoutAnswer,
     CheckoutStatus,
     Found,
     Look,
     NoAnswer,
-    Order,
     TransactionAnswer,
 )
+from paypoll.payments.money import minor_units, same_amount, show_amount
+from paypoll.payments.order import Checkout, Order
 from paypoll.payments.policy import Policy
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.matching import FlawedPayment, UncheckedPayment
-from paypoll.payments.order import CheckoutAnswer, Order
+from paypoll.payments.order import Order
 
 # The column that keeps it has nine digits before the point; what is more is no payment of anybody's.
 _ABSURD = Decimal(10) ** 9

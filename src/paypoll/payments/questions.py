@@ -16,7 +16,8 @@ from paypoll.payments.classify import (
     transaction_question,
 )
 from paypoll.payments.evidence import Evidence, Question
-from paypoll.payments.order import CheckoutStatus, Found, Order
+from paypoll.payments.gateway import CheckoutStatus, Found
+from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.payments.statuses import WATCHED

@@ -11,8 +11,9 @@ from paypoll.alerts import orders as notices
 from paypoll.payments.classify import Assessment, assess
 from paypoll.payments.decision import Decision, Notice, Outcome, Reason
 from paypoll.payments.evidence import Evidence
+from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed
 from paypoll.payments.matching import Flaw, VerifiedPayment
-from paypoll.payments.order import BrokenAnswer, Found, NoAnswer, NotAllowed, Order
+from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.statuses import BASKET, LATE, VOID, WAITING, WATCHED
 

@@ -17,7 +17,8 @@ from paypoll.mail.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.message_id import new_message_id
 from paypoll.payments.decision import Decision, Outcome, Reason
 from paypoll.payments.evidence import Evidence
-from paypoll.payments.order import Checkout, CheckoutAnswer, CheckoutStatus, Found, Order
+from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found
+from paypoll.payments.order import Checkout, Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.payments.statuses import BASKET, LATE, WAITING, OrderStatus

@@ -27,9 +27,9 @@ from paypoll.mail.delivery_thread import Courier, Deliver
 from paypoll.payments.decision import Outcome
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import verify
+from paypoll.payments.gateway import PaymentGateway
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
-from paypoll.ports import PaymentGateway
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.report import RunReport, Stumble
 from paypoll.shop.orders import load_orders

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import UtcDateTime, insert_unless_there
-from paypoll.payments.order import Account, Checkout, CheckoutAnswer, CheckoutStatus, Order
+from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus
+from paypoll.payments.order import Account, Checkout, Order
 from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.connections import CONNECTED, EXPIRED, OrganiserConnection
 from paypoll.shop.tables import checkouts, history, orders, organisers, tickets, users

@@ -7,11 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.ports import TicketFace
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.orders import organiser_name
 from paypoll.shop.tables import events, items, orders, organisers, tickets, users
 from paypoll.state.tables import ticket_place
+from paypoll.tickets.ticket import TicketFace
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.payments.evidence import Evidence
-from paypoll.payments.order import CheckoutAnswer, Found, TransactionAnswer
+from paypoll.payments.gateway import CheckoutAnswer, Found, TransactionAnswer
 from paypoll.state.tables import audit
 
 ACTOR = "paypoll"

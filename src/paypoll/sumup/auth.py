@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from paypoll.clock import Clock
 from paypoll.errors import SettingsError
 from paypoll.logs import register_secret
-from paypoll.payments.order import BrokenAnswer, NoAnswer, NotAllowed
+from paypoll.payments.gateway import BrokenAnswer, NoAnswer, NotAllowed
 from paypoll.sumup import refusal
 from paypoll.sumup.document import UnreadableError
 from paypoll.sumup.retry import Ask

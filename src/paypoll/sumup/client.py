@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import structlog
 
 from paypoll.clock import Clock
-from paypoll.payments.order import (
+from paypoll.payments.gateway import (
     BrokenAnswer,
     CheckoutAnswer,
     CheckoutStatus,
@@ -47,7 +47,7 @@ def _unobserved(seen: RequestSeen) -> None:
 
 
 class SumUpClient:
-    """Asks SumUp, from any number of threads. See `paypoll.ports.PaymentGateway` for what the answers mean.
+    """Asks SumUp, from any number of threads. See `paypoll.payments.gateway.PaymentGateway` for what the answers mean.
 
     `wait` sleeps and says whether the run was told to stop; from then on no request begins, and the answer is
     NoAnswer. `on_request` is told of every HTTP request. Nothing is connected before the first question.

@@ -9,7 +9,7 @@ import structlog
 from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential_jitter
 
 from paypoll.clock import Clock
-from paypoll.payments.order import BrokenAnswer, NoAnswer
+from paypoll.payments.gateway import BrokenAnswer, NoAnswer
 from paypoll.sumup import refusal
 from paypoll.sumup.options import SumUpOptions
 from paypoll.sumup.pace import Breaker, Pacer, StoppedError, Wait

@@ -21,7 +21,7 @@ from urllib3.exceptions import ReadTimeoutError
 
 from paypoll import __version__
 from paypoll.clock import Clock
-from paypoll.payments.order import BrokenAnswer
+from paypoll.payments.gateway import BrokenAnswer
 from paypoll.sumup.deadline import ANSWER_BY, TimedAdapter
 from paypoll.sumup.options import SumUpOptions
 

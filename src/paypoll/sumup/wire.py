@@ -12,14 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from paypoll.payments.order import (
-    Attempt,
-    BrokenAnswer,
-    CheckoutAnswer,
-    CheckoutStatus,
-    Found,
-    TransactionAnswer,
-)
+from paypoll.payments.gateway import Attempt, BrokenAnswer, CheckoutAnswer, CheckoutStatus, Found, TransactionAnswer
 from paypoll.sumup import document
 from paypoll.sumup.document import UnreadableError
 

@@ -20,10 +20,10 @@ from weasyprint.text.ffi import harfbuzz_subset
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
-from paypoll.ports import PrintError, TicketFace
 from paypoll.templates import TemplateLoader
 from paypoll.tickets.look import LogoError, TicketLook, accent_rules, logo_uri
 from paypoll.tickets.sheet import Fit, Sheet, direction, first_fit, lay_out, printable
+from paypoll.tickets.ticket import PrintError, TicketFace
 
 _log = structlog.get_logger(__name__)
 

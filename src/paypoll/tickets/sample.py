@@ -3,8 +3,8 @@
 from datetime import datetime
 from decimal import Decimal
 
-from paypoll.ports import TicketFace
 from paypoll.settings.model import Settings
+from paypoll.tickets.ticket import TicketFace
 
 
 def sample_face(settings: Settings) -> TicketFace:

@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import IntEnum
 
 from paypoll.payments.money import show_amount
-from paypoll.ports import TicketFace
 from paypoll.tickets.qr import qr_png
+from paypoll.tickets.ticket import TicketFace
 
 # Written out, because strftime speaks the language of the process, and a ticket must look the same on every host.
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

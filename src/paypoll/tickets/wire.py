@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from paypoll.ports import TicketFace
 from paypoll.tickets.look import TicketLook
+from paypoll.tickets.ticket import TicketFace
 
 
 @dataclass(frozen=True, slots=True)

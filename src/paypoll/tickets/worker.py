@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 import structlog
 
 from paypoll.gc_tuning import search_for_cycles_rarely
-from paypoll.ports import PrintError, TicketPrinter
 from paypoll.tickets.libraries import found_by_the_loader
+from paypoll.tickets.ticket import PrintError, TicketPrinter
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, answer_line, read_job, read_options
 
 _LOADING = 60.0

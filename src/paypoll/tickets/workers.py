@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
-from paypoll.ports import PrintError, TicketFace
+from paypoll.tickets.ticket import PrintError, TicketFace
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, job_line, options_line, read_answer
 
 log = structlog.get_logger(__name__)

@@ -14,9 +14,9 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
 from paypoll.mail.compose import Attachment, ComposeOptions, Composer
+from paypoll.mail.mailer import MailUnavailableError, MessageRefusedError
 from paypoll.mail.samples import SAMPLES
 from paypoll.mail.smtp import SmtpMailer, SmtpOptions
-from paypoll.ports import MailUnavailableError, MessageRefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path

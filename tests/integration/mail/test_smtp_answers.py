@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paypoll.ports import MailError, MailUnavailableError, MessageRefusedError, RecipientRefusedError
+from paypoll.mail.mailer import MailError, MailUnavailableError, MessageRefusedError, RecipientRefusedError
 
 if TYPE_CHECKING:
     from tests.integration.mail.conftest import MailServer, MakeMailer, MakeServer

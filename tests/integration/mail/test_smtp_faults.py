@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paypoll.ports import MailUnavailableError
+from paypoll.mail.mailer import MailUnavailableError
 
 if TYPE_CHECKING:
     from tests.integration.mail.conftest import MailServer, MakeMailer, MakeServer, ServerContext, Talk

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from paypoll.mail.mailer import MailUnavailableError
 from paypoll.mail.smtp import SmtpOptions
-from paypoll.ports import MailUnavailableError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from paypoll.database import transaction
-from paypoll.payments.order import CheckoutStatus, Found
+from paypoll.payments.gateway import CheckoutStatus, Found
 from paypoll.runs.record import record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop

@@ -14,7 +14,7 @@ from paypoll.admin.check.finding import Finding, Mark
 from paypoll.admin.check.host import check_timer
 from paypoll.app import App
 from paypoll.database import transaction
-from paypoll.ports import RecipientRefusedError
+from paypoll.mail.mailer import RecipientRefusedError
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import MailSink
 from paypoll.sandbox.sumup.simulator import Simulator

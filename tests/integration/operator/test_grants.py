@@ -16,7 +16,7 @@ from paypoll.admin.resend import resend
 from paypoll.admin.resolve import Resolution, find_in_review, look_at, settle
 from paypoll.app import App
 from paypoll.database import SCHEMA, DatabaseOptions, make_engine, transaction
-from paypoll.payments.order import CheckoutStatus
+from paypoll.payments.gateway import CheckoutStatus
 from paypoll.runs.dry_run import rehearse
 from paypoll.settings import load_settings
 from paypoll.shop import tables as shop_tables

@@ -11,7 +11,7 @@ from paypoll.admin.queue import load_backlog
 from paypoll.admin.resend import resend
 from paypoll.cli.commands.queue import backlog_json, backlog_lines
 from paypoll.database import transaction
-from paypoll.payments.order import CheckoutStatus, NoAnswer
+from paypoll.payments.gateway import CheckoutStatus, NoAnswer
 from paypoll.state.tables import outbox, run, watch
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from paypoll.admin.resend import resend
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError
-from paypoll.payments.order import CheckoutStatus
-from paypoll.ports import RecipientRefusedError
+from paypoll.mail.mailer import RecipientRefusedError
+from paypoll.payments.gateway import CheckoutStatus
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Command, Desk

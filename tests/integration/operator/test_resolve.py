@@ -11,7 +11,7 @@ from paypoll.admin.queue import load_backlog
 from paypoll.admin.resolve import Case, Resolution, Settled, find_in_review, look_at, send_confirmation, settle
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
-from paypoll.payments.order import CheckoutStatus, NoAnswer
+from paypoll.payments.gateway import CheckoutStatus, NoAnswer
 from paypoll.state.resolutions import Verdict, count_open_reviews
 from paypoll.state.tables import fulfilment
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from paypoll.payments.order import Found, NotAllowed, NotFound
+from paypoll.payments.gateway import Found, NotAllowed, NotFound
 
 if TYPE_CHECKING:
     from tests.integration.organisers.conftest import MakeClient, Stage

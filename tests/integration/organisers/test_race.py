@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.errors import DatabaseUnavailableError
-from paypoll.payments.order import Found, NoAnswer, NotAllowed
+from paypoll.payments.gateway import Found, NoAnswer, NotAllowed
 from paypoll.runs.stop import Stop
 from paypoll.sandbox.sumup.effects import Hang, Latency, Line, Respond
 from paypoll.sumup.organisers.session_lock import SessionLock

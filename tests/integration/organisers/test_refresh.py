@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
-from paypoll.payments.order import BrokenAnswer, Found, NoAnswer, NotAllowed
+from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.sumup.effects import Html, Reset, Status, Truncated
 from paypoll.shop.changes import store_tokens

@@ -10,7 +10,7 @@ import structlog
 
 from paypoll.database import transaction
 from paypoll.logs import redact
-from paypoll.payments.order import Found, NotAllowed
+from paypoll.payments.gateway import Found, NotAllowed
 from paypoll.sandbox.sumup.effects import Line, Respond
 from paypoll.shop.connections import find_connections
 from paypoll.sumup.auth import ApiKey, ClientCredentials

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from paypoll.payments.order import Found
+from paypoll.payments.gateway import Found
 from paypoll.sandbox.sumup.jsontext import JsonText
 from paypoll.sandbox.sumup.ledger import CARD_THAT_DECLINES, CheckoutStateError, DuplicateError, NoCheckoutError
 from paypoll.sandbox.sumup.simulator import Simulator

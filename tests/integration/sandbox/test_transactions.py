@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from paypoll.payments.order import Found, TransactionAnswer
+from paypoll.payments.gateway import Found, TransactionAnswer
 from paypoll.sandbox.sumup.ledger import CheckoutStateError
 from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.sumup import wire

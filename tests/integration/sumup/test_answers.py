@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from paypoll import __version__
-from paypoll.payments.order import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound, Refused
+from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound, Refused
 from paypoll.sumup.client import SumUpClient
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from paypoll.errors import SettingsError
-from paypoll.payments.order import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound
+from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound
 from paypoll.sumup.auth import ApiKey, ClientCredentials, Credential
 from paypoll.sumup.token_file import TokenFile
 

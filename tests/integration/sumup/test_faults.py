@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from paypoll.clock import SystemClock
-from paypoll.payments.order import BrokenAnswer, Found, NoAnswer
+from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer
 from paypoll.sumup.client import SumUpClient
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from tests.integration.tickets.test_printer import FACE, codes_on, only, opened, page_count, text_of
 
-from paypoll.ports import PrintError
 from paypoll.tickets.look import MOST_LOGO_BYTES, TicketLook
 from paypoll.tickets.printer import WeasyTicketPrinter
+from paypoll.tickets.ticket import PrintError
 
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 60"><rect width="300" height="60" fill="#ff0000"/></svg>'

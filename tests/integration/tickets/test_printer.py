@@ -25,8 +25,8 @@ import zxingcpp
 from PIL import Image
 from structlog.testing import capture_logs
 
-from paypoll.ports import PrintError, TicketFace, TicketPrinter
 from paypoll.tickets.printer import WeasyTicketPrinter
+from paypoll.tickets.ticket import PrintError, TicketFace, TicketPrinter
 
 MM = 72 / 25.4
 

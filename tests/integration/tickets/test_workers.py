@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from tests.integration.conftest import Bench, Place
 from tests.integration.tickets.test_printer import FACE, ODD_FACES
 
-from paypoll.ports import PrintError, TicketFace
 from paypoll.runs.record import record_run
 from paypoll.tickets.printer import WeasyTicketPrinter
+from paypoll.tickets.ticket import PrintError, TicketFace
 from paypoll.tickets.wire import PrinterOptions
 from paypoll.tickets.workers import PrinterMissingError, PrintWorkers
 
@@ -261,7 +261,7 @@ def test_row_36_order_that_hangs_the_printer_waits_and_the_others_get_their_tick
 _WITHOUT_STDERR = """
 import datetime, sys, zoneinfo
 from decimal import Decimal
-from paypoll.ports import TicketFace
+from paypoll.tickets.ticket import TicketFace
 from paypoll.tickets.wire import PrinterOptions
 from paypoll.tickets.workers import PrintWorkers
 

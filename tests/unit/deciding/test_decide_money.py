@@ -8,7 +8,8 @@ import pytest
 
 from paypoll.payments.decision import Outcome, Reason
 from paypoll.payments.fetch import verify
-from paypoll.payments.order import BrokenAnswer, Found, NoAnswer, Order
+from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer
+from paypoll.payments.order import Order
 from paypoll.payments.rules import decide
 from paypoll.testing import NOW, FakeGateway, a_policy, a_transaction, an_answer, an_attempt, an_order
 

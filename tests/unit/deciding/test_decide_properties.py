@@ -11,19 +11,17 @@ from hypothesis import strategies as st
 from paypoll.payments.classify import searches_for
 from paypoll.payments.decision import Outcome
 from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, ReadCheckout, ReadTransaction
-from paypoll.payments.order import (
+from paypoll.payments.gateway import (
     BrokenAnswer,
     CheckoutAnswer,
     Closing,
     Found,
-    Fulfilment,
     NoAnswer,
     NotAllowed,
     NotFound,
-    Order,
     Refused,
-    Ticket,
 )
+from paypoll.payments.order import Fulfilment, Order, Ticket
 from paypoll.payments.policy import Policy
 from paypoll.payments.questions import next_questions
 from paypoll.payments.rules import decide

@@ -9,19 +9,8 @@ import pytest
 
 from paypoll.payments.decision import Decision, Level, Outcome, Reason
 from paypoll.payments.fetch import verify
-from paypoll.payments.order import (
-    Account,
-    BrokenAnswer,
-    CheckoutAnswer,
-    Found,
-    Fulfilment,
-    Look,
-    NoAnswer,
-    NotAllowed,
-    Order,
-    Refused,
-    Ticket,
-)
+from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, Look, NoAnswer, NotAllowed, Refused
+from paypoll.payments.order import Account, Fulfilment, Order, Ticket
 from paypoll.payments.rules import decide
 from paypoll.testing import (
     MERCHANT,

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from paypoll.payments.order import BrokenAnswer, CheckoutAnswer, Found, TransactionAnswer
+from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, TransactionAnswer
 from paypoll.sumup.wire import read_checkout, read_checkouts, read_transaction
 
 ID = "4ebc2ed7-bb8c-4d4d-a110-08fd31301bf2"

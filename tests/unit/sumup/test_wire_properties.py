@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paypoll.payments.order import BrokenAnswer, Found
+from paypoll.payments.gateway import BrokenAnswer, Found
 from paypoll.sumup.wire import read_checkout, read_checkouts, read_transaction
 
 ASKED = "asked"

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paypoll.ports import TicketFace
 from paypoll.tickets.sheet import Fit, date_in_words, direction, first_fit, lay_out, printable
+from paypoll.tickets.ticket import TicketFace
 
 FACE = TicketFace(
     ticket_number="SUMMER-FES-A1B2C3D4E",

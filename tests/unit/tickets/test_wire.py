@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paypoll.ports import TicketFace
 from paypoll.tickets.look import TicketLook
+from paypoll.tickets.ticket import TicketFace
 from paypoll.tickets.wire import (
     Answer,
     Job,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from paypoll.admin.check.finding import Finding, fine, skipped, unreachable, wrong
 from paypoll.app import App
 from paypoll.mail.contexts import AlertContext, ComposeError
+from paypoll.mail.mailer import MailUnavailableError, MessageRefusedError, RecipientRefusedError
 from paypoll.mail.message_id import new_message_id
-from paypoll.ports import MailUnavailableError, MessageRefusedError, RecipientRefusedError
 
 _TOPIC = "mail server"
 _TEST = "test alert"

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 from paypoll.admin.check.finding import Finding, advice, fine, wrong
 from paypoll.app import App
-from paypoll.ports import PrintError
 from paypoll.tickets.libraries import found_by_the_loader
 from paypoll.tickets.sample import sample_face
+from paypoll.tickets.ticket import PrintError
 from paypoll.tickets.workers import PrinterMissingError
 
 _LIBRARIES = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
 from paypoll.app import App
-from paypoll.payments.order import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound
+from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound
 
 # No checkout has this reference and no transaction this id: a list without entries and a 404 are what we hope for.
 _NO_REFERENCE = "paypoll-check"

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from paypoll.clock import Clock
-from paypoll.payments.order import CheckoutStatus
+from paypoll.payments.gateway import CheckoutStatus
 
 CARD_THAT_PAYS: Final = "5555444433331111"
 CARD_THAT_DECLINES: Final = "4000000000000002"

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from html import escape
 
+from paypoll.payments.gateway import CheckoutStatus
 from paypoll.payments.money import show_amount
-from paypoll.payments.order import CheckoutStatus
 from paypoll.sandbox.sumup.exchange import HTML, Answer
 from paypoll.sandbox.sumup.ledger import CARD_THAT_DECLINES, CARD_THAT_PAYS, Checkout
 

@@ -29,7 +29,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from paypoll.clock import Clock
-from paypoll.payments.order import CheckoutStatus
+from paypoll.payments.gateway import CheckoutStatus
 from paypoll.sandbox.sumup import documents, pages
 from paypoll.sandbox.sumup.effects import effect_named
 from paypoll.sandbox.sumup.exchange import Answer, Request, answer, refusal, see_other

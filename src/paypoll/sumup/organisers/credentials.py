@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.logs import register_secret
-from paypoll.payments.order import BrokenAnswer, NoAnswer, NotAllowed
+from paypoll.payments.gateway import BrokenAnswer, NoAnswer, NotAllowed
 from paypoll.shop.connections import OrganiserConnection, find_connections
 from paypoll.sumup.auth import Credential
 from paypoll.sumup.organisers.refresh import TokenRefresher

@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from paypoll.clock import Clock
 from paypoll.database import Trouble, describe_error, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError
-from paypoll.payments.order import BrokenAnswer, NoAnswer, NotAllowed
+from paypoll.payments.gateway import BrokenAnswer, NoAnswer, NotAllowed
 from paypoll.shop.changes import mark_connection_expired, rehearse_token_write, store_tokens
 from paypoll.shop.connections import OrganiserConnection, reread_connection
 from paypoll.sumup import document, refusal

@@ -1,0 +1,52 @@
+"""What is printed on a ticket, and who prints it.
+
+The adapter is `paypoll.tickets.workers`, which prints with `paypoll.tickets.printer`; a fake is in `paypoll.testing`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class TicketFace:
+    """All that is printed on one ticket. Text is plain text of any script and length, escaped by the template.
+
+    `starts` is an aware datetime in the site's time zone. `place` of `places` counts the order's tickets.
+    """
+
+    ticket_number: str
+    qr_data: str
+    event_title: str
+    starts: datetime
+    venue_name: str
+    venue_address: str
+    organiser_name: str
+    holder_name: str
+    price: Decimal
+    currency: str
+    order_number: str
+    place: int
+    places: int
+
+
+class TicketPrinter(Protocol):
+    """Makes PDFs. The same face gives the same bytes."""
+
+    def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
+        """Hear which orders' tickets will be asked for next: who can, prints ahead. Never raises PrintError."""
+        ...
+
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+        """Return one PDF a face, in the same order. Raise PrintError when one cannot be made."""
+        ...
+
+    def print_together(self, faces: Sequence[TicketFace]) -> bytes:
+        """Return one PDF with a page a face. Raise PrintError when it cannot be made."""
+        ...
+
+
+class PrintError(Exception):
+    """A ticket could not be printed; the mail that carries it waits. Says what went wrong, for the operator."""
