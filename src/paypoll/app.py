@@ -18,7 +18,7 @@ from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.report import Delivered
 from paypoll.runs.stop import Stop
-from paypoll.settings import Settings
+from paypoll.settings.model import Settings
 from paypoll.shop.schema import require_known_schema
 from paypoll.state.outbox import is_any_due
 from paypoll.state.upgrade import require_current

@@ -20,7 +20,7 @@ from paypoll.app import App, new_run_id
 from paypoll.database import transaction
 from paypoll.gc_tuning import search_for_cycles_rarely
 from paypoll.runs.record import record_run
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 from paypoll.state import watches
 from paypoll.tickets.ticket import TicketFace
 

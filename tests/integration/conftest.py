@@ -12,7 +12,7 @@ import pytest
 from paypoll.app import App
 from paypoll.payments.gateway import CheckoutStatus, Found
 from paypoll.sandbox.demo.shop import SmallShop
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 from paypoll.testing import (
     MERCHANT,
     NOW,

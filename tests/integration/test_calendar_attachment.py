@@ -13,7 +13,7 @@ from icalendar import Calendar
 from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.runs.record import record_run
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 from paypoll.state.outbox import claim_mail
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from paypoll.payments.order import Order
 from paypoll.runs.record import record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 from paypoll.shop.orders import with_places_taken
 from paypoll.state.tables import outbox, watch
 from paypoll.testing import FakeGateway, an_attempt

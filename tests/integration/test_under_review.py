@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.runs.record import record_run
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 from paypoll.shop.tables import orders
 from paypoll.state.tables import outbox
 

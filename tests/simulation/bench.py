@@ -14,7 +14,7 @@ from tests.simulation.shop_model import Shop
 
 from paypoll.app import App
 from paypoll.mail.packing import MailPacker
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 from paypoll.testing import NOW
 
 if TYPE_CHECKING:

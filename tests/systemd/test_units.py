@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from paypoll.exitcodes import ExitCode
-from paypoll.settings import load_settings
 from paypoll.settings.keys import secret_keys
+from paypoll.settings.load import load_settings
 from paypoll.settings.model import SECTIONS, VerificationSettings
 
 ROOT = Path(__file__).parents[2]

@@ -91,7 +91,7 @@ def test_constraints_pin_every_dependency_to_a_version_that_is_allowed() -> None
         assert needed.specifier.contains(pinned[canonicalize_name(needed.name)]), text
 
 
-@pytest.mark.parametrize("module", ["paypoll.settings", "paypoll.logs", "paypoll.payments.gateway"])
+@pytest.mark.parametrize("module", ["paypoll.settings.load", "paypoll.logs", "paypoll.payments.gateway"])
 def test_module_that_every_command_needs_brings_nothing_heavy(module: str) -> None:
     heavy = {"weasyprint", "requests", "jinja2", "segno", "alembic", "aiosmtpd", "smtplib", "sqlalchemy", "http.client"}
     code = f"import sys, {module}; print(*sys.modules)"

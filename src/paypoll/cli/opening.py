@@ -20,7 +20,7 @@ def opened_app(context: click.Context, *, verbose: bool = False, read_only: bool
     from paypoll.app import App
     from paypoll.logs import configure_logging, register_secret
     from paypoll.runs.stop import Stop
-    from paypoll.settings import load_settings
+    from paypoll.settings.load import load_settings
 
     settings = load_settings(context.obj, os.environ)
     for secret in settings.secrets():

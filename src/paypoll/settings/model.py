@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from paypoll.settings import database_url, links
 from paypoll.settings.addresses import is_loopback
 from paypoll.settings.colour import DEFAULT_ACCENT
+from paypoll.settings.defaults import ENTRANCE_HINT
 from paypoll.settings.fields import (
     Count,
     Duration,
@@ -38,7 +39,6 @@ from paypoll.settings.fields import (
     WebAddress,
 )
 from paypoll.settings.secret import Secret
-from paypoll.tickets.look import ENTRANCE_HINT
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paypoll.settings.colour import DEFAULT_ACCENT, text_in, text_on
+from paypoll.settings.defaults import ENTRANCE_HINT
 
 MOST_LOGO_BYTES = 200 * 1024
 """The logo is in every ticket, so a larger one would make every mail slow and heavy."""
@@ -13,10 +14,6 @@ MOST_LOGO_BYTES = 200 * 1024
 _MOST_LOGO_PIXELS = 2000
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = struct.Struct(">16xII")
-
-ENTRANCE_HINT = (
-    "Show this code at the entrance, on paper or on a screen. It admits one person, once: keep it to yourself."
-)
 
 
 class LogoError(ValueError):

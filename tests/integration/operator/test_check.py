@@ -18,7 +18,7 @@ from paypoll.mail.mailer import RecipientRefusedError
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import MailSink
 from paypoll.sandbox.sumup.simulator import Simulator
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 from paypoll.state.tables import run
 from paypoll.testing import FakeClock, FakeGateway, FakeMailer, FakePrinter
 

@@ -18,7 +18,7 @@ from paypoll.app import App
 from paypoll.database import SCHEMA, DatabaseOptions, make_engine, transaction
 from paypoll.payments.gateway import CheckoutStatus
 from paypoll.runs.dry_run import rehearse
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 from paypoll.shop import tables as shop_tables
 from paypoll.state.grants import grants_sql
 from paypoll.state.resolutions import Verdict

@@ -14,7 +14,7 @@ from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.payments.decision import Outcome
 from paypoll.runs.monitoring.latency import Latency
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 from paypoll.state.runs import run_history
 from paypoll.sumup.retry import RequestSeen
 

@@ -19,7 +19,7 @@ from paypoll.admin.preview import write_preview
 from paypoll.app import App
 from paypoll.errors import RefusedError
 from paypoll.mail.compose import KINDS
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 from paypoll.testing import FakePrinter
 
 SETTINGS = """

@@ -14,7 +14,7 @@ from paypoll.runs.dry_run import rehearse
 from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.sumup.simulator import Simulator
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 from paypoll.state.tables import watch
 from paypoll.testing import FakeMailer, FakePrinter
 

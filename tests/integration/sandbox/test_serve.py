@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from paypoll.sandbox.serve import Sandbox, serve
-from paypoll.settings import load_settings
+from paypoll.settings.load import load_settings
 
 LONG = 10.0
 THE_REST = """

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from paypoll.errors import SettingsError
-from paypoll.settings import load_settings, masked
 from paypoll.settings.keys import secret_keys
+from paypoll.settings.load import load_settings
 from paypoll.settings.model import SECTIONS
+from paypoll.settings.show import masked
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.toml"
 # What a shop must say for itself: the example has a made-up value instead of a default.

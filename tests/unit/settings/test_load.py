@@ -10,7 +10,8 @@ import pytest
 
 from paypoll.errors import SettingsError
 from paypoll.exitcodes import ExitCode
-from paypoll.settings import SumUpSettings, find_settings_file, load_settings
+from paypoll.settings.load import find_settings_file, load_settings
+from paypoll.settings.model import SumUpSettings
 
 WriteSettings = Callable[..., Path]
 

@@ -26,7 +26,7 @@ def validate_command(context: click.Context, *, as_json: bool) -> int:
     """
     from paypoll.errors import SettingsError
     from paypoll.exitcodes import ExitCode
-    from paypoll.settings import load_settings
+    from paypoll.settings.load import load_settings
 
     problems: tuple[str, ...] = ()
     try:
@@ -54,7 +54,8 @@ def show_command(context: click.Context, *, as_json: bool) -> None:
     Example:
       paypoll config show
     """
-    from paypoll.settings import load_settings, masked
+    from paypoll.settings.load import load_settings
+    from paypoll.settings.show import masked
 
     settings = load_settings(context.obj, os.environ)
     source = str(settings.source) if settings.source else None

@@ -16,7 +16,8 @@ from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import MailSink
 from paypoll.sandbox.sumup.simulator import Simulator
-from paypoll.settings import Settings, load_settings
+from paypoll.settings.load import load_settings
+from paypoll.settings.model import Settings
 from paypoll.state.upgrade import upgrade
 
 MERCHANT = "MDEMO"
