@@ -16,7 +16,7 @@ from typing import TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from paypoll.alerts.orders import flaw_sentences
+from paypoll.alerts.orders import alert_about
 from paypoll.app import App, new_run_id
 from paypoll.database import Trouble, sort_error, transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
@@ -181,7 +181,7 @@ def _issue(
     else:
         tickets = fulfil(connection, present, payment, applier.rules, explanation=note, run_id=run_id, now=now)
         for notice in case.decision.notices if case.decision.outcome is Outcome.COMPLETE else ():
-            applier.desk.tell_about_order(connection, present, notice, now)
+            applier.desk.tell_about_order(connection, present, alert_about(present, notice), now)
     for checkout in present.checkouts:
         answer = answer_for(checkout, case.evidence)
         paid_at = (payment.paid_at or now) if answer is not None and answer is payment.answer else None
@@ -270,7 +270,7 @@ def _weigh(order: Order, evidence: Evidence, policy: Policy, asked_at: datetime,
     objections: tuple[str, ...] = ()
     if decision.payment is None:
         said = _sentence(decision.explanation)
-        objections = (said, *(flaw for flaw in flaw_sentences(seen.flawed) if flaw not in said))
+        objections = (said, *(flaw for payment in seen.flawed for flaw in payment.sentences if flaw not in said))
     return Case(
         order=order,
         evidence=evidence,

@@ -12,6 +12,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
+from paypoll.alerts.orders import alert_about
 from paypoll.database import transaction
 from paypoll.mail.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.message_id import new_message_id
@@ -105,7 +106,10 @@ class Applier:
                 decision.payment.paid_at or now if decision.payment and answer is decision.payment.answer else None
             )
             note_checkout(connection, checkout, answer, now, settled=settled, paid_at=paid_at)
-        told = sum(self.desk.tell_about_order(connection, order, notice, now) for notice in decision.notices)
+        told = sum(
+            self.desk.tell_about_order(connection, order, alert_about(order, notice), now)
+            for notice in decision.notices
+        )
         moved = status != order.status
         record(
             connection,
