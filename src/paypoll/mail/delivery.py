@@ -20,8 +20,8 @@ from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.mail.address import address_problem
+from paypoll.mail.delivered import Delivered
 from paypoll.mail.mailer import Mailer, MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
-from paypoll.runs.report import Delivered
 from paypoll.state import outbox
 from paypoll.state.audit import record
 from paypoll.state.outbox import Mail
