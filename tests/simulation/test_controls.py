@@ -116,7 +116,7 @@ def old_decision(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("paypoll.runs.cycle.load_orders", load_and_keep)
     monkeypatch.setattr(
-        paypoll.runs.apply, "load_for_decision", lambda _connection, order_id, _evidence, lock: before[order_id]
+        paypoll.runs.apply, "load_for_decision", lambda _connection, order_id, _evidence, **_: before[order_id]
     )
 
 
