@@ -103,6 +103,8 @@ class App:
             max_quantity=self.settings.tickets.max_quantity,
             create_guest_accounts=self.settings.tickets.create_guest_accounts,
             close_before_expiry=verification.close_before_expiry,
+            references=verification.references,
+            failed_grace=verification.failed_grace,
         )
 
     def _policy_with(self, max_age: timedelta | None) -> "Policy":
@@ -112,7 +114,7 @@ class App:
     def watch_rules(self) -> WatchRules:
         """Which orders are under watch."""
         verification = self.settings.verification
-        return WatchRules(late_window=verification.late_window, abandoned=verification.watch_abandoned)
+        return WatchRules(first_look=verification.first_look, abandoned=verification.watch_abandoned)
 
     @cached_property
     def desk(self) -> "AlertDesk":

@@ -190,8 +190,8 @@ class Resolver:
             run_id,
             now,
             status=settled.status_to,
-            settled=True,
-            next_check_at=None,
+            changed=True,
+            next_check_at=now,  # its other checkouts are followed, and closed
             answer=_reason_code(settled),
             missing=False,
         )

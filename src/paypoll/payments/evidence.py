@@ -63,8 +63,18 @@ class Evidence:
         return replace(self, reads={**self.reads, question.checkout_id: look})
 
     def with_search(self, question: FindCheckouts, look: Look[tuple[CheckoutAnswer, ...]]) -> Self:
-        """Return the evidence with the checkouts of a reference."""
-        return replace(self, searches={**self.searches, question: look})
+        """Return the evidence with the checkouts of a reference.
+
+        A checkout that is listed as PAID was perhaps paid just now: unless its own answer says PAID as well, that is
+        dropped, so that it is read once more. Should the two go on to disagree, nothing is decided on either.
+        """
+        reads = dict(self.reads)
+        for answer in look.value if isinstance(look, Found) else ():
+            read = reads.get(answer.id)
+            says_paid = isinstance(read, Found) and read.value.status == CheckoutStatus.PAID
+            if answer.status == CheckoutStatus.PAID and not says_paid:
+                reads.pop(answer.id, None)
+        return replace(self, searches={**self.searches, question: look}, reads=reads)
 
     def with_transaction(self, question: ReadTransaction, look: Look[TransactionAnswer]) -> Self:
         """Return the evidence with the transaction of a checkout."""

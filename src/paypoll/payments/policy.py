@@ -20,7 +20,7 @@ class Policy:
     `merchant_code` is the platform's own SumUp merchant, expected where neither the stored checkout nor the event's
     organiser names one. `max_age`: from then on an unpaid order expires. `late_window`: for so long after that a
     payment may still arrive. `references`: patterns of the references under which the shop makes checkouts, with
-    `{order_number}`.
+    `{order_number}`. `failed_grace`: for so long after a declined card the buyer may be typing another one.
     """
 
     currency: str
@@ -32,6 +32,7 @@ class Policy:
     create_guest_accounts: bool = True
     close_before_expiry: bool = True
     references: tuple[str, ...] = REFERENCES
+    failed_grace: timedelta = timedelta(minutes=10)
 
     def references_of(self, order: Order) -> tuple[str, ...]:
         """Return every reference under which the shop may have made a checkout of this order at SumUp.
