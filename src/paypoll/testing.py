@@ -104,6 +104,8 @@ def an_order(**changes: Any) -> Order:
         items=(an_item(),),
         checkouts=(a_checkout(),),
     )
+    if "created_at" in changes and "checkouts" not in changes:
+        changes["checkouts"] = (a_checkout(created_at=changes["created_at"]),)
     return replace(order, **changes)
 
 
@@ -130,7 +132,8 @@ def an_answer(status: str = CheckoutStatus.PAID, **changes: Any) -> CheckoutAnsw
     paid = status == CheckoutStatus.PAID
     attempts = (an_attempt(),) if paid else ()
     if status == CheckoutStatus.FAILED:
-        attempts = (an_attempt(status=TransactionStatus.FAILED),)
+        # Long enough ago for the buyer to be done with trying (row 3c).
+        attempts = (an_attempt(status=TransactionStatus.FAILED, timestamp=NOW - timedelta(minutes=10)),)
     answer = CheckoutAnswer(
         id="chk-1",
         status=status,

@@ -17,6 +17,11 @@ from paypoll.payments.schedule import is_over
 from paypoll.payments.statuses import OrderStatus
 
 
+def is_followed(order: Order) -> bool:
+    """Say whether SumUp is asked about this order at all: not about one that the shop completed by itself."""
+    return order.status != OrderStatus.COMPLETED or order.fulfilment is not None
+
+
 def decide_void(order: Order, seen: Assessment, policy: Policy, now: datetime) -> Decision:
     """Decide about a cancelled or refunded order: never tickets; told if money was taken and not given back (22)."""
     if seen.unchecked and not is_over(order, policy, now):
@@ -31,7 +36,7 @@ def decide_void(order: Order, seen: Assessment, policy: Policy, now: datetime) -
 
 def decide_followed(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     """Decide about an order in a status that paypoll leaves alone: told of payments, closed what nobody should pay."""
-    if order.status == OrderStatus.COMPLETED and order.fulfilment is None:
+    if not is_followed(order):
         return unchanged(Reason.NOT_WATCHED, "completed by the shop: paypoll leaves it alone")
     close: tuple[str, ...] = ()
     if order.status == OrderStatus.COMPLETED or order.rejected:

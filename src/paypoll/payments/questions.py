@@ -16,6 +16,7 @@ from paypoll.payments.classify import (
     transaction_question,
 )
 from paypoll.payments.evidence import Evidence, Question
+from paypoll.payments.followed import is_followed
 from paypoll.payments.gateway import CheckoutStatus, Found
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
@@ -29,6 +30,8 @@ def next_questions(order: Order, evidence: Evidence, policy: Policy, now: dateti
     Ends, whatever SumUp answers: every answer closes its question, and only the closing of a checkout (once each)
     opens another one.
     """
+    if not is_followed(order):
+        return ()
     unread = [i for i in checkout_ids(order, evidence, policy) if i not in evidence.reads]
     if unread:
         return tuple(read_question(order, evidence, policy, checkout_id) for checkout_id in unread)
