@@ -298,7 +298,14 @@ class App:
         """Return what applies decisions in this run."""
         from paypoll.runs.apply import Applier
 
-        return Applier(self.engine, policy or self.policy, self.fulfilment_rules, self.desk, run_id)
+        return Applier(
+            self.engine,
+            policy or self.policy,
+            self.fulfilment_rules,
+            self.desk,
+            run_id,
+            self.settings.verification.lease,
+        )
 
     def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
         """Return the use case of one run. `max_age` overrides the setting, for expiring by hand."""

@@ -78,6 +78,7 @@ class Cycle:
         self._policy: Policy = applier.policy
         self._run_id = applier.run_id
         self._has_asked = False
+        self._is_limited = True
         self._began = clock.now()
         self._deadline = clock.monotonic() + rules.time_budget.total_seconds()
 
@@ -106,6 +107,7 @@ class Cycle:
     def _claimed_batches(self, report: RunReport, only: Sequence[int]) -> Iterator[list[Order]]:
         """Claim batch after batch, until nothing is due, the time is up, or the run is told to stop."""
         if only:
+            self._is_limited = False  # a person waits for just these
             yield self._claim_these(only, report)
             return
         with transaction(self._engine) as connection:
@@ -148,7 +150,7 @@ class Cycle:
         The next batch is claimed and asked about before the last one is all applied: SumUp is not left waiting.
         """
         batches = self._claimed_batches(report, only)
-        asked: deque[tuple[Order, Future[Evidence]]] = deque()
+        asked: deque[tuple[Order, Future[Evidence | None]]] = deque()
         with (
             ThreadPoolExecutor(max_workers=self._rules.parallel_requests, thread_name_prefix="verify") as pool,
             ExitStack() as at_the_end,
@@ -169,15 +171,23 @@ class Cycle:
                 except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
                     self._stumble(order, error, report)
                     continue
-                if self._stopped():
+                if evidence is None or self._stopped():
                     self._release(order)
+                    if evidence is None and not self._stopped():
+                        report.ended = "out_of_time"
                     continue
                 yield order, evidence
 
-    def _ask(self, pool: ThreadPoolExecutor, order: Order) -> Future[Evidence]:
+    def _ask(self, pool: ThreadPoolExecutor, order: Order) -> Future[Evidence | None]:
         self._has_asked = True
         # In a copy of this thread's context, so that what is logged there names the run.
-        return pool.submit(copy_context().run, fetch_evidence, order, self._gateway(), self._policy, self._clock.now())
+        return pool.submit(copy_context().run, self._fetch, order, self._gateway())
+
+    def _fetch(self, order: Order, gateway: PaymentGateway) -> Evidence | None:
+        """Ask about the order; None when the run's time is up: two batches that wait for a slow SumUp are too many."""
+        if self._is_limited and self._should_end():
+            return None
+        return fetch_evidence(order, gateway, self._policy, self._clock.now())
 
     def _is_halted(self, report: RunReport) -> bool:
         """Say whether SumUp is not to be asked any more in this run, and say so in the log the first time."""

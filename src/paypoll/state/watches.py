@@ -13,7 +13,7 @@ from paypoll.state.tables import watch
 
 # Built once, not for every order.
 _WANTED = watch.c.order_id == sa.bindparam("wanted")
-_HOLD = sa.select(watch.c.lease_run, watch.c.lease_until, watch.c.status).where(_WANTED).with_for_update()
+_HOLD = sa.select(watch.c.lease_run, watch.c.status).where(_WANTED).with_for_update()
 _NOTE = sa.update(watch).where(_WANTED).values(checks=watch.c.checks + 1, missing_checks=0)
 _NOTE_MISSING = _NOTE.values(missing_checks=watch.c.missing_checks + 1)
 
@@ -114,7 +114,6 @@ def claim_these(
 class Held:
     """An order whose lease is this run's. `status` is that in which paypoll left it, None at first sight."""
 
-    lease_until: datetime
     status: str | None
 
 
@@ -125,9 +124,12 @@ def hold(connection: sa.Connection, order_id: int, run_id: str) -> Held | None:
     the order is the other's.
     """
     row = connection.execute(_HOLD, {"wanted": order_id}).first()
-    if row is None or row.lease_run != run_id or row.lease_until is None:
-        return None
-    return Held(row.lease_until, row.status)
+    return Held(row.status) if row is not None and row.lease_run == run_id else None
+
+
+def follow(connection: sa.Connection, order_id: int, now: datetime) -> None:
+    """Have the order looked at in the next run, whatever its status."""
+    connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(next_check_at=now))
 
 
 def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) -> None:
