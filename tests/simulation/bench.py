@@ -62,6 +62,10 @@ CREATE TRIGGER simulation_count AFTER INSERT ON events_ticket FOR EACH ROW EXECU
 """
 
 
+_POOLED = ("runs.cycle", "mail.delivery_thread")
+"""The modules that have work done by a pool of threads."""
+
+
 class WorldApp(App):
     """paypoll as it is, but for its ends, and for the look at the schema, which never changes here."""
 
@@ -109,7 +113,7 @@ class Bench:
         self._world: World | None = None
         self._is_tidy = False
         # The one stand-in that no port has room for: real threads would run whenever the machine likes.
-        self._pools = [mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool) for module in ("cycle", "courier")]
+        self._pools = [mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool) for module in _POOLED]
         for pool in self._pools:
             pool.start()
         self.hosts = [
@@ -147,6 +151,11 @@ class Bench:
     def tidy(self) -> None:
         """Say that the world came to its end: its connections serve the next. A new one costs the server 20 ms."""
         self._is_tidy = True
+
+    def note(self, what: str) -> None:
+        """Write a line into the log of events of the world that is under way."""
+        if self._world is not None:
+            self._world.note(what)
 
     def stop_run_of(self, process: Process) -> None:
         """Tell a run to stop, as SIGTERM does."""
