@@ -104,7 +104,8 @@ SHOP_NEEDS: tuple[Need, ...] = (
 )
 
 OWN_NEEDS: tuple[Need, ...] = (
-    Need(f"{SCHEMA}.alembic_version", Right.SELECT),
+    Need(f"{SCHEMA}.schema_version", Right.SELECT),
+    *_own(own.oldest, Right.SELECT),
     *_own(own.watch, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.outbox, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.trouble, Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE),
