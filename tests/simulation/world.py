@@ -39,7 +39,13 @@ class World(Points):
     """One world. `problems` collects what went wrong besides the promises: errors that paypoll did not foresee."""
 
     def __init__(
-        self, bench: "Bench", seed: int, weather: Weather | None = None, *, without: frozenset[str] = frozenset()
+        self,
+        bench: "Bench",
+        seed: int,
+        weather: Weather | None = None,
+        *,
+        without: frozenset[str] = frozenset(),
+        stop_at: int = 0,
     ) -> None:
         self.seed = seed
         self.without = without
@@ -48,11 +54,10 @@ class World(Points):
         self.script = random.Random(f"{seed} script")  # noqa: S311 - drawn from a seed, as is meant
         self.chance = random.Random(f"{seed} faults")  # noqa: S311 - drawn from a seed, as is meant
         drawn = Weather.draw(self.script)
-        self.given_weather = weather
-        self.weather = weather or drawn
+        self.weather = (weather or drawn).without(without)
         self.scheduler = Scheduler(bench.clock, random.Random(f"{seed} schedule"))  # noqa: S311 - drawn from a seed, as is meant
         self.shop: Shop = bench.shop
-        self.journal = Journal(self.scheduler, bench.clock.now) if is_replay() else None
+        self.journal = Journal(self.scheduler, bench.clock.now, stop_at=stop_at) if is_replay() else None
         self.scheduler.patient = is_replay()
         self.sumup = SumUp(self, self.tick, bench.clock.now)
         self.mail = MailServer(self, self.tick)
@@ -219,9 +224,11 @@ class World(Points):
         """After a commit: the process may die, or the answer be lost."""
         fiber = self.scheduler.current
         if fiber is None or not fiber.process.mortal:
+            connection.changed.clear()
             return
         self.tick()
-        self.note("committed")
+        self.note(f"committed: {', '.join(connection.changed) or 'nothing'}")
+        connection.changed.clear()
         self._meet_end("after a commit", 4.0)
         if self._happens("answer to a commit lost", self.weather.lost_commit):
             connection.close()
