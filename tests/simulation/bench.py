@@ -62,10 +62,6 @@ CREATE TRIGGER simulation_count AFTER INSERT ON events_ticket FOR EACH ROW EXECU
 """
 
 
-_POOLED = ("runs.cycle", "mail.delivery_thread")
-"""The modules that have work done by a pool of threads."""
-
-
 class WorldApp(App):
     """paypoll as it is, but for its ends, and for the look at the schema, which never changes here."""
 
@@ -79,7 +75,7 @@ class WorldApp(App):
         """What makes messages of mails."""
         site, mail = self.settings.site, self.settings.mail
         return MailPacker(
-            self.engine, self.printer, self.composer, self.disk(), site, self.clock, mail.size_limit, self.mail_domain
+            self.engine, self.printer, self.composer, self.disk(), site, self.clock, mail.size_limit, mail.domain
         )
 
 
@@ -113,7 +109,8 @@ class Bench:
         self._world: World | None = None
         self._is_tidy = False
         # The one stand-in that no port has room for: real threads would run whenever the machine likes.
-        self._pools = [mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool) for module in _POOLED]
+        modules = ("runs.cycle", "mail.delivery_thread")
+        self._pools = [mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool) for module in modules]
         for pool in self._pools:
             pool.start()
         self.hosts = [

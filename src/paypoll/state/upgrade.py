@@ -7,8 +7,9 @@ or another, and the last release can be put back. docs/contributing.md has the r
 
 import sqlalchemy as sa
 
-from paypoll.database import SCHEMA
+from paypoll.database import SCHEMA, transaction
 from paypoll.errors import SchemaError
+from paypoll.shop.schema import require_known_schema
 from paypoll.state.tables import oldest
 
 HEAD = "0001"
@@ -81,3 +82,10 @@ def upgrade(connection: sa.Connection) -> tuple[str | None, str]:
     connection.execute(sa.delete(oldest))
     connection.execute(sa.insert(oldest).values(version_num=OLDEST))
     return before, HEAD
+
+
+def require_ready(engine: sa.Engine) -> None:
+    """Raise SchemaError unless the shop's tables and paypoll's own are those of this version."""
+    with transaction(engine) as connection:
+        require_known_schema(connection)
+        require_current(connection)

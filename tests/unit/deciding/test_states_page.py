@@ -18,8 +18,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paypoll.payments import fetch
 from paypoll.payments.decision import Outcome, Reason
-from paypoll.payments.fetch import verify
 from paypoll.payments.gateway import (
     BrokenAnswer,
     CheckoutStatus,
@@ -88,11 +88,12 @@ _ORDERS: tuple[Mapping[str, Any], ...] = (
     {"checkouts": (a_checkout(checkout_ids=("../x",)),)},
 )
 _POLICIES = (a_policy(), a_policy(create_guest_accounts=False), a_policy(close_before_expiry=False))
-_CLOSINGS: tuple[tuple[bool, Closing | None], ...] = (
-    (True, None),
-    (False, None),
-    (True, Refused()),
-    (True, NoAnswer("late")),
+_CLOSINGS: tuple[tuple[fetch.Closing, Closing | None], ...] = (
+    (fetch.Closing.ASK, None),
+    (fetch.Closing.ASSUME, None),
+    (fetch.Closing.LEAVE, None),
+    (fetch.Closing.ASK, Refused()),
+    (fetch.Closing.ASK, NoAnswer("late")),
 )
 _SENT_BACK = Found(a_transaction(refunded=Decimal(25)))
 _LOOKS: tuple[tuple[Look[Any], Look[Any]], ...] = (
@@ -110,15 +111,15 @@ Moves = dict[tuple[str, str, Outcome], set[Reason]]
 
 
 def moves_of(order: Order, look: Look[Any], transaction: Look[Any], policy: Policy) -> Iterator[tuple[Outcome, Reason]]:
-    """Ask and decide. What may be closed: not closed yet, closed, refused, or not answered."""
+    """Ask and decide. What may be closed: closed, assumed so, left, refused, or not answered."""
     is_open = isinstance(look, Found) and look.value.status == CheckoutStatus.PENDING
-    for may_close, closing in _CLOSINGS if is_open else _CLOSINGS[:1]:
+    for how, closing in _CLOSINGS if is_open else _CLOSINGS[:1]:
         gateway = FakeGateway(
             checkouts={"chk-1": look},
             transactions={"txn-1": transaction},
             closings={} if closing is None else {"chk-1": closing},
         )
-        evidence = verify(order, gateway, policy, NOW, may_close=may_close)
+        evidence = fetch.fetch_evidence(order, gateway, policy, NOW, closing=how)
         decision = decide(order, evidence, policy, NOW)
         yield decision.outcome, decision.reason
 
