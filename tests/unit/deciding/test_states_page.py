@@ -56,7 +56,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from tests.unit.deciding.test_decide_properties import evidences, orders, policies
 
 PAGE = (Path(__file__).parents[3] / "docs" / "states.md").read_text(encoding="utf-8")
-ARROW = re.compile(r"^ +(\w+) --> (\w+) : (paypoll|person|shop): (.+)$", re.MULTILINE)
+ARROW = re.compile(r"^ +(\w+) --> (\w+) : (paypoll|person|shop) - (.+)$", re.MULTILINE)
 STATUSES = tuple(OrderStatus)
 
 _ALL = (Ticket(1, "A", 7, "valid"), Ticket(2, "B", 7, "valid"))
