@@ -149,6 +149,11 @@ class Bench:
         """Say that the world came to its end: its connections serve the next. A new one costs the server 20 ms."""
         self._is_tidy = True
 
+    def note(self, what: str) -> None:
+        """Write a line into the log of events of the world that is under way."""
+        if self._world is not None:
+            self._world.note(what)
+
     def stop_run_of(self, process: Process) -> None:
         """Tell a run to stop, as SIGTERM does."""
         for host in self.hosts:

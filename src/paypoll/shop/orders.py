@@ -124,8 +124,8 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
 def with_places_taken(connection: sa.Connection, order: Order, *, lock: bool) -> Order:
     """Return a failed or expired order with its events' issued tickets counted; any other order as it is.
 
-    With `lock`, the events' rows are locked first (in the order of their ids, so that two runs cannot block each
-    other for ever): two late payments cannot both take the last place.
+    With `lock`, the events' rows are locked first (in the order of their ids, so that two runs cannot
+    deadlock): two late payments cannot both take the last place.
     """
     if order.status not in _LATE:
         return order
@@ -154,8 +154,8 @@ def _item(row: sa.RowMapping) -> OrderItem:
 def _event(row: sa.RowMapping) -> Event | None:
     if row["title"] is None:
         return None
-    # Once connected, their money still goes there when the connection has run out: asked as the platform instead, SumUp
-    # would not know the checkout, and the order would go to review.
+    # An organiser's money still goes to their merchant when the connection has expired. Asked as the platform instead,
+    # SumUp would answer 404, and the order would go to review.
     was_connected = row["sumup_connection_status"] in {"connected", "expired", "error"}
     return Event(
         id=row["event_id"],

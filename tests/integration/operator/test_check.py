@@ -270,7 +270,7 @@ class TestDatabase:
     def test_missing_right_is_named(self, make_app: MakeApp, engine: sa.Engine, database_url: str) -> None:
         with transaction(engine) as connection:
             connection.exec_driver_sql("CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA paypoll TO reader")
-            connection.exec_driver_sql("GRANT SELECT ON paypoll.alembic_version, paypoll.run TO reader")
+            connection.exec_driver_sql("GRANT SELECT ON paypoll.schema_version, paypoll.run TO reader")
         try:
             found = check(make_app(PAYPOLL_DATABASE__URL=database_url.replace("postgres@", "reader@")))
         finally:

@@ -20,6 +20,7 @@ from paypoll.payments.gateway import (
     NotAllowed,
     NotFound,
     Refused,
+    TransactionAnswer,
 )
 from paypoll.payments.order import Fulfilment, Order, Ticket
 from paypoll.payments.policy import Policy
@@ -173,20 +174,40 @@ def is_complete_match(order: Order, evidence: Evidence, policy: Policy) -> bool:
         merchants = {row.merchant_code for row in rows} - {""} or {policy.merchant_code} - {""}
         successes = [attempt for attempt in answer.attempts if attempt.status == "SUCCESSFUL"]
         told = evidence.transactions.get(checkout_id)
+        if isinstance(told, Found) and not _is_the_record_of(told.value, answer):
+            continue
+        if isinstance(told, Found) and not answer.attempts and told.value.status == "SUCCESSFUL":
+            successes = [an_attempt(amount=None, currency="", merchant_code="")]  # 1a: the record says it by itself
         if (
             answer.amount == order.total
             and policy.currency == "GBP"
             and all(row.currency == "GBP" for row in rows)
             and answer.merchant_code in merchants
-            and answer.reference in {"ORD-1001", "hosted_order_ORD-1001"}
+            and answer.reference in {"ORD-1001", "hosted_order_ORD-1001", "order_ORD-1001", "JE-ORD-1001"}
             and len(successes) == 1
             and successes[0].amount in (None, order.total + successes[0].tip_amount)
             and successes[0].currency in ("", "GBP")
             and successes[0].merchant_code in ("", answer.merchant_code)
-            and not (isinstance(told, Found) and (told.value.refunded or told.value.charged_back))
         ):
             return True
     return False
+
+
+def _is_the_record_of(transaction: TransactionAnswer, answer: CheckoutAnswer) -> bool:
+    """Say again, in other words, that a transaction is the sound record of a checkout's payment (9 to 9d)."""
+    zero = Decimal(0)
+    sums = {
+        (answer.amount or zero) + tip
+        for tip in (zero, transaction.tip_amount, *(a.tip_amount for a in answer.attempts))
+    }
+    return (
+        transaction.status in {"SUCCESSFUL", "ABSENT"}
+        and transaction.simple_status in {"SUCCESSFUL", "ABSENT"}
+        and transaction.amount in {None, *sums}
+        and transaction.currency in ("", "GBP")
+        and transaction.merchant_code in ("", answer.merchant_code)
+        and not (transaction.refunded or transaction.charged_back or transaction.returning)
+    )
 
 
 @settings(max_examples=300, deadline=None)
