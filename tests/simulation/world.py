@@ -134,9 +134,9 @@ class World(Points):
             if self.quiet:
                 self.problems.append(f"a run in good weather gave up: {error}")
             return
-        for stumble in report.stumbles:
-            if not stumble.expected:
-                self.problems.append(f"order {stumble.order} met an unforeseen error: {stumble.error}")
+        for failed in report.order_errors:
+            if not failed.expected:
+                self.problems.append(f"order {failed.order} met an unforeseen error: {failed.error}")
 
     # -- what may go wrong ---------------------------------------------------------------------------------
 
