@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from tests.settings_text import world_settings, write_settings_file
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.sandbox.demo.shop import SmallShop
@@ -150,31 +151,4 @@ def _driver_url(url: str) -> sa.URL:
 def settings_file(tmp_path: Path, database_url: str) -> Path:
     """A settings file for the fresh database. SumUp and the mail server are nowhere yet."""
     (tmp_path / "media").mkdir()
-    path = tmp_path / "config.toml"
-    path.write_text(
-        f"""
-[site]
-name = "Jersey Events"
-base_url = "https://shop.example"
-support_email = "help@shop.example"
-time_zone = "Europe/Jersey"
-[database]
-url = "{database_url}"
-[sumup]
-base_url = "http://127.0.0.1:9"
-api_key = "sup_sk_test_key"
-merchant_code = "MPLATFORM"
-[tickets]
-media_folder = "{tmp_path / "media"}"
-[mail]
-host = "127.0.0.1"
-port = 9
-tls = "none"
-sender = "Jersey Events <tickets@shop.example>"
-[alerts]
-to = ["admin@shop.example"]
-""",
-        encoding="utf-8",
-    )
-    path.chmod(0o600)
-    return path
+    return write_settings_file(tmp_path / "config.toml", world_settings(database_url, media=tmp_path / "media"))
