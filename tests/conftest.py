@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 from tests.settings_text import world_settings, write_settings_file
@@ -33,16 +34,27 @@ _numbers = itertools.count(1)
 
 # The folders whose modules take longest go first: begun at the end, they would leave one process working alone.
 _FIRST = ("simulation", "acceptance", "integration")
+# These run in `scripts/test --fast`, and of the others what is marked with `fast`.
+_FAST = ("unit", "conformance")
+
+# No deadline for an example: it would fail on a machine that does something else as well. A test that wants other
+# numbers of examples takes a multiple of the profile's, so that --hypothesis-profile=fast has fewer there too.
+hypothesis.settings.register_profile("full", deadline=None)
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=10)
+hypothesis.settings.load_profile("full")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by -m
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules that take longest first; pytest-xdist hands them out in this order."""
+    """Put the modules that take longest first; pytest-xdist hands them out in this order. Mark what is fast."""
 
-    def turn(item: pytest.Item) -> int:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        return _FIRST.index(folder) if folder in _FIRST else len(_FIRST)
+    def folder(item: pytest.Item) -> str:
+        return item.path.relative_to(Path(__file__).parent).parts[0]
 
-    items.sort(key=turn)
+    for item in items:
+        if folder(item) in _FAST:
+            item.add_marker("fast")
+    items.sort(key=lambda item: _FIRST.index(folder(item)) if folder(item) in _FIRST else len(_FIRST))
 
 
 class Server:
