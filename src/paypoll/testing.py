@@ -26,6 +26,7 @@ from paypoll.payments.gateway import (
     NotFound,
     Refused,
     TransactionAnswer,
+    TransactionStatus,
 )
 from paypoll.payments.order import Checkout, Event, Order, OrderItem
 from paypoll.payments.policy import Policy
@@ -114,7 +115,7 @@ def an_attempt(**changes: Any) -> Attempt:
     attempt = Attempt(
         id="txn-1",
         transaction_code="TCODE1",
-        status="SUCCESSFUL",
+        status=TransactionStatus.SUCCESSFUL,
         amount=Decimal("25.00"),
         currency="GBP",
         merchant_code=MERCHANT,
@@ -132,7 +133,7 @@ def an_answer(status: str = CheckoutStatus.PAID, **changes: Any) -> CheckoutAnsw
     paid = status == CheckoutStatus.PAID
     attempts = (an_attempt(),) if paid else ()
     if status == CheckoutStatus.FAILED:
-        attempts = (an_attempt(status="FAILED"),)
+        attempts = (an_attempt(status=TransactionStatus.FAILED),)
     answer = CheckoutAnswer(
         id="chk-1",
         status=status,
@@ -153,7 +154,7 @@ def a_transaction(**changes: Any) -> TransactionAnswer:
     transaction = TransactionAnswer(
         id="txn-1",
         transaction_code="TCODE1",
-        status="SUCCESSFUL",
+        status=TransactionStatus.SUCCESSFUL,
         amount=Decimal("25.00"),
         currency="GBP",
         refunded=Decimal(0),

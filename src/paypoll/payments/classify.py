@@ -103,7 +103,9 @@ def checkout_ids(order: Order, evidence: Evidence, policy: Policy) -> dict[str, 
 def searches_for(order: Order, policy: Policy) -> tuple[FindCheckouts, ...]:
     """Return the lookups by reference that would find every checkout of this order."""
     return tuple(
-        FindCheckouts(reference, merchant) for merchant in merchants(order, policy) for reference in order.references
+        FindCheckouts(reference, merchant)
+        for merchant in merchants(order, policy)
+        for reference in policy.references_of(order)
     )
 
 

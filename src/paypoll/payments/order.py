@@ -135,15 +135,6 @@ class Order:
         return sum(item.quantity for item in self.items)
 
     @property
-    def references(self) -> tuple[str, ...]:
-        """Every reference under which the shop may have made a checkout of this order at SumUp.
-
-        Those of the stored rows, the order number, and the hosted form of it (two flows of the shop store no id).
-        """
-        stored = (checkout.reference for checkout in self.checkouts if checkout.reference)
-        return tuple(dict.fromkeys((*stored, self.number, f"hosted_order_{self.number}")))
-
-    @property
     def customer_name(self) -> str:
         """First and last name as the customer typed them, without outer spaces."""
         return f"{self.first_name} {self.last_name}".strip()

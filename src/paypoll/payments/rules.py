@@ -214,7 +214,7 @@ def _decide_unpaid(order: Order, seen: Assessment, evidence: Evidence, policy: P
     if seen.unaskable:
         return _review(Reason.BAD_CHECKOUT_ID, [f"{seen.unaskable[0]!r} cannot be a checkout id of SumUp's."])
     if not seen.known_at_sumup:
-        return _decide_missing(order)
+        return _decide_missing(order, policy)
     if order.tickets:
         return _review(Reason.TICKETS_UNPAID, [f"{len(order.tickets)} tickets exist; SumUp knows no payment."])
     age = max(now - order.created_at, timedelta(0))
@@ -248,13 +248,13 @@ def _doubt(seen: Assessment) -> Decision | None:
     return None
 
 
-def _decide_missing(order: Order) -> Decision:
+def _decide_missing(order: Order, policy: Policy) -> Decision:
     stored = [checkout_id for checkout in order.checkouts for checkout_id in checkout.checkout_ids]
     if stored:  # 16
         return _review(Reason.NOT_FOUND, [f"SumUp does not know checkout {', '.join(stored)}."])
     if order.missing_checks == 0:  # 15: the shop may be about to make it
         return _unchanged(Reason.MISSING_ONCE, "SumUp knows no checkout of this order; asked again in the next run")
-    return _review(Reason.NOT_FOUND, [f"SumUp knows no checkout under {', '.join(order.references)}."])
+    return _review(Reason.NOT_FOUND, [f"SumUp knows no checkout under {', '.join(policy.references_of(order))}."])
 
 
 def _decide_too_old(seen: Assessment, evidence: Evidence, policy: Policy) -> Decision:
@@ -297,11 +297,11 @@ def _decide_void(order: Order, seen: Assessment) -> Decision:
 
 
 def _unchecked(seen: Assessment, state: str) -> Decision:
-    """Wait for what SumUp says about a refund. An answer that cannot be used may never be: of that, admins are told."""
+    """Wait for what SumUp has not said yet. An answer that cannot be used may never be: of that, admins are told."""
     found = [payment.why for payment in seen.unchecked if payment.broken]
     told = (notices.broken_answer(found),) if found else ()
     reason = Reason.BROKEN_ANSWER if found else Reason.NO_ANSWER
-    why = f"{state} SumUp did not say whether it was refunded: {seen.unchecked[0].why}"
+    why = f"{state} {seen.unchecked[0].why}"
     return _unchanged(reason, why, told)
 
 
