@@ -179,6 +179,17 @@ def is_complete_match(order: Order, evidence: Evidence, policy: Policy) -> bool:
         merchants = {row.merchant_code for row in rows} - {""} or {policy.merchant_code} - {""}
         successes = [attempt for attempt in answer.attempts if attempt.status == "SUCCESSFUL"]
         told = evidence.transactions.get(checkout_id)
+        if not answer.attempts and isinstance(told, Found) and told.value.status == "SUCCESSFUL":
+            # Row 1a: the checkout lists no transaction, and SumUp's own record of it stands in.
+            record = told.value
+            successes = [
+                an_attempt(
+                    amount=record.amount,
+                    currency=record.currency,
+                    merchant_code=record.merchant_code,
+                    tip_amount=record.tip_amount,
+                )
+            ]
         if (
             answer.amount == order.total
             and policy.currency == "GBP"
