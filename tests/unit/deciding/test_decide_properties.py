@@ -171,7 +171,7 @@ def is_complete_match(order: Order, evidence: Evidence, policy: Policy) -> bool:
     """Say again, in other words than the program's, what a payment of this order is."""
     for checkout_id, look in evidence.reads.items():
         match look:
-            case Found(CheckoutAnswer(status="PAID", currency="GBP") as answer):
+            case Found(CheckoutAnswer(status="PAID") as answer) if answer.currency in {"GBP", "gbp"}:
                 pass
             case _:
                 continue
@@ -198,7 +198,7 @@ def is_complete_match(order: Order, evidence: Evidence, policy: Policy) -> bool:
             and answer.reference in {"ORD-1001", "hosted_order_ORD-1001"}
             and len(successes) == 1
             and successes[0].amount in (None, order.total + successes[0].tip_amount)
-            and successes[0].currency in ("", "GBP")
+            and successes[0].currency in ("", "GBP", "gbp")
             and successes[0].merchant_code in ("", answer.merchant_code)
             and not (isinstance(told, Found) and (told.value.refunded or told.value.charged_back))
         ):
