@@ -30,10 +30,20 @@ class OutageReporter:
         self._trouble_after = trouble_after
         self._no_answer = ""
         self._not_allowed: dict[str, str] = {}
+        self._may_not_close: dict[str, str] = {}
+        self._closed: set[str] = set()
         self._answering: set[str] = set()
 
     def observe(self, evidence: Evidence) -> None:
         """Take in SumUp's answers about one order."""
+        for closing in evidence.closings.values():
+            match closing:
+                case NotAllowed(merchant_code, detail):
+                    self._may_not_close[merchant_code] = detail
+                case Found(CheckoutAnswer() as answer):
+                    self._closed |= {"", answer.merchant_code}
+                case _:
+                    pass
         for look in _looks(evidence):
             match look:
                 case NoAnswer(detail) | BrokenAnswer(detail, garbled=True):
@@ -56,6 +66,11 @@ class OutageReporter:
                 self._tell_of_refusal(connection, merchant_code, detail, now)
             for merchant_code in self._answering - set(self._not_allowed):
                 end_trouble(connection, f"not_allowed:{merchant_code}")
+            # Reading is one right and closing another: an answer to the one says nothing about the other.
+            for merchant_code, detail in self._may_not_close.items():
+                self._tell_of_no_closing(connection, merchant_code, detail, now)
+            for merchant_code in self._closed - set(self._may_not_close):
+                end_trouble(connection, f"may_not_close:{merchant_code}")
 
     def summarise_alerts(self, engine: sa.Engine, now: datetime) -> None:
         """Let many alerts about the same trouble become one, before they leave."""
@@ -141,10 +156,23 @@ class OutageReporter:
             now=now,
         )
 
+    def _tell_of_no_closing(self, connection: sa.Connection, merchant_code: str, detail: str, now: datetime) -> None:
+        whose = f"merchant {merchant_code}" if merchant_code else "the platform"
+        self._desk.tell_of_trouble(
+            connection,
+            f"may_not_close:{merchant_code}",
+            detail,
+            tell_after=self._trouble_after,
+            headline=f"SumUp does not let paypoll close checkouts of {whose}",
+            found=(detail, "Orders whose checkout cannot be closed do not expire: they could still be paid."),
+            todo=("Give the credential the right to deactivate checkouts (scope payments).",),
+            now=now,
+        )
+
 
 def _looks(evidence: Evidence) -> Iterator[object]:
     yield from evidence.reads.values()
     yield from evidence.searches.values()
     # Client credentials may never read transactions; that is no trouble. Silence about one is.
     yield from (look for look in evidence.transactions.values() if not isinstance(look, NotAllowed))
-    yield from evidence.closings.values()
+    yield from (closing for closing in evidence.closings.values() if not isinstance(closing, NotAllowed))
