@@ -171,8 +171,8 @@ class Applier:
                 level=Level.CRITICAL,
                 headline="An order was deleted in the shop, and it was paid",
                 found=(
-                    f"Order {order_id} is gone from the shop. SumUp says PAID for checkout {answer.id}, reference "
-                    f"{answer.reference}.",
+                    f"Order {order_id} is gone from the shop.",
+                    f"SumUp says PAID for checkout {answer.id}, reference {answer.reference}.",
                 ),
                 todo=("Refund the payment in SumUp's dashboard, or make the order anew and issue its tickets.",),
                 now=now,
