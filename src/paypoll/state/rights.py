@@ -109,6 +109,7 @@ OWN_NEEDS: tuple[Need, ...] = (
     *_own(own.outbox, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.trouble, Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE),
     *_own(own.run, Right.SELECT, Right.INSERT, Right.UPDATE),
+    *_own(own.lease, Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE),
     # These are what no place is filled twice by, no payment spent twice, and nothing done in secret: they only grow.
     *_own(own.audit, Right.SELECT, Right.INSERT),
     *_own(own.ticket_place, Right.SELECT, Right.INSERT),

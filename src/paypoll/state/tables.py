@@ -152,3 +152,13 @@ run = sa.Table(
     sa.Column("counts", Json),
     sa.Index("run_started", "started_at"),
 )
+
+lease = sa.Table(
+    "lease",
+    metadata,
+    # organiser-token:<profile>: what one run on all hosts may do at a time, also while no transaction is open.
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    # By the database's clock. A holder that lives prolongs it in time.
+    sa.Column("until", UtcDateTime, nullable=False),
+)

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from paypoll.database import SCHEMA
 from paypoll.errors import SchemaError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration, named here so that a run need not load Alembic to know it. A test keeps it true."""
 
 _version = sa.table("alembic_version", sa.column("version_num", sa.Text), schema=SCHEMA)
