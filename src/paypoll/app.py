@@ -79,14 +79,18 @@ class App:
     @cached_property
     def engine(self) -> sa.Engine:
         """The database. Connects at the first statement."""
+        return make_engine(self.database_options, read_only=self._read_only)
+
+    @cached_property
+    def database_options(self) -> DatabaseOptions:
+        """How the database is reached."""
         database = self.settings.database
-        options = DatabaseOptions(
+        return DatabaseOptions(
             url=sa.make_url(database.url.reveal()),
             connect_timeout=database.connect_timeout,
             lock_timeout=database.lock_timeout,
             statement_timeout=database.statement_timeout,
         )
-        return make_engine(options, read_only=self._read_only)
 
     @cached_property
     def policy(self) -> "Policy":

@@ -242,8 +242,6 @@ _SETTINGS_WORDS = re.compile(
     r"|unsupported startup parameter|no such database|no such user"
     r"|invalid (?:dsn|port number|integer value|connection option|\w+ value)|could not match \d+ (?:port|host)"
 )
-# A pooler that lends a session for one statement only; its state is that of any error of the protocol.
-_NO_TRANSACTIONS = "not allowed in statement pooling mode"
 _GONE_CLASSES = frozenset({"08", "53", "58"})
 
 
@@ -256,8 +254,7 @@ def sort_error(error: SQLAlchemyError) -> Trouble:
     state = getattr(error.orig, "pgcode", None)
     if state in _BUSY_STATES:
         return Trouble.BUSY
-    words = str(error.orig)
-    if state in _SETTINGS_STATES or (state is None and _SETTINGS_WORDS.search(words)) or _NO_TRANSACTIONS in words:
+    if state in _SETTINGS_STATES or (state is None and _SETTINGS_WORDS.search(str(error.orig))):
         return Trouble.SETTINGS
     if state in _GONE_STATES or (state or "")[:2] in _GONE_CLASSES or error.connection_invalidated:
         return Trouble.GONE

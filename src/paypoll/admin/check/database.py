@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
+from paypoll.admin.check.sessions import check_sessions, is_pooled
 from paypoll.app import App
 from paypoll.database import describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
@@ -53,6 +54,7 @@ def check_database(app: App) -> Iterator[Finding]:
     try:
         with transaction(app.engine) as connection:
             yield fine("database", _server(connection))
+            yield from check_sessions(app, connection)
             yield from _clock(app, connection)
             yield from _rights(connection)
             yield from _schema(connection)
@@ -72,6 +74,8 @@ def check_database(app: App) -> Iterator[Finding]:
 
 def _way_in(problem: str) -> str:
     """Return what to do about a refused login or right."""
+    if "startup parameter" in problem:
+        return "take options= out of database.url: a pooler refuses it"
     if "password" in problem:
         return "correct database.password (or the file or credential it comes from)"
     if "does not exist" in problem:
@@ -84,7 +88,8 @@ def _server(connection: sa.Connection) -> str:
         return f"{connection.dialect.name}: for the demo, not for a shop"
     role, name = connection.execute(sa.text("SELECT current_user, current_database()")).one()
     version = ".".join(map(str, connection.dialect.server_version_info or ()))
-    return f"PostgreSQL {version}, database {name}, role {role}"
+    pooled = ", through a pooler" if is_pooled(connection) else ""
+    return f"PostgreSQL {version}, database {name}, role {role}{pooled}"
 
 
 def _clock(app: App, connection: sa.Connection) -> Iterator[Finding]:
