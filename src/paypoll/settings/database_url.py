@@ -90,21 +90,24 @@ def _require_known_options(query: str) -> None:
     """Raise ValueError for what libpq does not know: connecting would fail, in words that no operator expects."""
     if not query:
         return
-    from psycopg2 import ProgrammingError  # type: ignore[import-untyped]  # it has no types of its own
-    from psycopg2.extensions import parse_dsn  # type: ignore[import-untyped]  # the same
-
     for name, value in parse_qsl(query, keep_blank_values=True):
-        try:
-            if not name.isidentifier():
-                raise ProgrammingError
-            parse_dsn(f"{name}=''")
-        except ProgrammingError:
+        if not _is_known_option(name):
             raise ValueError(
                 f"has the option {name!r}, which PostgreSQL's own library (libpq) does not know; take it out"
                 " (behind a pooler, such as pgbouncer, paypoll needs none)"
-            ) from None
+            )
         if name == "port" and not re.fullmatch(r"\d{0,5}(?:,\d{0,5})*", value):
             raise ValueError("the port behind the ? must be a number")
+
+
+def _is_known_option(name: str) -> bool:
+    from psycopg2 import ProgrammingError  # type: ignore[import-untyped]  # it has no types of its own
+    from psycopg2.extensions import parse_dsn  # type: ignore[import-untyped]  # the same
+
+    try:
+        return name.isidentifier() and bool(parse_dsn(f"{name}=x"))
+    except ProgrammingError:
+        return False
 
 
 def passwords_in(url: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Sessions of the database: whose they are, whether what paypoll asks for is in force in them, and how many there are."""
+"""Sessions of the database: does a pooler lend them, are our time-outs in force, and are there enough."""
 
 from collections.abc import Iterator
 
