@@ -13,6 +13,7 @@ from paypoll.app import App, new_run_id
 from paypoll.database import Trouble, describe_error, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, PaypollError, SettingsError
 from paypoll.exitcodes import ExitCode
+from paypoll.runs.clock_check import require_same_time
 from paypoll.runs.monitoring.metrics import write_metrics
 from paypoll.runs.monitoring.ping import Ping
 from paypoll.runs.report import RunReport
@@ -35,8 +36,9 @@ def record_run(
 
     `beside` gets the report, which fills while the run goes on, and is entered for as long.
 
-    Raise SchemaError before anything is touched when the database is not as it should be, and
-    DatabaseUnavailableError when it is out of reach or goes away in the middle: nothing is half-done then.
+    Raise SchemaError before anything is touched when the database is not as it should be, ClockError when its clock
+    differs from this machine's, and DatabaseUnavailableError when it is out of reach or goes away in the middle:
+    nothing is half-done then.
     """
     started = app.clock.now()
     report = RunReport(run_id=new_run_id(started), started_at=started)
@@ -45,6 +47,7 @@ def record_run(
         ping.start()
         try:
             app.require_ready()
+            require_same_time(app, report.run_id)
             _begin(app, report, command)
             with beside(report):
                 if only or not app.is_idle():

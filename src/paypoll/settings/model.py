@@ -115,6 +115,7 @@ class DatabaseSettings(Section):
     connect_timeout: Timeout = timedelta(seconds=10)
     lock_timeout: Timeout = timedelta(seconds=5)
     statement_timeout: Timeout = timedelta(seconds=30)
+    clock_tolerance: Timeout = timedelta(minutes=2)
 
     @field_validator("url")
     @classmethod

@@ -12,6 +12,7 @@ from paypoll.admin.check.sessions import check_sessions, is_pooled
 from paypoll.app import App
 from paypoll.database import describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
+from paypoll.runs.clock_check import clock_difference, describe_difference
 from paypoll.shop.schema import schema_problems
 from paypoll.shop.tables import checkouts, orders, organisers
 from paypoll.state.rights import excessive_rights, missing_rights, missing_rights_on
@@ -95,15 +96,14 @@ def _server(connection: sa.Connection) -> str:
 def _clock(app: App, connection: sa.Connection) -> Iterator[Finding]:
     if connection.dialect.name != "postgresql":
         return
-    before = app.clock.now()
-    there = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-    skew = there - (before + (app.clock.now() - before) / 2)
-    seconds = f"{abs(skew.total_seconds()):.1f} s"
-    if abs(skew) > _LARGEST_SKEW:
-        direction = "behind" if skew > timedelta(0) else "ahead of"
-        yield wrong("clock", f"this machine is {seconds} {direction} the database", "set both clocks by NTP")
-    else:
-        yield fine("clock", f"this machine and the database differ by {seconds}")
+    ahead = clock_difference(app.clock, connection)
+    if abs(ahead) <= _LARGEST_SKEW:
+        yield fine("clock", f"this machine and the database differ by {abs(ahead).total_seconds():.1f} s")
+        return
+    text = describe_difference(ahead)
+    if abs(ahead) > app.settings.database.clock_tolerance:
+        text += "; no run begins until they agree (database.clock_tolerance)"
+    yield wrong("clock", text, "set both clocks by NTP")
 
 
 def _rights(connection: sa.Connection) -> Iterator[Finding]:
