@@ -30,7 +30,7 @@ from paypoll.settings.fields import (
     MailSender,
     Name,
     OptionalMailAddress,
-    OptionalWebAddress,
+    OptionalPingAddress,
     Port,
     Rate,
     ShortText,
@@ -250,7 +250,7 @@ class AlertSettings(Section):
 
     to: tuple[MailAddress, ...]
     smtp_trouble_after: Duration = timedelta(hours=1)
-    ping_url: OptionalWebAddress = ""
+    ping_url: OptionalPingAddress = ""
 
     @field_validator("to")
     @classmethod
