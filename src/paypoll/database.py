@@ -4,12 +4,14 @@ PostgreSQL is the real one. SQLite is the demo's: one file for the shop and one,
 for our own tables.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,8 @@ def make_engine(options: DatabaseOptions, *, read_only: bool = False) -> sa.Engi
         max_overflow=0,
         # Whoever holds one is through after a statement or two, each of which has its own limit.
         pool_timeout=2 * options.statement_timeout.total_seconds(),
+        # Escapes such as \u00e9 are refused by a database that is not in UTF-8, the letters themselves are not.
+        json_serializer=partial(json.dumps, ensure_ascii=False),
         # A statement's parameters may be tokens and customers' data: they stay out of the errors' texts.
         hide_parameters=True,
         connect_args={
@@ -192,26 +196,27 @@ def is_among(column: sa.ColumnElement[Any], query: sa.CompoundSelect[Any]) -> sa
     return _Among(column, query.scalar_subquery())
 
 
-class _AsciiLower(FunctionElement[str]):
-    """A text with the letters A to Z in lower case, whatever the database's locale calls lower case."""
+class _LowerCase(FunctionElement[str]):
+    """A text in lower case, with A to Z as everywhere, whatever the database's locale takes for their small letters."""
 
     inherit_cache = True
     type = sa.Text()
 
 
-@compiles(_AsciiLower)
-def _lower(element: _AsciiLower, compiler: sa.sql.compiler.SQLCompiler, **options: Any) -> str:
+@compiles(_LowerCase)
+def _lower(element: _LowerCase, compiler: sa.sql.compiler.SQLCompiler, **options: Any) -> str:
     return f"lower({compiler.process(element.clauses, **options)})"
 
 
-@compiles(_AsciiLower, "postgresql")
-def _lower_by_c(element: _AsciiLower, compiler: sa.sql.compiler.SQLCompiler, **options: Any) -> str:
-    return f'lower({compiler.process(element.clauses, **options)} COLLATE "C")'
+@compiles(_LowerCase, "postgresql")
+def _lower_by_c_first(element: _LowerCase, compiler: sa.sql.compiler.SQLCompiler, **options: Any) -> str:
+    # C knows A to Z alone; the locale, where it has any letters, the others.
+    return f'lower(lower({compiler.process(element.clauses, **options)} COLLATE "C") COLLATE "default")'
 
 
-def ascii_lower(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
-    """Return the column with A to Z in lower case. By a Turkish locale, `lower('I')` is no `i`."""
-    return _AsciiLower(column)
+def lower_case(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """Return the column in lower case. By a Turkish locale, lower('I') alone is no i."""
+    return _LowerCase(column)
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.database import ascii_lower
+from paypoll.database import lower_case
 from paypoll.errors import OrderNotFoundError
 from paypoll.payments.order import Account, Checkout, Event, Fulfilment, Order, OrderItem, Ticket
 from paypoll.payments.statuses import OrderStatus
@@ -75,20 +75,15 @@ _CHECKOUTS, _TICKETS = (
 _REFUNDED, _ONCE_VOID = "refunded", "once void"
 _MARKS = sa.union_all(
     sa.select(refunds.c.order_id, sa.literal_column(f"'{_REFUNDED}'")).where(
-        refunds.c.order_id.in_(_ORDER_IDS), ascii_lower(refunds.c.status).not_in(_TURNED_DOWN)
+        refunds.c.order_id.in_(_ORDER_IDS), lower_case(refunds.c.status).not_in(_TURNED_DOWN)
     ),
     sa.select(history.c.order_id, sa.literal_column(f"'{_ONCE_VOID}'")).where(
         history.c.order_id.in_(_ORDER_IDS), history.c.status.in_(_VOID)
     ),
 )
-# The database's own lower() goes by its locale: it knows the letters beyond A to Z, or takes I for something else. What
-# either finds is compared once more, by Python.
 _GUESTS = (
     sa.select(users.c.id, users.c.email)
-    .where(
-        ascii_lower(users.c.email).in_(sa.bindparam("emails", expanding=True))
-        | sa.func.lower(users.c.email).in_(sa.bindparam("emails", expanding=True))
-    )
+    .where(lower_case(users.c.email).in_(sa.bindparam("emails", expanding=True)))
     .order_by(users.c.id)
 )
 _LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).with_for_update()
@@ -97,7 +92,7 @@ _LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).wi
 def find_order_id(connection: sa.Connection, wanted: str) -> int:
     """Return the id of the order with this number (any case) or id. Raise OrderNotFoundError."""
     wanted = wanted.strip().lstrip("#")
-    by_number = sa.select(orders.c.id).where(ascii_lower(orders.c.order_number) == wanted.lower())
+    by_number = sa.select(orders.c.id).where(lower_case(orders.c.order_number) == wanted.lower())
     found = connection.scalar(sa.select(orders.c.id).where(orders.c.order_number == wanted))
     found = found or connection.scalar(by_number.order_by(orders.c.id).limit(1))
     if found is None and wanted.isdecimal() and len(wanted) < 19:  # noqa: PLR2004 - a bigint has at most 19 digits
