@@ -38,14 +38,12 @@ class DatabaseOptions:
     """How to reach the database. The URL may hold a password, so it is kept out of the repr.
 
     `lock_timeout` bounds the wait for a row that the shop holds, `statement_timeout` any single statement.
-    `connections` is the most that one process opens.
     """
 
     url: "sa.URL"
     connect_timeout: timedelta = timedelta(seconds=10)
     lock_timeout: timedelta = timedelta(seconds=5)
     statement_timeout: timedelta = timedelta(seconds=30)
-    connections: int = CONNECTIONS
 
     def __repr__(self) -> str:
         return f"DatabaseOptions({self.url.render_as_string(hide_password=True)})"
@@ -79,7 +77,7 @@ def make_engine(options: DatabaseOptions, *, read_only: bool = False) -> sa.Engi
         return _sqlite_engine(options.url, read_only=read_only)
     engine = sa.create_engine(
         options.url,
-        pool_size=options.connections,
+        pool_size=CONNECTIONS,
         max_overflow=0,
         # Whoever holds one is through after a statement or two, each of which has its own limit.
         pool_timeout=2 * options.statement_timeout.total_seconds(),

@@ -32,18 +32,21 @@ from paypoll.sumup.pace import StoppedError, Wait
 log = structlog.get_logger(__name__)
 
 LENGTH: Final = timedelta(seconds=30)
-_RENEW_EVERY: Final = 10.0
 POLL_EVERY: Final = 0.2
 POLLS: Final = 300
 """A minute: longer than a refresh of another run takes with all its tries, and than a dead run's lease lasts."""
 
 
 class Lease:
-    """Leases by name, for all who use the same database. `wait` sleeps, and says whether the run was told to stop."""
+    """Leases by name, for all who use the same database. `wait` sleeps, and says whether the run was told to stop.
 
-    def __init__(self, engine: sa.Engine, wait: Wait) -> None:
+    A lease that is held is renewed every so many seconds.
+    """
+
+    def __init__(self, engine: sa.Engine, wait: Wait, *, renew_every: float = 10.0) -> None:
         self._engine = engine
         self._wait = wait
+        self._renew_every = renew_every
 
     @contextmanager
     def held(self, name: str) -> Iterator[bool]:
@@ -89,7 +92,7 @@ class Lease:
                 leases.give_back(connection, name, holder)
 
     def _renew_until(self, is_over: Callable[[float], bool], name: str, holder: str) -> None:
-        while not is_over(_RENEW_EVERY):
+        while not is_over(self._renew_every):
             try:
                 with transaction(self._engine) as connection:
                     is_ours = leases.renew(connection, name, holder, LENGTH)
