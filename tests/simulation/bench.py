@@ -30,6 +30,8 @@ time_zone = "Europe/Jersey"
 url = "{url}"
 lock_timeout = "60 s"
 statement_timeout = "120 s"
+# A world has a time of its own, which the database knows nothing of.
+clock_tolerance = "36500d"
 [sumup]
 base_url = "http://127.0.0.1:9"
 api_key = "sup_sk_test_key"

@@ -199,6 +199,7 @@ _TABLES = (
     "paypoll.fulfilment",
     "paypoll.trouble",
     "paypoll.run",
+    "paypoll.lease",
 )
 
 
