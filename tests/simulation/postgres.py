@@ -209,6 +209,7 @@ _TABLES = (
     "paypoll.fulfilment",
     "paypoll.trouble",
     "paypoll.run",
+    "paypoll.lease",
 )
 
 
