@@ -100,15 +100,17 @@ class Notifier:
             for kind in _kinds(before, now):
                 self._add(now, self._event(kind, now), signed=True)
 
-    def send_due(self) -> int:
-        """Send what is due, one after the other; return how many tries were made."""
+    def send_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Send what is due, one after the other, unless stopping; return how many tries were made."""
+        tries = 0
         with self._sending:
-            due = [one for one in self.all if one.outcome is Outcome.WAITING and one.due_at <= self._clock.now()]
-            for one in due:
-                tried = self._after(one, self._post(one))
-                with self._lock:
-                    self._known[one.number] = tried
-            return len(due)
+            for one in self.all:
+                if one.outcome is Outcome.WAITING and one.due_at <= self._clock.now() and not stopping():
+                    tried = self._after(one, self._post(one))
+                    tries += 1
+                    with self._lock:
+                        self._known[one.number] = tried
+        return tries
 
     def _event(self, kind: str, checkout: Checkout) -> dict[str, object]:
         with self._lock:
