@@ -95,7 +95,8 @@ def test_checkout_varied_differs_in_that_field_alone_or_is_refused(variation: An
     expected = understood(CHECKOUT)
     if how in {"absent", "null"} and field in CHECKOUT_FIELDS:
         name, without = CHECKOUT_FIELDS[field]
-        expected = replace(expected, **{name: without})
+        changed: dict[str, Any] = {name: without}
+        expected = replace(expected, **changed)
     elif field == "status":
         expected = replace(expected, status=how)
     assert understood(variation.document) == expected
@@ -107,7 +108,8 @@ def test_checkout_with_a_varied_attempt_differs_in_that_field_alone(variation: A
     (expected,) = understood(CHECKOUT).attempts
     if field in ATTEMPT_FIELDS:
         name, without = ATTEMPT_FIELDS[field]
-        expected = replace(expected, **{name: without if how in {"absent", "null"} else how})
+        changed: dict[str, Any] = {name: without if how in {"absent", "null"} else how}
+        expected = replace(expected, **changed)
 
     found: tuple[Attempt, ...] = understood(CHECKOUT | {"transactions": [variation.document]}).attempts
 

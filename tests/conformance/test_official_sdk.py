@@ -102,12 +102,7 @@ def test_sdk_reads_each_refusal_of_a_checkout_as_documented(sdk: Any, make_sdk: 
         (ConflictError, Error, "can't be deactivated", lambda: sdk.checkouts.deactivate(merchant.under_way)),
         (ConflictError, Error, "already exists", lambda: sdk.checkouts.create(**NEW | {"checkout_reference": "PAID"})),
         (BadRequestError, ErrorExtended, "Validation", lambda: sdk.checkouts.create(**NEW | {"amount": -1})),
-        (
-            PermissionDeniedError,
-            ErrorForbidden,
-            "not_allowed",
-            lambda: sdk.checkouts.create(**NEW | {"merchant_code": "MX"}),
-        ),
+        (PermissionDeniedError, ErrorForbidden, "not_allowed", lambda: sdk.checkouts.create(**elsewhere)),
     ]
     for kind, body, words, call in calls:
         with pytest.raises(kind, match=words) as refused:

@@ -102,7 +102,7 @@ def test_refusals_fit_the_tables(sim: Simulator, ask: Asking, merchant: Merchant
     refunds = f"/v1.0/merchants/{MERCHANT}/payments/{payment.id}/refunds"
     twice = {"checkout_reference": "PAID", "amount": 1, "currency": "GBP", "merchant_code": MERCHANT}
     paths = ("/v0.1/checkouts", "/v0.1/memberships", f"{TRANSACTIONS}/history", PAYOUTS, f"/v1/merchants/{MERCHANT}")
-    refusals = {
+    refusals: dict[tuple[str, str, int, Any, str], str] = {
         **{("GET", path, 401, None, "wrong"): "Problem" for path in paths},
         ("POST", "/v0.1/checkouts", 400, (), KEY): "ErrorExtended",
         ("POST", "/v0.1/checkouts", 409, tuple(twice.items()), KEY): "Error",

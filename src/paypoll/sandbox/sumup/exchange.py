@@ -40,8 +40,9 @@ class Request:
 
     @property
     def is_form(self) -> bool:
-        """Whether the body is what a browser's form sends."""
-        return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        """Whether the body is what a browser's form sends. `curl -d` says so of JSON, too: that is none."""
+        announced = self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        return announced and not self.body.lstrip().startswith(b"{")
 
 
 @dataclass(frozen=True, slots=True)
