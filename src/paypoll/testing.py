@@ -181,26 +181,26 @@ class FakeGateway:
     def read_checkout(self, checkout_id: str, merchant_code: str) -> Look[CheckoutAnswer]:
         """Return what `checkouts` holds."""
         del merchant_code
-        return self._hindrance("read", checkout_id) or self.checkouts.get(checkout_id, NotFound())
+        return self._failure("read", checkout_id) or self.checkouts.get(checkout_id, NotFound())
 
     def find_checkouts(self, reference: str, merchant_code: str) -> Look[tuple[CheckoutAnswer, ...]]:
         """Return what `searches` holds, else the checkouts that have this reference."""
         del merchant_code
         known = (look.value for look in self.checkouts.values() if isinstance(look, Found))
         found = Found(tuple(answer for answer in known if answer.reference == reference))
-        return self._hindrance("find", reference) or self.searches.get(reference, found)
+        return self._failure("find", reference) or self.searches.get(reference, found)
 
     def read_transaction(self, transaction_id: str, merchant_code: str) -> Look[TransactionAnswer]:
         """Return what `transactions` holds."""
         del merchant_code
-        return self._hindrance("transaction", transaction_id) or self.transactions.get(transaction_id, NotFound())
+        return self._failure("transaction", transaction_id) or self.transactions.get(transaction_id, NotFound())
 
     def close_checkout(self, checkout_id: str, merchant_code: str) -> Closing:
         """Return what `closings` holds, else close an unpaid checkout and refuse any other."""
         del merchant_code
-        hindrance = self._hindrance("close", checkout_id)
-        if hindrance is not None:
-            return hindrance
+        failure = self._failure("close", checkout_id)
+        if failure is not None:
+            return failure
         if checkout_id in self.closings:
             return self.closings[checkout_id]
         look = self.checkouts.get(checkout_id, NotFound())
@@ -214,7 +214,7 @@ class FakeGateway:
         self.checkouts[checkout_id] = closed
         return closed
 
-    def _hindrance(self, question: str, subject: str) -> NoAnswer | BrokenAnswer | None:
+    def _failure(self, question: str, subject: str) -> NoAnswer | BrokenAnswer | None:
         self.asked.append((question, subject))
         if not subject:
             return BrokenAnswer("there is nothing to ask for")

@@ -150,6 +150,7 @@ def test_pay_out_later_deducts_what_went_back_since(
     sim.charge_back(checkout)
     clock.move(days=1)
     sim.pay_out(MERCHANT)
+    assert sim.pay_out(MERCHANT) == ()
 
     found = paid_out(client, start_date="2026-05-02")
 

@@ -1,13 +1,16 @@
 """The simulator's own pages and HTTP control API."""
 
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import requests
 
+from paypoll.sandbox.sumup.effects import KINDS
 from paypoll.sandbox.sumup.ledger import CARD_THAT_DECLINES, CARD_THAT_PAYS
 from paypoll.sandbox.sumup.simulator import Simulator
+from paypoll.sandbox.sumup.tampering import Contradiction
 
 from .conftest import LONG, MERCHANT, Client, MakeClient
 
@@ -276,6 +279,12 @@ def test_api_contradicts_and_tells_the_truth_again(sim: Simulator, client: Clien
     assert client.get(f"/v0.1/checkouts/{checkout}").json()["status"] == "FAILED"
     client.post(f"{path}/untamper")
     assert client.get(f"/v0.1/checkouts/{checkout}").json()["status"] == "PAID"
+
+
+def test_docs_name_every_contradiction_and_every_kind_of_fault() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+
+    assert [one for one in (*Contradiction, *KINDS) if f"`{one}`" not in page] == []
 
 
 def test_api_sells_and_pays_out(sim: Simulator, client: Client) -> None:

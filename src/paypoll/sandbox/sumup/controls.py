@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Final
 
 from paypoll.clock import Clock
-from paypoll.sandbox.sumup.control.books import contradict, tell_the_truth
 from paypoll.sandbox.sumup.entries import CARD_THAT_PAYS, Checkout, Kind, Merchant, Payout, PayoutKind, Transaction
 from paypoll.sandbox.sumup.keyring import (
     CLIENT_SCOPES,
@@ -17,6 +16,7 @@ from paypoll.sandbox.sumup.keyring import (
     Scope,
 )
 from paypoll.sandbox.sumup.ledger import Ledger
+from paypoll.sandbox.sumup.panel.books import contradict, untamper
 from paypoll.sandbox.sumup.tampering import Contradiction, Tampering
 
 TOKEN_LIFE: Final = timedelta(seconds=3599)
@@ -245,7 +245,7 @@ class Controls:
 
     def untamper(self, checkout_id: str) -> None:
         """Tell the truth about the checkout and its transactions again."""
-        tell_the_truth(self._tampering, self.ledger.get(checkout_id))
+        untamper(self._tampering, self.ledger.get(checkout_id))
 
     def _latest(self, checkout_id: str) -> str:
         attempts = self.ledger.get(checkout_id).attempts

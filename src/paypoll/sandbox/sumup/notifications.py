@@ -88,7 +88,7 @@ class Notifier:
         with self._lock:
             return tuple(self._known.values())
 
-    def heed(self, before: Checkout | None, now: Checkout) -> None:
+    def note_change(self, before: Checkout | None, now: Checkout) -> None:
         """Note what must be sent about a checkout that was made or changed."""
         if not now.return_url:
             return

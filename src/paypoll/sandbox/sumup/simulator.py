@@ -8,8 +8,6 @@ from typing import Self
 
 from paypoll.clock import Clock, SystemClock
 from paypoll.sandbox.sumup.api.router import SumUpApi
-from paypoll.sandbox.sumup.control.books import Books
-from paypoll.sandbox.sumup.control.panel import Panel
 from paypoll.sandbox.sumup.controls import TOKEN_LIFE, Controls
 from paypoll.sandbox.sumup.effects import Effect, Latency
 from paypoll.sandbox.sumup.exchange import Answer, Request
@@ -17,6 +15,8 @@ from paypoll.sandbox.sumup.faults import Aim, Fault, Faults
 from paypoll.sandbox.sumup.journal import Journal, Seen
 from paypoll.sandbox.sumup.keyring import Access
 from paypoll.sandbox.sumup.notifications import WEBHOOK_SECRET, Form, Notification, Notifier
+from paypoll.sandbox.sumup.panel.books import Books
+from paypoll.sandbox.sumup.panel.router import Panel
 from paypoll.sandbox.sumup.server import SandboxServer, SocketLine
 
 
@@ -55,7 +55,7 @@ class Simulator(Controls):
         self.faults = Faults()
         self.journal = Journal(self._clock)
         self.notifier = Notifier(self._clock, self._object_url, notifications, webhook_secret)
-        self.ledger.on_change = self.notifier.heed
+        self.ledger.on_change = self.notifier.note_change
         self._api = SumUpApi(self.ledger, self.keyring, self._tampering, self._clock, self._pay_url)
         books = Books(self.ledger, self.keyring, self._tampering, self._clock, self._pay_url)
         self._panel = Panel(books, self.faults, self.journal, self.notifier)

@@ -11,7 +11,7 @@ from paypoll.sandbox.sumup.entries import Checkout
 
 # SumUp's document of August 2026 says 90, its newer SDK 64: a shop that keeps to 64 is right with both.
 LONGEST_REFERENCE: Final = 64
-LONGEST_REFERENCE_ONCE: Final = 90
+LONGEST_OLD_REFERENCE: Final = 90
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _WEB_ADDRESS: Final = re.compile(r"https?://[\x21-\x7e]+")
 

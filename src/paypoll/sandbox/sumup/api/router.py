@@ -57,7 +57,7 @@ class SumUpApi:
         """Return SumUp's answer to the request."""
         match [unquote(part) for part in request.path.split("/")[1:]]:
             case ["token"]:
-                return _by_method(request, POST=lambda: tokens.give_out(self.keyring, request.form))
+                return _by_method(request, POST=lambda: tokens.issue(self.keyring, request.form))
             case ["v0.1", "checkouts", *rest]:
                 return self._checkouts(request, access, rest)
             case ["v0.1", "memberships"]:
@@ -73,26 +73,26 @@ class SumUpApi:
         return _no_endpoint()
 
     def _checkouts(self, request: Request, access: Access, rest: list[str]) -> Answer:
-        desk = Checkouts(self.ledger, self.tampering, self.clock, self.pay_url)
+        endpoint = Checkouts(self.ledger, self.tampering, self.clock, self.pay_url)
         match rest:
             case []:
                 return admit(access) or _by_method(
-                    request, GET=lambda: desk.list(request, access), POST=lambda: desk.create(request, access)
+                    request, GET=lambda: endpoint.list(request, access), POST=lambda: endpoint.create(request, access)
                 )
             case [checkout_id] if checkout_id:
                 return admit(access) or _by_method(
                     request,
-                    GET=lambda: desk.read(checkout_id, access),
-                    DELETE=lambda: desk.close(checkout_id, access),
+                    GET=lambda: endpoint.read(checkout_id, access),
+                    DELETE=lambda: endpoint.close(checkout_id, access),
                 )
         return _no_endpoint()
 
     def _money(self, request: Request, access: Access, merchant_code: str, rest: list[str]) -> Answer:
-        desk = Transactions(self.ledger, self.tampering)
+        endpoint = Transactions(self.ledger, self.tampering)
         match rest:
             case ["v2.1", "transactions"]:
                 return admit(access, merchant_code, Scope.HISTORY) or _by_method(
-                    request, GET=lambda: desk.read(request, merchant_code)
+                    request, GET=lambda: endpoint.read(request, merchant_code)
                 )
             case ["v2.1", "transactions", "history"]:
                 return admit(access, merchant_code, Scope.HISTORY) or _by_method(
@@ -104,7 +104,7 @@ class SumUpApi:
                 )
             case ["v1.0", "payments", transaction_id, "refunds"] if transaction_id:
                 return admit(access) or _by_method(
-                    request, POST=lambda: desk.refund(request, merchant_code, transaction_id, access)
+                    request, POST=lambda: endpoint.refund(request, merchant_code, transaction_id, access)
                 )
         return _no_endpoint()
 

@@ -7,7 +7,7 @@ from paypoll.sandbox.sumup.exchange import Answer, answer
 from paypoll.sandbox.sumup.keyring import Keyring, OAuthError, Tokens
 
 
-def give_out(keyring: Keyring, form: Mapping[str, str]) -> Answer:
+def issue(keyring: Keyring, form: Mapping[str, str]) -> Answer:
     """Return the tokens that the form asks for."""
     try:
         tokens = keyring.exchange(

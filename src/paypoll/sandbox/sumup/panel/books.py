@@ -8,8 +8,12 @@ from typing import Final
 
 from paypoll.clock import Clock
 from paypoll.sandbox.sumup.api import documents
-from paypoll.sandbox.sumup.api.new_checkout import LONGEST_REFERENCE_ONCE, read_new_checkout
-from paypoll.sandbox.sumup.control.reading import (
+from paypoll.sandbox.sumup.api.new_checkout import LONGEST_OLD_REFERENCE, read_new_checkout
+from paypoll.sandbox.sumup.entries import Checkout, Kind, Merchant, Transaction
+from paypoll.sandbox.sumup.exchange import Answer, Request, answer
+from paypoll.sandbox.sumup.keyring import Keyring
+from paypoll.sandbox.sumup.ledger import Ledger
+from paypoll.sandbox.sumup.panel.reading import (
     BadRequestError,
     read_body,
     read_day,
@@ -17,10 +21,6 @@ from paypoll.sandbox.sumup.control.reading import (
     read_number,
     read_text,
 )
-from paypoll.sandbox.sumup.entries import Checkout, Kind, Merchant, Transaction
-from paypoll.sandbox.sumup.exchange import Answer, Request, answer
-from paypoll.sandbox.sumup.keyring import Keyring
-from paypoll.sandbox.sumup.ledger import Ledger
 from paypoll.sandbox.sumup.tampering import ABSENT, Contradiction, Tampering, changes_of
 
 _FEE_RATE: Final = Decimal("0.0169")
@@ -42,7 +42,7 @@ class Books:
 
     def create_checkout(self, request: Request) -> Answer:
         """Make a checkout, also a second one with a reference, and with an id that is wished for."""
-        wanted = read_new_checkout(request.body, self.clock.now(), LONGEST_REFERENCE_ONCE)
+        wanted = read_new_checkout(request.body, self.clock.now(), LONGEST_OLD_REFERENCE)
         given_id = read_text(read_body(request), "id")
         made = self.ledger.create(replace(wanted, id=given_id), unique_reference=False)
         return answer(self._document(made), HTTPStatus.CREATED)
@@ -61,7 +61,7 @@ class Books:
             case "contradict":
                 contradict(self.tampering, self.ledger.get(checkout_id), _contradiction(body))
             case "untamper":
-                tell_the_truth(self.tampering, self.ledger.get(checkout_id))
+                untamper(self.tampering, self.ledger.get(checkout_id))
             case _:
                 return None
         return answer({})
@@ -150,7 +150,7 @@ def contradict(tampering: Tampering, checkout: Checkout, contradiction: Contradi
     tampering.set(checkout.payment.id, changes.transaction)
 
 
-def tell_the_truth(tampering: Tampering, checkout: Checkout) -> None:
+def untamper(tampering: Tampering, checkout: Checkout) -> None:
     """Let SumUp tell the truth about a checkout and its transactions again."""
     for name in (checkout.id, *(attempt.id for attempt in checkout.attempts)):
         tampering.clear(name)

@@ -33,10 +33,6 @@ from urllib.parse import unquote
 
 from paypoll.payments.gateway import CheckoutStatus
 from paypoll.sandbox.sumup.api.new_checkout import InvalidError
-from paypoll.sandbox.sumup.control import pages
-from paypoll.sandbox.sumup.control.books import Books
-from paypoll.sandbox.sumup.control.fault_requests import as_number, handle_faults
-from paypoll.sandbox.sumup.control.reading import BadRequestError, is_from_here, read_body
 from paypoll.sandbox.sumup.entries import (
     CARD_THAT_PAYS,
     CheckoutStateError,
@@ -47,6 +43,10 @@ from paypoll.sandbox.sumup.exchange import Answer, Request, answer, refusal, see
 from paypoll.sandbox.sumup.faults import Faults
 from paypoll.sandbox.sumup.journal import Journal
 from paypoll.sandbox.sumup.notifications import Notification, Notifier
+from paypoll.sandbox.sumup.panel import pages
+from paypoll.sandbox.sumup.panel.books import Books
+from paypoll.sandbox.sumup.panel.fault_requests import as_number, handle_faults
+from paypoll.sandbox.sumup.panel.reading import BadRequestError, is_from_here, read_body
 
 
 @dataclass(frozen=True, slots=True)

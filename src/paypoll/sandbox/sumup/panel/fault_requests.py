@@ -6,10 +6,10 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Final
 
-from paypoll.sandbox.sumup.control.reading import BadRequestError, read_body
 from paypoll.sandbox.sumup.effects import effect_named
 from paypoll.sandbox.sumup.exchange import Answer, Request, answer
 from paypoll.sandbox.sumup.faults import Aim, Fault, Faults
+from paypoll.sandbox.sumup.panel.reading import BadRequestError, read_body
 
 _AIM_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "method": str,
