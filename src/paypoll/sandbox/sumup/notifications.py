@@ -109,7 +109,8 @@ class Notifier:
                     tried = self._after(one, self._post(one))
                     tries += 1
                     with self._lock:
-                        self._known[one.number] = tried
+                        if one.number in self._known:
+                            self._known[one.number] = tried
         return tries
 
     def _event(self, kind: str, checkout: Checkout) -> dict[str, object]:
