@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING
 
 import psycopg2  # type: ignore[import-untyped]  # it has no types of its own
 import structlog
+from tests.simulation.accounts import followed_until
 from tests.simulation.customers import Customer
-from tests.simulation.fibers import Process, Scheduler, SimulatedCrash
+from tests.simulation.fibers import Fiber, Process, Scheduler, SimulatedCrash
+from tests.simulation.kinds import Kind
 from tests.simulation.mail_model import MailServer
 from tests.simulation.postgres import Points, WorldConnection, empty
 from tests.simulation.shop_model import Shop, Sold
+from tests.simulation.stories import begin_stories
+from tests.simulation.story import Story
 from tests.simulation.sumup_model import SumUp
+from tests.simulation.troubles import Troubles
 from tests.simulation.weather import MOMENTS, Weather
 
 from paypoll.errors import PaypollError
@@ -35,15 +40,23 @@ _SWEEP_EVERY = 100  # worlds, before the tables are emptied thoroughly
 
 
 class World(Points):
-    """One world. `problems` collects what went wrong besides the promises: errors that paypoll did not foresee."""
+    """One world. `problems` collects what went wrong besides the promises: errors that paypoll did not foresee.
 
-    def __init__(self, bench: "Bench", seed: int, weather: Weather | None = None) -> None:
+    `kinds` are the kinds of trouble that it has besides its weather: without any, it is the same as ever.
+    """
+
+    def __init__(
+        self, bench: "Bench", seed: int, weather: Weather | None = None, kinds: frozenset[Kind] = frozenset()
+    ) -> None:
         self.seed = seed
         self.bench = bench
         self.script = random.Random(f"{seed} script")  # noqa: S311 - drawn from a seed, as is meant
         self.chance = random.Random(f"{seed} faults")  # noqa: S311 - drawn from a seed, as is meant
         drawn = Weather.draw(self.script)
         self.weather = weather or drawn
+        self.kinds = kinds
+        self.troubles = Troubles.draw(seed, kinds)
+        self.stories: list[Story] = []
         self.scheduler = Scheduler(bench.clock, random.Random(f"{seed} schedule"))  # noqa: S311 - drawn from a seed, as is meant
         self.shop: Shop = bench.shop
         self.sumup = SumUp(self, self.tick, bench.clock.now)
@@ -62,7 +75,7 @@ class World(Points):
         self.bench.clock.restart(NOW)
         self.shop.now, self.shop.tick, self.shop.sleep = self.bench.clock.now, self.tick, self.scheduler.sleep
         halls = random.Random(f"{self.seed} halls")  # noqa: S311 - drawn from a seed, as is meant
-        self.shop.open(NOW, tuple(map(halls.choice, self.weather.halls)))
+        self.shop.open(NOW, tuple(map(halls.choice, self.weather.halls)), organisers=self.troubles.organisers)
         everybody = Process("everybody")
         for number in range(1, self.script.randint(2, 5) + 1):
             customer = self._draw_customer(number)
@@ -70,9 +83,14 @@ class World(Points):
             for deed_number in range(self.script.choice((0, 0, 1, 1, 2))):
                 name = f"shop {number}.{deed_number}"
                 self.scheduler.spawn(name, everybody, self._draw_meddling(number))
-        for host in self.bench.hosts[: self.script.choice((1, 2, 2, 3))]:
+        stories = begin_stories(self, everybody)
+        hosts = self.bench.hosts[: self.script.choice((1, 2, 2, 3))]
+        for host in hosts[:1] if self.troubles.stands_still else hosts:  # no other run shall take its orders over
             starts = [m for m in range(MOMENTS) if self.script.random() < 0.5]
-            self.scheduler.spawn(host.name, everybody, partial(self._keep, host, starts))
+            goes_on = stories if host is hosts[0] else []
+            self.scheduler.spawn(host.name, everybody, partial(self._keep, host, starts, goes_on))
+        if Kind.CLOCK_JUMPS in self.kinds:
+            self.scheduler.spawn("clock", everybody, partial(self._set_clock_wrong, self.troubles.chance.choice(hosts)))
         self.scheduler.run()
         self.quiet = True
         self.scheduler.spawn("afterwards", everybody, self._settle)
@@ -81,14 +99,34 @@ class World(Points):
 
     # -- paypoll's hosts -----------------------------------------------------------------------------------
 
-    def _keep(self, host: "Host", starts: list[int]) -> None:
+    def _keep(self, host: "Host", starts: list[int], stories: list[Fiber]) -> None:
+        """Run paypoll at some moments, and then every few hours until these stories are at their end."""
         for moment in starts:
             self.sleep_to(moment, jitter=2)
+            self._run_unless_off(host)
+        while not all(story.done for story in stories):
+            self.scheduler.sleep(self.troubles.chance.uniform(0.5, 6) * 3600)
+            self._run_unless_off(host)
+
+    def _run_unless_off(self, host: "Host") -> None:
+        begins, ends = self.troubles.outage
+        if not begins <= (self.bench.clock.now() - NOW) / timedelta(hours=1) < ends:
             self._run(host)
 
+    def _set_clock_wrong(self, host: "Host") -> None:
+        begins, ends = self.troubles.wrong_clock
+        self.scheduler.sleep(begins * 3600)
+        host.clock.off = timedelta(hours=self.troubles.clock_is_off)
+        self.scheduler.sleep((ends - begins) * 3600)
+        host.clock.off = timedelta(0)
+
     def _settle(self) -> None:
-        """Run until nothing changes any more: every pause is over, the longest is six hours."""
-        for hours in (0.1, 3, 7, 7):
+        """Run until nothing changes any more: every pause is over, the longest is six hours, and so is every window."""
+        pauses = [0.1, 3, 7, 7]
+        if self.kinds:
+            left = (followed_until(self) - self.bench.clock.now()) / timedelta(hours=1) - sum(pauses)
+            pauses += [9.0] * (max(int(left / 9), 0) + 2)
+        for hours in pauses:
             self.scheduler.sleep(hours * 3600)
             before = self.bench.fingerprint()
             self._run(self.bench.hosts[0])
@@ -135,6 +173,9 @@ class World(Points):
         if self.quiet:
             return
         fiber = self.scheduler.current
+        if place == "sumup" and self._happens("stands still", self.troubles.stands_still) and fiber is not None:
+            hours = self.troubles.chance.uniform(0.1, 3)
+            fiber.process.stands_still_until = self.bench.clock.now() + timedelta(hours=hours)
         if self._happens("told to stop", self.weather.told_to_stop) and fiber is not None:
             self.bench.stop_run_of(fiber.process)
         pause = self.chance.choice((0, 0, 0, 0, 1, 1, 2, 5, 30, 200 if self.chance.random() < 0.1 else 0))
@@ -217,7 +258,13 @@ class World(Points):
 
     def _die_if_dead(self) -> None:
         fiber = self.scheduler.current
-        if fiber is not None and fiber.process.dead:
+        if fiber is None:
+            return
+        while not fiber.process.dead and (until := fiber.process.stands_still_until):
+            if until <= self.bench.clock.now():
+                break
+            self.scheduler.sleep((until - self.bench.clock.now()).total_seconds())
+        if fiber.process.dead:
             raise SimulatedCrash
 
     def _happens(self, what: str, rate: float) -> bool:
@@ -231,13 +278,16 @@ class World(Points):
         self.met[what] += 1
         return what
 
-    def _wait_for_look(self, number: int, patience: int) -> None:
+    def wait_for_look(self, number: int, patience: int) -> None:
         """Wait until a run is told that the order is paid, and then some steps: nothing is done with it yet."""
         own = f"ORD-{number}"
         known = self.sumup.checkouts
 
         def is_looked_at() -> bool:
-            return any(said.found == "PAID" and known[said.subject].order == own for said in self.sumup.said)
+            return any(
+                said.found == "PAID" and said.question == "read" and known[said.subject].order == own
+                for said in self.sumup.said
+            )
 
         self.scheduler.wait_until(is_looked_at, latest=self.moments[-1])
         for _ in range(patience):
@@ -298,7 +348,7 @@ class World(Points):
 
         def meddle() -> None:
             if at_a_bad_time:
-                self._wait_for_look(number, patience)
+                self.wait_for_look(number, patience)
             else:
                 self.sleep_to(start, jitter=1)
             order = self.shop.sold.get(number)
