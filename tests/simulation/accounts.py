@@ -163,9 +163,10 @@ def _nothing_ends_on_a_contradiction(accounts: _Accounts, order: "Sold") -> Iter
         ends = f"run {move.run_id} took it to {move.status_to}"
         for paid in {look.subject for look in looks if look.found == "PAID"}:
             yield f"{ends} although it was told that {paid} is PAID"
-        for checkout_id, look in last.items():
-            if "SUCCESSFUL" in look.attempts and not _was_not_taken(accounts, move.run_id, checkout_id):
+        for checkout_id in {look.subject for look in looks if "SUCCESSFUL" in look.attempts}:
+            if not _was_not_taken(accounts, move.run_id, checkout_id):
                 yield f"{ends} although {checkout_id} was shown with a SUCCESSFUL attempt"
+        for checkout_id, look in last.items():
             if look.attempts[-1:] == ("PENDING",):
                 yield f"{ends} although {checkout_id} was shown with a PENDING attempt"
             is_open = look.found in ("PENDING", "NotAllowed", "NotFound") or _is_open_still(accounts, look)
@@ -202,11 +203,11 @@ def _no_case_of_what_mends_itself(accounts: _Accounts, order: "Sold") -> Iterato
     for move in accounts.moves(order):
         if move.status_to != "requires_manual_review" or move.reason not in ("mismatch", "not_found"):
             continue
-        looks = accounts.looks(order, move.run_id)
+        asked = [said for said in accounts.world.sumup.said if said.run_id == move.run_id]
+        if any(said.found == "NotFound" for said in asked):
+            continue  # by its own words, SumUp does not know it
+        looks = accounts.looks(order, move.run_id) or asked
         then = [real for real in paid if looks and real.payment and real.payment.at < looks[0].at]
-        if move.reason == "not_found" and not looks:
-            asked = [said.at for said in accounts.world.sumup.said if said.run_id == move.run_id]
-            then = [real for real in paid if asked and real.payment and real.payment.at < asked[0]]
         if then and all(_fits(real, order) for real in then):
             yield f"run {move.run_id} made it a case ({move.reason}), and {then[0].id} was its right payment"
 

@@ -248,7 +248,7 @@ class Shop:
             cursor.execute(
                 "UPDATE orders_order SET status = %s, updated_at = %s WHERE id = %s", (status, self.now(), order.id)
             )
-            self._note(cursor, order, status)
+            self._note(cursor, order, status.replace("requires_", ""))  # its column is narrower
 
     def cancel(self, order: Sold) -> None:
         """An admin cancels the order, and sees whether it has tickets."""

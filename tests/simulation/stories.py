@@ -21,12 +21,12 @@ _EACH = 2  # stories a kind
 def begin_stories(world: "World", everybody: Process) -> list[Fiber]:
     """Let the stories of the world's kinds begin."""
     fibers = []
-    told = [kind for kind in sorted(world.kinds) if kind in _STORIES for _ in range(_EACH)]
+    told = [kind for kind in sorted(world.kinds) if kind in STORIES for _ in range(_EACH)]
     for number, kind in enumerate(told, _FIRST_NUMBER):
         story = Story(world, kind, number)
         world.stories.append(story)
         world.met[f"story: {kind}"] += 1
-        fibers.append(world.scheduler.spawn(f"story {number}", everybody, partial(_STORIES[kind], story)))
+        fibers.append(world.scheduler.spawn(f"story {number}", everybody, partial(STORIES[kind], story)))
     return fibers
 
 
@@ -45,7 +45,7 @@ def _late_payment(story: Story) -> None:
         story.wait(0.05, 0.5)
     else:
         story.wait(10, 50)
-        story.contradict(real, Contradiction(transaction_found="NoAnswer"))
+        story.contradict(real, Contradiction(is_unanswered=True))
     story.pay(real)
 
 
@@ -171,7 +171,8 @@ def _paid_contradiction(story: Story) -> None:
         payment.simple_status = how
     else:
         payment.on_the_way.append((now, payment.amount, how))
-    story.note(f"but its transaction is of another {how}, or a refund of it is {how}")
+    is_other = how in ("amount", "currency", "merchant")
+    story.note(f"but its transaction has another {how}" if is_other else f"but its transaction, or a refund, is {how}")
     story.come_back()
 
 
@@ -222,9 +223,9 @@ def _fresh_retry(story: Story) -> None:
     story.come_back()
     story.wait(2.5, 15)
     second = story.make(f"{story.order.number}-2")
-    if story.chance(0.7):
+    if story.chance(0.8):
         story.come_back()
-    story.wait(0.05, 1)
+    story.wait(0.1, 1.9)
     story.pay(second)
 
 
@@ -263,7 +264,7 @@ def _changed_meanwhile(story: Story) -> None:
     story.note(f"the shop moves the order to {status}")
 
 
-_STORIES: dict[Kind, Callable[[Story], None]] = {
+STORIES: dict[Kind, Callable[[Story], None]] = {
     Kind.LATE_PAYMENTS: _late_payment,
     Kind.CLOSED_BROWSERS: _closed_browser,
     Kind.LONG_OUTAGES: _paid_in_an_outage,

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 class Contradiction:
     """What SumUp says about a checkout against the truth, before `until` or for ever.
 
-    `status`: what the checkout is said to be, `listed`: what the look-up by reference says. `attempt`: the status of
-    an attempt that the checkout is said to hold besides, as its newest. `without_attempts`: `transactions` is absent.
-    `transaction`: fields of the transaction that are said otherwise; an empty `transaction_found` hides nothing, a
-    failure's name takes the transaction's answer away. `closing`: what an attempt to close it is answered with.
+    `status`: what the checkout is said to be; `listed`: what the look-up by reference alone says that it is.
+    `attempt`: the status of an attempt that it is said to hold besides, as its newest.
+    `without_attempts`: its `transactions` are absent.
+    `transaction`: fields of the transaction that are said otherwise; `is_unanswered`: nothing is said of it at all.
+    `closing`: what an attempt to close it is answered with.
     """
 
     status: str = ""
@@ -28,9 +29,14 @@ class Contradiction:
     attempt: str = ""
     without_attempts: bool = False
     transaction: Mapping[str, object] = field(default_factory=dict)
-    transaction_found: str = ""
+    is_unanswered: bool = False
     closing: str = ""
     until: datetime | None = None
+
+    def __str__(self) -> str:
+        """Return what differs from the truth."""
+        said = {name: value for name, value in vars(self).items() if value and name != "until"}
+        return ", ".join(f"{name}={value}" for name, value in said.items())
 
 
 def checkout_json(real: "RealCheckout", said: Contradiction | None, *, listed: bool) -> dict[str, Any]:
@@ -38,7 +44,8 @@ def checkout_json(real: "RealCheckout", said: Contradiction | None, *, listed: b
     status = real.status
     if said is not None:
         status = (said.listed or real.status) if listed else (said.status or real.status)
-    paid = real.payment
+    # What the look-up by reference alone admits, the checkout itself does not show.
+    paid = None if said is not None and said.listed and not listed else real.payment
     attempts = [
         _attempt(f"{real.id}-declined-{number}", "FAILED", real, None, at) for number, at in enumerate(real.declined_at)
     ]

@@ -204,8 +204,8 @@ class SumUp:
         if real is None or real.payment is None:
             return self._other_transaction(transaction_id)
         said = self._said_of(real)
-        if said is not None and said.transaction_found:
-            self._note("transaction", transaction_id, said.transaction_found)
+        if said is not None and said.is_unanswered:
+            self._note("transaction", transaction_id, "NoAnswer")
             return NoAnswer("504")
         answer = transaction_json(real.payment, said)
         self._note("transaction", transaction_id, answer["status"], real.payment.refunded())

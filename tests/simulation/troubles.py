@@ -11,6 +11,7 @@ from tests.simulation.sumup_model import ORGANISERS
 class Troubles:
     """`outage` and `wrong_clock` are (from, to) in hours of the world; `clock_is_off` says by how many hours.
 
+    `pause` is how many hours may be between two runs, once the usual customers have gone.
     `stands_still`: how likely a run is suspended at a call of SumUp, and so stands still for hours.
     """
 
@@ -18,6 +19,7 @@ class Troubles:
     outage: tuple[float, float] = (0.0, 0.0)
     wrong_clock: tuple[float, float] = (0.0, 0.0)
     clock_is_off: float = 0.0
+    pause: float = 6.0
     stands_still: float = 0.0
     chance: random.Random = field(default_factory=random.Random)
 
@@ -35,6 +37,7 @@ class Troubles:
             outage=(begins, begins + lasts) if Kind.LONG_OUTAGES in kinds else (0.0, 0.0),
             wrong_clock=(wrong, wrong + so_long) if Kind.CLOCK_JUMPS in kinds else (0.0, 0.0),
             clock_is_off=off,
+            pause=1.0 if Kind.CLOCK_JUMPS in kinds else 6.0,
             stands_still=likely if Kind.SUSPENDED_RUNS in kinds else 0.0,
             chance=chance,
         )

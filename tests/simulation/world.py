@@ -19,6 +19,7 @@ from tests.simulation.customers import Customer
 from tests.simulation.fibers import Fiber, Process, Scheduler, SimulatedCrash
 from tests.simulation.kinds import Kind
 from tests.simulation.mail_model import MailServer
+from tests.simulation.meddling import draw_meddling
 from tests.simulation.postgres import Points, WorldConnection, empty
 from tests.simulation.shop_model import Shop, Sold
 from tests.simulation.stories import begin_stories
@@ -82,7 +83,7 @@ class World(Points):
             self.scheduler.spawn(f"customer {number}", everybody, customer)
             for deed_number in range(self.script.choice((0, 0, 1, 1, 2))):
                 name = f"shop {number}.{deed_number}"
-                self.scheduler.spawn(name, everybody, self._draw_meddling(number))
+                self.scheduler.spawn(name, everybody, draw_meddling(self, number))
         stories = begin_stories(self, everybody)
         hosts = self.bench.hosts[: self.script.choice((1, 2, 2, 3))]
         for host in hosts[:1] if self.troubles.stands_still else hosts:  # no other run shall take its orders over
@@ -90,7 +91,7 @@ class World(Points):
             goes_on = stories if host is hosts[0] else []
             self.scheduler.spawn(host.name, everybody, partial(self._keep, host, starts, goes_on))
         if Kind.CLOCK_JUMPS in self.kinds:
-            self.scheduler.spawn("clock", everybody, partial(self._set_clock_wrong, self.troubles.chance.choice(hosts)))
+            self.scheduler.spawn("clock", everybody, partial(self._set_clock_wrong, hosts[0]))
         self.scheduler.run()
         self.quiet = True
         self.scheduler.spawn("afterwards", everybody, self._settle)
@@ -105,7 +106,7 @@ class World(Points):
             self.sleep_to(moment, jitter=2)
             self._run_unless_off(host)
         while not all(story.done for story in stories):
-            self.scheduler.sleep(self.troubles.chance.uniform(0.5, 6) * 3600)
+            self.scheduler.sleep(self.troubles.chance.uniform(0.2, self.troubles.pause) * 3600)
             self._run_unless_off(host)
 
     def _run_unless_off(self, host: "Host") -> None:
@@ -125,7 +126,7 @@ class World(Points):
         pauses = [0.1, 3, 7, 7]
         if self.kinds:
             left = (followed_until(self) - self.bench.clock.now()) / timedelta(hours=1) - sum(pauses)
-            pauses += [9.0] * (max(int(left / 9), 0) + 2)
+            pauses += [20.0] * (max(int(left / 20), 0) + 2)
         for hours in pauses:
             self.scheduler.sleep(hours * 3600)
             before = self.bench.fingerprint()
@@ -335,37 +336,3 @@ class World(Points):
             Customer(self, order, tale).shop(start)
 
         return customer
-
-    def _draw_meddling(self, number: int) -> Callable[[], None]:
-        chance = self.script
-        start = chance.randrange(1, MOMENTS)
-        at_a_bad_time = chance.random() < 0.5
-        patience = chance.randrange(25)
-        seconds = chance.choice((0, 0, 1, 3, 20))
-        deed = chance.choice(self.weather.deeds)
-        share = chance.choice((Decimal(1), Decimal(1), Decimal("0.5")))
-        tell_shop = chance.random() < 0.6
-
-        def meddle() -> None:
-            if at_a_bad_time:
-                self.wait_for_look(number, patience)
-            else:
-                self.sleep_to(start, jitter=1)
-            order = self.shop.sold.get(number)
-            if order is None:
-                return
-            self.met[f"shop: {deed}"] += 1
-            if deed == "cancel":
-                self.shop.cancel(order)
-            elif deed == "refund":
-                self.shop.refund(order, self.sumup, share, tell_shop=tell_shop)
-            elif deed == "replay":
-                self.shop.return_page(order)
-            elif deed == "stale":
-                self.shop.save_stale_order(order, seconds)
-            elif deed == "stale checkouts":
-                self.shop.save_stale_checkouts(order, seconds)
-            else:
-                self.shop.hold_row(order, seconds)
-
-        return meddle
