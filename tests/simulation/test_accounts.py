@@ -15,7 +15,7 @@ from tests.simulation.stories import STORIES
 from tests.simulation.weather import Weather
 from tests.simulation.world import World
 
-import paypoll.runs.apply
+from paypoll.alerts.desk import AlertDesk
 
 if TYPE_CHECKING:
     from tests.simulation.bench import Bench
@@ -60,9 +60,19 @@ def is_completed(books: Books, order: "Sold") -> bool:
     return books.orders[order.id][1] == "completed" and books.fulfilments[order.id][1] in books.world.sumup.checkouts
 
 
+def is_a_case(books: Books, order: "Sold") -> bool:
+    """Say whether an order waits for a person."""
+    return bool(books.orders[order.id][1] == "requires_manual_review")
+
+
+def has_expired(books: Books, order: "Sold") -> bool:
+    """Say whether an order expired for good."""
+    return bool(books.orders[order.id][1] == "expired")
+
+
 def has_failed(books: Books, order: "Sold") -> bool:
     """Say whether a run took an order to failed, and it was never paid."""
-    return books.orders[order.id][1] == "failed"
+    return bool(books.orders[order.id][1] == "failed")
 
 
 def paid_again(books: Books, order: "Sold") -> "RealCheckout":
@@ -174,7 +184,7 @@ def test_accounts_order_that_ended_on_a_contradiction_is_found(bench: "Bench") -
 
 
 def test_accounts_order_that_expired_while_it_was_open_is_found(bench: "Bench") -> None:
-    books, order = live_until(bench, lambda books, order: books.orders[order.id][1] == "expired", first=1)
+    books, order = live_until(bench, has_expired, first=1)
     truth = books.world.sumup.said
     books.world.sumup.said = [replace(one, found="PENDING") if one.question == "close" else one for one in truth]
     assert found(books, "4 nothing ends on a contradiction")
@@ -190,9 +200,7 @@ def test_accounts_old_evidence_is_found(bench: "Bench") -> None:
 
 
 def test_accounts_case_of_a_right_payment_is_found(bench: "Bench") -> None:
-    books, order = live_until(
-        bench, lambda books, order: books.orders[order.id][1] == "requires_manual_review", first=1
-    )
+    books, order = live_until(bench, is_a_case, first=1)
     for real in books.checkouts(order):
         real.amount, real.currency, real.merchant = order.total, "GBP", order.merchant
         if real.payment is not None:
@@ -208,7 +216,7 @@ def test_accounts_basket_that_admins_hear_of_is_found(bench: "Bench") -> None:
 
 
 def test_accounts_with_admins_told_of_no_order_are_seen_broken(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paypoll.runs.apply.AlertDesk, "tell_about_order", lambda *_: False)
+    monkeypatch.setattr(AlertDesk, "tell_about_order", lambda *_: False)
     for seed in range(_TRIES):
         world = World(bench, seed, _CALM, _EVERY)
         world.live()
