@@ -242,12 +242,19 @@ def _a_basket_is_silent(accounts: _Accounts, order: "Sold") -> Iterator[str]:
         yield f"it is an abandoned basket, and admins were told: {mail.subject}"
 
 
+def _what_was_void_stays_so(accounts: _Accounts, order: "Sold") -> Iterator[str]:
+    """Row 24b: what paypoll itself saw cancelled gets no tickets, whatever the shop remembers."""
+    if order.seen_void and (tickets := accounts.books.tickets[order.id]):
+        yield f"paypoll saw it cancelled, and told of it, and it has {len(tickets)} tickets now"
+
+
 _CHECKS = {
     "2 every payment is accounted for": _every_payment_is_accounted_for,
     "1 no ticket against the transaction": _tickets_rest_on_the_transaction,
     "4 nothing ends on a contradiction": _nothing_ends_on_a_contradiction,
     "2 what mends itself is no case": _no_case_of_what_mends_itself,
     "26a old evidence is not applied": _old_evidence_is_not_applied,
+    "24b what was void stays so": _what_was_void_stays_so,
     "15b a basket is silent": _a_basket_is_silent,
 }
 

@@ -42,6 +42,8 @@ class Kind(StrEnum):
     """A run stands still for hours in the middle, and goes on."""
     CHANGED_MEANWHILE = "changed_meanwhile"
     """The shop moves the order to another status between SumUp's answer and what paypoll makes of it."""
+    FORGOTTEN_VOIDS = "forgotten_voids"
+    """The browser sets back a cancelled order that paypoll has told of, and the shop wrote no history."""
     EVERY_PAYMENT = "every_payment"
     """No trouble of its own: the payments of the usual customers are held to account as strictly as the others."""
 

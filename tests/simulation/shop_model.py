@@ -48,6 +48,7 @@ class Sold:
     lines: tuple[tuple[int, int, int], ...]
     merchant: str = "MPLATFORM"
     kind: str = ""  # of trouble that it was made for; empty: a usual customer's
+    seen_void: bool = False  # paypoll has seen it cancelled, and told of its payment
     basket: bool = False  # nothing was ever tried: nobody is to hear of it
     cancelled_without_tickets: int | None = None  # the tick
     replayed: list[int] = field(default_factory=list)
@@ -242,13 +243,14 @@ class Shop:
 
     # -- what admins and stale pages do ---------------------------------------------------------------------
 
-    def move(self, order: Sold, status: str) -> None:
-        """An admin, or a page of the shop, moves the order to a status of the shop's own."""
+    def move(self, order: Sold, status: str, *, written: bool = True) -> None:
+        """An admin, or a page of the shop, moves the order to a status, `written` into its history or not."""
         with self.page() as cursor:
             cursor.execute(
                 "UPDATE orders_order SET status = %s, updated_at = %s WHERE id = %s", (status, self.now(), order.id)
             )
-            self._note(cursor, order, status.replace("requires_", ""))  # its column is narrower
+            if written:
+                self._note(cursor, order, status.replace("requires_", ""))  # its column is narrower
 
     def cancel(self, order: Sold) -> None:
         """An admin cancels the order, and sees whether it has tickets."""

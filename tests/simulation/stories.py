@@ -131,11 +131,12 @@ def _unpaid_contradiction(story: Story) -> None:
         not_taken = {"status": "FAILED", "simple_status": "FAILED"}
         story.contradict(real, Contradiction(attempt="SUCCESSFUL", transaction=not_taken))
     else:
-        story.decline(real)
-        story.contradict(real, Contradiction(attempt="PENDING"), 3.0)
+        if story.chance(0.6):
+            story.decline(real)
+        story.contradict(real, Contradiction(attempt="PENDING"), 5.0)
     story.come_back()
     if how == "under way":
-        story.wait(0.3, 2.5)
+        story.wait(0.3, 4.5)
         story.pay(real)
 
 
@@ -264,6 +265,18 @@ def _changed_meanwhile(story: Story) -> None:
     story.note(f"the shop moves the order to {status}")
 
 
+def _forgotten_void(story: Story) -> None:
+    story.place()
+    real = story.make()
+    story.wait(0.02, 0.3)
+    story.world.shop.move(story.order, "cancelled", written=False)
+    story.note("an admin cancels the order, and the shop writes no history")
+    if not story.pay(real) or not story.are_admins_told(within=15):
+        return
+    story.order.seen_void = True
+    story.come_back()
+
+
 STORIES: dict[Kind, Callable[[Story], None]] = {
     Kind.LATE_PAYMENTS: _late_payment,
     Kind.CLOSED_BROWSERS: _closed_browser,
@@ -280,4 +293,5 @@ STORIES: dict[Kind, Callable[[Story], None]] = {
     Kind.CLOCK_JUMPS: _under_a_wrong_clock,
     Kind.SUSPENDED_RUNS: _around_a_suspended_run,
     Kind.CHANGED_MEANWHILE: _changed_meanwhile,
+    Kind.FORGOTTEN_VOIDS: _forgotten_void,
 }

@@ -105,6 +105,19 @@ class Story:
         real.said = replace(said, until=until)
         self.note(f"about {real.id} SumUp says: {said}, {'for ever' if lasts is None else f'for {lasts} hours'}")
 
+    def are_admins_told(self, *, within: float) -> bool:
+        """Wait for a mail about the order, for some hours, and say whether there is one."""
+
+        def is_told() -> bool:
+            return any(self.order.number in mail.subject for mail in self.world.mail.inbox)
+
+        latest = self.world.bench.clock.now() + timedelta(hours=within)
+        self.world.scheduler.wait_until(is_told, latest=latest)
+        self.catch_up()
+        if is_told():
+            self.note("admins have been told of it")
+        return is_told()
+
     def chance(self, likely: float) -> bool:
         """Say whether something likely happens."""
         return self.tale.random() < likely

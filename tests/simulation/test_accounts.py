@@ -215,6 +215,12 @@ def test_accounts_basket_that_admins_hear_of_is_found(bench: "Bench") -> None:
     assert len(found(books, "15b a basket is silent")) == 2
 
 
+def test_accounts_tickets_of_an_order_that_was_seen_void_are_found(bench: "Bench") -> None:
+    books, order = live_until(bench, is_completed)
+    order.seen_void = True
+    assert found(books, "24b what was void")
+
+
 def test_accounts_with_admins_told_of_no_order_are_seen_broken(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AlertDesk, "tell_about_order", lambda *_: False)
     for seed in range(_TRIES):
