@@ -34,11 +34,6 @@ _SUMMARY = re.compile(r"\b\d+ orders?: ")
 _TAKES_NO_MONEY = frozenset({"FAILED", "CANCELLED"})
 
 
-def followed_until(world: "World") -> datetime:
-    """Return until when any order of this world may still have to be looked at."""
-    return max((_horizon(world, order) for order in world.shop.sold.values()), default=world.bench.clock.now())
-
-
 def broken_accounts(books: "Books") -> Iterator[tuple[str, str]]:
     """Return what is wrong with the payments and the orders that are held to account: (promise, what)."""
     accounts = _Accounts(books)
