@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tests.simulation.bench import Bench, Host
 
 _PAUSES = (5, 5, 10, 30, 60, 125, 300)  # minutes between the moments at which things happen
+_RUNS_UNDER_A_WRONG_CLOCK = 3
 _SWEEP_EVERY = 100  # worlds, before the tables are emptied thoroughly
 
 
@@ -62,6 +63,7 @@ class World(Points):
         self.sumup = SumUp(self, self.tick, bench.clock.now)
         self.mail = MailServer(self, self.tick)
         self.quiet = False
+        self.running: set[str] = set()
         self.ticks = 0
         self.met: Counter[str] = Counter()
         self.problems: list[str] = []
@@ -114,10 +116,13 @@ class World(Points):
             self._run(host)
 
     def _set_clock_wrong(self, host: "Host") -> None:
+        """Let a host's clock be wrong for some hours, and the host run meanwhile."""
         begins, ends = self.troubles.wrong_clock
         self.scheduler.sleep(begins * 3600)
         host.clock.off = timedelta(hours=self.troubles.clock_is_off)
-        self.scheduler.sleep((ends - begins) * 3600)
+        for _ in range(_RUNS_UNDER_A_WRONG_CLOCK):
+            self.scheduler.sleep((ends - begins) / _RUNS_UNDER_A_WRONG_CLOCK * 3600)
+            self._run_unless_off(host)
         host.clock.off = timedelta(0)
 
     def _settle(self) -> None:
@@ -132,10 +137,14 @@ class World(Points):
 
     def _run(self, host: "Host") -> None:
         """Let the host run paypoll once, and wait for the end of the run, whichever way it ends."""
+        if host.name in self.running:
+            self.scheduler.wait_until(lambda: host.name not in self.running)
+        self.running.add(host.name)
         process = Process(f"{host.name} run", mortal=True)
         host.app.stop = Stop()
         fiber = self.scheduler.spawn(process.name, process, lambda: self._paypoll(host))
         self.scheduler.wait_until(lambda: fiber.done)
+        self.running.remove(host.name)
         if process.dead:
             host.app.engine.dispose()
         self.met["runs"] += 1
