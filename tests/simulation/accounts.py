@@ -23,6 +23,7 @@ WINDOW = timedelta(hours=72)
 _LIMIT = timedelta(hours=2)
 _LEASE = timedelta(minutes=3)
 _SLACK = timedelta(minutes=10)  # what a run may take between an answer and its transaction, waiting for locks
+_SOON = timedelta(hours=4)  # two runs when all is well again
 _ADMIN = "admin@shop.example"
 # Mails that name a checkout, and do not say that money was taken: whoever reads them does nothing about a payment.
 _TELLS_OF_NO_PAYMENT = re.compile(
@@ -226,6 +227,17 @@ def _old_evidence_is_not_applied(accounts: _Accounts, order: "Sold") -> Iterator
             yield f"run {move.run_id} took it to {move.status_to} by what it was told {move.at - looks[-1].at} before"
 
 
+def _no_clock_hides_an_order(accounts: _Accounts, order: "Sold") -> Iterator[str]:
+    """Row 46: what waits when the clocks are right again is looked at by the next runs, not when the wrong one said."""
+    done = accounts.books.fulfilments.get(order.id)
+    if order.kind != Kind.CLOCK_JUMPS or done is None:
+        return
+    began = min(said.at for said in accounts.world.sumup.said if said.run_id == done[2])
+    waited = began - accounts.world.cleared_at
+    if waited > _SOON and all(payment.at < accounts.world.cleared_at for payment in accounts.payments(order)):
+        yield f"it was paid, and waited for {waited} after all was well again"
+
+
 def _a_basket_is_silent(accounts: _Accounts, order: "Sold") -> Iterator[str]:
     """Rows 5b and 15b: nothing was tried, so nobody hears of it."""
     if not order.basket:
@@ -249,6 +261,7 @@ _CHECKS = {
     "4 nothing ends on a contradiction": _nothing_ends_on_a_contradiction,
     "2 what mends itself is no case": _no_case_of_what_mends_itself,
     "26a old evidence is not applied": _old_evidence_is_not_applied,
+    "46 no clock hides an order": _no_clock_hides_an_order,
     "24b what was void stays so": _what_was_void_stays_so,
     "15b a basket is silent": _a_basket_is_silent,
 }

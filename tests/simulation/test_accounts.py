@@ -221,6 +221,16 @@ def test_accounts_tickets_of_an_order_that_was_seen_void_are_found(bench: "Bench
     assert found(books, "24b what was void")
 
 
+def test_accounts_order_that_a_wrong_clock_hid_is_found(bench: "Bench") -> None:
+    books, order = live_until(bench, is_completed)
+    order.kind = Kind.CLOCK_JUMPS
+    paid = books.world.sumup.checkouts[books.fulfilments[order.id][1]].payment
+    assert paid is not None
+    books.world.cleared_at = paid.at + timedelta(seconds=1)
+    books.world.sumup.said = [replace(one, at=one.at + timedelta(hours=5)) for one in books.world.sumup.said]
+    assert found(books, "46 no clock")
+
+
 def test_accounts_with_admins_told_of_no_order_are_seen_broken(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AlertDesk, "tell_about_order", lambda *_: False)
     for seed in range(_TRIES):

@@ -63,6 +63,7 @@ class World(Points):
         self.sumup = SumUp(self, self.tick, bench.clock.now)
         self.mail = MailServer(self, self.tick)
         self.quiet = False
+        self.cleared_at = NOW
         self.running: set[str] = set()
         self.ticks = 0
         self.met: Counter[str] = Counter()
@@ -94,7 +95,7 @@ class World(Points):
         if Kind.CLOCK_JUMPS in self.kinds:
             self.scheduler.spawn("clock", everybody, partial(self._set_clock_wrong, hosts[0]))
         self.scheduler.run()
-        self.quiet = True
+        self.quiet, self.cleared_at = True, self.bench.clock.now()
         self.scheduler.spawn("afterwards", everybody, self._settle)
         self.scheduler.run()
         self.bench.tidy()
