@@ -1,11 +1,14 @@
 """What customers do: pay, are declined, try again, pay late, twice, wrongly, or never."""
 
 import random
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tests.simulation.shop_model import Sold
 from tests.simulation.sumup_model import Payment, RealCheckout
+
+from paypoll.testing import NOW
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -32,20 +35,25 @@ class Customer:
             + ("pays wrong", "pays twice", "pays elsewhere's")
         )
         self._world.met[f"customer {how}"] += 1
+        self._world.note(f"{how}: {self._order.number} of {self._order.total}")
         way = tale.choice(("first", "first", "both", "second", "hosted", "unstored"))
         real = self._go_to_sumup(way, wrong=how == "pays wrong")
         comes_back = way == "unstored" or tale.random() < 0.85
         early = tale.random() < 0.4
         if comes_back and early:
             self._wait(0, 1)
-            self._shop.return_page(self._order)
+            self._come_back()
         self._pay(how, real)
         if comes_back and not early:
             self._wait(0, 2)
-            self._shop.return_page(self._order)
+            self._come_back()
         self._wait(1, 9)
         if tale.random() < 0.3:
             self._sumup.run_out(real)
+
+    def _come_back(self) -> None:
+        self._world.note(f"comes back to the shop: {self._order.number}")
+        self._shop.return_page(self._order)
 
     def _pay(self, how: str, real: RealCheckout) -> None:
         if how in ("pays", "pays wrong", "pays twice"):
@@ -113,3 +121,29 @@ class Customer:
     def _wait(self, least: int, most: int) -> None:
         self._at += self._tale.randint(least, most)
         self._world.sleep_to(self._at, jitter=1)
+
+
+def draw_customer(world: "World", number: int) -> Callable[[], None]:
+    """Draw an order, and whoever places it."""
+    chance = world.script
+    lines = tuple(
+        (number * 10 + line, chance.choice((1, 1, 2)), chance.choice((1, 1, 2, 3)))
+        for line in range(chance.choice((1, 1, 2, 3)))
+    )
+    places = sum(count for _, _, count in lines)
+    email = chance.choice((f"guest{number}@example.org", "Shared@example.org", "member@example.org"))
+    if chance.random() < 0.08:
+        email = f"nobody{number}@example.org"
+        world.mail.refused.add(email)
+    order = Sold(number, f"ORD-{number}", email, Decimal(10) * places, NOW, lines)
+    start = chance.randrange(4)
+    tale = random.Random(f"{world.seed} customer {number}")  # noqa: S311 - drawn from a seed, as is meant
+    member = email == "member@example.org"
+
+    def customer() -> None:
+        world.sleep_to(start)
+        order.created_at = world.bench.clock.now()
+        world.shop.place(order, member=member)
+        Customer(world, order, tale).shop(start)
+
+    return customer

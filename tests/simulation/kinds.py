@@ -8,6 +8,9 @@ import os
 import random
 from enum import StrEnum
 
+KINDS = "PAYPOLL_SIMULATION_KINDS"
+"""The environment variable that names the kinds to switch on."""
+
 
 class Kind(StrEnum):
     """One kind of trouble. `stories` has what happens in each."""
@@ -54,7 +57,7 @@ MENDED_KINDS: frozenset[Kind] = frozenset()
 
 def switched_on() -> frozenset[Kind]:
     """Return the kinds that the worlds of this test session may have."""
-    named = os.environ.get("PAYPOLL_SIMULATION_KINDS")
+    named = os.environ.get(KINDS)
     if named is None:
         return MENDED_KINDS
     if named in ("all", "none"):

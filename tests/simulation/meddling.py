@@ -30,6 +30,7 @@ def draw_meddling(world: "World", number: int) -> Callable[[], None]:
         if order is None:
             return
         world.met[f"shop: {deed}"] += 1
+        world.note(f"{deed} {order.number}")
         if deed == "cancel":
             world.shop.cancel(order)
         elif deed == "refund":

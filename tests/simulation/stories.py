@@ -26,7 +26,8 @@ def begin_stories(world: "World", everybody: Process) -> list[Fiber]:
         story = Story(world, kind, number)
         world.stories.append(story)
         world.met[f"story: {kind}"] += 1
-        fibers.append(world.scheduler.spawn(f"story {number}", everybody, partial(STORIES[kind], story)))
+        if fiber := world.admit(f"story {number}", everybody, partial(STORIES[kind], story)):
+            fibers.append(fiber)
     return fibers
 
 

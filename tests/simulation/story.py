@@ -124,6 +124,7 @@ class Story:
 
     def note(self, what: str) -> None:
         """Write down what happens."""
+        self.world.note(what)
         self.told.append(f"{stamp(self.world.bench.clock.now())} {what}")
 
 

@@ -115,6 +115,10 @@ class Faults(Protocol):
         """Return which run is asking."""
         ...
 
+    def note(self, what: str) -> None:
+        """Write a line into the log of events."""
+        ...
+
 
 class SumUp:
     """Plays the PaymentGateway of all hosts, and SumUp's own pages for customers and admins."""
@@ -143,6 +147,7 @@ class SumUp:
         """Pay, if the page still takes it. `as_payment`: SumUp shows another checkout's payment here as well."""
         if checkout.status not in PAYABLE:
             return False
+        self._faults.note(f"pays {checkout.id} of {checkout.order}: {checkout.amount} {checkout.currency}")
         checkout.status = "PAID"
         number = checkout.id.removeprefix("chk-")
         amount, currency, merchant = checkout.amount, checkout.currency, checkout.merchant
@@ -154,6 +159,7 @@ class SumUp:
     def decline(self, checkout: RealCheckout) -> None:
         """Try to pay, with a card that is refused."""
         if checkout.status in PAYABLE:
+            self._faults.note(f"is declined at {checkout.id} of {checkout.order}")
             checkout.status = "FAILED"
             checkout.declined_at.append(self._now())
 
@@ -280,6 +286,7 @@ class SumUp:
         refunded: Decimal = Decimal(0),
         attempts: Sequence[str] = (),
     ) -> None:
+        self._faults.note(f"SumUp, asked to {question} {subject}: {found}")
         run_id = self._faults.run_id()
         self.said.append(Said(self._tick(), self._now(), run_id, question, subject, found, refunded, tuple(attempts)))
 

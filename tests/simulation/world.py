@@ -8,19 +8,19 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg2  # type: ignore[import-untyped]  # it has no types of its own
 import structlog
-from tests.simulation.customers import Customer
+from tests.simulation.customers import draw_customer
 from tests.simulation.fibers import Fiber, Process, Scheduler, SimulatedCrash
+from tests.simulation.journal import Journal, is_replay
 from tests.simulation.kinds import Kind
 from tests.simulation.mail_model import MailServer
 from tests.simulation.meddling import draw_meddling
 from tests.simulation.postgres import Points, WorldConnection, empty
-from tests.simulation.shop_model import Shop, Sold
+from tests.simulation.shop_model import Shop
 from tests.simulation.stories import begin_stories
 from tests.simulation.story import Story
 from tests.simulation.sumup_model import SumUp
@@ -47,19 +47,30 @@ class World(Points):
     """
 
     def __init__(
-        self, bench: "Bench", seed: int, weather: Weather | None = None, kinds: frozenset[Kind] = frozenset()
+        self,
+        bench: "Bench",
+        seed: int,
+        weather: Weather | None = None,
+        kinds: frozenset[Kind] = frozenset(),
+        *,
+        without: frozenset[str] = frozenset(),
+        stop_at: int = 0,
     ) -> None:
         self.seed = seed
+        self.without = without
+        self.actors: list[str] = []
         self.bench = bench
         self.script = random.Random(f"{seed} script")  # noqa: S311 - drawn from a seed, as is meant
         self.chance = random.Random(f"{seed} faults")  # noqa: S311 - drawn from a seed, as is meant
         drawn = Weather.draw(self.script)
-        self.weather = weather or drawn
+        self.weather = (weather or drawn).without(without)
         self.kinds = kinds
         self.troubles = Troubles.draw(seed, kinds)
         self.stories: list[Story] = []
         self.scheduler = Scheduler(bench.clock, random.Random(f"{seed} schedule"))  # noqa: S311 - drawn from a seed, as is meant
         self.shop: Shop = bench.shop
+        self.journal = Journal(self.scheduler, bench.clock.now, stop_at=stop_at) if is_replay() else None
+        self.scheduler.patient = is_replay()
         self.sumup = SumUp(self, self.tick, bench.clock.now)
         self.mail = MailServer(self, self.tick)
         self.quiet = False
@@ -81,24 +92,29 @@ class World(Points):
         self.shop.open(NOW, tuple(map(halls.choice, self.weather.halls)), organisers=self.troubles.organisers)
         everybody = Process("everybody")
         for number in range(1, self.script.randint(2, 5) + 1):
-            customer = self._draw_customer(number)
-            self.scheduler.spawn(f"customer {number}", everybody, customer)
+            customer = draw_customer(self, number)
+            self.admit(f"customer {number}", everybody, customer)
             for deed_number in range(self.script.choice((0, 0, 1, 1, 2))):
                 name = f"shop {number}.{deed_number}"
-                self.scheduler.spawn(name, everybody, draw_meddling(self, number))
+                self.admit(name, everybody, draw_meddling(self, number))
         stories = begin_stories(self, everybody)
         hosts = self.bench.hosts[: self.script.choice((1, 2, 2, 3))]
         for host in hosts[:1] if self.troubles.stands_still else hosts:  # no other run shall take its orders over
             starts = [m for m in range(MOMENTS) if self.script.random() < 0.5]
             goes_on = stories if host is hosts[0] else []
-            self.scheduler.spawn(host.name, everybody, partial(self._keep, host, starts, goes_on))
+            self.admit(host.name, everybody, partial(self._keep, host, starts, goes_on))
         if Kind.CLOCK_JUMPS in self.kinds:
-            self.scheduler.spawn("clock", everybody, partial(self._set_clock_wrong, hosts[0]))
+            self.admit("clock", everybody, partial(self._set_clock_wrong, hosts[0]))
         self.scheduler.run()
         self.quiet, self.cleared_at = True, self.bench.clock.now()
         self.scheduler.spawn("afterwards", everybody, self._settle)
         self.scheduler.run()
         self.bench.tidy()
+
+    def admit(self, name: str, process: Process, body: Callable[[], object]) -> Fiber | None:
+        """Let somebody take part, unless a smaller world is wanted, in which everything else is drawn as before."""
+        self.actors.append(name)
+        return None if name in self.without else self.scheduler.spawn(name, process, body)
 
     # -- paypoll's hosts -----------------------------------------------------------------------------------
 
@@ -143,9 +159,11 @@ class World(Points):
         self.running.add(host.name)
         process = Process(f"{host.name} run", mortal=True)
         host.app.stop = Stop()
+        self.note("starts a run")
         fiber = self.scheduler.spawn(process.name, process, lambda: self._paypoll(host))
         self.scheduler.wait_until(lambda: fiber.done)
         self.running.remove(host.name)
+        self.note("its run is dead" if process.dead else "its run has ended")
         if process.dead:
             host.app.engine.dispose()
         self.met["runs"] += 1
@@ -158,9 +176,9 @@ class World(Points):
             if self.quiet:
                 self.problems.append(f"a run in good weather gave up: {error}")
             return
-        for stumble in report.stumbles:
-            if not stumble.expected:
-                self.problems.append(f"order {stumble.order} met an unforeseen error: {stumble.error}")
+        for failed in report.order_errors:
+            if not failed.expected:
+                self.problems.append(f"order {failed.order} met an unforeseen error: {failed.error}")
 
     # -- what may go wrong ---------------------------------------------------------------------------------
 
@@ -168,6 +186,11 @@ class World(Points):
         """Count everything that happens: what is true before and after what."""
         self.ticks += 1
         return self.ticks
+
+    def note(self, what: str) -> None:
+        """Write a line into the log of events, where one is kept."""
+        if self.journal is not None:
+            self.journal.note(what)
 
     def run_id(self) -> str:
         """Return which run is asking."""
@@ -246,8 +269,11 @@ class World(Points):
         """After a commit: the process may die, or the answer be lost."""
         fiber = self.scheduler.current
         if fiber is None or not fiber.process.mortal:
+            connection.changed.clear()
             return
         self.tick()
+        self.note(f"committed: {', '.join(connection.changed) or 'nothing'}")
+        connection.changed.clear()
         self._meet_end("after a commit", 4.0)
         if self._happens("answer to a commit lost", self.weather.lost_commit):
             connection.close()
@@ -279,10 +305,12 @@ class World(Points):
         if self.quiet or not rate or fiber is None or not fiber.process.mortal or self.chance.random() >= rate:
             return False
         self.met[what] += 1
+        self.note(f"meets: {what}")
         return True
 
     def _met(self, what: str) -> str:
         self.met[what] += 1
+        self.note(f"meets: {what}")
         return what
 
     def wait_for_look(self, number: int, patience: int) -> None:
@@ -316,29 +344,3 @@ class World(Points):
         """Sleep until a moment of the world, or a little longer."""
         there = self.moments[min(moment, MOMENTS - 1)] - self.bench.clock.now()
         self.scheduler.sleep(max(there.total_seconds(), 0) + self.chance.choice((0, 0, 0, 0.5, jitter)))
-
-    # -- customers and the shop ----------------------------------------------------------------------------
-
-    def _draw_customer(self, number: int) -> Callable[[], None]:
-        chance = self.script
-        lines = tuple(
-            (number * 10 + line, chance.choice((1, 1, 2)), chance.choice((1, 1, 2, 3)))
-            for line in range(chance.choice((1, 1, 2, 3)))
-        )
-        places = sum(count for _, _, count in lines)
-        email = chance.choice((f"guest{number}@example.org", "Shared@example.org", "member@example.org"))
-        if chance.random() < 0.08:
-            email = f"nobody{number}@example.org"
-            self.mail.refused.add(email)
-        order = Sold(number, f"ORD-{number}", email, Decimal(10) * places, NOW, lines)
-        start = chance.randrange(4)
-        tale = random.Random(f"{self.seed} customer {number}")  # noqa: S311 - drawn from a seed, as is meant
-        member = email == "member@example.org"
-
-        def customer() -> None:
-            self.sleep_to(start)
-            order.created_at = self.bench.clock.now()
-            self.shop.place(order, member=member)
-            Customer(self, order, tale).shop(start)
-
-        return customer

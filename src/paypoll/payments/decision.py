@@ -34,6 +34,14 @@ class Reason(StrEnum):
 
     NOT_WATCHED = "not_watched"
     STILL_PENDING = "still_pending"
+    RETRYING = "retrying"
+    UNDER_WAY = "under_way"
+    CONTRADICTION = "contradiction"
+    NOT_CLOSED = "not_closed"
+    BEFORE_OUR_TIME = "before_our_time"
+    SETTLED = "settled"
+    PAID_TWICE = "paid_twice"
+    PAID_NOT_ISSUED = "paid_not_issued"
     CLOSING_FIRST = "closing_first"
     NO_ANSWER = "no_answer"
     NOT_ALLOWED = "not_allowed"
@@ -50,6 +58,7 @@ class Reason(StrEnum):
     CHECKOUT_EXPIRED = "checkout_expired"
     TOO_OLD = "too_old"
 
+    UNCONFIRMED = "unconfirmed"
     MISMATCH = "mismatch"
     REFUNDED = "refunded"
     REJECTED = "rejected"
@@ -71,39 +80,48 @@ class Reason(StrEnum):
     TICKETS_UNPAID = "tickets_unpaid"
 
 
-class Level(StrEnum):
-    """How loud an alert is: it stands in the subject."""
+class NoticeKind(StrEnum):
+    """What an admin is told about an order."""
 
-    ALERT = "Alert"
-    CRITICAL = "CRITICAL"
+    REVIEW = "review"
+    PAID_TWICE = "paid_twice"
+    MAY_BE_PAID_TWICE = "may_be_paid_twice"
+    EXPIRED = "expired"
+    PAID_LATE = "paid_late"
+    REPLAYED = "replayed"
+    ISSUED_BY_SHOP = "issued_by_shop"
+    PAID_BUT_VOID = "paid_but_void"
+    PAID_NOT_ISSUED = "paid_not_issued"
+    BROKEN_ANSWER = "broken_answer"
+    UNKNOWN_STATUS = "unknown_status"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that the admins must be told about this order.
+    """Something that the admins must be told about this order: its kind, and what was found, a sentence each.
 
-    `key` names the condition: together with the order it is told once. `found` is what the program saw, `todo` what
-    a person should do, a sentence each.
+    `subject` is what tells it from others of its kind: a review's reason, a checkout's id, a status; `payments` the
+    checkouts it is about, so that another payment is told anew (45). What it is called and what a person should do:
+    `paypoll.alerts.orders`.
     """
 
-    key: str
-    level: Level
-    headline: str
-    found: tuple[str, ...]
-    todo: tuple[str, ...]
+    kind: NoticeKind
+    subject: str = ""
+    found: tuple[str, ...] = ()
+    payments: tuple[str, ...] = ()
 
     @property
-    def topic(self) -> str:
-        """What it is about, without this order's own ids: many of one topic in a run become one summary."""
-        kind, _, rest = self.key.partition(":")
-        return self.key if kind in {"review", "undeliverable", "mail_waits"} and rest else kind
+    def key(self) -> str:
+        """The condition: together with the order it is told once."""
+        return ":".join(filter(None, (self.kind.value, self.subject, ",".join(sorted(self.payments)))))
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The outcome for one order, with its reason in a sentence for the audit trail.
 
-    `payment` is set for COMPLETE and RESTORE, and only there. `close` names SumUp checkouts that should be closed
+    `payment` is set for COMPLETE, and there alone beside RESTORE, which may put back what a person had issued without
+    one. `close` names SumUp checkouts that should be closed
     before this decision is applied: an order that expires, or is paid otherwise, must not be payable any more.
     """
 
@@ -115,5 +133,11 @@ class Decision:
     close: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if (self.payment is not None) != (self.outcome in {Outcome.COMPLETE, Outcome.RESTORE}):
+        fits = {Outcome.COMPLETE: self.payment is not None, Outcome.RESTORE: True}
+        if not fits.get(self.outcome, self.payment is None):
             raise ValueError(f"{self.outcome} and payment do not go together")
+
+
+def unchanged(reason: Reason, explanation: str, told: tuple[Notice, ...] = (), close: tuple[str, ...] = ()) -> Decision:
+    """Return the decision to keep the order's status and look again later."""
+    return Decision(Outcome.UNCHANGED, reason, explanation, notices=told, close=close)

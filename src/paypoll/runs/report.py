@@ -5,39 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from paypoll.mail.delivered import Delivered
+
 if TYPE_CHECKING:
     from paypoll.runs.apply import Applied
 
 
-@dataclass(slots=True)
-class Delivered:
-    """What a delivery came to. `halted`: the trouble that stopped it; `cut_short`: it was told to stop.
-
-    `unexpected` counts the mails, among those put off, that met an error nobody foresaw.
-    """
-
-    sent: int = 0
-    put_off: int = 0
-    undeliverable: int = 0
-    unexpected: int = 0
-    halted: str = ""
-    cut_short: bool = False
-
-    def is_over(self) -> bool:
-        """Whether it came to its end before the outbox was empty."""
-        return self.cut_short or bool(self.halted)
-
-    def add(self, more: "Delivered") -> None:
-        """Add what another delivery, after this one, came to."""
-        self.sent += more.sent
-        self.put_off += more.put_off
-        self.undeliverable += more.undeliverable
-        self.unexpected += more.unexpected
-        self.halted, self.cut_short = more.halted, more.cut_short
-
-
 @dataclass(frozen=True, slots=True)
-class Stumble:
+class OrderError:
     """An order that met an error: it stays due. `expected` ones are of the world (a lock held by the shop)."""
 
     order: str
@@ -53,7 +28,7 @@ class RunReport:
     started_at: datetime
     dry: bool = False
     applied: "list[Applied]" = field(default_factory=list)
-    stumbles: list[Stumble] = field(default_factory=list)
+    order_errors: list[OrderError] = field(default_factory=list)
     taken_over: int = 0
     delivered: Delivered = field(default_factory=Delivered)
     sumup_halted: str = ""
@@ -68,7 +43,7 @@ class RunReport:
     @property
     def incomplete(self) -> bool:
         """Whether an order or a mail met an error that nobody foresaw."""
-        return self.delivered.unexpected > 0 or any(not stumble.expected for stumble in self.stumbles)
+        return self.delivered.unexpected > 0 or any(not error.expected for error in self.order_errors)
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of the run, for its row and for the metrics."""
@@ -77,7 +52,7 @@ class RunReport:
             "orders": len(self.applied),
             **{f"outcome_{outcome}": number for outcome, number in sorted(outcomes.items())},
             "tickets": sum(applied.tickets for applied in self.applied),
-            "errors": len(self.stumbles),
+            "errors": len(self.order_errors),
             "mails_sent": self.delivered.sent,
             "mails_put_off": self.delivered.put_off,
             "mails_undeliverable": self.delivered.undeliverable,

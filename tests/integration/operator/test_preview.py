@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from icalendar import Calendar
 from tests.integration.tickets.test_printer import page_count, text_of
+from tests.settings_text import sound_settings, write_settings_file
 
 from paypoll.admin.preview import write_preview
 from paypoll.app import App
@@ -22,24 +23,13 @@ from paypoll.mail.compose import KINDS
 from paypoll.settings.load import load_settings
 from paypoll.testing import FakePrinter
 
-SETTINGS = """
-[site]
-name = "Harbour Nights"
-base_url = "https://shop.example"
-support_email = "help@shop.example"
-time_zone = "Europe/Jersey"
-currency = "EUR"
-[database]
-url = "postgresql://paypoll:none@nowhere.invalid/shop"
-[sumup]
-api_key = "sup_sk_secret"
-[mail]
-sender = "tickets@shop.example"
-[alerts]
-to = ["admin@shop.example"]
-[tickets]
-what_to_bring = "Bring a raincoat."
-"""
+SETTINGS = sound_settings(
+    site={"name": "Harbour Nights", "time_zone": "Europe/Jersey", "currency": "EUR"},
+    database={"url": "postgresql://paypoll:none@nowhere.invalid/shop"},
+    sumup={"api_key": "sup_sk_secret"},
+    mail={"sender": "tickets@shop.example"},
+    tickets={"what_to_bring": "Bring a raincoat."},
+)
 # In a process of its own, which ends at the first attempt to reach anything.
 OFFLINE = """
 import sys
@@ -51,10 +41,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    file = tmp_path / "config.toml"
-    file.write_text(SETTINGS)
-    file.chmod(0o600)
-    return file
+    return write_settings_file(tmp_path / "config.toml", SETTINGS)
 
 
 @pytest.fixture
@@ -87,7 +74,7 @@ def test_preview_without_database_or_network_writes_a_ticket_and_every_mail(conf
 
 def test_preview_of_confirmation_is_a_whole_message_and_others_have_no_tickets(app: App, tmp_path: Path) -> None:
     app.printer = FakePrinter()
-    write_preview(app, tmp_path / "out")
+    write_preview(tmp_path / "out", app.settings, app.printer, app.composer, app.clock.now())
 
     def attached(name: str) -> list[str | None]:
         message = message_from_bytes((tmp_path / "out" / f"{name}.eml").read_bytes(), policy=default)
@@ -102,7 +89,7 @@ def test_preview_of_confirmation_is_a_whole_message_and_others_have_no_tickets(a
 def test_preview_with_broken_templates_names_file_and_line_and_writes_the_rest(app: App, tmp_path: Path) -> None:
     (tmp_path / "ticket.html").write_text("<p>\n{{ nothing.here }}")
     (tmp_path / "payment_failed.txt").write_text("Hello\n\n{% if %}")
-    made = write_preview(app, tmp_path / "out")
+    made = write_preview(tmp_path / "out", app.settings, app.printer, app.composer, app.clock.now())
     ticket, mail = made.problems
     assert "ticket.html, line 2: " in ticket
     assert f"{tmp_path / 'payment_failed.txt'}, line 3" in mail
@@ -114,7 +101,7 @@ def test_preview_with_broken_templates_names_file_and_line_and_writes_the_rest(a
 def test_preview_with_template_folder_that_is_not_there_says_so(config: Path, tmp_path: Path) -> None:
     app = App(load_settings(config, {"PAYPOLL_MAIL__TEMPLATE_FOLDER": str(tmp_path / "gone")}), read_only=True)
     app.printer = FakePrinter()
-    (problem,) = write_preview(app, tmp_path / "out").problems
+    (problem,) = write_preview(tmp_path / "out", app.settings, app.printer, app.composer, app.clock.now()).problems
     assert problem.startswith(f"mail.template_folder: there is no folder {tmp_path / 'gone'}")
 
 
@@ -143,4 +130,4 @@ def test_preview_into_a_folder_that_cannot_be_made_says_so(app: App, tmp_path: P
     app.printer = FakePrinter()
     (tmp_path / "file").touch()
     with pytest.raises(RefusedError, match="cannot be written: not a directory"):
-        write_preview(app, tmp_path / "file" / "out")
+        write_preview(tmp_path / "file" / "out", app.settings, app.printer, app.composer, app.clock.now())

@@ -43,12 +43,13 @@ def report_json(report: RunReport) -> str:
                     "status_from": applied.status_from,
                     "status_to": applied.status_to,
                     "tickets": applied.tickets,
-                    "alerts": applied.told,
+                    "alerts": list(applied.told),
+                    "assumed_closed": list(applied.assumed),
                 }
                 for applied in report.applied
             ],
             "sumup_halted": report.sumup_halted,
-            "errors": [{"order": stumble.order, "error": stumble.error} for stumble in report.stumbles],
+            "errors": [{"order": error.order, "error": error.error} for error in report.order_errors],
             "mail": {
                 "sent": report.delivered.sent,
                 "put_off": report.delivered.put_off,
@@ -69,9 +70,9 @@ def report_lines(report: RunReport, *, verbose: bool) -> list[str]:
         width = max((len(applied.order_number) for applied in report.applied), default=0)
         for applied in report.applied:
             lines += _order_lines(applied, min(width, 24), dry=report.dry)
-        for stumble in report.stumbles:
-            lines.append(f"{stumble.order}  " + click.style("met an error; it stays due", fg="red"))
-            lines += wrapped(stumble.error, 4)
+        for error in report.order_errors:
+            lines.append(f"{error.order}  " + click.style("met an error; it stays due", fg="red"))
+            lines += wrapped(error.error, 4)
     return [*lines, *_summary(report)]
 
 
@@ -83,7 +84,13 @@ def _order_lines(applied: "Applied", width: int, *, dry: bool) -> list[str]:
     tickets = f", {applied.tickets} ticket{'s' if applied.tickets != 1 else ''}" if applied.tickets else ""
     told = ", admins told" if applied.told and not dry else ""
     headline = f"{applied.order_number:<{width}}  {would}{_HEADLINES[applied.outcome]}{tickets}{told}"
-    return [headline, *wrapped(applied.explanation, width + 2), f"{'':{width}}  {change}"]
+    assumed = f"provided that SumUp closes checkout {', '.join(applied.assumed)}" if applied.assumed else ""
+    return [
+        headline,
+        *wrapped(applied.explanation, width + 2),
+        *(wrapped(assumed, width + 2) if assumed else ()),
+        f"{'':{width}}  {change}",
+    ]
 
 
 def _summary(report: RunReport) -> list[str]:
@@ -104,8 +111,8 @@ def _summary(report: RunReport) -> list[str]:
         lines.append(click.style(f"mail stopped: {mail.halted}", fg="yellow"))
     if report.sumup_halted:
         lines.append(click.style(f"SumUp: {report.sumup_halted}; the other orders stay due", fg="yellow"))
-    if report.stumbles:
-        lines.append(click.style(f"{len(report.stumbles)} orders met an error and stay due", fg="red"))
+    if report.order_errors:
+        lines.append(click.style(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
     if report.taken_over:
         lines.append(f"{report.taken_over} orders are in the hands of another run")
     if report.ended != "finished":
