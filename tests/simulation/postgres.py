@@ -204,6 +204,7 @@ _TABLES = (
     "accounts_user",
     "paypoll.audit",
     "paypoll.outbox",
+    "paypoll.checkout_seen",
     "paypoll.watch",
     "paypoll.ticket_place",
     "paypoll.fulfilment",
