@@ -103,6 +103,7 @@ class App:
             max_quantity=self.settings.tickets.max_quantity,
             create_guest_accounts=self.settings.tickets.create_guest_accounts,
             close_before_expiry=verification.close_before_expiry,
+            review_when_full=self.settings.tickets.when_full == "review",
         )
 
     @cached_property

@@ -13,7 +13,8 @@ from paypoll.payments.fetch import verify
 from paypoll.payments.order import Order
 from paypoll.payments.rules import decide
 from paypoll.runs.apply import STATUS_AFTER
-from paypoll.shop.orders import find_order_id, load_order, with_places_taken
+from paypoll.shop.capacity import with_places_taken
+from paypoll.shop.orders import find_order_id, load_order
 from paypoll.shop.tables import checkouts, tickets
 from paypoll.state.audit import describe_evidence
 from paypoll.state.tables import audit, outbox, watch

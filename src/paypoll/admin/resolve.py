@@ -16,6 +16,7 @@ from typing import TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.alerts.orders import flaw_sentences
 from paypoll.app import App, new_run_id
 from paypoll.database import Trouble, sort_error, transaction
@@ -33,6 +34,7 @@ from paypoll.payments.rules import decide, ticket_flaw
 from paypoll.payments.statuses import OrderStatus
 from paypoll.runs.apply import answer_for
 from paypoll.runs.fulfil import fulfil, restore
+from paypoll.shop.capacity import with_places_taken
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.orders import find_order_id, load_order, lock_order
 from paypoll.state import outbox, watches
@@ -113,6 +115,7 @@ def look_at(app: App, order: Order) -> Case:
     evidence = verify(waiting, app.gateway, _patient(app.policy), asked_at, may_close=False)
     with transaction(app.engine) as connection:
         spent = spent_on_others(connection, order.id, evidence.sumup_ids)
+        order = with_places_taken(connection, order, lock=False)
     return _weigh(replace(order, spent_elsewhere=spent), evidence, app.policy, asked_at, app.clock.now())
 
 
@@ -165,6 +168,7 @@ def _issue(
 ) -> Settled:
     if now - asked.asked_at > _FRESH:
         raise RefusedError(f"order {present.number}: what SumUp said is out of date by now; ask again")
+    present = with_places_taken(connection, present, lock=True)
     present = replace(present, spent_elsewhere=spent_on_others(connection, present.id, asked.evidence.sumup_ids))
     case = _weigh(present, asked.evidence, app.policy, asked.asked_at, now)
     if case.forbidden:
@@ -182,6 +186,7 @@ def _issue(
         tickets = fulfil(connection, present, payment, applier.rules, explanation=note, run_id=run_id, now=now)
         for notice in case.decision.notices if case.decision.outcome is Outcome.COMPLETE else ():
             applier.desk.tell_about_order(connection, present, notice, now)
+        tell_of_overfull_halls(applier.desk, connection, present, now)
     for checkout in present.checkouts:
         answer = answer_for(checkout, case.evidence)
         paid_at = (payment.paid_at or now) if answer is not None and answer is payment.answer else None

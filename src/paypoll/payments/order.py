@@ -14,8 +14,8 @@ class Event:
 
     `starts_on` and `starts_at` are local to the site's time zone: the shop stores no zone.
     `merchant_code` is the organiser's own SumUp merchant, empty if the organiser is not connected.
-    `issued` counts the tickets that admit somebody; it is read for late payments only, under the event's row lock,
-    and None otherwise.
+    `issued` counts the tickets that admit somebody; it is read, under the event's lock, before tickets are issued, and
+    None otherwise. `sold` is the shop's own count, which may be ahead of it or behind.
     """
 
     id: int
@@ -31,6 +31,12 @@ class Event:
     organiser_name: str
     merchant_code: str
     issued: int | None = None
+    sold: int = 0
+
+    @property
+    def taken(self) -> int | None:
+        """How many places a late payment must take as taken: nobody held one for it. None when not counted."""
+        return None if self.issued is None else max(self.issued, self.sold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +71,13 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket that exists, whoever issued it."""
+    """A ticket that exists, whoever issued it. `customer_id` is the account that it is for."""
 
     id: int
     number: str
     event_id: int
     status: str
+    customer_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

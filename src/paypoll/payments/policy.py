@@ -13,7 +13,7 @@ class Policy:
 
     `merchant_code` is the platform's own SumUp merchant, expected where neither the stored checkout nor the event's
     organiser names one. `max_age`: from then on an unpaid order expires. `late_window`: for so long after that a
-    payment may still arrive.
+    payment may still arrive. `review_when_full`: an order paid in time for more places than are left goes to a person.
     """
 
     currency: str
@@ -24,6 +24,7 @@ class Policy:
     max_quantity: int = 100
     create_guest_accounts: bool = True
     close_before_expiry: bool = True
+    review_when_full: bool = False
 
     def starts(self, event: Event) -> datetime:
         """Return when the event starts, as an aware datetime in the site's time zone."""

@@ -12,6 +12,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
+from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.database import transaction
 from paypoll.mail.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.message_id import new_message_id
@@ -23,8 +24,9 @@ from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.payments.statuses import BASKET, LATE, WAITING, OrderStatus
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, order_lines, restore
+from paypoll.shop.capacity import may_fulfil, with_places_taken
 from paypoll.shop.changes import note_checkout, set_order_status
-from paypoll.shop.orders import load_order, lock_order, with_places_taken
+from paypoll.shop.orders import load_order, lock_order
 from paypoll.state import outbox, watches
 from paypoll.state.audit import describe_evidence, record
 from paypoll.state.fulfilments import spent_on_others
@@ -87,7 +89,8 @@ class Applier:
             order = load_order(connection, order_id)
             if order is None:
                 return None
-            order = with_places_taken(connection, order, lock=True)
+            if may_fulfil(order, evidence):
+                order = with_places_taken(connection, order, lock=True)
             spent = spent_on_others(connection, order_id, evidence.sumup_ids)
             order = replace(order, spent_elsewhere=spent)
             decision = decide(order, evidence, self.policy, now)
@@ -106,6 +109,8 @@ class Applier:
             )
             note_checkout(connection, checkout, answer, now, settled=settled, paid_at=paid_at)
         told = sum(self.desk.tell_about_order(connection, order, notice, now) for notice in decision.notices)
+        if decision.outcome is Outcome.COMPLETE:
+            told += tell_of_overfull_halls(self.desk, connection, order, now)
         moved = status != order.status
         record(
             connection,

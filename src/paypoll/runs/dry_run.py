@@ -11,7 +11,8 @@ from paypoll.payments.fetch import verify
 from paypoll.payments.rules import decide
 from paypoll.runs.apply import Applied
 from paypoll.runs.report import RunReport
-from paypoll.shop.orders import load_orders, with_places_taken
+from paypoll.shop.capacity import with_places_taken
+from paypoll.shop.orders import load_orders
 from paypoll.state import watches
 
 _MOST = 1000

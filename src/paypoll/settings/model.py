@@ -189,6 +189,7 @@ class TicketSettings(Section):
     template_folder: FullPath = None
     create_guest_accounts: bool = True
     max_quantity: Annotated[Count, Field(le=10_000)] = 100
+    when_full: Literal["tell", "review"] = "tell"
     print_processes: Annotated[Count, Field(le=16)] = 2
     entrance_hint: ShortText = ENTRANCE_HINT
     what_to_bring: ShortText = ""

@@ -1,8 +1,7 @@
 """Read orders of the shop, whole, as the values of `paypoll.payments.order`."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from paypoll.errors import OrderNotFoundError
 from paypoll.payments.order import Account, Checkout, Event, Fulfilment, Order, OrderItem, Ticket
 from paypoll.payments.statuses import OrderStatus
+from paypoll.shop.accounts import account_of, accounts_with
 from paypoll.shop.tables import checkouts, events, history, items, orders, organisers, refunds, tickets, users
 from paypoll.state.resolutions import closed_without_tickets
 from paypoll.state.tables import fulfilment, watch
@@ -19,10 +19,6 @@ from paypoll.state.tables import fulfilment, watch
 # that a person has to look before tickets are issued again.
 _TURNED_DOWN = ("rejected", "failed", "cancelled", "declined")
 _VOID = (OrderStatus.CANCELLED.value, OrderStatus.REFUNDED.value)
-_LATE = frozenset({OrderStatus.FAILED, OrderStatus.EXPIRED})
-
-ADMITTING = ("valid", "used")
-"""Ticket statuses that take a place in the hall."""
 
 # Built once, not for every order: SQLAlchemy takes longer to put a wide SELECT together than PostgreSQL to answer it.
 _ORDER_IDS: sa.BindParameter[int] = sa.bindparam("order_ids", expanding=True)
@@ -52,6 +48,7 @@ _ITEMS = (
         events.c.event_date,
         events.c.event_time,
         events.c.capacity,
+        events.c.tickets_sold,
         events.c.status.label("event_status"),
         events.c.organiser_id,
         organisers.c.display_name,
@@ -79,11 +76,6 @@ _MARKS = sa.union_all(
     sa.select(history.c.order_id, sa.literal_column(f"'{_ONCE_VOID}'")).where(
         history.c.order_id.in_(_ORDER_IDS), history.c.status.in_(_VOID)
     ),
-)
-_GUESTS = (
-    sa.select(users.c.id, users.c.email)
-    .where(sa.func.lower(users.c.email).in_(sa.bindparam("emails", expanding=True)))
-    .order_by(users.c.id)
 )
 _LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).with_for_update()
 
@@ -134,7 +126,7 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
     order_tickets = _grouped(connection, _TICKETS, wanted)
     marks = frozenset((row[0], row[1]) for row in connection.execute(_MARKS, wanted))
     rejected = closed_without_tickets(connection, order_ids)
-    guests = _accounts_of_guests(connection, heads.values())
+    guests = accounts_with(connection, (head["email"] for head in heads.values() if head["user_id"] is None))
     return {
         order_id: Order(
             id=order_id,
@@ -150,7 +142,7 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
             items=tuple(_item(row) for row in order_items[order_id]),
             checkouts=tuple(_checkout(row) for row in order_checkouts[order_id]),
             tickets=tuple(
-                Ticket(row["id"], row["ticket_number"], row["event_id"], row["status"])
+                Ticket(row["id"], row["ticket_number"], row["event_id"], row["status"], row["customer_id"])
                 for row in order_tickets[order_id]
             ),
             had_refund=(order_id, _REFUNDED) in marks,
@@ -162,32 +154,6 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
         )
         for order_id, head in heads.items()
     }
-
-
-def with_places_taken(connection: sa.Connection, order: Order, *, lock: bool) -> Order:
-    """Return a failed or expired order with its events' issued tickets counted; any other order as it is.
-
-    With `lock`, the events' rows are locked first (in the order of their ids, so that two runs cannot block each
-    other for ever): two late payments cannot both take the last place.
-    """
-    if order.status not in _LATE:
-        return order
-    event_ids = sorted({item.event.id for item in order.items if item.event is not None})
-    if lock:
-        for event_id in event_ids:
-            connection.execute(sa.select(events.c.id).where(events.c.id == event_id).with_for_update())
-    counted = dict.fromkeys(event_ids, 0)
-    taken = (
-        sa.select(tickets.c.event_id, sa.func.count())
-        .where(tickets.c.event_id.in_(event_ids), tickets.c.status.in_(ADMITTING))
-        .group_by(tickets.c.event_id)
-    )
-    counted.update((row[0], row[1]) for row in connection.execute(taken))
-    counted_items = tuple(
-        item if item.event is None else replace(item, event=replace(item.event, issued=counted[item.event.id]))
-        for item in order.items
-    )
-    return replace(order, items=counted_items)
 
 
 def _item(row: sa.RowMapping) -> OrderItem:
@@ -209,6 +175,7 @@ def _event(row: sa.RowMapping) -> Event | None:
         starts_on=row["event_date"],
         starts_at=row["event_time"],
         capacity=row["capacity"],
+        sold=row["tickets_sold"],
         status=row["event_status"],
         organiser_id=row["organiser_id"],
         organiser_name=organiser_name(row),
@@ -258,20 +225,8 @@ def _grouped(
     return grouped
 
 
-def _accounts_of_guests(connection: sa.Connection, heads: Iterable[sa.RowMapping]) -> list[Account]:
-    """Return the accounts that have the e-mail, in any case, of an order that nobody was logged in for."""
-    emails = {head["email"].lower() for head in heads if head["user_id"] is None and head["email"]}
-    if not emails:
-        return []
-    return [Account(user_id, email) for user_id, email in connection.execute(_GUESTS, {"emails": sorted(emails)})]
-
-
 def _account(head: sa.RowMapping, guests: Sequence[Account]) -> Account | None:
-    """Return the order's account: the buyer's own, else the one with the order's e-mail, in any case.
-
-    Where several accounts differ in case only, the one that is written exactly so goes first, then the oldest.
-    """
+    """Return the order's account: the buyer's own, else the one with the order's e-mail, in any case."""
     if head["user_id"] is not None:
         return None if head["user_email"] is None else Account(head["user_id"], head["user_email"])
-    same = [account for account in guests if account.email.lower() == head["email"].lower()]
-    return min(same, key=lambda one: (one.email != head["email"], one.id), default=None)
+    return account_of(head["email"], guests)

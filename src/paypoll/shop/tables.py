@@ -67,7 +67,9 @@ events = sa.Table(
     _required("event_date", sa.Date),
     _required("event_time", sa.Time),
     _required("capacity", sa.Integer),
+    _required("tickets_sold", sa.Integer),
     _required("status", sa.String(20)),
+    _required("updated_at", UtcDateTime),
     sa.Column("organiser_id", _Id, sa.ForeignKey("accounts_user.id"), nullable=False),
 )
 

@@ -1,0 +1,183 @@
+"""Accounts of the shop's customers: whose an order is, those that paypoll makes for guests, and what 0.1.0 made amiss.
+
+paypoll's role may insert accounts and never change one: whoever can change a password can take over an admin's.
+"""
+
+import base64
+import secrets
+import string
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from paypoll.database import insert_unless_there
+from paypoll.payments.order import Account, Order
+from paypoll.shop.tables import orders, tickets, users
+from paypoll.state.tables import ticket_place
+
+_ITERATIONS = 600_000
+_SALT_LENGTH = 22
+_DIGEST_BYTES = 32
+_ALPHABET = string.ascii_letters + string.digits
+
+_EMAILS: sa.BindParameter[str] = sa.bindparam("emails", expanding=True)
+_BY_EMAIL = sa.select(users.c.id, users.c.email).where(sa.func.lower(users.c.email).in_(_EMAILS)).order_by(users.c.id)
+# One guest at a time: the address is unique only byte for byte, and two orders may spell it in two ways.
+_LOCK_GUEST = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sa.bindparam("guest"), 0)))
+
+
+def accounts_with(connection: sa.Connection, emails: Iterable[str]) -> list[Account]:
+    """Return the accounts that have one of these e-mails, in any case, the oldest first."""
+    wanted = sorted({email.lower() for email in emails if email})
+    if not wanted:
+        return []
+    return [Account(user_id, email) for user_id, email in connection.execute(_BY_EMAIL, {"emails": wanted})]
+
+
+def account_of(email: str, accounts: Sequence[Account]) -> Account | None:
+    """Return the account that has the e-mail, in any case; None when there is none.
+
+    Where several accounts differ in case only, the one that is written exactly so goes first, then the oldest.
+    """
+    same = [account for account in accounts if account.email.lower() == email.lower()]
+    return min(same, key=lambda one: (one.email != email, one.id), default=None)
+
+
+def account_for_guest(connection: sa.Connection, order: Order, now: datetime) -> Account:
+    """Return the account of a guest who had none when the order was read; make it unless it is there by now.
+
+    The owner of the address gets in by the shop's reset mail, which goes to active accounts with a usable password;
+    nobody else does, because nobody knows the password. A guest without an e-mail gets an address that belongs to the
+    order alone, so that strangers do not share an account.
+
+    Two runs with two orders of one new guest come here one after the other, and the second finds the first one's
+    account, however each order spells the address.
+    """
+    email = order.email or f"{order.number.lower()}@guest.invalid"
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK_GUEST, {"guest": f"paypoll.guest:{email.lower()}"})
+    if known := account_of(email, accounts_with(connection, [email])):
+        return known
+    row = {
+        "password": unknown_password(),
+        "last_login": None,
+        "is_superuser": False,
+        "first_name": order.first_name,
+        "last_name": order.last_name,
+        "email": email,
+        "is_staff": False,
+        "is_active": True,
+        "date_joined": now,
+        "user_type": "customer",
+        "phone": "",
+        "email_verified": False,
+    }
+    # The shop itself may register the address at this very moment: then both of us read its row.
+    connection.execute(insert_unless_there(connection, users).values(row))
+    user_id = connection.execute(sa.select(users.c.id).where(users.c.email == email)).scalar_one()
+    return Account(int(user_id), email)
+
+
+def unknown_password() -> str:
+    """Return a password's hash in the shop's form that no password has: its digest is random, none was computed."""
+    salt = "".join(secrets.choice(_ALPHABET) for _ in range(_SALT_LENGTH))
+    digest = base64.b64encode(secrets.token_bytes(_DIGEST_BYTES)).decode()
+    return f"pbkdf2_sha256${_ITERATIONS}${salt}${digest}"
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What version 0.1.0 made: accounts that nobody can enter, and completed orders without one. Put right by the owner of
+# the tables; no run comes here.
+# ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LockedOut:
+    """An account that 0.1.0 made for a guest: inactive, with an unusable password."""
+
+    user_id: int
+    email: str
+    joined: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ownerless:
+    """An order that paypoll completed without an account, and the account that its tickets are for."""
+
+    order_id: int
+    order_number: str
+    user_id: int
+    email: str
+
+
+def find_locked_out(connection: sa.Connection) -> list[LockedOut]:
+    """Return the accounts that 0.1.0 made, by all that it wrote into them and nobody has changed since."""
+    query = sa.select(users.c.id, users.c.email, users.c.date_joined).where(_made_by_0_1_0()).order_by(users.c.id)
+    return [LockedOut(row.id, row.email, row.date_joined) for row in connection.execute(query)]
+
+
+def let_in(connection: sa.Connection, user_ids: Collection[int]) -> int:
+    """Give each of these accounts, if it is still as 0.1.0 made it, the form that `account_for_guest` makes."""
+    changed = 0
+    for user_id in sorted(user_ids):
+        update = sa.update(users).where(users.c.id == user_id, _made_by_0_1_0())
+        changed += connection.execute(update.values(is_active=True, password=unknown_password())).rowcount
+    return changed
+
+
+def find_ownerless(connection: sa.Connection) -> list[Ownerless]:
+    """Return the orders that paypoll issued tickets for, that have no account, and whose tickets are for one."""
+    query = (
+        sa.select(orders.c.id, orders.c.order_number, sa.func.min(tickets.c.customer_id).label("user_id"))
+        .join(ticket_place, ticket_place.c.order_id == orders.c.id)
+        .join(tickets, tickets.c.id == ticket_place.c.ticket_id)
+        .where(orders.c.user_id.is_(None))
+        .group_by(orders.c.id, orders.c.order_number)
+        .having(sa.func.min(tickets.c.customer_id) == sa.func.max(tickets.c.customer_id))
+        .subquery()
+    )
+    rows = connection.execute(
+        sa.select(query, users.c.email).join(users, users.c.id == query.c.user_id).order_by(query.c.id)
+    )
+    return [Ownerless(row.id, row.order_number, row.user_id, row.email) for row in rows]
+
+
+def give_owner(connection: sa.Connection, order: Ownerless, now: datetime) -> bool:
+    """Set the order's account, unless it has one by now. False when it has."""
+    update = sa.update(orders).where(orders.c.id == order.order_id, orders.c.user_id.is_(None))
+    return connection.execute(update.values(user_id=order.user_id, updated_at=now)).rowcount == 1
+
+
+def may_change_accounts(connection: sa.Connection) -> bool:
+    """Say whether the connected role may change accounts, as the tables' owner may and paypoll's own must not."""
+    if connection.dialect.name != "postgresql":
+        return True
+    asked = [
+        sa.func.has_column_privilege(users.name, column, right)
+        for column in ("password", "is_active")
+        for right in ("SELECT", "UPDATE")
+    ]
+    return all(connection.execute(sa.select(*asked)).one())
+
+
+def _made_by_0_1_0() -> sa.ColumnElement[bool]:
+    its_first_ticket = (
+        sa.select(sa.literal(1))
+        .select_from(tickets)
+        .join(ticket_place, ticket_place.c.ticket_id == tickets.c.id)
+        .where(tickets.c.customer_id == users.c.id, tickets.c.purchase_date == users.c.date_joined)
+        .exists()
+    )
+    conditions: list[Any] = [
+        users.c.password.like("!%"),
+        users.c.is_active.is_(False),
+        users.c.user_type == "customer",
+        users.c.is_staff.is_(False),
+        users.c.is_superuser.is_(False),
+        users.c.last_login.is_(None),
+        its_first_ticket,
+    ]
+    return sa.and_(*conditions)
