@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.database import transaction
-from paypoll.payments.decision import Level, Notice
 from paypoll.payments.gateway import Found
 from paypoll.runs.record import record_run
 from paypoll.shop.orders import load_orders
@@ -43,10 +43,10 @@ def test_summary_counts_the_orders_and_not_their_alerts(
     with transaction(engine) as connection:
         for order in load_orders(connection, ids).values():
             for checkout in range(6):
-                notice = Notice(
+                alert = OrderAlert(
                     f"paid_twice:{checkout}", Level.ALERT, "Paid twice", ("Two payments.",), ("Refund one.",)
                 )
-                bench.app.desk.tell_about_order(connection, order, notice, NOW)
+                bench.app.desk.tell_about_order(connection, order, alert, NOW)
     record_run(bench.app, "run-once")
     told = [message for message, _ in bench.mailer.sent if "[Jersey Events Alert]" in message["Subject"]]
     assert [message["Subject"] for message in told] == [f"[Jersey Events Alert] {expected}"]

@@ -266,15 +266,14 @@ def test_with_closing_before_expiry_off_an_expired_order_can_still_be_paid(bench
 def test_with_silence_taken_for_an_answer_orders_end_on_a_guess(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = paypoll.payments.rules._doubt
+    plain = paypoll.payments.rules._decide_unpaid
 
-    def expire(order: Order, seen: Any) -> Decision | None:
-        doubt = plain(order, seen)
-        if doubt is None or order.status not in WAITING:
-            return doubt
+    def expire(order: Order, seen: Any, *more: Any) -> Decision:
+        if paypoll.payments.rules._doubt(seen) is None or order.status not in WAITING:
+            return plain(order, seen, *more)
         return Decision(Outcome.EXPIRE, Reason.TOO_OLD, "SumUp did not say that it was paid")
 
-    monkeypatch.setattr(paypoll.payments.rules, "_doubt", expire)
+    monkeypatch.setattr(paypoll.payments.rules, "_decide_unpaid", expire)
     assert worlds_until_broken(bench, "4 ")
 
 

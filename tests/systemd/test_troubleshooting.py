@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from paypoll.alerts.orders import alert_about
 from paypoll.exitcodes import ExitCode
-from paypoll.payments.decision import Reason
+from paypoll.payments.decision import Notice, NoticeKind, Reason
+from paypoll.testing import an_order
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "paypoll").rglob("*.py"))
@@ -29,7 +31,12 @@ class Alert:
 
 
 def posted_alerts() -> Iterator[Alert]:
-    """Find every `Notice(key=…, headline=…)` and every `….tell(connection, key, …, headline=…)` in the program."""
+    """Find every kind of notice, every `OrderAlert(…)`, and every `….tell(connection, key, …)` in the program."""
+    for kind in NoticeKind:
+        subject = Reason.MISMATCH.value if kind is NoticeKind.REVIEW else "/"
+        headline = alert_about(an_order(number="/", status="/"), Notice(kind, subject)).headline
+        texts = tuple(re.findall(r"\w[^/]{2,}", headline.removesuffix(f": {subject}")))
+        yield Alert("orders.py", kind.value, texts)
     for source in SOURCES:
         tree = ast.parse(source.read_text(encoding="utf-8"))
         names = {
@@ -39,7 +46,7 @@ def posted_alerts() -> Iterator[Alert]:
         }
         for call in calls(tree):
             given = {keyword.arg: keyword.value for keyword in call.keywords}
-            if isinstance(call.func, ast.Name) and call.func.id == "Notice":
+            if isinstance(call.func, ast.Name) and call.func.id == "OrderAlert" and source.name != "orders.py":
                 key = given["key"]
             elif isinstance(call.func, ast.Attribute) and call.func.attr in POSTS:
                 key = call.args[1]

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from paypoll.alerts.halls import tell_of_overfull_halls
-from paypoll.alerts.orders import flaw_sentences
+from paypoll.alerts.orders import alert_about
 from paypoll.app import App, new_run_id
 from paypoll.database import Trouble, sort_error, transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
@@ -185,7 +185,7 @@ def _issue(
     else:
         tickets = fulfil(connection, present, payment, applier.rules, explanation=note, run_id=run_id, now=now)
         for notice in case.decision.notices if case.decision.outcome is Outcome.COMPLETE else ():
-            applier.desk.tell_about_order(connection, present, notice, now)
+            applier.desk.tell_about_order(connection, present, alert_about(present, notice), now)
         tell_of_overfull_halls(applier.desk, connection, present, now)
     for checkout in present.checkouts:
         answer = answer_for(checkout, case.evidence)
@@ -275,7 +275,7 @@ def _weigh(order: Order, evidence: Evidence, policy: Policy, asked_at: datetime,
     objections: tuple[str, ...] = ()
     if decision.payment is None:
         said = _sentence(decision.explanation)
-        objections = (said, *(flaw for flaw in flaw_sentences(seen.flawed) if flaw not in said))
+        objections = (said, *(flaw for payment in seen.flawed for flaw in payment.sentences if flaw not in said))
     return Case(
         order=order,
         evidence=evidence,

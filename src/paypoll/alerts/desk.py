@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 import structlog
 
+from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.mail.contexts import AlertContext, AlertOrder
 from paypoll.mail.message_id import new_message_id
-from paypoll.payments.decision import Level, Notice
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import Order
 from paypoll.settings.model import SiteSettings
@@ -31,13 +31,13 @@ class AlertDesk:
     site: SiteSettings
     domain: str
 
-    def tell_about_order(self, connection: sa.Connection, order: Order, notice: Notice, now: datetime) -> bool:
+    def tell_about_order(self, connection: sa.Connection, order: Order, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about an order, in the caller's transaction. False when it was told before."""
         link = self.site.order_admin_link(order.id, order.number)
         context = AlertContext(
-            level=notice.level.value,
-            headline=notice.headline,
-            what_happened=notice.headline + ".",
+            level=alert.level.value,
+            headline=alert.headline,
+            what_happened=alert.headline + ".",
             facts=(
                 ("Order", order.number),
                 ("Amount", show_amount(order.total, self.site.currency)),
@@ -45,15 +45,15 @@ class AlertDesk:
                 ("Placed", f"{order.created_at.astimezone(self.site.zone):%d %B %Y, %H:%M}"),
                 ("Status", order.status),
             ),
-            found=notice.found,
-            what_to_do=notice.todo,
+            found=alert.found,
+            what_to_do=alert.todo,
             links=(("The order in the shop", link),),
         )
-        key = f"alert:{notice.key}:order:{order.id}"
-        posted = self._post(connection, key, context, now, order_id=order.id, topic=notice.topic)
+        key = f"alert:{alert.key}:order:{order.id}"
+        posted = self._post(connection, key, context, now, order_id=order.id, topic=alert.topic)
         if posted:
-            log_alert = log.error if notice.level is Level.CRITICAL else log.warning
-            log_alert("admins told", headline=notice.headline, order=order.number, found=list(notice.found))
+            log_alert = log.error if alert.level is Level.CRITICAL else log.warning
+            log_alert("admins told", headline=alert.headline, order=order.number, found=list(alert.found))
         return posted
 
     def tell(

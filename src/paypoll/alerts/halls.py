@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
-from paypoll.payments.decision import Level
+from paypoll.alerts.orders import Level
 from paypoll.payments.order import Order
 from paypoll.payments.rules import overfull_halls
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
-from paypoll.payments.decision import Level, Notice
+from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.payments.order import Order
 from paypoll.shop.orders import load_order
 from paypoll.state import outbox
@@ -59,14 +59,14 @@ class MailAlerts:
         if now - mail.created_at < self.lasting:
             return
         if order := _order_of(connection, mail):
-            notice = Notice(
+            alert = OrderAlert(
                 key=f"mail_waits:{mail.kind}",
                 level=Level.ALERT,
                 headline=f"Order {order.number}: its {_words(mail)} mail has not been accepted yet",
                 found=(f"The mail server says about {order.email}: {error}",),
                 todo=("paypoll goes on trying. If the customer asks, reach them another way.",),
             )
-            self.desk.tell_about_order(connection, order, notice, now)
+            self.desk.tell_about_order(connection, order, alert, now)
 
     def tell_meets_error(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
         """Tell, once it lasts, that mails of this kind meet an error that nobody foresaw."""
@@ -98,14 +98,14 @@ class MailAlerts:
         """Tell that this mail will never arrive. Return the order that it is about; None when it was an alert."""
         order = _order_of(connection, mail)
         if order is not None:
-            notice = Notice(
+            alert = OrderAlert(
                 key=f"undeliverable:{mail.kind}",
                 level=Level.CRITICAL,
                 headline=f"Order {order.number}: its {_words(mail)} mail cannot be delivered",
                 found=(f"To {order.email or '(no address)'}: {error}",),
                 todo=("Reach the customer another way, or correct the address and send the mail again.",),
             )
-            self.desk.tell_about_order(connection, order, notice, now)
+            self.desk.tell_about_order(connection, order, alert, now)
         return order
 
     def end_troubles(self, connection: sa.Connection, kinds: Iterable[str]) -> None:

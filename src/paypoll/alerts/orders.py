@@ -1,12 +1,48 @@
-"""The wording of what admins are told about an order: what was found, and what to do."""
+"""The words of what admins are told about an order: what happened, how loud it is, and what to do."""
 
-from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 
-from paypoll.payments.decision import Level, Notice, Reason
-from paypoll.payments.gateway import CheckoutAnswer
-from paypoll.payments.matching import FlawedPayment, VerifiedPayment
-from paypoll.payments.money import show_amount
+from paypoll.payments.decision import Notice, NoticeKind, Reason
 from paypoll.payments.order import Order
+
+
+class Level(StrEnum):
+    """How loud an alert is: it stands in the subject."""
+
+    ALERT = "Alert"
+    CRITICAL = "CRITICAL"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAlert:
+    """An alert about one order, worded.
+
+    `key` names the condition: together with the order it is told once. `found` is what the program saw, `todo` what
+    a person should do, a sentence each.
+    """
+
+    key: str
+    level: Level
+    headline: str
+    found: tuple[str, ...]
+    todo: tuple[str, ...]
+
+    @property
+    def topic(self) -> str:
+        """What it is about, without this order's own ids: many of one topic in a run become one summary."""
+        kind, _, rest = self.key.partition(":")
+        return self.key if kind in {"review", "undeliverable", "mail_waits"} and rest else kind
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """`headline` and `todo` may name the order's `{number}` and `{status}`, and the notice's `{subject}`."""
+
+    level: Level
+    headline: str
+    todo: tuple[str, ...]
+
 
 _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
     Reason.MISMATCH: (
@@ -41,144 +77,71 @@ _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
     Reason.TICKETS_UNPAID: ("Tickets exist, but SumUp knows no payment for them. Cancel them or collect the money.",),
 }
 _PAID_ADVICE = ("The customer has paid. Refund the payment, or put the order right and issue the tickets by hand.",)
+_REVIEW_HEADLINE = "Order {number} needs a person: {subject}"
+_WORDS: dict[NoticeKind, _Words] = {
+    NoticeKind.PAID_TWICE: _Words(
+        Level.CRITICAL,
+        "Order {number} was paid twice",
+        ("Refund the payment of checkout {subject} in SumUp's dashboard.",),
+    ),
+    NoticeKind.MAY_BE_PAID_TWICE: _Words(
+        Level.ALERT,
+        "Order {number} has its tickets, and may be paid a second time",
+        ("Look for checkout {subject} in SumUp's dashboard in a day or two; if it was paid, refund it.",),
+    ),
+    NoticeKind.EXPIRED: _Words(
+        Level.ALERT,
+        "Order {number} expired unpaid",
+        ("Nothing, as a rule. paypoll keeps watching, in case the money arrives after all.",),
+    ),
+    NoticeKind.PAID_LATE: _Words(
+        Level.ALERT,
+        "Order {number} was paid late; its tickets are issued",
+        ("Nothing, as a rule. If its places were given away meanwhile, look at the event's numbers.",),
+    ),
+    NoticeKind.REPLAYED: _Words(
+        Level.ALERT,
+        "Order {number} was set back to waiting; its tickets stand",
+        ("Nothing, unless it happens often: then the shop's return page should be mended.",),
+    ),
+    NoticeKind.ISSUED_BY_SHOP: _Words(
+        Level.ALERT,
+        "Order {number}: the shop issued the tickets itself",
+        ("Find the page of the shop that issues tickets before the payment is verified, and turn it off.",),
+    ),
+    NoticeKind.PAID_BUT_VOID: _Words(
+        Level.CRITICAL,
+        "Order {number} is {status}, but its payment was not given back",
+        ("Refund the payment in SumUp's dashboard, or reinstate the order.",),
+    ),
+    NoticeKind.BROKEN_ANSWER: _Words(
+        Level.ALERT,
+        "Order {number}: SumUp's answer cannot be used",
+        ("Look at the checkout in SumUp's dashboard. The order stays as it is and is asked for again.",),
+    ),
+    NoticeKind.UNKNOWN_STATUS: _Words(
+        Level.ALERT,
+        "Order {number}: SumUp has a new checkout status, {subject}",
+        ("Look for a newer version of paypoll. The order stays as it is and is asked for again.",),
+    ),
+}
 
 
-def review(order: Order, reason: Reason, found: Iterable[str]) -> Notice:
-    """Tell that an order was put to review."""
-    return Notice(
-        key=f"review:{reason}",
-        level=Level.CRITICAL,
-        headline=f"Order {order.number} needs a person: {reason.replace('_', ' ')}",
-        found=tuple(found),
-        todo=_REVIEW_ADVICE.get(reason, _PAID_ADVICE),
-    )
-
-
-def paid_twice(
-    order: Order, kept: VerifiedPayment, others: Iterable[CheckoutAnswer], currency: str
-) -> tuple[Notice, ...]:
-    """Tell of every payment that is one too many."""
-    return tuple(
-        Notice(
-            key=f"paid_twice:{other.id}",
-            level=Level.CRITICAL,
-            headline=f"Order {order.number} was paid twice",
-            found=(
-                f"Its tickets rest on checkout {kept.checkout_id}, transaction {kept.transaction_code or 'not named'}.",
-                f"Checkout {other.id} (transaction {other.transaction_code or 'not named'}) is PAID as well: "
-                + (show_amount(other.amount, other.currency) if other.amount is not None else currency),
-            ),
-            todo=(f"Refund the payment of checkout {other.id} in SumUp's dashboard.",),
-        )
-        for other in others
-    )
-
-
-def may_be_paid_twice(order: Order, kept: VerifiedPayment, left_open: Mapping[str, str]) -> tuple[Notice, ...]:
-    """Tell of every checkout that could still take, or may have taken, the money once more."""
-    return tuple(
-        Notice(
-            key=f"may_be_paid_twice:{checkout_id}",
-            level=Level.ALERT,
-            headline=f"Order {order.number} has its tickets, and may be paid a second time",
-            found=(
-                f"Its tickets rest on checkout {kept.checkout_id}.",
-                f"It has another checkout, {checkout_id}: {why}.",
-            ),
-            todo=(f"Look for checkout {checkout_id} in SumUp's dashboard in a day or two; if it was paid, refund it.",),
-        )
-        for checkout_id, why in left_open.items()
-    )
-
-
-def expired(order: Order, explanation: str) -> Notice:
-    """Tell that an order expired."""
-    return Notice(
-        key="expired",
-        level=Level.ALERT,
-        headline=f"Order {order.number} expired unpaid",
-        found=(explanation,),
-        todo=("Nothing, as a rule. paypoll keeps watching, in case the money arrives after all.",),
-    )
-
-
-def paid_late(order: Order) -> Notice:
-    """Tell that a late payment was honoured."""
-    return Notice(
-        key="paid_late",
-        level=Level.ALERT,
-        headline=f"Order {order.number} was paid late; its tickets are issued",
-        found=(f"The order was already {order.status} when SumUp reported the payment.",),
-        todo=("Nothing, as a rule. If its places were given away meanwhile, look at the event's numbers.",),
-    )
-
-
-def replayed(order: Order, *, refund_checked: bool) -> Notice:
-    """Tell that the shop's return URL was called again for an order that has its tickets."""
-    checked = () if refund_checked else ("SumUp did not let paypoll see whether the payment was refunded meanwhile.",)
-    return Notice(
-        key="replayed",
-        level=Level.ALERT,
-        headline=f"Order {order.number} was set back to waiting; its tickets stand",
-        found=(
-            "Somebody called the shop's return page again. The tickets exist, nothing was issued or mailed.",
-            *checked,
-        ),
-        todo=("Nothing, unless it happens often: then the shop's return page should be mended.",),
-    )
-
-
-def issued_by_shop(order: Order) -> Notice:
-    """Tell that the shop had issued the tickets itself before the payment was verified."""
-    return Notice(
-        key="issued_by_shop",
-        level=Level.ALERT,
-        headline=f"Order {order.number}: the shop issued the tickets itself",
-        found=(
-            "All tickets existed before paypoll verified the payment. SumUp confirms it; nothing was issued again.",
-        ),
-        todo=("Find the page of the shop that issues tickets before the payment is verified, and turn it off.",),
-    )
-
-
-def paid_but_void(order: Order, payments: Iterable[CheckoutAnswer]) -> Notice:
-    """Tell that money was taken for an order that is cancelled or refunded."""
-    listed = tuple(payments)
-    return Notice(
-        key="paid_but_void:" + ",".join(sorted(answer.id for answer in listed)),
-        level=Level.CRITICAL,
-        headline=f"Order {order.number} is {order.status}, but its payment was not given back",
-        found=tuple(f"Checkout {answer.id} is PAID, and SumUp shows no full refund." for answer in listed),
-        todo=("Refund the payment in SumUp's dashboard, or reinstate the order.",),
-    )
-
-
-def broken_answer(order: Order, found: Iterable[str]) -> Notice:
-    """Tell that SumUp's answers about an order cannot be used."""
-    return Notice(
-        key="broken_answer",
-        level=Level.ALERT,
-        headline=f"Order {order.number}: SumUp's answer cannot be used",
-        found=tuple(found),
-        todo=("Look at the checkout in SumUp's dashboard. The order stays as it is and is asked for again.",),
-    )
-
-
-def unknown_status(order: Order, answer: CheckoutAnswer) -> Notice:
-    """Tell that SumUp has a checkout status that this version of paypoll does not know."""
-    return Notice(
-        key=f"unknown_status:{answer.status[:40]}",
-        level=Level.ALERT,
-        headline=f"Order {order.number}: SumUp has a new checkout status, {answer.status[:40]}",
-        found=(f"Checkout {answer.id} has a status that this version of paypoll does not know.",),
-        todo=("Look for a newer version of paypoll. The order stays as it is and is asked for again.",),
-    )
-
-
-def flaw_sentences(payments: Iterable[FlawedPayment]) -> tuple[str, ...]:
-    """Return what does not fit in these payments, a sentence each."""
-    return tuple(
-        f"Checkout {payment.answer.id} is PAID, but {sentence}."
-        for payment in payments
-        for _, sentence in payment.flaws
+def alert_about(order: Order, notice: Notice) -> OrderAlert:
+    """Return the alert that tells the admins of this notice about this order."""
+    if notice.kind is NoticeKind.REVIEW:
+        todo = _REVIEW_ADVICE.get(Reason(notice.subject), _PAID_ADVICE)
+        subject = notice.subject.replace("_", " ")
+        words = _Words(Level.CRITICAL, _REVIEW_HEADLINE, todo)
+    else:
+        subject = notice.subject
+        words = _WORDS[notice.kind]
+    # Not str.format on the result: the number is text from the database and may hold braces.
+    known = {"number": order.number, "status": order.status, "subject": subject}
+    return OrderAlert(
+        key=notice.key,
+        level=words.level,
+        headline=words.headline.format_map(known),
+        found=notice.found,
+        todo=tuple(sentence.format_map(known) for sentence in words.todo),
     )

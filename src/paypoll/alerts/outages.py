@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
+from paypoll.alerts.orders import Level
 from paypoll.database import transaction
 from paypoll.mail.contexts import AlertOrder
-from paypoll.payments.decision import Level
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
 from paypoll.payments.money import show_amount

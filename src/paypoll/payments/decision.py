@@ -71,32 +71,37 @@ class Reason(StrEnum):
     TICKETS_UNPAID = "tickets_unpaid"
 
 
-class Level(StrEnum):
-    """How loud an alert is: it stands in the subject."""
+class NoticeKind(StrEnum):
+    """What an admin is told about an order."""
 
-    ALERT = "Alert"
-    CRITICAL = "CRITICAL"
+    REVIEW = "review"
+    PAID_TWICE = "paid_twice"
+    MAY_BE_PAID_TWICE = "may_be_paid_twice"
+    EXPIRED = "expired"
+    PAID_LATE = "paid_late"
+    REPLAYED = "replayed"
+    ISSUED_BY_SHOP = "issued_by_shop"
+    PAID_BUT_VOID = "paid_but_void"
+    BROKEN_ANSWER = "broken_answer"
+    UNKNOWN_STATUS = "unknown_status"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that the admins must be told about this order.
+    """Something that the admins must be told about this order: its kind, and what was found, a sentence each.
 
-    `key` names the condition: together with the order it is told once. `found` is what the program saw, `todo` what
-    a person should do, a sentence each.
+    `subject` is what tells it from others of its kind: a review's reason, a checkout's id, a status. What it is called
+    and what a person should do: `paypoll.alerts.orders`.
     """
 
-    key: str
-    level: Level
-    headline: str
-    found: tuple[str, ...]
-    todo: tuple[str, ...]
+    kind: NoticeKind
+    subject: str = ""
+    found: tuple[str, ...] = ()
 
     @property
-    def topic(self) -> str:
-        """What it is about, without this order's own ids: many of one topic in a run become one summary."""
-        kind, _, rest = self.key.partition(":")
-        return self.key if kind in {"review", "undeliverable", "mail_waits"} and rest else kind
+    def key(self) -> str:
+        """The condition: together with the order it is told once."""
+        return f"{self.kind}:{self.subject}" if self.subject else self.kind.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,11 @@ class FlawedPayment:
     flaws: tuple[tuple[Flaw, str], ...]
     returned: bool = False
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What does not fit, a whole sentence each."""
+        return tuple(f"Checkout {self.answer.id} is PAID, but {sentence}." for _, sentence in self.flaws)
+
 
 @dataclass(frozen=True, slots=True)
 class UncheckedPayment:

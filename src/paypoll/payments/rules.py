@@ -7,7 +7,7 @@ reachable in one place, `_honour`, and only with a `VerifiedPayment` (see `paypo
 from collections import Counter
 from datetime import datetime, timedelta
 
-from paypoll.alerts import orders as notices
+from paypoll.payments import notices
 from paypoll.payments.classify import Assessment, assess
 from paypoll.payments.decision import Decision, Notice, Outcome, Reason
 from paypoll.payments.evidence import Evidence
@@ -32,7 +32,7 @@ def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> D
     if order.status in VOID:
         return _decide_void(order, seen)
     if order.status in WAITING and _is_worth_nothing(order):  # 30
-        return _review(order, Reason.NOTHING_TO_PAY, [f"The order's total is {order.total}."])
+        return _review(Reason.NOTHING_TO_PAY, [f"The order's total is {order.total}."])
     if seen.paid:
         return _decide_paid(order, seen, evidence, policy, now)
     return _decide_unpaid(order, seen, evidence, policy, now)
@@ -45,14 +45,14 @@ def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> D
 
 def _decide_paid(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     if seen.unchecked:
-        return _unchecked(order, seen, "paid, but")
+        return _unchecked(seen, "paid, but")
     if order.status in LATE and not seen.verified and all(payment.returned for payment in seen.flawed):
         return _unchanged(Reason.RETURNED, "paid and given back in full; nothing is owed")
     if order.had_refund or order.was_void:  # 24, and cancelled orders that the browser set back to waiting
         past = "a refund is on record" if order.had_refund else "it was cancelled or refunded before"
-        return _review(order, Reason.REFUNDED, [f"SumUp says PAID, but in the shop {past}."])
+        return _review(Reason.REFUNDED, [f"SumUp says PAID, but in the shop {past}."])
     if order.rejected:  # 24a
-        return _review(order, Reason.REJECTED, ["SumUp says PAID, but a person has closed this order without tickets."])
+        return _review(Reason.REJECTED, ["SumUp says PAID, but a person has closed this order without tickets."])
     if seen.verified:
         return _honour(order, seen, evidence, policy, now)
     if seen.silences:
@@ -60,7 +60,7 @@ def _decide_paid(order: Order, seen: Assessment, evidence: Evidence, policy: Pol
     reason = Reason.MISMATCH  # 6 to 8, 13
     if all(flaw is Flaw.REFUNDED for payment in seen.flawed for flaw, _ in payment.flaws):  # 9, 24
         reason = Reason.REFUNDED
-    return _review(order, reason, notices.flaw_sentences(seen.flawed))
+    return _review(reason, [sentence for payment in seen.flawed for sentence in payment.sentences])
 
 
 def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
@@ -68,11 +68,11 @@ def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, 
     payment = _kept_payment(order, seen)
     if payment.sumup_ids & order.spent_elsewhere:
         found = [f"Checkout {payment.checkout_id} has already paid for another order."]
-        return _review(order, Reason.SPENT_ELSEWHERE, found)
+        return _review(Reason.SPENT_ELSEWHERE, found)
     surplus = [other.answer for other in seen.verified if other is not payment]
     surplus += [other.answer for other in seen.flawed if not other.returned]
-    extra = notices.paid_twice(order, payment, surplus, policy.currency)  # 12
-    extra += notices.may_be_paid_twice(order, payment, _left_open(seen, evidence))
+    extra = notices.paid_twice(payment, surplus, policy.currency)  # 12
+    extra += notices.may_be_paid_twice(payment, _left_open(seen, evidence))
     # 14; a FAILED one can still be paid on SumUp's page, too.
     payable = (*seen.pending, *seen.failed)
     close = tuple(checkout_id for checkout_id in payable if checkout_id not in evidence.closings)
@@ -80,16 +80,16 @@ def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, 
         return _decide_again(order, payment, extra, close)
     if obstacle := _obstacle(order, policy, now):
         reason, found = obstacle
-        return _review(order, reason, [*found, f"SumUp says PAID for checkout {payment.checkout_id}."], extra)
+        return _review(reason, [*found, f"SumUp says PAID for checkout {payment.checkout_id}."], extra)
     if order.status in LATE:  # 20
         if obstacle := _late_obstacle(order, policy, now):
             reason, found = obstacle
-            return _review(order, reason, found, extra)
+            return _review(reason, found, extra)
         late = (notices.paid_late(order), *extra)
         why = f"paid by checkout {payment.checkout_id} after it was {order.status}"
         return Decision(Outcome.COMPLETE, Reason.PAID_LATE, why, payment, late, close)
     if policy.review_when_full and (overfull := overfull_halls(order)):  # 28a
-        return _review(order, Reason.HALL_FULL, [*overfull.values(), "Refund or admit."], extra)
+        return _review(Reason.HALL_FULL, [*overfull.values(), "Refund or admit."], extra)
     why = f"paid by checkout {payment.checkout_id}; everything fits"  # 1, 5a, 11, 14
     return Decision(Outcome.COMPLETE, Reason.PAID, why, payment, extra, close)
 
@@ -130,15 +130,15 @@ def _decide_again(
     """Decide about an order that has tickets, or once had: nothing is ever issued here."""
     if flaw := ticket_flaw(order):
         reason, found = flaw
-        return _review(order, reason, [found], extra)
+        return _review(reason, [found], extra)
     if order.fulfilment is None:  # 25b
-        told = (notices.issued_by_shop(order), *extra)
+        told = (notices.issued_by_shop(), *extra)
         why = "the shop had issued all tickets; the payment is verified"
         return Decision(Outcome.RESTORE, Reason.ISSUED_BY_SHOP, why, payment, told, close)
     if not order.is_paid:  # 25a: whoever saved this had read the order before it was paid
         why = "an old copy of the order was saved over what paypoll had written; put back"
         return Decision(Outcome.RESTORE, Reason.OVERWRITTEN, why, payment, extra, close)
-    told = (notices.replayed(order, refund_checked=payment.refund_checked), *extra)  # 23
+    told = (notices.replayed(refund_checked=payment.refund_checked), *extra)  # 23
     why = "set back to waiting although it has its tickets; put back"
     return Decision(Outcome.RESTORE, Reason.REPLAYED, why, payment, told, close)
 
@@ -227,43 +227,43 @@ def _places_asked(order: Order) -> Counter[int]:
 
 
 def _decide_unpaid(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
-    if doubt := _doubt(order, seen):  # 10, 18, 19
+    if doubt := _doubt(seen):  # 10, 18, 19
         return doubt
     if order.status in BASKET:  # 5b
         return _unchanged(Reason.ABANDONED, "the customer has neither paid nor come back")
     if order.status in LATE:
         return _unchanged(Reason.STILL_UNPAID, f"{order.status}, and no payment has arrived")
     if seen.unaskable:
-        return _review(order, Reason.BAD_CHECKOUT_ID, [f"{seen.unaskable[0]!r} cannot be a checkout id of SumUp's."])
+        return _review(Reason.BAD_CHECKOUT_ID, [f"{seen.unaskable[0]!r} cannot be a checkout id of SumUp's."])
     if not seen.known_at_sumup:
         return _decide_missing(order)
     if order.tickets:
-        return _review(order, Reason.TICKETS_UNPAID, [f"{len(order.tickets)} tickets exist; SumUp knows no payment."])
+        return _review(Reason.TICKETS_UNPAID, [f"{len(order.tickets)} tickets exist; SumUp knows no payment."])
     age = max(now - order.created_at, timedelta(0))
     if seen.pending and age < policy.max_age:  # 2, 11a
         return _unchanged(Reason.STILL_PENDING, f"checkout {seen.pending[0]} is PENDING")
     if seen.pending:  # 4
-        return _decide_too_old(order, seen, evidence, policy)
+        return _decide_too_old(seen, evidence, policy)
     if evidence.closings:
         why = "still PENDING at the age limit; closed at SumUp, so that it cannot be paid any more"
-        return Decision(Outcome.EXPIRE, Reason.TOO_OLD, why, notices=(notices.expired(order, why),))
+        return Decision(Outcome.EXPIRE, Reason.TOO_OLD, why, notices=(notices.expired(why),))
     if seen.failed:  # 3
         return Decision(Outcome.FAIL, Reason.PAYMENT_FAILED, f"checkout {seen.failed[0]} is FAILED")
     why = f"checkout {seen.expired[0]} is EXPIRED"  # 5
-    return Decision(Outcome.EXPIRE, Reason.CHECKOUT_EXPIRED, why, notices=(notices.expired(order, why),))
+    return Decision(Outcome.EXPIRE, Reason.CHECKOUT_EXPIRED, why, notices=(notices.expired(why),))
 
 
-def _doubt(order: Order, seen: Assessment) -> Decision | None:
+def _doubt(seen: Assessment) -> Decision | None:
     """Return "unchanged" where anything is not known: a missing answer never counts against a customer."""
     if seen.refusals:  # 18; the run tells of it once a merchant
         return _unchanged(Reason.NOT_ALLOWED, f"SumUp refuses the credential: {seen.refusals[0].detail}")
     if seen.oddities:  # 10
         found = [oddity.detail for oddity in seen.oddities]
-        return _unchanged(Reason.BROKEN_ANSWER, found[0], (notices.broken_answer(order, found),))
+        return _unchanged(Reason.BROKEN_ANSWER, found[0], (notices.broken_answer(found),))
     if seen.strange:
         answer = seen.strange[0]
         why = f"checkout {answer.id} has the unknown status {answer.status[:40]}"
-        return _unchanged(Reason.UNKNOWN_STATUS, why, (notices.unknown_status(order, answer),))
+        return _unchanged(Reason.UNKNOWN_STATUS, why, (notices.unknown_status(answer),))
     if seen.silences or not seen.searched:  # 19; 15a: a lookup by reference that was not made is no answer either
         why = seen.silences[0].detail if seen.silences else "not every lookup by reference was answered"
         return _unchanged(Reason.NO_ANSWER, why)
@@ -273,13 +273,13 @@ def _doubt(order: Order, seen: Assessment) -> Decision | None:
 def _decide_missing(order: Order) -> Decision:
     stored = [checkout_id for checkout in order.checkouts for checkout_id in checkout.checkout_ids]
     if stored:  # 16
-        return _review(order, Reason.NOT_FOUND, [f"SumUp does not know checkout {', '.join(stored)}."])
+        return _review(Reason.NOT_FOUND, [f"SumUp does not know checkout {', '.join(stored)}."])
     if order.missing_checks == 0:  # 15: the shop may be about to make it
         return _unchanged(Reason.MISSING_ONCE, "SumUp knows no checkout of this order; asked again in the next run")
-    return _review(order, Reason.NOT_FOUND, [f"SumUp knows no checkout under {', '.join(order.references)}."])
+    return _review(Reason.NOT_FOUND, [f"SumUp knows no checkout under {', '.join(order.references)}."])
 
 
-def _decide_too_old(order: Order, seen: Assessment, evidence: Evidence, policy: Policy) -> Decision:
+def _decide_too_old(seen: Assessment, evidence: Evidence, policy: Policy) -> Decision:
     """Decide about an order that is still PENDING at the age limit: close its checkouts, then expire it."""
     if policy.close_before_expiry:
         untried = tuple(checkout_id for checkout_id in seen.pending if checkout_id not in evidence.closings)
@@ -296,7 +296,7 @@ def _decide_too_old(order: Order, seen: Assessment, evidence: Evidence, policy: 
     why = f"checkout {seen.pending[0]} is still PENDING at the age limit"
     if policy.close_before_expiry:
         why += ", and SumUp refuses to close it"
-    return Decision(Outcome.EXPIRE, Reason.TOO_OLD, why, notices=(notices.expired(order, why),))
+    return Decision(Outcome.EXPIRE, Reason.TOO_OLD, why, notices=(notices.expired(why),))
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -307,21 +307,21 @@ def _decide_too_old(order: Order, seen: Assessment, evidence: Evidence, policy: 
 def _decide_void(order: Order, seen: Assessment) -> Decision:
     """Decide about a cancelled or refunded order: never tickets; told if money was taken and not given back (22)."""
     if seen.unchecked:
-        return _unchecked(order, seen, f"{order.status}, and")
+        return _unchecked(seen, f"{order.status}, and")
     kept = [payment.answer for payment in seen.verified]
     kept += [payment.answer for payment in seen.flawed if not payment.returned]
     if kept:
         why = f"{order.status}, but SumUp holds a payment"
-        return _unchanged(Reason.PAID_BUT_VOID, why, (notices.paid_but_void(order, kept),))
+        return _unchanged(Reason.PAID_BUT_VOID, why, (notices.paid_but_void(kept),))
     if seen.silences or seen.refusals or seen.oddities:
         return _unchanged(Reason.NO_ANSWER, f"{order.status}; SumUp did not say whether a payment arrived")
     return _unchanged(Reason.VOID, f"{order.status}, and no money is held")
 
 
-def _unchecked(order: Order, seen: Assessment, state: str) -> Decision:
+def _unchecked(seen: Assessment, state: str) -> Decision:
     """Wait for what SumUp says about a refund. An answer that cannot be used may never be: of that, admins are told."""
     found = [payment.why for payment in seen.unchecked if payment.broken]
-    told = (notices.broken_answer(order, found),) if found else ()
+    told = (notices.broken_answer(found),) if found else ()
     reason = Reason.BROKEN_ANSWER if found else Reason.NO_ANSWER
     why = f"{state} SumUp did not say whether it was refunded: {seen.unchecked[0].why}"
     return _unchanged(reason, why, told)
@@ -338,8 +338,6 @@ def _unchanged(
     return Decision(Outcome.UNCHANGED, reason, explanation, notices=told, close=close)
 
 
-def _review(
-    order: Order, reason: Reason, found: list[str] | tuple[str, ...], extra: tuple[Notice, ...] = ()
-) -> Decision:
-    told = (notices.review(order, reason, found), *extra)
+def _review(reason: Reason, found: list[str] | tuple[str, ...], extra: tuple[Notice, ...] = ()) -> Decision:
+    told = (notices.review(reason, found), *extra)
     return Decision(Outcome.REVIEW, reason, " ".join(found), notices=told)

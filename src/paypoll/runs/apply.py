@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.halls import tell_of_overfull_halls
+from paypoll.alerts.orders import alert_about
 from paypoll.database import transaction
 from paypoll.mail.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.message_id import new_message_id
@@ -108,7 +109,10 @@ class Applier:
                 decision.payment.paid_at or now if decision.payment and answer is decision.payment.answer else None
             )
             note_checkout(connection, checkout, answer, now, settled=settled, paid_at=paid_at)
-        told = sum(self.desk.tell_about_order(connection, order, notice, now) for notice in decision.notices)
+        told = sum(
+            self.desk.tell_about_order(connection, order, alert_about(order, notice), now)
+            for notice in decision.notices
+        )
         if decision.outcome is Outcome.COMPLETE:
             told += tell_of_overfull_halls(self.desk, connection, order, now)
         moved = status != order.status

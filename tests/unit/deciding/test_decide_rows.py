@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from paypoll.payments.decision import Decision, Level, Outcome, Reason
+from paypoll.alerts.orders import Level, OrderAlert, alert_about
+from paypoll.payments.decision import Decision, Outcome, Reason
 from paypoll.payments.fetch import verify
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, Look, NoAnswer, NotAllowed, Refused
 from paypoll.payments.order import Account, Fulfilment, Order, Ticket
@@ -42,7 +43,11 @@ def sumup(*answers: CheckoutAnswer, **transaction: Any) -> FakeGateway:
 
 
 def levels(decision: Decision) -> list[Level]:
-    return [notice.level for notice in decision.notices]
+    return [alert.level for alert in alerts(decision)]
+
+
+def alerts(decision: Decision) -> list[OrderAlert]:
+    return [alert_about(an_order(), notice) for notice in decision.notices]
 
 
 class TestPaid:
@@ -100,7 +105,7 @@ class TestPaid:
         decision = outcome(an_order(status=status), sumup(an_answer(**changes)))
         assert (decision.outcome, decision.reason) == (Outcome.REVIEW, reason)
         assert levels(decision) == [Level.CRITICAL]
-        assert decision.notices[0].todo
+        assert alerts(decision)[0].todo
 
     @pytest.mark.parametrize(
         "wrong",
@@ -237,7 +242,7 @@ class TestSeveralCheckouts:
         decision = outcome(self.ORDER, self.gateway(an_answer(), self.SECOND))
         assert decision.outcome is Outcome.COMPLETE
         assert levels(decision) == [Level.CRITICAL]
-        assert "paid twice" in decision.notices[0].headline
+        assert "paid twice" in alerts(decision)[0].headline
 
     def test_row_12_the_other_paid_one_was_refunded_already_tells_nothing(self) -> None:
         gateway = self.gateway(an_answer(), self.SECOND)
@@ -269,7 +274,7 @@ class TestSeveralCheckouts:
         plain = self.gateway(an_answer(), pending)
         decision = outcome(self.ORDER, PaidMeanwhile(plain.checkouts, plain.transactions))
         assert decision.outcome is Outcome.COMPLETE
-        assert "paid twice" in decision.notices[0].headline
+        assert "paid twice" in alerts(decision)[0].headline
 
     @pytest.mark.parametrize("closing", [NoAnswer("timed out"), Refused("still being paid")])
     def test_row_14_other_checkout_that_stays_open_is_told(self, closing: NoAnswer | Refused) -> None:

@@ -1,0 +1,103 @@
+"""What admins are to be told about an order, as kinds and facts. How it is worded: `paypoll.alerts.orders`."""
+
+from collections.abc import Iterable, Mapping
+
+from paypoll.payments.decision import Notice, NoticeKind, Reason
+from paypoll.payments.gateway import CheckoutAnswer
+from paypoll.payments.matching import VerifiedPayment
+from paypoll.payments.money import show_amount
+from paypoll.payments.order import Order
+
+
+def review(reason: Reason, found: Iterable[str]) -> Notice:
+    """Tell that an order was put to review."""
+    return Notice(NoticeKind.REVIEW, reason.value, tuple(found))
+
+
+def paid_twice(kept: VerifiedPayment, others: Iterable[CheckoutAnswer], currency: str) -> tuple[Notice, ...]:
+    """Tell of every payment that is one too many."""
+    return tuple(
+        Notice(
+            NoticeKind.PAID_TWICE,
+            other.id,
+            (
+                f"Its tickets rest on checkout {kept.checkout_id}, transaction {kept.transaction_code or 'not named'}.",
+                f"Checkout {other.id} (transaction {other.transaction_code or 'not named'}) is PAID as well: "
+                + (show_amount(other.amount, other.currency) if other.amount is not None else currency),
+            ),
+        )
+        for other in others
+    )
+
+
+def may_be_paid_twice(kept: VerifiedPayment, left_open: Mapping[str, str]) -> tuple[Notice, ...]:
+    """Tell of every checkout that could still take, or may have taken, the money once more."""
+    return tuple(
+        Notice(
+            NoticeKind.MAY_BE_PAID_TWICE,
+            checkout_id,
+            (
+                f"Its tickets rest on checkout {kept.checkout_id}.",
+                f"It has another checkout, {checkout_id}: {why}.",
+            ),
+        )
+        for checkout_id, why in left_open.items()
+    )
+
+
+def expired(explanation: str) -> Notice:
+    """Tell that an order expired."""
+    return Notice(NoticeKind.EXPIRED, found=(explanation,))
+
+
+def paid_late(order: Order) -> Notice:
+    """Tell that a late payment was honoured."""
+    return Notice(
+        NoticeKind.PAID_LATE, found=(f"The order was already {order.status} when SumUp reported the payment.",)
+    )
+
+
+def replayed(*, refund_checked: bool) -> Notice:
+    """Tell that the shop's return URL was called again for an order that has its tickets."""
+    checked = () if refund_checked else ("SumUp did not let paypoll see whether the payment was refunded meanwhile.",)
+    return Notice(
+        NoticeKind.REPLAYED,
+        found=(
+            "Somebody called the shop's return page again. The tickets exist, nothing was issued or mailed.",
+            *checked,
+        ),
+    )
+
+
+def issued_by_shop() -> Notice:
+    """Tell that the shop had issued the tickets itself before the payment was verified."""
+    return Notice(
+        NoticeKind.ISSUED_BY_SHOP,
+        found=(
+            "All tickets existed before paypoll verified the payment. SumUp confirms it; nothing was issued again.",
+        ),
+    )
+
+
+def paid_but_void(payments: Iterable[CheckoutAnswer]) -> Notice:
+    """Tell that money was taken for an order that is cancelled or refunded."""
+    listed = tuple(payments)
+    return Notice(
+        NoticeKind.PAID_BUT_VOID,
+        ",".join(sorted(answer.id for answer in listed)),
+        tuple(f"Checkout {answer.id} is PAID, and SumUp shows no full refund." for answer in listed),
+    )
+
+
+def broken_answer(found: Iterable[str]) -> Notice:
+    """Tell that SumUp's answers about an order cannot be used."""
+    return Notice(NoticeKind.BROKEN_ANSWER, found=tuple(found))
+
+
+def unknown_status(answer: CheckoutAnswer) -> Notice:
+    """Tell that SumUp has a checkout status that this version of paypoll does not know."""
+    return Notice(
+        NoticeKind.UNKNOWN_STATUS,
+        answer.status[:40],
+        (f"Checkout {answer.id} has a status that this version of paypoll does not know.",),
+    )
