@@ -104,6 +104,7 @@ class App:
             create_guest_accounts=self.settings.tickets.create_guest_accounts,
             close_before_expiry=verification.close_before_expiry,
             review_when_full=self.settings.tickets.when_full == "review",
+            api_url=self.settings.sumup.base_url,
         )
 
     @cached_property

@@ -55,6 +55,7 @@ class OrderItem:
 class Checkout:
     """A row of payments_sumupcheckout: one try at paying.
 
+    `hosted_page` is the address of SumUp's page for it, where the shop has noted one with SumUp's answer.
     `checkout_ids` holds SumUp's ids from the row's two id columns, without empty ones and repetitions: when a
     customer tries again the shop reuses the row, and then the columns can differ.
     """
@@ -67,6 +68,8 @@ class Checkout:
     merchant_code: str
     status: str
     created_at: datetime
+    hosted_page: str = ""
+    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ class Policy:
     `merchant_code` is the platform's own SumUp merchant, expected where neither the stored checkout nor the event's
     organiser names one. `max_age`: from then on an unpaid order expires. `late_window`: for so long after that a
     payment may still arrive. `review_when_full`: an order paid in time for more places than are left goes to a person.
+    `api_url` is where SumUp is asked: its pages for customers are at the same domain.
     """
 
     currency: str
@@ -25,6 +26,7 @@ class Policy:
     create_guest_accounts: bool = True
     close_before_expiry: bool = True
     review_when_full: bool = False
+    api_url: str = "https://api.sumup.com"
 
     def starts(self, event: Event) -> datetime:
         """Return when the event starts, as an aware datetime in the site's time zone."""

@@ -20,6 +20,7 @@ from paypoll.mail.message_id import new_message_id
 from paypoll.payments.decision import Decision, Outcome, Reason
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found
+from paypoll.payments.hosted_page import hosted_page
 from paypoll.payments.order import Checkout, Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
@@ -158,7 +159,7 @@ class Applier:
                 restore(connection, order, decision.payment, explanation=why, run_id=self.run_id, now=now)
             case Outcome.FAIL:
                 set_order_status(connection, order, OrderStatus.FAILED, why, now)
-                self._post_failure(connection, order, now)
+                self._post_failure(connection, order, evidence, now)
             case Outcome.EXPIRE:
                 set_order_status(connection, order, OrderStatus.EXPIRED, why, now)
             case Outcome.REVIEW:
@@ -169,7 +170,8 @@ class Applier:
                 pass
         return 0
 
-    def _post_failure(self, connection: sa.Connection, order: Order, now: datetime) -> None:
+    def _post_failure(self, connection: sa.Connection, order: Order, evidence: Evidence, now: datetime) -> None:
+        page = hosted_page(order, evidence, self.policy.api_url, now)
         content = FailureContext(
             order_number=order.number,
             customer_name=order.customer_name,
@@ -178,6 +180,8 @@ class Applier:
             currency=self.rules.site.currency,
             lines=order_lines(order, self.rules.site),
             retry_url=self.rules.site.retry_link(order.id, order.number),
+            page_url=page.url if page else "",
+            page_until=page.until if page else None,
         )
         outbox.post(
             connection,

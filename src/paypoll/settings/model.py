@@ -25,6 +25,7 @@ from paypoll.settings.fields import (
     GuardedWebAddress,
     HostName,
     Line,
+    LinkOrPattern,
     LinkPattern,
     MailAddress,
     MailSender,
@@ -61,7 +62,7 @@ class SiteSettings(Section):
     accent_color: Line = DEFAULT_ACCENT
     logo: FullPath = None
     order_admin_url: LinkPattern = "{base_url}/admin/orders/order/{order_id}/change/"
-    retry_url: LinkPattern = "{base_url}/orders/{order_number}/"
+    retry_url: LinkOrPattern = "{base_url}/orders/{order_number}/"
 
     @field_validator("time_zone")
     @classmethod

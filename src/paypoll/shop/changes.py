@@ -104,7 +104,9 @@ def note_checkout(
         # Found by its reference: from now on the shop's own refunds can name it.
         values["sumup_checkout_id"] = answer.id
     if answer is not None:
-        values["sumup_response"] = dict(answer.raw)
+        # What the shop needs to lead the customer back to SumUp's page stays, should a later answer not repeat it.
+        page = {"hosted_checkout_url": checkout.hosted_page} if checkout.hosted_page else {}
+        values["sumup_response"] = {**page, **answer.raw}
         if status := _CHECKOUT_STATUS.get(answer.status):
             values["status"] = status
     if paid_at is not None:

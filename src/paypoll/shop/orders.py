@@ -200,7 +200,15 @@ def _checkout(row: sa.RowMapping) -> Checkout:
         merchant_code=row["merchant_code"],
         status=row["status"],
         created_at=row["created_at"],
+        hosted_page=hosted_page_in(row["sumup_response"]),
+        valid_until=row["valid_until"],
     )
+
+
+def hosted_page_in(response: object) -> str:
+    """Return the address of SumUp's hosted page that stands in an answer which the shop has stored, if any."""
+    page = response.get("hosted_checkout_url") if isinstance(response, dict) else None
+    return page if isinstance(page, str) else ""
 
 
 def _fulfilment(head: sa.RowMapping) -> Fulfilment | None:

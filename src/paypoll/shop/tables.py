@@ -160,6 +160,7 @@ checkouts = sa.Table(
     _required("merchant_code", sa.String(50)),
     # One of created, pending, paid, failed, expired; also varchar(20).
     _required("status", sa.String(20)),
+    sa.Column("valid_until", UtcDateTime),
     sa.Column("sumup_response", _Json),
     _required("created_at", UtcDateTime),
     _required("updated_at", UtcDateTime),

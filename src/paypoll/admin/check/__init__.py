@@ -12,11 +12,12 @@ Check = Callable[[App], Iterable[Finding]]
 
 def check_all(app: App, *, send_test_alert: bool = False) -> Iterator[Finding]:
     """Look at everything, one after the other. Changes nothing; sends a mail only with `send_test_alert`."""
-    from paypoll.admin.check import database, host, mail, printing, sumup
+    from paypoll.admin.check import database, host, mail, printing, shop, sumup
 
     checks: list[tuple[str, Check]] = [
         ("settings", host.check_settings),
         ("database", database.check_database),
+        ("sold places", shop.check_shop),
         ("SumUp", sumup.check_sumup),
         ("mail", lambda app: mail.check_mail(app, send_test_alert=send_test_alert)),
         ("ticket printer", printing.check_printing),

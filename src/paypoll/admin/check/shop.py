@@ -1,0 +1,44 @@
+"""What the shop's rows say that a person should know: events whose count of sold is far from their tickets."""
+
+from collections.abc import Iterator
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from paypoll.admin.check.finding import Finding, advice, fine, skipped
+from paypoll.app import App
+from paypoll.database import transaction
+from paypoll.errors import SettingsError
+from paypoll.mail.plain import one_line
+from paypoll.shop.capacity import CountedWrong, find_counted_wrong
+from paypoll.shop.schema import schema_problems
+
+_MOST_SHOWN = 10
+
+
+def check_shop(app: App) -> Iterator[Finding]:
+    """Look at the shop's rows, changing nothing. What keeps us from reading them, the database's own check names."""
+    try:
+        with transaction(app.engine) as connection:
+            if schema_problems(connection):
+                yield skipped("sold places", "it needs the shop's tables, see above")
+                return
+            wrong = find_counted_wrong(connection, app.clock.now(), limit=_MOST_SHOWN)
+    except (SettingsError, SQLAlchemyError):
+        yield skipped("sold places", "it needs all rights on the shop's tables, see above")
+        return
+    yield from map(_counted_wrong, wrong)
+    if not wrong:
+        yield fine("sold places", "tickets_sold of the events to come is near their tickets")
+
+
+def _counted_wrong(event: CountedWrong) -> Finding:
+    text = (
+        f"event {event.event_id} ({one_line(event.title)}) has {event.capacity} places and {event.issued} tickets that "
+        f"admit somebody, and the shop counts {event.sold} as sold"
+    )
+    # Only if nobody has counted meanwhile.
+    sql = (
+        f"UPDATE events_event SET tickets_sold = {event.issued} "  # noqa: S608 - numbers, to be printed
+        f"WHERE id = {event.event_id} AND tickets_sold = {event.sold};"
+    )
+    return advice("sold places", text, f"if no cart holds them, as the tables' owner: {sql}")
