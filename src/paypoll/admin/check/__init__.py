@@ -10,9 +10,12 @@ from paypoll.exitcodes import ExitCode
 Check = Callable[[App], Iterable[Finding]]
 
 
-def check_all(app: App, *, send_test_alert: bool = False) -> Iterator[Finding]:
-    """Look at everything, one after the other. Changes nothing; sends a mail only with `send_test_alert`."""
-    from paypoll.admin.check import database, host, mail, printing, shop, sumup
+def check_all(app: App, *, send_test_alert: bool = False, shop_url: str = "") -> Iterator[Finding]:
+    """Look at everything, one after the other. Changes nothing; sends a mail only with `send_test_alert`.
+
+    With `shop_url`, the shop there is asked as well which of its pages are still there.
+    """
+    from paypoll.admin.check import database, host, mail, pages, printing, shop, sumup
 
     checks: list[tuple[str, Check]] = [
         ("settings", host.check_settings),
@@ -24,6 +27,8 @@ def check_all(app: App, *, send_test_alert: bool = False) -> Iterator[Finding]:
         ("folders", host.check_folders),
         ("timer", host.check_timer),
     ]
+    if shop_url:
+        checks.append((pages.TOPIC, lambda app: pages.check_pages(shop_url)))  # noqa: ARG005 - all are called so
     no_database = False
     for topic, check in checks:
         try:
