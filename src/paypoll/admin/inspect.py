@@ -13,6 +13,7 @@ from paypoll.payments.fetch import verify
 from paypoll.payments.order import Order
 from paypoll.payments.rules import decide
 from paypoll.runs.apply import STATUS_AFTER
+from paypoll.shop.astray import AstrayOrder, find_astray_among
 from paypoll.shop.capacity import with_places_taken
 from paypoll.shop.orders import find_order_id, load_order
 from paypoll.shop.tables import checkouts, tickets
@@ -43,6 +44,7 @@ class Inspection:
     watch: Mapping[str, Any] | None
     live: LiveLook | None
     now: datetime
+    astray: AstrayOrder | None = None
 
 
 def inspect_order(app: App, wanted: str, *, live: bool = False) -> Inspection:
@@ -58,6 +60,7 @@ def inspect_order(app: App, wanted: str, *, live: bool = False) -> Inspection:
             raise AssertionError("the order was found in this very transaction")
         order = with_places_taken(connection, order, lock=False)
         rows = _rows_about(connection, order_id)
+        rows["astray"] = find_astray_among(connection, [order_id], app.clock.now()).get(order_id)
     return Inspection(order=order, live=_look(app, order) if live else None, now=app.clock.now(), **rows)
 
 

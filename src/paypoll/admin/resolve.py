@@ -16,6 +16,7 @@ from typing import TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from paypoll.admin.completion import as_unfulfilled, obstacle_to_completion, require_open
 from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.alerts.orders import alert_about
 from paypoll.app import App, new_run_id
@@ -33,6 +34,7 @@ from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide, ticket_flaw
 from paypoll.payments.statuses import OrderStatus
 from paypoll.runs.apply import answer_for
+from paypoll.runs.completion import complete_missing
 from paypoll.runs.fulfil import fulfil, restore
 from paypoll.shop.capacity import with_places_taken
 from paypoll.shop.changes import note_checkout, set_order_status
@@ -82,7 +84,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What came of it. `tickets` counts those issued now; `overridden` is what did not match."""
+    """What came of it. `tickets` counts those issued now, `mended` those that can be read now."""
 
     order: Order
     resolution: Resolution
@@ -90,6 +92,7 @@ class Settled:
     tickets: int = 0
     overridden: tuple[str, ...] = ()
     still_payable: tuple[str, ...] = ()
+    mended: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ def find_in_review(app: App, wanted: str) -> Order:
     app.require_ready()
     with transaction(app.engine) as connection:
         order = load_order(connection, find_order_id(connection, wanted))
-    return _require_review(order, wanted)
+        return require_open(connection, order, wanted, app.clock.now())
 
 
 def look_at(app: App, order: Order) -> Case:
@@ -130,7 +133,7 @@ def settle(app: App, order: Order, resolution: Resolution, case: Case | None = N
             if not lock_order(connection, order.id):
                 raise OrderNotFoundError(f"order {order.number} is gone from the shop")
             now = app.clock.now()
-            present = _require_review(load_order(connection, order.id), order.number)
+            present = require_open(connection, load_order(connection, order.id), order.number, now)
             outbox.forget_told(connection, order.id, "alert:review:", run_id)
             if resolution.verdict is Verdict.ISSUE:
                 if case is None:
@@ -179,9 +182,13 @@ def _issue(
     payment = _payment_of(case, app.policy)
     note = _note(resolution, overridden=bool(case.objections))
     applier = app.applier(run_id)
-    if case.restores:
+    tickets = mended = 0
+    if present.status != OrderStatus.REVIEW:
+        done = complete_missing(connection, present, payment, applier.rules, explanation=note, run_id=run_id, now=now)
+        tickets, mended = done.issued, done.mended
+        tell_of_overfull_halls(applier.desk, connection, as_unfulfilled(present), now)
+    elif case.restores:
         restore(connection, present, payment, explanation=note, run_id=run_id, now=now)
-        tickets = 0
     else:
         tickets = fulfil(connection, present, payment, applier.rules, explanation=note, run_id=run_id, now=now)
         for notice in case.decision.notices if case.decision.outcome is Outcome.COMPLETE else ():
@@ -191,7 +198,9 @@ def _issue(
         answer = answer_for(checkout, case.evidence)
         paid_at = (payment.paid_at or now) if answer is not None and answer is payment.answer else None
         note_checkout(connection, checkout, answer, now, settled=True, paid_at=paid_at)
-    settled = Settled(present, resolution, OrderStatus.COMPLETED.value, tickets, case.objections, case.still_payable)
+    stays = present.status != OrderStatus.REVIEW
+    status = present.status if stays else OrderStatus.COMPLETED.value
+    settled = Settled(present, resolution, status, tickets, case.objections, case.still_payable, mended)
     _record(connection, settled, case.evidence, run_id, now)
     watches.enrol_order(connection, present.id, now)
     watches.note_check(
@@ -209,9 +218,13 @@ def _issue(
 
 
 def _close(connection: sa.Connection, present: Order, resolution: Resolution, run_id: str, now: datetime) -> Settled:
-    """Close the review without tickets: a line in the payment notes, in the history and in the trail, no new status."""
-    set_order_status(connection, present, OrderStatus.REVIEW, _note(resolution), now)
-    settled = Settled(present, resolution, OrderStatus.REVIEW.value)
+    """Close the review without tickets: a line in the payment notes, in the history and in the trail, no new status.
+
+    Of an order that the shop completed by itself, in the trail alone.
+    """
+    if present.status == OrderStatus.REVIEW:
+        set_order_status(connection, present, OrderStatus.REVIEW, _note(resolution), now)
+    settled = Settled(present, resolution, present.status)
     _record(connection, settled, None, run_id, now)
     return settled
 
@@ -246,23 +259,6 @@ def _note(resolution: Resolution, *, overridden: bool = False) -> str:
     return f"resolved by {resolution.who}: {what}: {resolution.reason}"
 
 
-def _require_review(order: Order | None, wanted: str) -> Order:
-    if order is None:
-        raise OrderNotFoundError(f"order {wanted} is gone from the shop")
-    if order.status == OrderStatus.REVIEW:
-        return order
-    possible = {
-        OrderStatus.PENDING_VERIFICATION: "paypoll is still asking SumUp about it; `paypoll run-once --order` asks now",
-        OrderStatus.COMPLETED: "its tickets are issued; `paypoll resend` sends them again",
-        OrderStatus.FAILED: "paypoll still watches it; `paypoll run-once --order` asks SumUp now",
-        OrderStatus.EXPIRED: "paypoll still watches it; `paypoll run-once --order` asks SumUp now",
-    }
-    hint = next((text for status, text in possible.items() if status == order.status), "change it in the shop's admin")
-    raise RefusedError(
-        f"order {order.number} is {order.status}, and only orders in {OrderStatus.REVIEW.value} are resolved: {hint}"
-    )
-
-
 # ---------------------------------------------------------------------------------------------------------
 # What stands for and against issuing the tickets
 # ---------------------------------------------------------------------------------------------------------
@@ -270,8 +266,11 @@ def _require_review(order: Order | None, wanted: str) -> Order:
 
 def _weigh(order: Order, evidence: Evidence, policy: Policy, asked_at: datetime, now: datetime) -> Case:
     """Hold the order against what SumUp said: what a run would decide if the order were still waiting."""
-    decision = decide(_as_if_waiting(order), evidence, _patient(policy), now)
-    seen = _assess(order, evidence, policy)
+    in_review = order.status == OrderStatus.REVIEW
+    undone = "" if in_review else obstacle_to_completion(order)
+    weighed = order if in_review else as_unfulfilled(order)
+    decision = decide(_as_if_waiting(weighed), evidence, _patient(policy), now)
+    seen = _assess(weighed, evidence, policy)
     objections: tuple[str, ...] = ()
     if decision.payment is None:
         said = _sentence(decision.explanation)
@@ -282,8 +281,8 @@ def _weigh(order: Order, evidence: Evidence, policy: Policy, asked_at: datetime,
         asked_at=asked_at,
         decision=decision,
         objections=objections,
-        forbidden=_forbidden(order, seen, policy),
-        restores=bool(order.tickets) or order.fulfilment is not None,
+        forbidden=undone or _forbidden(weighed, seen, policy),
+        restores=bool(weighed.tickets) or weighed.fulfilment is not None,
         still_payable=seen.pending,
     )
 

@@ -74,13 +74,17 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket that exists, whoever issued it. `customer_id` is the account that it is for."""
+    """A ticket that exists, whoever issued it. `customer_id` is the account that it is for.
+
+    `readable` says that it has a code for the scanner: a page of the shop issues tickets without one.
+    """
 
     id: int
     number: str
     event_id: int
     status: str
     customer_id: int | None = None
+    readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Fulfilment:
     order_transaction_id: str
     paid_at: datetime
     fulfilled_at: datetime
+    issued_by: str = "paypoll"
 
 
 @dataclass(frozen=True, slots=True)

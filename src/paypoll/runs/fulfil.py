@@ -90,7 +90,7 @@ def _issue(
     for item in order.items:
         event = _event_of(item)
         numbers[item.id] = tuple(new_ticket_number(event.slug) for _ in range(item.quantity))
-        rows += [_ticket_row(number, order, event, account, rules, now) for number in numbers[item.id]]
+        rows += [ticket_row(number, order, event, account, rules, now) for number in numbers[item.id]]
     ticket_ids = insert_tickets(connection, rows)
     places = [
         {
@@ -107,9 +107,10 @@ def _issue(
     return numbers
 
 
-def _ticket_row(
+def ticket_row(
     number: str, order: Order, event: Event, account: Account, rules: FulfilmentRules, now: datetime
 ) -> dict[str, object]:
+    """Return the row of a new ticket, every column of it."""
     digest = validation_hash(number, event.id, account.email, now)
     return {
         "ticket_number": number,

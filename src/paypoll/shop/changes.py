@@ -68,6 +68,29 @@ def complete_order(
     _move_order(connection, order, OrderStatus.COMPLETED, note, now, paid)
 
 
+def note_payment(
+    connection: sa.Connection,
+    order: Order,
+    transaction_id: str,
+    paid_at: datetime,
+    note: str,
+    now: datetime,
+    *,
+    account_id: int,
+) -> None:
+    """Write a line into the order's notes, and its payment unless it is marked as paid; its status stays."""
+    changed: dict[str, object] = {"wanted": order.id, "updated_at": now, "line": _line(note, now)}
+    if not order.is_paid:
+        changed |= {"is_paid": True, "paid_at": paid_at, "transaction_id": transaction_id}
+    if order.user_id is None:
+        changed["user_id"] = account_id
+    connection.execute(_MOVE_ORDER, changed)
+
+
+def _line(note: str, now: datetime) -> str:
+    return f"[{now:%Y-%m-%d %H:%M} UTC] paypoll: {note}"
+
+
 def _move_order(
     connection: sa.Connection,
     order: Order,
@@ -76,8 +99,7 @@ def _move_order(
     now: datetime,
     payment: Mapping[str, object],
 ) -> None:
-    line = f"[{now:%Y-%m-%d %H:%M} UTC] paypoll: {note}"
-    changed = {"wanted": order.id, "status": status.value, "updated_at": now, "line": line}
+    changed = {"wanted": order.id, "status": status.value, "updated_at": now, "line": _line(note, now)}
     connection.execute(_MOVE_ORDER, {**changed, **payment})
     moved = {
         "status": _HISTORY_STATUS.get(status, status.value),

@@ -32,6 +32,7 @@ _HEADS = (
         fulfilment.c.order_transaction_id.label("fulfilled_as"),
         fulfilment.c.paid_at.label("fulfilment_paid_at"),
         fulfilment.c.fulfilled_at,
+        fulfilment.c.issued_by,
     )
     .outerjoin(users, users.c.id == orders.c.user_id)
     .outerjoin(watch, watch.c.order_id == orders.c.id)
@@ -142,7 +143,14 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
             items=tuple(_item(row) for row in order_items[order_id]),
             checkouts=tuple(_checkout(row) for row in order_checkouts[order_id]),
             tickets=tuple(
-                Ticket(row["id"], row["ticket_number"], row["event_id"], row["status"], row["customer_id"])
+                Ticket(
+                    row["id"],
+                    row["ticket_number"],
+                    row["event_id"],
+                    row["status"],
+                    row["customer_id"],
+                    readable=bool(row["qr_data"]),
+                )
                 for row in order_tickets[order_id]
             ),
             had_refund=(order_id, _REFUNDED) in marks,
@@ -221,6 +229,7 @@ def _fulfilment(head: sa.RowMapping) -> Fulfilment | None:
         order_transaction_id=head["fulfilled_as"],
         paid_at=head["fulfilment_paid_at"],
         fulfilled_at=head["fulfilled_at"],
+        issued_by=head["issued_by"],
     )
 
 

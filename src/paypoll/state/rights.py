@@ -87,7 +87,8 @@ SHOP_NEEDS: tuple[Need, ...] = (
     _read(shop.refunds),
     _read(shop.tickets),
     _add(shop.tickets),
-    _change(shop.tickets, "pdf_file", "qr_code"),
+    # The code of tickets that a page of the shop issued without one; a person asks for it.
+    _change(shop.tickets, "pdf_file", "qr_code", "qr_data", "validation_hash"),
     _read(shop.checkouts),
     _change(
         shop.checkouts,

@@ -1,4 +1,4 @@
-"""What the shop's rows say that a person should know: events whose count of sold is far from their tickets."""
+"""What the shop's rows say that a person should know: places counted wrong, and orders that went astray."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,7 @@ from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.errors import SettingsError
 from paypoll.mail.plain import one_line
+from paypoll.shop.astray import find_astray
 from paypoll.shop.capacity import CountedWrong, find_counted_wrong
 from paypoll.shop.schema import schema_problems
 
@@ -23,12 +24,20 @@ def check_shop(app: App) -> Iterator[Finding]:
                 yield skipped("sold places", "it needs the shop's tables, see above")
                 return
             wrong = find_counted_wrong(connection, app.clock.now(), limit=_MOST_SHOWN)
+            astray = find_astray(connection, app.clock.now())
     except (SettingsError, SQLAlchemyError):
         yield skipped("sold places", "it needs all rights on the shop's tables, see above")
         return
     yield from map(_counted_wrong, wrong)
     if not wrong:
         yield fine("sold places", "tickets_sold of the events to come is near their tickets")
+    if astray:
+        named = ", ".join(one_line(order.order_number) for order in astray[:_MOST_SHOWN])
+        more = f" and {len(astray) - _MOST_SHOWN} more" if len(astray) > _MOST_SHOWN else ""
+        text = f"pages of the shop completed or issued {len(astray)} recent orders by themselves: {named}{more}"
+        yield advice("paid elsewhere", text, "`paypoll queue` says what is wrong with each")
+    else:
+        yield fine("paid elsewhere", "no recent order was completed or issued by a page of the shop")
 
 
 def _counted_wrong(event: CountedWrong) -> Finding:
