@@ -24,6 +24,7 @@ from paypoll.payments.gateway import (
     NotFound,
     Refused,
     TransactionAnswer,
+    TransactionStatus,
 )
 from paypoll.payments.order import Checkout, Event, Order, OrderItem
 from paypoll.payments.policy import Policy
@@ -103,6 +104,8 @@ def an_order(**changes: Any) -> Order:
         items=(an_item(),),
         checkouts=(a_checkout(),),
     )
+    if "created_at" in changes and "checkouts" not in changes:
+        changes["checkouts"] = (a_checkout(created_at=changes["created_at"]),)
     return replace(order, **changes)
 
 
@@ -111,7 +114,7 @@ def an_attempt(**changes: Any) -> Attempt:
     attempt = Attempt(
         id="txn-1",
         transaction_code="TCODE1",
-        status="SUCCESSFUL",
+        status=TransactionStatus.SUCCESSFUL,
         amount=Decimal("25.00"),
         currency="GBP",
         merchant_code=MERCHANT,
@@ -129,7 +132,8 @@ def an_answer(status: str = CheckoutStatus.PAID, **changes: Any) -> CheckoutAnsw
     paid = status == CheckoutStatus.PAID
     attempts = (an_attempt(),) if paid else ()
     if status == CheckoutStatus.FAILED:
-        attempts = (an_attempt(status="FAILED"),)
+        # Long enough ago for the buyer to be done with trying (row 3c).
+        attempts = (an_attempt(status=TransactionStatus.FAILED, timestamp=NOW - timedelta(minutes=10)),)
     answer = CheckoutAnswer(
         id="chk-1",
         status=status,
@@ -150,7 +154,7 @@ def a_transaction(**changes: Any) -> TransactionAnswer:
     transaction = TransactionAnswer(
         id="txn-1",
         transaction_code="TCODE1",
-        status="SUCCESSFUL",
+        status=TransactionStatus.SUCCESSFUL,
         amount=Decimal("25.00"),
         currency="GBP",
         refunded=Decimal(0),

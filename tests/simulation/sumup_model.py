@@ -21,6 +21,7 @@ from paypoll.payments.gateway import (
     NotFound,
     Refused,
     TransactionAnswer,
+    TransactionStatus,
 )
 
 PAYABLE = ("PENDING", "FAILED")
@@ -184,7 +185,7 @@ class SumUp:
             TransactionAnswer(
                 id=payment.id,
                 transaction_code=payment.code,
-                status="SUCCESSFUL",
+                status=TransactionStatus.SUCCESSFUL,
                 amount=payment.amount,
                 currency=payment.currency,
                 refunded=refunded,
@@ -261,7 +262,7 @@ def _attempt(attempt_id: str, status: str, real: RealCheckout, paid: Payment | N
     return Attempt(
         id=attempt_id,
         transaction_code=paid.code if paid else "",
-        status=status,
+        status=TransactionStatus(status),
         amount=real.amount,
         currency=real.currency,
         merchant_code=real.merchant,

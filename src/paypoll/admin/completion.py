@@ -11,7 +11,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.rules import VOID_TICKETS
 from paypoll.payments.statuses import SET_BY_SHOP, OrderStatus
 from paypoll.runs.completion import share_out
-from paypoll.shop.astray import find_astray_among
+from paypoll.state.astray import find_astray_among
 
 
 def as_unfulfilled(order: Order) -> Order:

@@ -4,22 +4,17 @@ For the owner of the shop's tables: paypoll's own role can change no account, an
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from paypoll.app import App, new_run_id
 from paypoll.database import transaction
 from paypoll.errors import RefusedError
-from paypoll.shop.accounts import (
-    LockedOut,
-    Ownerless,
-    find_locked_out,
-    find_ownerless,
-    give_owner,
-    let_in,
-    may_change_accounts,
-)
+from paypoll.shop.accounts import give_owner, let_in, may_change_accounts
 from paypoll.state.audit import record
+from paypoll.state.guest_repair import LockedOut, Ownerless, find_locked_out, find_ownerless
+from paypoll.state.runs import new_run_id
+from paypoll.state.upgrade import require_ready
 
 ACTION = "repaired"
 
@@ -45,22 +40,22 @@ class Repaired:
     orders: int
 
 
-def find_damage(app: App) -> Damage:
+def find_damage(engine: sa.Engine) -> Damage:
     """Return what 0.1.0 left, changing nothing. Raise RefusedError for a role that may not put it right."""
-    app.require_ready()
-    with transaction(app.engine) as connection:
+    require_ready(engine)
+    with transaction(engine) as connection:
         _require_owner(connection)
         return Damage(tuple(find_locked_out(connection)), tuple(find_ownerless(connection)))
 
 
-def repair(app: App, damage: Damage, who: str) -> Repaired:
+def repair(engine: sa.Engine, damage: Damage, who: str, now: datetime) -> Repaired:
     """Put right what was found, in one transaction, and write into the audit trail who did. Mails nobody."""
-    now = app.clock.now()
     run_id = new_run_id(now)
-    with transaction(app.engine) as connection:
+    with transaction(engine) as connection:
         _require_owner(connection)
-        accounts = let_in(connection, [account.user_id for account in damage.accounts])
-        given = [order for order in damage.orders if give_owner(connection, order, now)]
+        still = {account.user_id for account in find_locked_out(connection)}
+        accounts = let_in(connection, still.intersection(account.user_id for account in damage.accounts))
+        given = [order for order in damage.orders if give_owner(connection, order.order_id, order.user_id, now)]
         for order in given:
             record(
                 connection,

@@ -1,20 +1,25 @@
 """Send a confirmation with its tickets again: a new mail with its own Message-ID, to the address the order has now."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from paypoll.app import App, new_run_id
+from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError
+from paypoll.mail.delivered import Delivered
 from paypoll.payments.order import Order
 from paypoll.payments.rules import VOID_TICKETS
 from paypoll.payments.statuses import VOID
-from paypoll.runs.fulfil import post_confirmation
-from paypoll.shop.orders import find_order_id, load_order, lock_order
+from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
+from paypoll.runs.load import load_order
+from paypoll.shop.find import find_order_id, lock_order
 from paypoll.state.audit import record
 from paypoll.state.outbox import UNSENT
+from paypoll.state.runs import new_run_id
 from paypoll.state.tables import outbox, ticket_place
+from paypoll.state.upgrade import require_ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,43 +34,51 @@ class Resent:
     error: str
 
 
-def resend(app: App, wanted: str, who: str) -> Resent:
-    """Post the order's confirmation again and deliver what is due. `who` goes into the audit trail.
+@dataclass(frozen=True, slots=True)
+class Resender:
+    """Sends confirmations again. `deliver` sends the mail that is due, in the run with this id."""
 
-    Raise OrderNotFoundError, or RefusedError when the order has no tickets by paypoll that still admit somebody, or a
-    confirmation of it is still on its way.
-    """
-    app.require_ready()
-    run_id = new_run_id(app.clock.now())
-    with transaction(app.engine) as connection:
-        order_id = find_order_id(connection, wanted)
-        lock_order(connection, order_id)
-        order = load_order(connection, order_id)
-        if order is None:
-            raise OrderNotFoundError(f"order {wanted} is gone from the shop")
-        numbers = _issued(connection, order)
-        _require_sendable(connection, order, numbers)
-        now = app.clock.now()
-        times = 1 + _resent_before(connection, order)
-        rules = app.applier(run_id).rules
-        message_id = post_confirmation(connection, order, numbers, rules, now, again=f"resend:{times}")
-        record(
-            connection,
-            now=now,
-            action="resent",
-            actor=who,
-            order_id=order.id,
-            order_number=order.number,
-            run_id=run_id,
-            explanation=f"the confirmation is sent again to {order.email} ({message_id})",
-        )
-    app.deliver(run_id, app.stop)
-    with transaction(app.engine) as connection:
-        row = connection.execute(
-            sa.select(outbox.c.state, outbox.c.last_error).where(outbox.c.message_id == message_id)
-        ).one()
-    tickets = sum(len(issued) for issued in numbers.values())
-    return Resent(order, order.email, message_id, tickets, row.state, row.last_error or "")
+    engine: sa.Engine
+    rules: FulfilmentRules
+    deliver: Callable[[str], Delivered]
+    clock: Clock
+
+    def resend(self, wanted: str, who: str) -> Resent:
+        """Post the order's confirmation again and deliver what is due. `who` goes into the audit trail.
+
+        Raise OrderNotFoundError, or RefusedError when the order has no tickets by paypoll that still admit somebody,
+        or a confirmation of it is still on its way.
+        """
+        require_ready(self.engine)
+        now = self.clock.now()
+        run_id = new_run_id(now)
+        with transaction(self.engine) as connection:
+            order_id = find_order_id(connection, wanted)
+            lock_order(connection, order_id)
+            order = load_order(connection, order_id)
+            if order is None:
+                raise OrderNotFoundError(f"order {wanted} is gone from the shop")
+            numbers = _issued(connection, order)
+            _require_sendable(connection, order, numbers)
+            times = 1 + _resent_before(connection, order)
+            message_id = post_confirmation(connection, order, numbers, self.rules, now, again=f"resend:{times}")
+            record(
+                connection,
+                now=now,
+                action="resent",
+                actor=who,
+                order_id=order.id,
+                order_number=order.number,
+                run_id=run_id,
+                explanation=f"the confirmation is sent again to {order.email} ({message_id})",
+            )
+        self.deliver(run_id)
+        with transaction(self.engine) as connection:
+            row = connection.execute(
+                sa.select(outbox.c.state, outbox.c.last_error).where(outbox.c.message_id == message_id)
+            ).one()
+        tickets = sum(len(issued) for issued in numbers.values())
+        return Resent(order, order.email, message_id, tickets, row.state, row.last_error or "")
 
 
 def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...]]:

@@ -16,16 +16,17 @@ _TODO = (
 )
 
 
-def tell_of_overfull_halls(desk: AlertDesk, connection: sa.Connection, order: Order, now: datetime) -> int:
-    """Tell of each hall that this order, whose tickets are issued now, makes fuller than full. Return how many.
+def tell_of_overfull_halls(desk: AlertDesk, connection: sa.Connection, order: Order, now: datetime) -> list[str]:
+    """Tell of each hall that this order, whose tickets are issued now, makes fuller than full. Return the keys.
 
     `order` is as it was counted before its tickets were issued. Only the first such order of an event is told of.
     """
-    told = 0
+    told = []
     for event_id, numbers in overfull_halls(order).items():
-        told += desk.tell(
+        key = f"hall_overfull:event:{event_id}"
+        posted = desk.tell(
             connection,
-            f"hall_overfull:event:{event_id}",
+            key,
             level=Level.CRITICAL,
             headline=f"More tickets than places: {_title(order, event_id)}",
             found=(
@@ -36,6 +37,8 @@ def tell_of_overfull_halls(desk: AlertDesk, connection: sa.Connection, order: Or
             todo=_TODO,
             now=now,
         )
+        if posted:
+            told.append(key)
     return told
 
 

@@ -15,13 +15,13 @@ from typing import Protocol
 import sqlalchemy as sa
 import structlog
 
-from paypoll.alerts.mail import MailAlerts
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.mail.address import address_problem
+from paypoll.mail.delivered import Delivered
 from paypoll.mail.mailer import Mailer, MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
-from paypoll.runs.report import Delivered
+from paypoll.mail.reporter import MailReporter
 from paypoll.state import outbox
 from paypoll.state.audit import record
 from paypoll.state.outbox import Mail
@@ -67,7 +67,7 @@ class Delivery:
         engine: sa.Engine,
         packer: Packer,
         mailer: Mailer,
-        alerts: MailAlerts,
+        alerts: MailReporter,
         clock: Clock,
         rules: DeliveryRules,
         run_id: str,

@@ -6,7 +6,7 @@ from contextvars import copy_context
 from types import TracebackType
 from typing import Protocol, Self
 
-from paypoll.runs.report import Delivered
+from paypoll.mail.delivered import Delivered
 
 Deliver = Callable[[Callable[[], bool], bool], Delivered]
 """Sends the mail that is due until told to stop; alerts to admins, too, or customers' mail alone."""

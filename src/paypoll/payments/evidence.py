@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
 
-from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Closing, Found, Look, TransactionAnswer
+from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Closing, Found, Look, NotFound, TransactionAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +48,33 @@ Answer: TypeAlias = Look[CheckoutAnswer] | Look[tuple[CheckoutAnswer, ...]] | Lo
 class Evidence:
     """SumUp's answers about one order, all fetched in this run.
 
-    `reads`, `transactions` and `closings` are keyed by checkout id, `searches` by the question itself.
+    `reads`, `transactions` and `closings` are keyed by checkout id, `searches` by the question itself. `assumed` names
+    the checkouts of which a dry run takes for granted that SumUp would close them; empty in a run.
     """
 
     reads: Mapping[str, Look[CheckoutAnswer]] = field(default_factory=dict)
     searches: Mapping[FindCheckouts, Look[tuple[CheckoutAnswer, ...]]] = field(default_factory=dict)
     transactions: Mapping[str, Look[TransactionAnswer]] = field(default_factory=dict)
     closings: Mapping[str, Closing] = field(default_factory=dict)
+    assumed: frozenset[str] = frozenset()
 
     def with_read(self, question: ReadCheckout, look: Look[CheckoutAnswer]) -> Self:
         """Return the evidence with the state of a checkout."""
         return replace(self, reads={**self.reads, question.checkout_id: look})
 
     def with_search(self, question: FindCheckouts, look: Look[tuple[CheckoutAnswer, ...]]) -> Self:
-        """Return the evidence with the checkouts of a reference."""
-        return replace(self, searches={**self.searches, question: look})
+        """Return the evidence with the checkouts of a reference.
+
+        A checkout that is listed as PAID was perhaps paid just now: unless its own answer says PAID as well, that is
+        dropped, so that it is read once more. Should the two go on to disagree, nothing is decided on either.
+        """
+        reads = dict(self.reads)
+        for answer in look.value if isinstance(look, Found) else ():
+            read = reads.get(answer.id)
+            says_paid = isinstance(read, Found) and read.value.status == CheckoutStatus.PAID
+            if answer.status == CheckoutStatus.PAID and not says_paid:
+                reads.pop(answer.id, None)
+        return replace(self, searches={**self.searches, question: look}, reads=reads)
 
     def with_transaction(self, question: ReadTransaction, look: Look[TransactionAnswer]) -> Self:
         """Return the evidence with the transaction of a checkout."""
@@ -81,6 +93,14 @@ class Evidence:
         else:
             reads.pop(question.checkout_id, None)
         return replace(self, reads=reads, closings=closings)
+
+    def with_assumed_closing(self, question: CloseCheckout) -> Self:
+        """Return the evidence as it would be if SumUp closed the checkout; nobody has asked it to."""
+        read = self.reads.get(question.checkout_id)
+        closed: Closing = NotFound("not read before")
+        if isinstance(read, Found):
+            closed = Found(replace(read.value, status=CheckoutStatus.EXPIRED))
+        return replace(self.with_closing(question, closed), assumed=self.assumed | {question.checkout_id})
 
     @property
     def found_ids(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ another run changed it since SumUp was asked, the new decision rests on what is 
 tickets, a checkout that nobody asked about is asked for in the next run.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
@@ -17,21 +18,23 @@ from paypoll.alerts.orders import alert_about
 from paypoll.database import transaction
 from paypoll.mail.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.message_id import new_message_id
-from paypoll.payments.decision import Decision, Outcome, Reason
+from paypoll.payments.classify import Assessment, assess, checkout_ids
+from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found
 from paypoll.payments.hosted_page import hosted_page
 from paypoll.payments.order import Checkout, Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
-from paypoll.payments.statuses import BASKET, LATE, WAITING, OrderStatus
+from paypoll.payments.schedule import next_look
+from paypoll.payments.statuses import BASKET, WAITING, OrderStatus
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, order_lines, restore
-from paypoll.shop.capacity import may_fulfil, with_places_taken
+from paypoll.runs.load import load_for_decision
 from paypoll.shop.changes import note_checkout, set_order_status
-from paypoll.shop.orders import load_order, lock_order
+from paypoll.shop.find import lock_order
 from paypoll.state import outbox, watches
 from paypoll.state.audit import describe_evidence, record
-from paypoll.state.fulfilments import spent_on_others
+from paypoll.state.seen_checkouts import note_seen
 
 STATUS_AFTER: dict[Outcome, str] = {
     Outcome.COMPLETE: OrderStatus.COMPLETED,
@@ -45,7 +48,11 @@ STATUS_AFTER: dict[Outcome, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of an order. `tickets` counts those issued now, `told` the alerts posted now."""
+    """What became of an order. `tickets` counts those issued now.
+
+    `told` holds the keys of the alerts posted now; in a dry run of all that apply, told before or not. `assumed`: the
+    checkouts of which a dry run takes for granted that SumUp would close them.
+    """
 
     order_id: int
     order_number: str
@@ -55,10 +62,13 @@ class Applied:
     status_from: str
     status_to: str
     tickets: int = 0
-    told: int = 0
+    told: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, order: Order, decision: Decision, *, tickets: int, told: int) -> Self:
+    def of(
+        cls, order: Order, decision: Decision, *, tickets: int, told: Iterable[str], assumed: Iterable[str] = ()
+    ) -> Self:
         """Return what this decision makes of this order."""
         return cls(
             order_id=order.id,
@@ -69,7 +79,8 @@ class Applied:
             status_from=order.status,
             status_to=str(STATUS_AFTER.get(decision.outcome, order.status)),
             tickets=tickets,
-            told=told,
+            told=tuple(told),
+            assumed=tuple(sorted(assumed)),
         )
 
 
@@ -86,15 +97,19 @@ class Applier:
     def apply(self, order_id: int, evidence: Evidence, now: datetime) -> Applied | None:
         """Decide about the order as it is now and write everything down. None when it is not this run's any more."""
         with transaction(self.engine) as connection:
-            if not lock_order(connection, order_id) or not watches.hold(connection, order_id, self.run_id):
+            if not lock_order(connection, order_id):
                 return None
-            order = load_order(connection, order_id)
+            held = watches.hold(connection, order_id, self.run_id)
+            if held is None:
+                return None
+            if held.lease_until <= now:  # 26a: a run that was stopped or suspended holds evidence of long ago
+                watches.release(connection, [order_id], self.run_id)
+                return None
+            order = load_for_decision(connection, order_id, evidence, lock=True)
             if order is None:
                 return None
-            if may_fulfil(order, evidence):
-                order = with_places_taken(connection, order, lock=True)
-            spent = spent_on_others(connection, order_id, evidence.sumup_ids)
-            order = replace(order, spent_elsewhere=spent)
+            if held.status is not None and held.status != order.status:
+                order = replace(order, changed_at=now)  # by somebody else, at some time since the last look
             decision = decide(order, evidence, self.policy, now)
             return self._write(connection, order, evidence, decision, now)
 
@@ -110,10 +125,8 @@ class Applier:
                 decision.payment.paid_at or now if decision.payment and answer is decision.payment.answer else None
             )
             note_checkout(connection, checkout, answer, now, settled=settled, paid_at=paid_at)
-        told = sum(
-            self.desk.tell_about_order(connection, order, alert_about(order, notice), now)
-            for notice in decision.notices
-        )
+        alerts = [alert_about(order, notice) for notice in decision.notices]
+        told = [alert.key for alert in alerts if self.desk.tell_about_order(connection, order, alert, now)]
         if decision.outcome is Outcome.COMPLETE:
             told += tell_of_overfull_halls(self.desk, connection, order, now)
         moved = status != order.status
@@ -131,19 +144,39 @@ class Applier:
             status_to=str(status),
             evidence=describe_evidence(evidence),
         )
-        since = now if moved else self._since(connection, order)
+        seen = assess(order, evidence, self.policy)
+        note_seen(connection, order.id, order.seen, seen.answers, now, accounted=_accounts(decision))
+        present = replace(order, changed_at=now) if moved else order
         watches.note_check(
             connection,
             order.id,
             self.run_id,
             now,
             status=str(status),
-            settled=moved,
-            next_check_at=watches.next_check(status, since, now),
+            changed=present.changed_at == now,
+            next_check_at=self._next_look(present, evidence, seen, decision, now),
             answer=decision.reason.value,
             missing=decision.reason is Reason.MISSING_ONCE,
         )
         return Applied.of(order, decision, tickets=tickets, told=told)
+
+    def _next_look(
+        self, order: Order, evidence: Evidence, seen: Assessment, decision: Decision, now: datetime
+    ) -> datetime | None:
+        """Return when to look again; `order` is as it was before the decision, but for `changed_at`."""
+        if decision.reason in {Reason.BEFORE_OUR_TIME, Reason.NOT_WATCHED}:
+            return None
+        # Made at the shop while SumUp was being asked, or to be closed by a decision that came too late to ask for it.
+        unread = [i for i in checkout_ids(order, evidence, self.policy) if i not in evidence.reads]
+        unclosed = [i for i in decision.close if i not in evidence.closings]
+        return next_look(
+            order,
+            self.policy,
+            now,
+            status=str(STATUS_AFTER.get(decision.outcome, order.status)),
+            outstanding=bool(unread or unclosed),
+            answered=seen.answered,
+        )
 
     def _change_order(
         self, connection: sa.Connection, order: Order, evidence: Evidence, decision: Decision, now: datetime
@@ -155,7 +188,7 @@ class Applier:
                 return fulfil(
                     connection, order, decision.payment, self.rules, explanation=why, run_id=self.run_id, now=now
                 )
-            case Outcome.RESTORE if decision.payment is not None:
+            case Outcome.RESTORE:
                 restore(connection, order, decision.payment, explanation=why, run_id=self.run_id, now=now)
             case Outcome.FAIL:
                 set_order_status(connection, order, OrderStatus.FAILED, why, now)
@@ -216,10 +249,13 @@ class Applier:
         # "Your payment failed", if it has not left yet, would contradict this.
         outbox.withdraw(connection, f"payment_failed:{order.id}")
 
-    def _since(self, connection: sa.Connection, order: Order) -> datetime:
-        """Return since when the order is in its status, for the pauses between looks at it."""
-        settled = watches.settled_at(connection, order.id) if order.status in LATE else None
-        return settled or order.created_at
+
+# What is told of in these ways, or has bought the tickets, is accounted for: no look tells of it again.
+_ACCOUNTED = frozenset({NoticeKind.REVIEW, NoticeKind.PAID_TWICE, NoticeKind.PAID_BUT_VOID, NoticeKind.PAID_NOT_ISSUED})
+
+
+def _accounts(decision: Decision) -> bool:
+    return decision.payment is not None or any(notice.kind in _ACCOUNTED for notice in decision.notices)
 
 
 # Money that went back, was used before, or was judged by a person: the customer is not waiting for tickets.

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Order, OrderItem, Ticket
 from paypoll.payments.override import OverriddenPayment
-from paypoll.runs.fulfil import FulfilmentRules, post_confirmation, ticket_row
+from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
 from paypoll.shop.accounts import account_for_guest
-from paypoll.shop.astray import account_of_tickets, make_readable
 from paypoll.shop.capacity import raise_tickets_sold
 from paypoll.shop.changes import insert_tickets, note_payment
+from paypoll.shop.codes import account_of_tickets, make_readable
+from paypoll.shop.ticket_rows import ticket_row
 from paypoll.state.fulfilments import record_fulfilment
 from paypoll.state.tables import ticket_place
 from paypoll.tickets.numbers import new_ticket_number
@@ -54,12 +55,12 @@ def complete_missing(
         if item.event is None:
             raise ValueError(f"order item {item.id} has no event: nobody may complete its order")
         new[item.id] = tuple(new_ticket_number(item.event.slug) for _ in range(missing[item.id]))
-        rows += [ticket_row(number, order, item.event, account, rules, now) for number in new[item.id]]
+        rows += [ticket_row(number, order, item.event, account, rules.qr_prefix, now) for number in new[item.id]]
     ids = {ticket.number: ticket.id for ticket in order.tickets} | (insert_tickets(connection, rows) if rows else {})
     numbers = {item.id: (*(ticket.number for ticket in filled[item.id]), *new[item.id]) for item in order.items}
     connection.execute(sa.insert(ticket_place), _places(order, numbers, ids))
     done = order.fulfilment or record_fulfilment(
-        connection, order.id, payment, issued_by="paypoll", run_id=run_id, now=now
+        connection, order, payment, issued_by="paypoll", run_id=run_id, now=now
     )
     note_payment(connection, order, done.order_transaction_id, done.paid_at, explanation, now, account_id=account.id)
     raise_tickets_sold(connection, order, now)

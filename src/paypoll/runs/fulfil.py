@@ -18,10 +18,11 @@ from paypoll.settings.model import SiteSettings
 from paypoll.shop.accounts import account_for_guest
 from paypoll.shop.capacity import raise_tickets_sold
 from paypoll.shop.changes import complete_order, insert_tickets
+from paypoll.shop.ticket_rows import ticket_row
 from paypoll.state import outbox
 from paypoll.state.fulfilments import record_fulfilment
 from paypoll.state.tables import ticket_place
-from paypoll.tickets.numbers import new_ticket_number, qr_data, validation_hash
+from paypoll.tickets.numbers import new_ticket_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def fulfil(
     """
     account = order.account or account_for_guest(connection, order, now)
     numbers = _issue(connection, order, account, rules, now)
-    done = record_fulfilment(connection, order.id, payment, issued_by="paypoll", run_id=run_id, now=now)
+    done = record_fulfilment(connection, order, payment, issued_by="paypoll", run_id=run_id, now=now)
     complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now, account_id=account.id)
     raise_tickets_sold(connection, order, now)
     post_confirmation(connection, order, numbers, rules, now)
@@ -66,16 +67,21 @@ def fulfil(
 def restore(
     connection: sa.Connection,
     order: Order,
-    payment: VerifiedPayment | OverriddenPayment,
+    payment: VerifiedPayment | OverriddenPayment | None,
     *,
     explanation: str,
     run_id: str,
     now: datetime,
 ) -> None:
-    """Put an order that has its tickets back to completed, with the payment as it was written before."""
+    """Put an order that has its tickets back to completed, with the payment as it was written before.
+
+    `payment` is None where a person issued the tickets without one: that is on record.
+    """
     done = order.fulfilment
     if done is None:
-        done = record_fulfilment(connection, order.id, payment, issued_by="shop", run_id=run_id, now=now)
+        if payment is None:
+            raise ValueError("an order without a fulfilment is put back only with its payment")
+        done = record_fulfilment(connection, order, payment, issued_by="shop", run_id=run_id, now=now)
     # The account that the tickets are for: whoever saved an old copy over the order may have taken it out.
     account_id = next((ticket.customer_id for ticket in order.tickets), None)
     complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now, account_id=account_id)
@@ -90,7 +96,7 @@ def _issue(
     for item in order.items:
         event = _event_of(item)
         numbers[item.id] = tuple(new_ticket_number(event.slug) for _ in range(item.quantity))
-        rows += [ticket_row(number, order, event, account, rules, now) for number in numbers[item.id]]
+        rows += [ticket_row(number, order, event, account, rules.qr_prefix, now) for number in numbers[item.id]]
     ticket_ids = insert_tickets(connection, rows)
     places = [
         {
@@ -105,31 +111,6 @@ def _issue(
     ]
     connection.execute(sa.insert(ticket_place), places)
     return numbers
-
-
-def ticket_row(
-    number: str, order: Order, event: Event, account: Account, rules: FulfilmentRules, now: datetime
-) -> dict[str, object]:
-    """Return the row of a new ticket, every column of it."""
-    digest = validation_hash(number, event.id, account.email, now)
-    return {
-        "ticket_number": number,
-        "qr_code": None,
-        "purchase_date": now,
-        "status": "valid",
-        "seat_number": "",
-        "special_requirements": "",
-        "customer_id": account.id,
-        "event_id": event.id,
-        "is_validated": False,
-        "order_id": order.id,
-        "pdf_file": None,
-        "qr_data": qr_data(rules.qr_prefix, number, event.id, account.email, digest),
-        "validated_at": None,
-        "validated_by_id": None,
-        "validation_hash": digest,
-        "ticket_tier_id": None,
-    }
 
 
 def post_confirmation(

@@ -53,10 +53,17 @@ def _empty_or_web_address(text: str) -> str:
     return addresses.web_address(text, query=True) if text else text
 
 
+def _reference_pattern(pattern: str) -> str:
+    if pattern.count("{order_number}") != 1 or pattern.replace("{order_number}", "").count("{"):
+        raise ValueError("must have {order_number} once, and no other placeholder")
+    return pattern
+
+
 Line = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[Line, AfterValidator(_filled)]
 # May have several lines; on a ticket it must leave room for the rest.
 ShortText = Annotated[str, Field(max_length=600)]
+ReferencePattern = Annotated[Name, AfterValidator(_reference_pattern)]
 Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
 Rate = Annotated[float, BeforeValidator(_no_truth_value), Field(gt=0, le=1000, allow_inf_nan=False)]
 Port = Annotated[Count, Field(le=65_535)]

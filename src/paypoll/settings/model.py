@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from paypoll.payments.policy import REFERENCES
 from paypoll.settings import database_url, links
 from paypoll.settings.addresses import is_loopback
 from paypoll.settings.colour import DEFAULT_ACCENT
@@ -34,6 +35,7 @@ from paypoll.settings.fields import (
     OptionalWebAddress,
     Port,
     Rate,
+    ReferencePattern,
     ShortText,
     Size,
     Timeout,
@@ -175,6 +177,9 @@ class VerificationSettings(Section):
     max_age: Duration = timedelta(hours=2)
     stuck_after: Duration = timedelta(minutes=30)
     late_window: Duration = timedelta(hours=72)
+    first_look: Duration = timedelta(days=30)
+    failed_grace: Duration = timedelta(minutes=10)
+    references: Annotated[tuple[ReferencePattern, ...], Field(min_length=1)] = REFERENCES
     batch_size: Annotated[Count, Field(le=1000)] = 20
     time_budget: Timeout = timedelta(minutes=4)
     lease: Timeout = timedelta(minutes=3)
@@ -224,6 +229,11 @@ class MailSettings(Section):
     size_limit: Size = 10 * 1024**2
     tell_of_review: bool = False
     template_folder: FullPath = None
+
+    @property
+    def domain(self) -> str:
+        """The domain of our Message-IDs: the sender's."""
+        return self.sender.rsplit("@", 1)[-1].strip("> ")
 
     @field_validator("tls")
     @classmethod

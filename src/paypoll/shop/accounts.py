@@ -1,4 +1,4 @@
-"""Accounts of the shop's customers: whose an order is, those that paypoll makes for guests, and what 0.1.0 made amiss.
+"""Accounts of the shop's customers: whose an order is, and those that paypoll makes for guests.
 
 paypoll's role may insert accounts and never change one: whoever can change a password can take over an admin's.
 """
@@ -7,16 +7,13 @@ import base64
 import secrets
 import string
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
 from paypoll.payments.order import Account, Order
-from paypoll.shop.tables import orders, tickets, users
-from paypoll.state.tables import ticket_place
+from paypoll.shop.tables import orders, users
 
 _ITERATIONS = 600_000
 _SALT_LENGTH = 22
@@ -89,66 +86,23 @@ def unknown_password() -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# What version 0.1.0 made: accounts that nobody can enter, and completed orders without one. Put right by the owner of
-# the tables; no run comes here.
+# For the owner of the tables, to put right what version 0.1.0 made (`paypoll.state.guest_repair`). No run comes here.
 # ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class LockedOut:
-    """An account that 0.1.0 made for a guest: inactive, with an unusable password."""
-
-    user_id: int
-    email: str
-    joined: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Ownerless:
-    """An order that paypoll completed without an account, and the account that its tickets are for."""
-
-    order_id: int
-    order_number: str
-    user_id: int
-    email: str
-
-
-def find_locked_out(connection: sa.Connection) -> list[LockedOut]:
-    """Return the accounts that 0.1.0 made, by all that it wrote into them and nobody has changed since."""
-    query = sa.select(users.c.id, users.c.email, users.c.date_joined).where(_made_by_0_1_0()).order_by(users.c.id)
-    return [LockedOut(row.id, row.email, row.date_joined) for row in connection.execute(query)]
-
-
 def let_in(connection: sa.Connection, user_ids: Collection[int]) -> int:
-    """Give each of these accounts, if it is still as 0.1.0 made it, the form that `account_for_guest` makes."""
+    """Give each of these accounts, if it can still be entered by nobody, the form that `account_for_guest` makes."""
     changed = 0
     for user_id in sorted(user_ids):
-        update = sa.update(users).where(users.c.id == user_id, _made_by_0_1_0())
+        update = sa.update(users).where(users.c.id == user_id, locked_out())
         changed += connection.execute(update.values(is_active=True, password=unknown_password())).rowcount
     return changed
 
 
-def find_ownerless(connection: sa.Connection) -> list[Ownerless]:
-    """Return the orders that paypoll issued tickets for, that have no account, and whose tickets are for one."""
-    query = (
-        sa.select(orders.c.id, orders.c.order_number, sa.func.min(tickets.c.customer_id).label("user_id"))
-        .join(ticket_place, ticket_place.c.order_id == orders.c.id)
-        .join(tickets, tickets.c.id == ticket_place.c.ticket_id)
-        .where(orders.c.user_id.is_(None))
-        .group_by(orders.c.id, orders.c.order_number)
-        .having(sa.func.min(tickets.c.customer_id) == sa.func.max(tickets.c.customer_id))
-        .subquery()
-    )
-    rows = connection.execute(
-        sa.select(query, users.c.email).join(users, users.c.id == query.c.user_id).order_by(query.c.id)
-    )
-    return [Ownerless(row.id, row.order_number, row.user_id, row.email) for row in rows]
-
-
-def give_owner(connection: sa.Connection, order: Ownerless, now: datetime) -> bool:
+def give_owner(connection: sa.Connection, order_id: int, user_id: int, now: datetime) -> bool:
     """Set the order's account, unless it has one by now. False when it has."""
-    update = sa.update(orders).where(orders.c.id == order.order_id, orders.c.user_id.is_(None))
-    return connection.execute(update.values(user_id=order.user_id, updated_at=now)).rowcount == 1
+    update = sa.update(orders).where(orders.c.id == order_id, orders.c.user_id.is_(None))
+    return connection.execute(update.values(user_id=user_id, updated_at=now)).rowcount == 1
 
 
 def may_change_accounts(connection: sa.Connection) -> bool:
@@ -163,21 +117,13 @@ def may_change_accounts(connection: sa.Connection) -> bool:
     return all(connection.execute(sa.select(*asked)).one())
 
 
-def _made_by_0_1_0() -> sa.ColumnElement[bool]:
-    its_first_ticket = (
-        sa.select(sa.literal(1))
-        .select_from(tickets)
-        .join(ticket_place, ticket_place.c.ticket_id == tickets.c.id)
-        .where(tickets.c.customer_id == users.c.id, tickets.c.purchase_date == users.c.date_joined)
-        .exists()
-    )
-    conditions: list[Any] = [
+def locked_out() -> sa.ColumnElement[bool]:
+    """Return the form of an account that 0.1.0 made for a guest: a customer's, inactive, with no usable password."""
+    return sa.and_(
         users.c.password.like("!%"),
         users.c.is_active.is_(False),
         users.c.user_type == "customer",
         users.c.is_staff.is_(False),
         users.c.is_superuser.is_(False),
         users.c.last_login.is_(None),
-        its_first_ticket,
-    ]
-    return sa.and_(*conditions)
+    )

@@ -107,6 +107,7 @@ SHOP_NEEDS: tuple[Need, ...] = (
 OWN_NEEDS: tuple[Need, ...] = (
     Need(f"{SCHEMA}.alembic_version", Right.SELECT),
     *_own(own.watch, Right.SELECT, Right.INSERT, Right.UPDATE),
+    *_own(own.checkout_seen, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.outbox, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.trouble, Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE),
     *_own(own.run, Right.SELECT, Right.INSERT, Right.UPDATE),

@@ -7,26 +7,25 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there, is_among
-from paypoll.payments.statuses import BASKET, LATE, VOID, WAITING
-from paypoll.shop.tables import checkouts, orders
+from paypoll.payments.statuses import BASKET, LATE, VOID, WAITING, OrderStatus
+from paypoll.shop.tables import orders
 from paypoll.state.tables import watch
-
-_SHORTEST_PAUSE = timedelta(minutes=5)
-_LONGEST_PAUSE = timedelta(hours=6)
-_PAUSE_SHARE = 4
 
 # Built once, not for every order.
 _WANTED = watch.c.order_id == sa.bindparam("wanted")
-_HOLD = sa.select(watch.c.lease_run).where(_WANTED).with_for_update()
+_HOLD = sa.select(watch.c.lease_run, watch.c.lease_until, watch.c.status).where(_WANTED).with_for_update()
 _NOTE = sa.update(watch).where(_WANTED).values(checks=watch.c.checks + 1, missing_checks=0)
 _NOTE_MISSING = _NOTE.values(missing_checks=watch.c.missing_checks + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchRules:
-    """What is under watch. `abandoned`: also orders whose customer never came back to the shop."""
+    """What is under watch. `abandoned`: also orders whose customer never came back to the shop.
 
-    late_window: timedelta
+    `first_look`: an order that paypoll has not seen before is looked at if it is younger than this.
+    """
+
+    first_look: timedelta = timedelta(days=30)
     abandoned: bool = True
 
 
@@ -111,13 +110,24 @@ def claim_these(
     return claimed
 
 
-def hold(connection: sa.Connection, order_id: int, run_id: str) -> bool:
-    """Lock the order's watch row and say whether the lease is still this run's.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An order whose lease is this run's. `status` is that in which paypoll left it, None at first sight."""
+
+    lease_until: datetime
+    status: str | None
+
+
+def hold(connection: sa.Connection, order_id: int, run_id: str) -> Held | None:
+    """Lock the order's watch row and return it if the lease is still this run's, else None.
 
     A run that was slow may find that its lease expired and another run took the order: then its evidence is old, and
     the order is the other's.
     """
-    return connection.scalar(_HOLD, {"wanted": order_id}) == run_id
+    row = connection.execute(_HOLD, {"wanted": order_id}).first()
+    if row is None or row.lease_run != run_id or row.lease_until is None:
+        return None
+    return Held(row.lease_until, row.status)
 
 
 def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) -> None:
@@ -145,12 +155,12 @@ def note_check(
     now: datetime,
     *,
     status: str,
-    settled: bool,
+    changed: bool,
     next_check_at: datetime | None,
     answer: str,
     missing: bool,
 ) -> None:
-    """Write down a look at the order and give its lease back. `settled`: this look moved it to another status."""
+    """Write down a look at the order and give its lease back. `changed`: its status is another than after the last."""
     seen: dict[str, object] = {
         "status": status,
         "next_check_at": next_check_at,
@@ -160,55 +170,41 @@ def note_check(
         "lease_run": None,
         "lease_until": None,
     }
-    if settled:
-        seen["settled_at"] = now
+    if changed:
+        # Should it wait too long once more, that is told once more.
+        seen |= {"settled_at": now, "stuck_told_at": None}
+    if status in VOID:
+        seen["seen_void"] = True
     connection.execute(_NOTE_MISSING if missing else _NOTE, {"wanted": order_id, **seen})
 
 
-def next_check(status: str, since: datetime, now: datetime) -> datetime | None:
-    """Return when to look again at an order that is left in this status; None: not any more.
-
-    A waiting order is due in every run. The others are asked for with growing pauses: a quarter of the time since
-    `since` (when the order got there), five minutes at least and six hours at most.
-    """
-    if status in WAITING:
-        return now
-    if status in BASKET | LATE | VOID:
-        pause = (now - since) / _PAUSE_SHARE
-        return now + min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE)
-    return None
-
-
 def _concerns_us(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
-    """Orders that paypoll looks at: the waiting ones, and those for which money may still arrive."""
-    after = now - rules.late_window
-    recent = sa.func.coalesce(watch.c.settled_at, orders.c.created_at) > after
-    # Names a column: `EXISTS (SELECT * …)` would ask for the right to read every column of the shop's table.
-    has_checkout = sa.select(checkouts.c.id).where(checkouts.c.order_id == orders.c.id).exists()
-    # One that has waited before stays under watch, stored checkout or not: it may have been paid by reference alone,
-    # and the shop may have cancelled it, or saved an old copy over it, before SumUp answered.
-    payable = has_checkout | watch.c.order_id.is_not(None)
+    """Orders that paypoll looks at: the waiting ones, those it follows, and those it has not seen before."""
+    after = now - rules.first_look
+    unsettled = sa.or_(watch.c.order_id.is_(None), watch.c.status.is_distinct_from(orders.c.status))
     kinds = [
         orders.c.status.in_(WAITING),
-        sa.and_(orders.c.status.in_(LATE), recent),
-        sa.and_(orders.c.status.in_(VOID), recent, payable),
+        watch.c.next_check_at <= now,
+        sa.and_(orders.c.status.in_(_unpaid(rules)), orders.c.created_at > after, unsettled),
     ]
-    if rules.abandoned:
-        kinds.append(sa.and_(orders.c.status.in_(BASKET), recent, payable))
-    return sa.and_(is_among(orders.c.id, _candidates(rules, after)), sa.or_(*kinds))
+    return sa.and_(is_among(orders.c.id, _candidates(rules, now, after)), sa.or_(*kinds))
 
 
-def _candidates(rules: WatchRules, after: datetime) -> sa.CompoundSelect[tuple[int]]:
+def _candidates(rules: WatchRules, now: datetime, after: datetime) -> sa.CompoundSelect[tuple[int]]:
     """Every order that may concern us, and few others, each part found by an index however many orders there are.
 
     That of `watch` is ours; the shop may have one on (status, created_at), as `paypoll check` recommends.
     """
-    recent = LATE | VOID | (BASKET if rules.abandoned else frozenset())
     return sa.union_all(
         sa.select(orders.c.id).where(orders.c.status.in_(WAITING)),
-        sa.select(orders.c.id).where(orders.c.status.in_(recent), orders.c.created_at > after),
-        sa.select(watch.c.order_id).where(watch.c.settled_at > after),
+        sa.select(orders.c.id).where(orders.c.status.in_(_unpaid(rules)), orders.c.created_at > after),
+        sa.select(watch.c.order_id).where(watch.c.next_check_at <= now),
     )
+
+
+def _unpaid(rules: WatchRules) -> frozenset[OrderStatus]:
+    """Return the statuses in which money may still arrive, beside the waiting ones."""
+    return LATE | VOID | (BASKET if rules.abandoned else frozenset())
 
 
 def _is_due(now: datetime) -> sa.ColumnElement[bool]:
@@ -224,9 +220,3 @@ def _lease(connection: sa.Connection, order_ids: Sequence[int], run_id: str, unt
         connection.execute(
             sa.update(watch).where(watch.c.order_id.in_(order_ids)).values(lease_run=run_id, lease_until=until)
         )
-
-
-def settled_at(connection: sa.Connection, order_id: int) -> datetime | None:
-    """Return when paypoll last moved the order to another status."""
-    settled: datetime | None = connection.scalar(sa.select(watch.c.settled_at).where(watch.c.order_id == order_id))
-    return settled

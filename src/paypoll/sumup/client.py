@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import structlog
 
@@ -30,6 +31,8 @@ from paypoll.sumup.options import SumUpOptions
 from paypoll.sumup.pace import Breaker, Wait
 from paypoll.sumup.retry import STOPPED, Exchange, Observer, RequestSeen
 from paypoll.sumup.transport import Reply, Request
+
+_PROCESSED: Final = "CHECKOUT_PROCESSED"
 
 log = structlog.get_logger(__name__)
 
@@ -192,7 +195,14 @@ class SumUpClient:
         if not isinstance(reply, Reply):
             return reply
         reader = understand.get(reply.status)
-        return _failure(reply, credential) if reader is None else reader(reply.body)
+        return _failure(reply, credential) if reader is None else _dated(reader(reply.body), reply.date)
+
+
+def _dated(look: R, date: datetime | None) -> R:
+    """Return the answer with what SumUp's clock said when it was given."""
+    if isinstance(look, Found) and isinstance(look.value, CheckoutAnswer):
+        return cast("R", Found(replace(look.value, answered_at=date)))
+    return look
 
 
 def _failure(reply: Reply, credential: Credential) -> Failure:
@@ -223,7 +233,8 @@ def _read_closed(body: bytes, asked_id: str) -> Found[CheckoutAnswer] | BrokenAn
 
 
 def _read_conflict(body: bytes) -> Refused:
-    return Refused(f"SumUp answered {refusal.describe(Reply(HTTPStatus.CONFLICT, body))}")
+    said = refusal.describe(Reply(HTTPStatus.CONFLICT, body))
+    return Refused(f"SumUp answered {said}", processed=_PROCESSED in said)
 
 
 def _checkout_request(method: str, checkout_id: str) -> Request | BrokenAnswer:

@@ -2,29 +2,30 @@
 
 from collections.abc import Iterator
 
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped
-from paypoll.app import App
+from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import SettingsError
 from paypoll.mail.plain import one_line
-from paypoll.shop.astray import find_astray
 from paypoll.shop.capacity import CountedWrong, find_counted_wrong
 from paypoll.shop.schema import schema_problems
+from paypoll.state.astray import find_astray
 
 _MOST_SHOWN = 10
 
 
-def check_shop(app: App) -> Iterator[Finding]:
+def check_shop(engine: sa.Engine, clock: Clock) -> Iterator[Finding]:
     """Look at the shop's rows, changing nothing. What keeps us from reading them, the database's own check names."""
     try:
-        with transaction(app.engine) as connection:
+        with transaction(engine) as connection:
             if schema_problems(connection):
                 yield skipped("sold places", "it needs the shop's tables, see above")
                 return
-            wrong = find_counted_wrong(connection, app.clock.now(), limit=_MOST_SHOWN)
-            astray = find_astray(connection, app.clock.now())
+            wrong = find_counted_wrong(connection, clock.now(), limit=_MOST_SHOWN)
+            astray = find_astray(connection, clock.now())
     except (SettingsError, SQLAlchemyError):
         yield skipped("sold places", "it needs all rights on the shop's tables, see above")
         return

@@ -124,13 +124,13 @@ def repair_guests_command(context: click.Context, *, dry_run: bool, yes: bool, b
     from paypoll.admin.guests import find_damage, repair
 
     with opened_app(context, read_only=dry_run) as app:
-        damage = find_damage(app)
+        damage = find_damage(app.engine)
         if not as_json:
             click.echo("\n".join(_damage_lines(damage)))
-        asked = not dry_run and not damage.none
-        if asked and not yes and sys.stdin.isatty():
+        wanted = not dry_run and not damage.none and (yes or sys.stdin.isatty())
+        if wanted and not yes:
             click.confirm("Put it right?", abort=True, err=True)
-        done = repair(app, damage, person(by, os.environ)) if asked and (yes or sys.stdin.isatty()) else None
+        done = repair(app.engine, damage, person(by, os.environ), app.clock.now()) if wanted else None
     if as_json:
         document = {"schema": SCHEMA, **asdict(damage), "repaired": asdict(done) if done else None}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=plain))

@@ -29,11 +29,10 @@ def resend_command(context: click.Context, *, order: str, as_json: bool, verbose
     Example:
       paypoll resend ORD-1001
     """
-    from paypoll.admin.resend import resend
     from paypoll.exitcodes import ExitCode
 
     with opened_app(context, verbose=verbose) as app:
-        resent = resend(app, pasted_order(order), person(None, os.environ))
+        resent = app.resender.resend(pasted_order(order), person(None, os.environ))
     click.echo(_as_json(resent) if as_json else _sentence(resent))
     codes = {"sent": ExitCode.OK, "undeliverable": ExitCode.INCOMPLETE}
     return codes.get(resent.state, ExitCode.TRY_LATER)

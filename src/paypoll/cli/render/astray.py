@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from paypoll.shop.astray import Kind
+from paypoll.state.astray import Kind
 
 if TYPE_CHECKING:
-    from paypoll.shop.astray import AstrayOrder
+    from paypoll.state.astray import AstrayOrder
 
 
 def astray_sentences(order: "AstrayOrder") -> list[str]:
