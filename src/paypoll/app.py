@@ -300,11 +300,18 @@ class App:
         """Return what applies decisions in this run."""
         from paypoll.runs.apply import Applier
 
-        return Applier(self.engine, policy or self.policy, self.fulfilment_rules, self.desk, run_id)
+        return Applier(
+            self.engine,
+            policy or self.policy,
+            self.fulfilment_rules,
+            self.desk,
+            run_id,
+            self.settings.verification.lease,
+        )
 
     def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
         """Return the use case of one run. `max_age` overrides the setting, for expiring by hand."""
-        from paypoll.alerts.outages import Watchdog
+        from paypoll.alerts.outages import OutageReporter
         from paypoll.runs.cycle import Cycle, CycleRules
 
         verification = self.settings.verification
@@ -315,13 +322,15 @@ class App:
             lease=verification.lease,
             parallel_requests=self.settings.sumup.parallel_requests,
         )
-        watchdog = Watchdog(self.desk, stuck_after=verification.stuck_after, trouble_after=verification.trouble_after)
+        outages = OutageReporter(
+            self.desk, stuck_after=verification.stuck_after, trouble_after=verification.trouble_after
+        )
         return Cycle(
             engine=self.engine,
             gateway=lambda: self.gateway,
             applier=self.applier(run_id, self._policy_with(max_age)),
             deliver=lambda should_stop, alerts: self.deliver(run_id, should_stop, alerts=alerts),
-            watchdog=watchdog,
+            outages=outages,
             clock=self.clock,
             rules=rules,
             stopped=self.stop,

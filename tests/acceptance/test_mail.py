@@ -96,6 +96,7 @@ def test_row_34_admins_are_told_once_when_smtp_was_down_for_an_hour_and_when_it_
     ]
 
 
+@pytest.mark.fast("mail")
 def test_row_35_recipient_refused_for_good_is_not_tried_again_and_admins_are_told(stage: Stage) -> None:
     order = stage.order("ORD-NOBODY", checkout="PAID")
     refusal = stage.sink.fault(MailStage.RCPT, "550 5.1.1 No such user", recipient=order.email)
@@ -126,6 +127,7 @@ def test_row_36_pdf_that_cannot_be_stored_holds_the_mail_until_it_can(stage: Sta
     assert [(ticket["ticket_number"], ticket["qr_data"]) for ticket in printed] == issued
 
 
+@pytest.mark.fast("tickets")
 def test_row_36_pdf_that_cannot_be_made_holds_the_mail_until_it_can(stage: Stage) -> None:
     order = stage.order("ORD-NOPDF", checkout="PAID")
     templates = stage.folder / "templates"

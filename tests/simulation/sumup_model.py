@@ -91,6 +91,10 @@ class Faults(Protocol):
         """Return which run is asking."""
         ...
 
+    def note(self, what: str) -> None:
+        """Write a line into the log of events."""
+        ...
+
 
 class SumUp:
     """Plays the PaymentGateway of all hosts, and SumUp's own pages for customers and admins."""
@@ -118,6 +122,7 @@ class SumUp:
         """Pay, if the page still takes it. `as_payment`: SumUp shows another checkout's payment here as well."""
         if checkout.status not in PAYABLE:
             return False
+        self._faults.note(f"pays {checkout.id} of {checkout.order}: {checkout.amount} {checkout.currency}")
         checkout.status = "PAID"
         number = checkout.id.removeprefix("chk-")
         checkout.payment = as_payment or Payment(
@@ -128,6 +133,7 @@ class SumUp:
     def decline(self, checkout: RealCheckout) -> None:
         """Try to pay, with a card that is refused."""
         if checkout.status in PAYABLE:
+            self._faults.note(f"is declined at {checkout.id} of {checkout.order}")
             checkout.status, checkout.declined = "FAILED", checkout.declined + 1
 
     def run_out(self, checkout: RealCheckout) -> None:
@@ -232,6 +238,7 @@ class SumUp:
         return NoAnswer("504")
 
     def _note(self, question: str, subject: str, found: str, refunded: Decimal = Decimal(0)) -> None:
+        self._faults.note(f"SumUp, asked to {question} {subject}: {found}")
         self.said.append(Said(self._tick(), self._faults.run_id(), question, subject, found, refunded))
 
     def _answer(self, checkout_id: str) -> Found[CheckoutAnswer] | NotFound:

@@ -215,6 +215,9 @@ def _close(connection: sa.Connection, present: Order, resolution: Resolution, ru
         set_order_status(connection, present, OrderStatus.REVIEW, _note(resolution), now)
     settled = Settled(present, resolution, present.status)
     _record(connection, settled, None, run_id, now)
+    # 24c: what can still be paid is closed by the next run, and a payment all the same is told.
+    watches.enrol_order(connection, present.id, now)
+    watches.follow(connection, present.id, now)
     return settled
 
 

@@ -21,40 +21,40 @@ SUMUP_SILENT = "sumup_silent"
 _MOST_LISTED = 200
 
 
-class Watchdog:
-    """Listens to what SumUp says during a run, and tells the admins of what lasts."""
+class OutageReporter:
+    """Observes SumUp's answers during a run, and tells the admins of what lasts."""
 
     def __init__(self, desk: AlertDesk, *, stuck_after: timedelta, trouble_after: timedelta) -> None:
         self._desk = desk
         self._stuck_after = stuck_after
         self._trouble_after = trouble_after
-        self._silence = ""
-        self._refused: dict[str, str] = {}
-        self._heard: set[str] = set()
+        self._no_answer = ""
+        self._not_allowed: dict[str, str] = {}
+        self._answering: set[str] = set()
 
-    def hear(self, evidence: Evidence) -> None:
+    def observe(self, evidence: Evidence) -> None:
         """Take in SumUp's answers about one order."""
         for look in _looks(evidence):
             match look:
                 case NoAnswer(detail) | BrokenAnswer(detail, garbled=True):
-                    self._silence = detail
+                    self._no_answer = detail
                 case NotAllowed(merchant_code, detail):
-                    self._refused[merchant_code] = detail
+                    self._not_allowed[merchant_code] = detail
                 case Found(CheckoutAnswer() as answer):
-                    self._heard |= {"", answer.merchant_code}
+                    self._answering |= {"", answer.merchant_code}
 
     def tell_of_sumup(self, engine: sa.Engine, now: datetime) -> None:
         """Tell, once, that SumUp has not answered for a while, or refuses a credential; and when that is over."""
-        if not (self._silence or self._refused or self._heard):
+        if not (self._no_answer or self._not_allowed or self._answering):
             return
         with transaction(engine) as connection:
-            if self._heard:
+            if self._answering:
                 self._tell_of_recovery(connection, now)
-            elif self._silence:
+            elif self._no_answer:
                 self._tell_of_silence(connection, now)
-            for merchant_code, detail in self._refused.items():
+            for merchant_code, detail in self._not_allowed.items():
                 self._tell_of_refusal(connection, merchant_code, detail, now)
-            for merchant_code in self._heard - set(self._refused):
+            for merchant_code in self._answering - set(self._not_allowed):
                 end_trouble(connection, f"not_allowed:{merchant_code}")
 
     def summarise_alerts(self, engine: sa.Engine, now: datetime) -> None:
@@ -110,10 +110,10 @@ class Watchdog:
         self._desk.tell_of_trouble(
             connection,
             SUMUP_SILENT,
-            self._silence,
+            self._no_answer,
             tell_after=self._trouble_after,
             headline="SumUp has not been answering",
-            found=(f"The last failure: {self._silence}", "No order expires or fails while SumUp does not answer."),
+            found=(f"The last failure: {self._no_answer}", "No order expires or fails while SumUp does not answer."),
             todo=("Look at SumUp's status page, and at this machine's network. paypoll carries on by itself.",),
             now=now,
         )

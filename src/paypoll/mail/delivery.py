@@ -44,7 +44,7 @@ class Packer(Protocol):
     """Makes the messages of a mail: prints, stores and attaches what belongs to it."""
 
     def expect(self, mails: Sequence[Mail]) -> None:
-        """Hear which mails will be packed next, so that their tickets are printed ahead."""
+        """Take note of the mails that will be packed next, so that their tickets are printed ahead."""
 
     def pack(self, mail: Mail) -> Parcel:
         """Return the mail's messages. Raise PrintError when it must wait."""
@@ -119,7 +119,7 @@ class Delivery:
             self._packer.expect(mails)
         except (DatabaseUnavailableError, SettingsError):
             raise
-        except Exception:  # of one row, perhaps: each mail meets its own trouble when it is packed
+        except Exception:  # one row may be the cause: each mail gets its own error when it is packed
             log.exception("tickets could not be printed ahead")
 
     def _try_one(
@@ -162,7 +162,7 @@ class Delivery:
         taken = 0
         try:
             for message in parcel.messages:
-                # Anew before each: many large ones take longer than a lease, and another run would send them as well.
+                # Renewed before each message: many large ones outlast a lease, and another run would send them as well.
                 if not self._begin_sending(mail):
                     return session
                 session.send(message, mail.recipients)
@@ -227,7 +227,7 @@ class Delivery:
             else:
                 self._alerts.tell_mail_waits(connection, mail, str(error), now)
         result.put_off += 1
-        # An alert that cannot leave: the log is the last place where somebody may see it.
+        # An alert that cannot be sent: the log is the only place left where somebody may see it.
         tell = log.critical if mail.kind == "alert" else log.warning
         tell("mail waits", kind=mail.kind, order=mail.order_id, error=str(error), maybe_sent=error.maybe_sent)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Self, TypeAlias
 
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Closing, Found, Look, NotFound, TransactionAnswer
@@ -49,7 +50,8 @@ class Evidence:
     """SumUp's answers about one order, all fetched in this run.
 
     `reads`, `transactions` and `closings` are keyed by checkout id, `searches` by the question itself. `assumed` names
-    the checkouts of which a dry run takes for granted that SumUp would close them; empty in a run.
+    the checkouts of which a dry run takes for granted that SumUp would close them; empty in a run. `asked_at` is when
+    the first question was asked: evidence has an age.
     """
 
     reads: Mapping[str, Look[CheckoutAnswer]] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class Evidence:
     transactions: Mapping[str, Look[TransactionAnswer]] = field(default_factory=dict)
     closings: Mapping[str, Closing] = field(default_factory=dict)
     assumed: frozenset[str] = frozenset()
+    asked_at: datetime | None = None
 
     def with_read(self, question: ReadCheckout, look: Look[CheckoutAnswer]) -> Self:
         """Return the evidence with the state of a checkout."""

@@ -7,7 +7,7 @@ tickets, a checkout that nobody asked about is asked for in the next run.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 import sqlalchemy as sa
@@ -86,13 +86,14 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Applier:
-    """Applies decisions in one run."""
+    """Applies decisions in one run. What SumUp said longer ago than the `lease` is not acted upon."""
 
     engine: sa.Engine
     policy: Policy
     rules: FulfilmentRules
     desk: AlertDesk
     run_id: str
+    lease: timedelta
 
     def apply(self, order_id: int, evidence: Evidence, now: datetime) -> Applied | None:
         """Decide about the order as it is now and write everything down. None when it is not this run's any more."""
@@ -102,7 +103,8 @@ class Applier:
             held = watches.hold(connection, order_id, self.run_id)
             if held is None:
                 return None
-            if held.lease_until <= now:  # 26a: a run that was stopped or suspended holds evidence of long ago
+            if evidence.asked_at is None or now - evidence.asked_at > self.lease:
+                # 26a: the run was stopped or suspended in between. Nobody took the order, and it is asked about again.
                 watches.release(connection, [order_id], self.run_id)
                 return None
             order = load_for_decision(connection, order_id, evidence, lock=True)

@@ -12,7 +12,7 @@ _NEEDS_QUOTES = re.compile(r"[(),:;@\[\]]")
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether the host is this machine by its name or address, so that what is sent to it leaves no wire."""
+    """Say whether the host is this machine by its name or address, so that nothing sent to it leaves the machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -23,7 +23,7 @@ def _filled(text: str) -> str:
 
 
 def _no_truth_value(value: object) -> object:
-    # A bool is an int to Python, but `port = true` is a slip.
+    # A bool is an int to Python, but `port = true` is a mistake.
     if isinstance(value, bool):
         raise ValueError("must be a number")  # noqa: TRY004 - pydantic collects ValueErrors, not TypeErrors
     return value

@@ -127,8 +127,8 @@ def _item(row: sa.RowMapping) -> OrderItem:
 def _event(row: sa.RowMapping) -> Event | None:
     if row["title"] is None:
         return None
-    # Once connected, their money still goes there when the connection has run out: asked as the platform instead, SumUp
-    # would not know the checkout, and the order would go to review.
+    # An organiser's money still goes to their merchant when the connection has expired. Asked as the platform instead,
+    # SumUp would answer 404, and the order would go to review.
     was_connected = row["sumup_connection_status"] in {"connected", "expired", "error"}
     return Event(
         id=row["event_id"],

@@ -1,4 +1,7 @@
-"""Troubles that last: since when, and whether the admins were told. Told once, and once more when it is over."""
+"""Incidents that last (SumUp silent, mail server down): since when, and whether the admins were told.
+
+An incident is told once when it has lasted for a while, and once more when it is over.
+"""
 
 from datetime import datetime, timedelta
 
@@ -7,12 +10,12 @@ import sqlalchemy as sa
 from paypoll.database import insert_unless_there
 from paypoll.state.tables import trouble
 
-# Built once: asked for with every mail that leaves.
+# Built once: executed for every mail that is sent.
 _END = sa.delete(trouble).where(trouble.c.key == sa.bindparam("wanted")).returning(trouble.c.since, trouble.c.told_at)
 
 
 def note_trouble(connection: sa.Connection, key: str, detail: str, now: datetime, *, tell_after: timedelta) -> bool:
-    """Write down that a trouble is there. True when it has lasted for `tell_after` and nobody was told yet.
+    """Record that an incident is there. True when it has lasted for `tell_after` and nobody was told yet.
 
     The row is locked by the upsert's UPDATE, so of two runs one tells.
     """
@@ -29,12 +32,12 @@ def note_trouble(connection: sa.Connection, key: str, detail: str, now: datetime
 
 
 def end_trouble(connection: sa.Connection, key: str) -> datetime | None:
-    """Forget a trouble that is over. Return since when it lasted, if the admins had been told of it."""
+    """Delete an incident that is over. Return since when it lasted, if the admins had been told of it."""
     row = connection.execute(_END, {"wanted": key}).first()
     return row.since if row is not None and row.told_at is not None else None
 
 
 def open_troubles(connection: sa.Connection, prefix: str = "") -> dict[str, str]:
-    """Return the troubles that are there now, each with its detail."""
+    """Return the incidents that are there now, each with its detail."""
     rows = connection.execute(sa.select(trouble.c.key, trouble.c.detail).order_by(trouble.c.since))
     return {row.key: row.detail for row in rows if row.key.startswith(prefix)}

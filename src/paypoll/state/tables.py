@@ -177,3 +177,11 @@ run = sa.Table(
     sa.Column("counts", Json),
     sa.Index("run_started", "started_at"),
 )
+
+oldest = sa.Table(
+    # The name is that of Alembic's own table in 0.1.0, which runs on tables of its own version alone and reads it here.
+    "alembic_version",
+    metadata,
+    # The oldest migration whose release still works on these tables; see `paypoll.state.upgrade`.
+    sa.Column("version_num", sa.String(32), primary_key=True),
+)

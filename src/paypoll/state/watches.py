@@ -1,4 +1,4 @@
-"""Which orders are due for a look, and whose they are: the lease on an order."""
+"""Which orders are due for a check, and which run holds the lease on each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from paypoll.state.tables import watch
 
 # Built once, not for every order.
 _WANTED = watch.c.order_id == sa.bindparam("wanted")
-_HOLD = sa.select(watch.c.lease_run, watch.c.lease_until, watch.c.status).where(_WANTED).with_for_update()
+_HOLD = sa.select(watch.c.lease_run, watch.c.status).where(_WANTED).with_for_update()
 _NOTE = sa.update(watch).where(_WANTED).values(checks=watch.c.checks + 1, missing_checks=0)
 _NOTE_MISSING = _NOTE.values(missing_checks=watch.c.missing_checks + 1)
 
@@ -35,7 +35,7 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
         sa.select(orders.c.id, sa.literal(now, watch.c.first_seen_at.type))
         .outerjoin(watch, watch.c.order_id == orders.c.id)
         .where(watch.c.order_id.is_(None), _concerns_us(rules, now))
-        # Two runs that enrol the same orders wait for each other's rows: in one order, so that neither is the other's
+        # Two runs that enrol the same orders wait for each other's rows: sorted by id, so that they cannot
         # deadlock.
         .order_by(orders.c.id)
     )
@@ -61,7 +61,7 @@ def claim(
 
     SKIP LOCKED: two runs that claim at once get different orders instead of waiting for each other. A lease expires
     by itself, so a killed run blocks nobody. An order is claimed once a run, and not at all when another run has
-    looked at it since this one `began`: a waiting order stays due, and runs at once would hand it to and fro.
+    looked at it since this one `began`: a waiting order stays due, and concurrent runs would check it again and again.
     """
     unchecked = sa.or_(watch.c.last_checked_at.is_(None), watch.c.last_checked_at <= began)
     due = (
@@ -114,20 +114,22 @@ def claim_these(
 class Held:
     """An order whose lease is this run's. `status` is that in which paypoll left it, None at first sight."""
 
-    lease_until: datetime
     status: str | None
 
 
 def hold(connection: sa.Connection, order_id: int, run_id: str) -> Held | None:
     """Lock the order's watch row and return it if the lease is still this run's, else None.
 
-    A run that was slow may find that its lease expired and another run took the order: then its evidence is old, and
-    the order is the other's.
+    A run that was slow may find that its lease expired and another run took the order: then its evidence is out of
+    date, and the other run holds the order.
     """
     row = connection.execute(_HOLD, {"wanted": order_id}).first()
-    if row is None or row.lease_run != run_id or row.lease_until is None:
-        return None
-    return Held(row.lease_until, row.status)
+    return Held(row.status) if row is not None and row.lease_run == run_id else None
+
+
+def follow(connection: sa.Connection, order_id: int, now: datetime) -> None:
+    """Have the order looked at in the next run, whatever its status."""
+    connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(next_check_at=now))
 
 
 def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) -> None:
@@ -139,7 +141,7 @@ def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) ->
     )
 
 
-def note_stumble(connection: sa.Connection, order_id: int, run_id: str, now: datetime, error: str) -> None:
+def note_order_error(connection: sa.Connection, order_id: int, run_id: str, now: datetime, error: str) -> None:
     """Give back an order that met an error. It stays due, but goes to the end of the queue, and not in this run."""
     connection.execute(
         sa.update(watch)

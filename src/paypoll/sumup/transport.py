@@ -61,7 +61,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No answer came. `again` says whether another try may mend it, `pause` for how many seconds SumUp wants peace."""
+    """No answer came. `again` says whether another try may mend it, `pause` how many seconds SumUp asks us to wait."""
 
     detail: str
     again: bool = True
@@ -77,7 +77,7 @@ def is_bearer(text: str) -> bool:
 
 
 class _TooLongError(Exception):
-    """The body is longer than any honest answer."""
+    """The body is longer than any real answer."""
 
 
 class _Session(requests.Session):
@@ -180,7 +180,7 @@ def _new_session() -> requests.Session:
         {
             "User-Agent": f"paypoll/{__version__}",
             "Accept": "application/problem+json, application/json",
-            # Answers are a few hundred bytes: nothing to gain, and nothing to blow up.
+            # Answers are a few hundred bytes: compression gains nothing, and one that is compressed could grow huge.
             "Accept-Encoding": "identity",
         }
     )

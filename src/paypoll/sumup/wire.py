@@ -1,9 +1,9 @@
 """SumUp's answers: from bytes to the values that decisions rest on.
 
-SumUp's published schema makes nearly every field optional, and fields come and go. So a field that paypoll does not
-know is ignored, an absent one is None or empty, and a field of the wrong type counts as absent where nothing hangs on
-it. Where something does (id, status, reference, money, merchant, attempts), the whole answer is a BrokenAnswer: it
-must never be half understood. No function here raises, whatever the bytes.
+SumUp's published schema makes nearly every field optional, and fields are added and removed. So an unknown field is
+ignored, an absent one is None or empty, and a field of the wrong type counts as absent where no decision depends on
+it. Where one does (id, status, reference, money, merchant, attempts), the whole answer is a BrokenAnswer: no decision
+may rest on a part of an answer. No function here raises, whatever the bytes.
 """
 
 import re
@@ -85,7 +85,7 @@ def read_checkout(body: bytes, asked_id: str) -> Found[CheckoutAnswer] | BrokenA
 def read_checkouts(body: bytes, asked_reference: str) -> Found[tuple[CheckoutAnswer, ...]] | BrokenAnswer:
     """Return the checkouts that the body lists; each must have the reference that was asked for.
 
-    One that cannot be used spoils the list: it might be the paid one.
+    If one of them cannot be used, neither can the list: it might be the paid one.
     """
 
     def build(answer: object) -> tuple[CheckoutAnswer, ...]:
@@ -104,7 +104,7 @@ def read_transaction(body: bytes, asked_id: str) -> Found[TransactionAnswer] | B
     """Return the transaction that the body describes, with what was given back of it.
 
     What SumUp gave back is told in `transaction_events` (the kind is `event_type`) and again in `events` (there it is
-    `type`), by their published schema, and the history calls the sum `refunded_amount`. As these are accounts of the
+    `type`), by their published schema, and the history calls the sum `refunded_amount`. As these describe the
     same money, the largest counts, not their sum.
     """
 
@@ -245,13 +245,13 @@ def _list(value: object, what: str) -> list[object]:
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:
-    """Return a text that nothing hangs on: empty when it is absent or no proper text."""
+    """Return a text that no decision depends on: empty when it is absent or not a usable text."""
     value = fields.get(name)
     return value if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
 
 
 def _weighty(fields: Mapping[str, object], name: str) -> str:
-    """Return a text that is decided upon: empty when absent. Raise UnreadableError when it is no proper text."""
+    """Return a text that decisions depend on: empty when absent. Raise UnreadableError when it is not a usable text."""
     value = fields.get(name)
     if value is None:
         return ""

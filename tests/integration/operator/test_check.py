@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from tests.settings_text import API_KEY
 
 from paypoll.admin.check import check_all, exit_code
 from paypoll.admin.check.finding import Finding, Mark
@@ -25,14 +26,13 @@ from paypoll.testing import FakeClock, FakeGateway, FakeMailer, FakePrinter
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Command, Desk
 
-KEY = "sup_sk_test_key"
 MakeApp = Callable[..., App]
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     with Simulator() as running:
-        running.add_merchant("MPLATFORM", KEY)
+        running.add_merchant("MPLATFORM", API_KEY)
         running.add_merchant("MOTHER", "another-key")
         yield running
 
@@ -152,7 +152,7 @@ class TestSumUp:
         assert "merchant" not in found
 
     def test_wrong_client_is_named(self, make_app: MakeApp, settings_file: Path) -> None:
-        settings_file.write_text(settings_file.read_text().replace(f'api_key = "{KEY}"', ""))
+        settings_file.write_text(settings_file.read_text().replace(f'api_key = "{API_KEY}"', ""))
         found = check(make_app(PAYPOLL_SUMUP__CLIENT_ID="us", PAYPOLL_SUMUP__CLIENT_SECRET="wrong"))
         assert is_problem(one(found, "SumUp"), "sumup.client_secret")
 
@@ -176,7 +176,7 @@ class TestSumUp:
         self, make_app: MakeApp, settings_file: Path, simulator: Simulator
     ) -> None:
         simulator.add_client("us", "secret", "MPLATFORM")
-        settings_file.write_text(settings_file.read_text().replace(f'api_key = "{KEY}"', ""))
+        settings_file.write_text(settings_file.read_text().replace(f'api_key = "{API_KEY}"', ""))
         found = check(make_app(PAYPOLL_SUMUP__CLIENT_ID="us", PAYPOLL_SUMUP__CLIENT_SECRET="secret"))
         assert one(found, "SumUp").mark is Mark.OK
         assert one(found, "merchant").mark is Mark.WARNING
@@ -279,7 +279,7 @@ class TestDatabase:
     def test_missing_right_is_named(self, make_app: MakeApp, engine: sa.Engine, database_url: str) -> None:
         with transaction(engine) as connection:
             connection.exec_driver_sql("CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA paypoll TO reader")
-            connection.exec_driver_sql("GRANT SELECT ON paypoll.alembic_version, paypoll.run TO reader")
+            connection.exec_driver_sql("GRANT SELECT ON paypoll.schema_version, paypoll.run TO reader")
         try:
             found = check(make_app(PAYPOLL_DATABASE__URL=database_url.replace("postgres@", "reader@")))
         finally:
@@ -388,7 +388,7 @@ class TestCommand:
         done = paypoll("check")
         assert done.returncode == 78
         assert "sumup.api_key" in done.stdout
-        assert KEY not in done.stdout + done.stderr
+        assert API_KEY not in done.stdout + done.stderr
 
     def test_json_has_every_finding_and_the_exit_status(self, paypoll: "Command") -> None:
         done = paypoll("check", "--json", PAYPOLL_SUMUP__TRIES="1")

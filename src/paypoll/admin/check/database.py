@@ -16,7 +16,7 @@ from paypoll.shop.schema import schema_problems
 from paypoll.shop.tables import checkouts, orders, organisers
 from paypoll.state.rights import excessive_rights, missing_rights, missing_rights_on
 from paypoll.state.runs import LastRun, last_run
-from paypoll.state.upgrade import HEAD, current_version
+from paypoll.state.upgrade import HEAD, current_version, next_step
 
 _LARGEST_SKEW = timedelta(seconds=5)
 """Leases are minutes and late windows hours; more than this is a clock that nobody sets."""
@@ -157,11 +157,9 @@ def _merchant(settings: Settings, connection: sa.Connection) -> Iterator[Finding
 
 def _own_tables(clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
     version = current_version(connection)
-    if version != HEAD:
+    if step := next_step(connection, version):
         text = f"version {version}, this paypoll needs {HEAD}" if version else "they are not there"
-        newer = version is not None and version > HEAD
-        step = "install the newer paypoll that made them" if newer else "run `paypoll db upgrade` as the owner"
-        yield wrong("paypoll's tables", text, step)
+        yield wrong("paypoll's tables", text, step if step.startswith("install") else f"{step} as the owner")
         return
     yield fine("paypoll's tables", f"version {version}")
     yield _last_run(clock.now(), last_run(connection))

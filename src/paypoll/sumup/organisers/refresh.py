@@ -1,17 +1,17 @@
 """Keep organisers' access tokens fresh (OAuth 2, grant refresh_token).
 
-A refresh may burn the refresh token it was made with: who stores the new one late, or not at all, has lost the
-organiser's connection. So, step by step:
+A refresh may invalidate the refresh token it was made with: if the new one is stored late, or not at all, the
+organiser's connection is lost. So, step by step:
 
 1. One thread of this process at a time, and by the session lock one run on all hosts; the shop knows no such lock.
 2. Read the tokens again: another run may have renewed them meanwhile, and then its token serves.
-3. Write them back as they are, in a short transaction: what cannot be written is not worth asking for.
+3. Write them back as they are, in a short transaction: if that fails, a new token could not be stored either.
 4. Ask SumUp, with no transaction open.
-5. Store at once, if the refresh token is still the one that was used; otherwise somebody else's word is newer.
+5. Store at once, if the refresh token is still the one that was used; otherwise somebody else has stored newer ones.
 
-A kill between 4 and 5 loses what SumUp gave. As long as SumUp hands the same refresh token out again (its documented
+A kill between 4 and 5 loses the new tokens. As long as SumUp hands the same refresh token out again (its documented
 answer does) that costs one more request; if it gives a new one, the next refresh is `invalid_grant`, and a person
-is told. Nothing can close that window from this side.
+is told. paypoll cannot prevent that.
 """
 
 import threading
@@ -101,7 +101,7 @@ class TokenRefresher:
             current = self._reread(known)
             if current is None:
                 return _REPLACED
-            if self._is_usable(current, refused):  # another thread, or run, was quicker
+            if self._is_usable(current, refused):  # another thread or run has renewed it meanwhile
                 return current.access_token
             failed = self._failed.get(known.profile_id)
             if failed is not None and (failed.stands_until is None or self._clock.monotonic() < failed.stands_until):
@@ -262,7 +262,7 @@ class TokenRefresher:
     def _persist(self, write: Callable[[sa.Connection], bool], current: OrganiserConnection, otherwise: str) -> bool:
         """Write in a transaction of its own, and again while the row is held or the database away.
 
-        What SumUp said cannot be had a second time, so this is more patient than anything else in a run, also when
+        SumUp's answer cannot be fetched a second time, so this waits longer than anything else in a run, also when
         the run was told to stop (then without the pauses). After the last try, say so and raise.
         """
         for pause in (*_STORE_PAUSES, None):
