@@ -20,6 +20,7 @@ def told_of_halls(stage: Stage) -> list[Mail]:
 def oversold(new_stage: Callable[[], Stage]) -> World:
     """Three orders of two places each for a hall of two, and two late ones for halls that the cart has sold."""
     stage = new_stage()
+    stage.environ["verification__failed_grace"] = "0s"
     hall = stage.event("Chamber Music", capacity=2, tickets_sold=0)
     roomy = stage.event("Brass Band", capacity=50, tickets_sold=7)
     counted = stage.event("Jazz Night", capacity=10, tickets_sold=9)

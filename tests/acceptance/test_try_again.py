@@ -17,7 +17,7 @@ EVENTS = "https://shop.example/events/"
 def failed(new_stage: Callable[[], Stage]) -> tuple[Stage, dict[str, Placed]]:
     """Orders whose payment failed on a page of SumUp's, in a shop where nobody can pay an old order again."""
     stage = new_stage()
-    stage.environ["site__retry_url"] = EVENTS
+    stage.environ |= {"site__retry_url": EVENTS, "verification__failed_grace": "0s"}
     orders = {name: stage.order(f"ORD-{name.upper()}", checkout="") for name in ("page", "over", "row", "evil", "none")}
     ids = {name: stage.checkout(order, hosted=name != "none", **noted(stage, name)) for name, order in orders.items()}
     for name, checkout_id in ids.items():
@@ -65,7 +65,7 @@ def test_failure_mail_links_the_address_of_the_settings_where_no_page_of_sumups_
 
 
 def test_failure_mail_that_leaves_late_does_not_link_a_page_that_has_ended(stage: Stage) -> None:
-    stage.environ["site__retry_url"] = EVENTS
+    stage.environ |= {"site__retry_url": EVENTS, "verification__failed_grace": "0s"}
     order = stage.order("ORD-1", checkout="")
     stage.sumup.decline(stage.checkout(order, hosted=True))
     stage.run_once(mail__port="9")
