@@ -60,7 +60,7 @@ def fulfil(
     raise_tickets_sold(connection, order, now)
     post_confirmation(connection, order, numbers, rules, now)
     # What was said of the payment before would only confuse now, if it has not left yet.
-    outbox.withdraw(connection, f"payment_failed:{order.id}", f"under_review:{order.id}")
+    outbox.withdraw(connection, order.id, "payment_failed", "under_review")
     return sum(len(issued) for issued in numbers.values())
 
 

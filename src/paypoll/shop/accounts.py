@@ -11,7 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from paypoll.database import insert_unless_there
+from paypoll.database import insert_unless_there, lower_case
 from paypoll.payments.order import Account, Order
 from paypoll.shop.tables import orders, users
 
@@ -21,17 +21,26 @@ _DIGEST_BYTES = 32
 _ALPHABET = string.ascii_letters + string.digits
 
 _EMAILS: sa.BindParameter[str] = sa.bindparam("emails", expanding=True)
-_BY_EMAIL = sa.select(users.c.id, users.c.email).where(sa.func.lower(users.c.email).in_(_EMAILS)).order_by(users.c.id)
+# By the unique index of the column; only who is not there is looked for among all accounts.
+_AS_SPELLED, _IN_ANY_CASE = (
+    sa.select(users.c.id, users.c.email).where(email.in_(_EMAILS)).order_by(users.c.id)
+    for email in (users.c.email, lower_case(users.c.email))
+)
 # One guest at a time: the address is unique only byte for byte, and two orders may spell it in two ways.
 _LOCK_GUEST = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sa.bindparam("guest"), 0)))
 
 
 def accounts_with(connection: sa.Connection, emails: Iterable[str]) -> list[Account]:
-    """Return the accounts that have one of these e-mails, in any case, the oldest first."""
-    wanted = sorted({email.lower() for email in emails if email})
-    if not wanted:
-        return []
-    return [Account(user_id, email) for user_id, email in connection.execute(_BY_EMAIL, {"emails": wanted})]
+    """Return the accounts that have these e-mails, in any case; where one is written exactly so, that one alone."""
+    wanted = {email for email in emails if email}
+    found: list[Account] = []
+    if wanted:
+        rows = connection.execute(_AS_SPELLED, {"emails": sorted(wanted)})
+        found += [Account(user_id, email) for user_id, email in rows]
+    if others := {email.lower() for email in wanted - {account.email for account in found}}:
+        rows = connection.execute(_IN_ANY_CASE, {"emails": sorted(others)})
+        found += [Account(user_id, email) for user_id, email in rows]
+    return found
 
 
 def account_of(email: str, accounts: Sequence[Account]) -> Account | None:

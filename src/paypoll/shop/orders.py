@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from paypoll.database import lower_case
 from paypoll.payments.order import Account, Checkout, Event, Order, OrderItem, Ticket
 from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.accounts import account_of, accounts_with
@@ -63,7 +64,7 @@ _CHECKOUTS, _TICKETS = (
 _REFUNDED, _ONCE_VOID = "refunded", "once void"
 _MARKS = sa.union_all(
     sa.select(refunds.c.order_id, sa.literal_column(f"'{_REFUNDED}'")).where(
-        refunds.c.order_id.in_(_ORDER_IDS), sa.func.lower(refunds.c.status).not_in(_TURNED_DOWN)
+        refunds.c.order_id.in_(_ORDER_IDS), lower_case(refunds.c.status).not_in(_TURNED_DOWN)
     ),
     sa.select(history.c.order_id, sa.literal_column(f"'{_ONCE_VOID}'")).where(
         history.c.order_id.in_(_ORDER_IDS), history.c.status.in_(_VOID)
