@@ -113,6 +113,8 @@ class App:
             close_before_expiry=verification.close_before_expiry,
             references=verification.references,
             failed_grace=verification.failed_grace,
+            review_when_full=self.settings.tickets.when_full == "review",
+            api_url=self.settings.sumup.base_url,
         )
 
     def _policy_with(self, max_age: timedelta | None) -> "Policy":
