@@ -186,6 +186,7 @@ class App:
                 entrance_hint=tickets.entrance_hint,
                 what_to_bring=tickets.what_to_bring,
             ),
+            stamping=tickets.stamping,
         )
         return PrintWorkers(options, tickets.print_processes)
 

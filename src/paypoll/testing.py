@@ -28,7 +28,8 @@ from paypoll.payments.gateway import (
 from paypoll.payments.order import Checkout, Event, Order, OrderItem
 from paypoll.payments.policy import Policy
 from paypoll.payments.statuses import OrderStatus
-from paypoll.tickets.ticket import PrintError, TicketFace
+from paypoll.tickets.qr import qr_png
+from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 MERCHANT = "MPLATFORM"
@@ -218,15 +219,18 @@ class FakePrinter:
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
         """Print nothing ahead."""
 
-    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
         """Return a line a face."""
         if self.broken:
             raise PrintError(self.broken)
-        return [f"%PDF-fake {face.ticket_number} {face.qr_data}".encode() for face in faces]
+        return [
+            PrintedTicket(f"%PDF-fake {face.ticket_number} {face.qr_data}".encode(), qr_png(face.qr_data))
+            for face in faces
+        ]
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return all lines."""
-        return b"\n".join(self.print_tickets(faces))
+        return b"\n".join(ticket.pdf for ticket in self.print_tickets(faces))
 
 
 @dataclass

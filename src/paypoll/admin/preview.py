@@ -56,11 +56,11 @@ def write_preview(app: App, folder: Path) -> Preview:
 
 def _ticket(app: App, problems: list[str]) -> Iterator[Attachment]:
     try:
-        (pdf,) = app.printer.print_tickets([sample_face(app.settings)])
+        (ticket,) = app.printer.print_tickets([sample_face(app.settings)])
     except PrintError as error:
         problems.append(str(error))
         return
-    yield Attachment("ticket.pdf", "application/pdf", pdf)
+    yield Attachment("ticket.pdf", "application/pdf", ticket.pdf)
 
 
 def _calendar(app: App) -> Iterator[Attachment]:

@@ -190,6 +190,7 @@ class TicketSettings(Section):
     create_guest_accounts: bool = True
     max_quantity: Annotated[Count, Field(le=10_000)] = 100
     print_processes: Annotated[Count, Field(le=16)] = 2
+    stamping: bool = True
     entrance_hint: ShortText = ENTRANCE_HINT
     what_to_bring: ShortText = ""
     terms: str = ""

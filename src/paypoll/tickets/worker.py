@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Mapping, MutableMapping
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from typing import Any, BinaryIO
 
@@ -71,12 +72,19 @@ class _Printer:
             return Answer(missing=self._missing)
         self._events = []
         try:
-            return Answer(pdfs=self._print(job), events=self._events)
+            return replace(self._print(job), events=self._events)
         except PrintError as error:
             return Answer(error=str(error), events=self._events)
 
-    def _print(self, job: Job) -> list[bytes]:
-        return [self._printer.print_together(job.faces)] if job.together else self._printer.print_tickets(job.faces)
+    def _print(self, job: Job) -> Answer:
+        if job.together:
+            return Answer(pdfs=[self._printer.print_together(job.faces)])
+        tickets = self._printer.print_tickets(job.faces)
+        return Answer(
+            pdfs=[ticket.pdf for ticket in tickets],
+            codes=[ticket.qr_png for ticket in tickets],
+            stamped=[ticket.stamped for ticket in tickets],
+        )
 
     def _keep(self, _logger: object, level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
         """Keep what the printer logs for the answer: the settings of the log are those of the process that asked."""
@@ -95,6 +103,7 @@ def _make_printer(options: PrinterOptions) -> TicketPrinter:
         site_name=options.site_name,
         terms=options.terms,
         look=options.look,
+        stamping=options.stamping,
     )
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
-from paypoll.tickets.ticket import PrintError, TicketFace
+from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, job_line, options_line, read_answer
 
 log = structlog.get_logger(__name__)
@@ -54,9 +54,10 @@ class PrintWorkers:
             if job not in self._ahead:
                 self._ahead[job] = self._threads.submit(self._do, job)
 
-    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
-        """Return one PDF a face, in the same order. Raise PrintError when one cannot be made."""
-        return list(self._answer(Job(tuple(faces))).pdfs)
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
+        """Return one ticket a face, in the same order. Raise PrintError when one cannot be made."""
+        answer = self._answer(Job(tuple(faces)))
+        return [PrintedTicket(*parts) for parts in zip(answer.pdfs, answer.codes, answer.stamped, strict=True)]
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return one PDF with a page a face. Raise PrintError when it cannot be made, as for no face at all."""

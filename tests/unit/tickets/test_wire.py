@@ -58,9 +58,12 @@ def test_job_arrives_as_it_was_on_one_line(of_faces: list[TicketFace], together:
         )
 
 
-@given(st.lists(st.binary(max_size=40), max_size=3), texts, texts)
-def test_answer_arrives_as_it_was_on_one_line(pdfs: list[bytes], error: str, event: str) -> None:
-    answer = Answer(pdfs=pdfs, error=error, events=[{"level": "warning", "event": event}])
+files = st.lists(st.binary(max_size=40), max_size=3)
+
+
+@given(files, files, texts, texts)
+def test_answer_arrives_as_it_was_on_one_line(pdfs: list[bytes], codes: list[bytes], error: str, event: str) -> None:
+    answer = Answer(pdfs=pdfs, codes=codes, error=error, events=[{"level": "warning", "event": event}])
     line = answer_line(answer)
     assert line.count(b"\n") == 1
     assert read_answer(line) == answer

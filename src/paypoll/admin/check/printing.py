@@ -30,7 +30,7 @@ _STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
 def check_printing(app: App) -> Iterator[Finding]:
     """Print a ticket. Libraries that are missing show when they are loaded, templates when they are filled."""
     try:
-        (pdf,) = app.printer.print_tickets([sample_face(app.settings)])
+        (ticket,) = app.printer.print_tickets([sample_face(app.settings)])
     except PrinterMissingError as error:
         yield wrong("ticket printer", str(error), _LIBRARIES)
         return
@@ -38,8 +38,8 @@ def check_printing(app: App) -> Iterator[Finding]:
         folder = app.settings.tickets.template_folder
         yield wrong("ticket printer", str(error), f"correct the template in {folder}" if folder else _LIBRARIES)
         return
-    yield fine("ticket printer", f"a sample ticket has {len(pdf) / 1024:.0f} kB")
-    yield from _fonts(pdf)
+    yield fine("ticket printer", f"a sample ticket has {len(ticket.pdf) / 1024:.0f} kB")
+    yield from _fonts(ticket.pdf)
     yield check_scripts()
     yield from _subsetter()
 
