@@ -279,6 +279,7 @@ class App:
             clock=self.clock,
             rules=rules,
             stopped=self.stop,
+            on_paid=self.printer.get_ready,
         )
 
     def deliver(self, run_id: str, should_stop: Callable[[], bool], *, alerts: bool = True) -> Delivered:

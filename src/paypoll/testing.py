@@ -216,6 +216,9 @@ class FakePrinter:
 
     broken: str = ""
 
+    def get_ready(self) -> None:
+        """Be ready as it is."""
+
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
         """Print nothing ahead."""
 

@@ -104,6 +104,9 @@ class Printer:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
+    def get_ready(self) -> None:
+        """Be ready as it is."""
+
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
         """Print nothing ahead."""
 

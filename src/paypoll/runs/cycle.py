@@ -14,6 +14,7 @@ from contextlib import ExitStack, closing
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import sqlalchemy as sa
 import structlog
@@ -66,6 +67,8 @@ class Cycle:
         clock: Clock,
         rules: CycleRules,
         stopped: Callable[[], bool],
+        *,
+        on_paid: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._gateway = gateway
@@ -75,6 +78,7 @@ class Cycle:
         self._clock = clock
         self._rules = rules
         self._stopped = stopped
+        self._on_paid = on_paid
         self._policy: Policy = applier.policy
         self._run_id = applier.run_id
         self._has_asked = False
@@ -177,7 +181,8 @@ class Cycle:
     def _ask(self, pool: ThreadPoolExecutor, order: Order) -> Future[Evidence]:
         self._has_asked = True
         # In a copy of this thread's context, so that what is logged there names the run.
-        return pool.submit(copy_context().run, verify, order, self._gateway(), self._policy, self._clock.now())
+        ask = partial(verify, order, self._gateway(), self._policy, self._clock.now(), on_paid=self._on_paid)
+        return pool.submit(copy_context().run, ask)
 
     def _is_halted(self, report: RunReport) -> bool:
         """Say whether SumUp is not to be asked any more in this run, and say so in the log the first time."""

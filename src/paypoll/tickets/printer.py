@@ -8,7 +8,7 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,6 +88,11 @@ class WeasyTicketPrinter:
         self._terms = terms
         self._stamping = stamping
         self._has_own_templates = template_folder is not None
+
+    def get_ready(self) -> None:
+        """Read the templates and look up the fonts. What is wrong with them is told with the first ticket."""
+        with suppress(*_FAILURES):
+            self._renderer.get_ready()
 
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
         """Print nothing ahead: this process is the one that will ask."""

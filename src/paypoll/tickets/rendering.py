@@ -68,6 +68,11 @@ class Renderer:
         if self._fetcher.refused:
             raise FatalURLFetchingError(f'Error fetching "{self._fetcher.refused}"')
 
+    def get_ready(self) -> None:
+        """Do what is done once for all pages. Raise whatever is wrong with the templates."""
+        self._template  # noqa: B018 -- each is kept once it was asked for
+        self._styles  # noqa: B018
+
     def fill(self, sheets: Sequence[Sheet]) -> str:
         """Return the template filled for these tickets."""
         return self._template.render(

@@ -44,6 +44,10 @@ class PrintedTicket:
 class TicketPrinter(Protocol):
     """Makes PDFs. The same face gives the same bytes."""
 
+    def get_ready(self) -> None:
+        """Hear that tickets will be asked for soon: who takes long to begin, begins. Never raises PrintError."""
+        ...
+
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
         """Hear which orders' tickets will be asked for next: who can, prints ahead. Never raises PrintError."""
         ...

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import structlog
 
 from paypoll.gc_tuning import search_for_cycles_rarely
-from paypoll.tickets.libraries import found_by_the_loader
+from paypoll.tickets.libraries import loaded_lightly
 from paypoll.tickets.ticket import PrintError, TicketPrinter
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, answer_line, read_job, read_options
 
@@ -38,6 +38,7 @@ def main() -> None:
         # The default of SIGALRM ends the process, wherever it hangs, and also when nobody waits for it any more.
         signal.setitimer(signal.ITIMER_REAL, _LOADING)
         printer = _Printer(read_options(next(jobs)))
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for line in jobs:
             job = read_job(line)
             signal.setitimer(signal.ITIMER_REAL, seconds * max(len(job.faces), 1))
@@ -65,6 +66,8 @@ class _Printer:
             self._printer = _make_printer(options)
         except (ImportError, OSError) as error:
             self._missing = str(error).strip().partition("  ")[0].splitlines()[0].rstrip(".")
+        else:
+            self._printer.get_ready()
 
     def answer(self, job: Job) -> Answer:
         """Print the tickets, or say why not."""
@@ -94,7 +97,7 @@ class _Printer:
 
 def _make_printer(options: PrinterOptions) -> TicketPrinter:
     # It tells of a missing library at length, and on stdout.
-    with redirect_stdout(StringIO()), found_by_the_loader():
+    with redirect_stdout(StringIO()), loaded_lightly():
         from paypoll.tickets.printer import WeasyTicketPrinter
 
     return WeasyTicketPrinter(

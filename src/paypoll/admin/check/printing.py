@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from paypoll.admin.check.finding import Finding, advice, fine, wrong
 from paypoll.app import App
-from paypoll.tickets.libraries import found_by_the_loader
+from paypoll.tickets.libraries import loaded_lightly
 from paypoll.tickets.sample import sample_face
 from paypoll.tickets.ticket import PrintError
 from paypoll.tickets.workers import PrinterMissingError
@@ -54,7 +54,7 @@ def _fonts(pdf: bytes) -> Iterator[Finding]:
 
 def check_scripts() -> Finding:
     """Say which scripts have no font here, and which packages have them."""
-    with found_by_the_loader():
+    with loaded_lightly():
         from paypoll.tickets.fonts import missing_scripts
 
     missing = missing_scripts()

@@ -25,7 +25,7 @@ class Master:
     """A ticket that was printed in full: its template as it was filled, its page as it was laid out, its bytes.
 
     Nothing is taken from it before the first ticket that looks like it. `root` is its HTML as it was parsed. A master
-    that `is_hopeless` will stamp no ticket.
+    that `was_tried` and `is_hopeless` will stamp no ticket.
     """
 
     def __init__(
@@ -38,23 +38,23 @@ class Master:
         self._fonts = fonts
         self._slots: dict[int, _MasterSlot | NotStampable] = {}
         self._written: Mapping[int, tuple[pydyf.Dictionary, bytes]] = {}
-        self.is_trusted = False
-        self.is_hopeless = False
+        self.is_trusted = self.was_tried = self.is_hopeless = False
 
     def stamp(self, filled: FilledTemplate, styles: str) -> bytes:
         """Return the PDF of another ticket. Raise NotStampable when it cannot have the bytes of a full print."""
         difference = self._parts.difference(Parts(filled))
-        if self._pdf:
-            try:
-                self._prepare(styles)
-            except NotStampable:
-                self.is_hopeless = True
-                raise
+        if not self.was_tried:
+            self.was_tried = self.is_hopeless = True
+            self._prepare(styles)
+            self.is_hopeless = False
         return self._write(difference, filled, self._shorten)
 
     def _prepare(self, styles: str) -> None:
         """Raise NotStampable unless the page can be followed, and gives the ticket's own bytes when nothing differs."""
         self._parts.require_usual_markup(styles)
+        self._code.require_as_packed(self._parts.filled.qr_png)
+        if any(box not in self._texts.text_boxes for box in self._painting.texts):
+            raise NotStampable("a text is drawn that is not on the page")
         if self._document.metadata.title != self._parts.title:
             raise NotStampable("the title is not the one in the page")
         for box, operators in self._painting.texts.items():
@@ -101,7 +101,6 @@ class Master:
         if len(codes) != 1:
             raise NotStampable("the code is not one picture")
         (code,) = codes
-        code.require_as_packed(self._parts.filled.qr_png)
         return code
 
     @cached_property

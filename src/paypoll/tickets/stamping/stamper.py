@@ -15,7 +15,7 @@ _log = structlog.get_logger(__name__)
 
 _MOST_MASTERS = 8
 _MOST_VAIN_TRIES = 8
-"""More than the tickets that were stamped: trying costs about a third of a full print, and does not pay any more."""
+"""More than the tickets that were stamped: to try a new master costs a third of a full print, and so does not pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,14 @@ class Stamper:
         self._end("stamping_differs")
 
     def _try(self, master: Master, filled: FilledTemplate, reasons: list[str]) -> bytes | None:
+        was_tried = master.was_tried
         try:
             return master.stamp(filled, self._styles)
         except NotStampable as reason:
             reasons.append(str(reason))
+            self._in_vain += master.was_tried and not was_tried
             if master.is_hopeless:
                 self._masters = [other for other in self._masters if other is not master]
-                self._in_vain += 1
         except Exception as error:  # noqa: BLE001 -- whatever it is, the ticket can be printed in full
             # Not the error's text, which may hold the ticket's.
             _log.warning("ticket_not_stamped", error=type(error).__name__)

@@ -66,15 +66,16 @@ class PageTexts:
         run = self._boxes[element]
         if self._texts_of[element] != 1 or not run:
             raise NotStampable("a text that differs stands with others, or nowhere")
-        return Slot(run, [self._parents[box] for box in run], one_line(core(part)))
+        return Slot(run, [self._parents[box] for box in run], part)
 
 
 class Slot:
     """A text that stands alone in its block: its lines, and how another text would be broken into lines here."""
 
-    def __init__(self, run: Sequence[Any], parents: Sequence[Sequence[Any]], text: str) -> None:
+    def __init__(self, run: Sequence[Any], parents: Sequence[Sequence[Any]], part: str) -> None:
         self.boxes = run
-        self.text = text
+        self.text = one_line(core(part))
+        self._before, self._after = _spaces_around(part, run[0].style)
         self.labels = [box.bookmark_label for box in parents[0] if getattr(box, "bookmark_label", None)]
         *above, block, _ = parents[0]
         _require_alone(run, parents, block)
@@ -86,9 +87,11 @@ class Slot:
         if "justify" in alignments or any(box.justification_spacing for box in run):
             raise NotStampable("a text is justified")
         self._keeps_place = block.style["direction"] == "ltr" and alignments <= {"start", "left", "auto"}
-        for old, new in zip(run, self._broken(text), strict=True):
+        for old, new in zip(run, self._broken(self.text), strict=True):
             if (new.text, new.width, *_heights(new)) != (old.text, old.width, *_heights(old)):
                 raise NotStampable("a text is not broken into lines as it was")
+            if new.pango_layout.text != old.pango_layout.text:
+                raise NotStampable("a text is not drawn as it was")
 
     def lines(self, text: str) -> list[Any]:
         """Return a box for each line of the text. Raise NotStampable when anything around it would move."""
@@ -103,7 +106,7 @@ class Slot:
 
     def _broken(self, text: str) -> list[Any]:
         """Have WeasyPrint break the text into lines, which must be as many as there are."""
-        whole = self.boxes[0].copy_with_text(text)
+        whole = self.boxes[0].copy_with_text(self._before + text + self._after)
         lines: list[Any] = []
         at: int | None = 0
         for box in self.boxes:
@@ -117,6 +120,8 @@ class Slot:
             lines.append(line)
         if at is not None:
             raise NotStampable("a text takes more lines")
+        if lines[-1].text.endswith(" "):
+            _end_without_space(lines[-1])
         return lines
 
 
@@ -145,6 +150,23 @@ def _texts(element: Element) -> Iterator[tuple[Element, str]]:
         yield from _texts(child)
         if child.tail:
             yield element, child.tail
+
+
+def _spaces_around(part: str, style: Any) -> tuple[str, str]:
+    """Return what WeasyPrint makes of the white space before and after a text."""
+    before, _, after = part.partition(core(part))
+    if style["white_space"] == "pre-line" and "\n" in before + after:
+        raise NotStampable("a text has lines of its own")
+    return " " if before else "", " " if after else ""
+
+
+def _end_without_space(line: Any) -> None:
+    """Take the space at a line's end out of its width, as WeasyPrint does; it is drawn all the same."""
+    text = line.text.rstrip(" ")
+    if not text or line.pango_layout.first_line_direction % 2:
+        raise NotStampable("a text ends in a space that counts")
+    bare, _, _ = split_text_box(None, line.copy_with_text(text), None, 0)
+    line.text, line.width = text, bare.width
 
 
 def _require_alone(run: Sequence[Any], parents: Sequence[Sequence[Any]], block: Any) -> None:
