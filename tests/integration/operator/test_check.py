@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from paypoll.admin.check import check_all, exit_code
 from paypoll.admin.check.finding import Finding, Mark
 from paypoll.admin.check.host import check_timer
+from paypoll.admin.check.printing import check_printing
 from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.mail.mailer import RecipientRefusedError
@@ -21,6 +22,7 @@ from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.settings.load import load_settings
 from paypoll.state.tables import run
 from paypoll.testing import FakeClock, FakeGateway, FakeMailer, FakePrinter
+from paypoll.tickets.printer import WeasyTicketPrinter
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Command
@@ -123,7 +125,7 @@ def test_all_is_well(settings_file: Path, simulator: Simulator, sink: MailSink, 
     fine = {finding.topic: finding.text for finding in found if finding.mark is Mark.OK}
     assert fine.keys() >= {
         *("settings", "database", "clock", "rights", "shop's tables", "index", "paypoll's tables", "last run"),
-        *("SumUp", "merchant", "mail templates", "mail server", "ticket printer", "fonts", "media folder"),
+        *("SumUp", "merchant", "mail templates", "mail server", "ticket printer", "stamping", "fonts", "media folder"),
     }
     assert fine["last run"] == "2 minutes ago on shop1, finished"
     assert "DejaVu" in fine["fonts"]
@@ -331,6 +333,18 @@ class TestHost:
         app = make_app()
         app.printer = FakePrinter(broken="ticket.html, line 7: broken")
         assert is_problem(one(check(app), "ticket printer"), "line 7")
+
+    def test_stamping_that_is_off_or_does_not_work_for_a_template_is_named(
+        self, make_app: MakeApp, tmp_path: Path
+    ) -> None:
+        (tmp_path / "ticket.css").write_text("article p { float: left } article + article { break-before: page }")
+        found = {}
+        for stamping in ("false", "true"):
+            app = make_app(PAYPOLL_TICKETS__TEMPLATE_FOLDER=str(tmp_path), PAYPOLL_TICKETS__STAMPING=stamping)
+            app.printer = WeasyTicketPrinter(template_folder=tmp_path, stamping=app.settings.tickets.stamping)
+            (found[stamping],) = (finding for finding in check_printing(app) if finding.topic == "stamping")
+        assert (found["false"].mark, "tickets.stamping" in found["false"].text) == (Mark.OK, True)
+        assert (found["true"].mark, "docs/templates.md" in found["true"].next_step) == (Mark.WARNING, True)
 
     @pytest.mark.parametrize(
         ("enabled", "active", "mark", "step"),

@@ -7,13 +7,16 @@ from contextlib import suppress
 
 from paypoll.admin.check.finding import Finding, advice, fine, wrong
 from paypoll.app import App
+from paypoll.settings.model import TicketSettings
 from paypoll.tickets.libraries import loaded_lightly
-from paypoll.tickets.sample import sample_face
-from paypoll.tickets.ticket import PrintError
+from paypoll.tickets.sample import sample_faces
+from paypoll.tickets.ticket import PrintedTicket, PrintError
 from paypoll.tickets.workers import PrinterMissingError
 
 _LIBRARIES = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
 _SUBSET = "apt-get install libharfbuzz-subset0"
+_FAST = "docs/templates.md says what a template may do to be printed fast"
+_PINNED = "install WeasyPrint in the version of constraints.txt"
 _LATIN_FONT = "fonts-dejavu-core"
 _FONTS_FOR = {
     "Chinese": "fonts-droid-fallback",
@@ -28,9 +31,10 @@ _STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
 
 
 def check_printing(app: App) -> Iterator[Finding]:
-    """Print a ticket. Libraries that are missing show when they are loaded, templates when they are filled."""
+    """Print a few tickets. Libraries that are missing show when they are loaded, templates when they are filled."""
     try:
-        (ticket,) = app.printer.print_tickets([sample_face(app.settings)])
+        # One by one, as orders come: of the operator's own templates the second is printed both ways, to compare.
+        ticket, *_, last = [app.printer.print_tickets([face])[0] for face in sample_faces(app.settings)]
     except PrinterMissingError as error:
         yield wrong("ticket printer", str(error), _LIBRARIES)
         return
@@ -39,9 +43,23 @@ def check_printing(app: App) -> Iterator[Finding]:
         yield wrong("ticket printer", str(error), f"correct the template in {folder}" if folder else _LIBRARIES)
         return
     yield fine("ticket printer", f"a sample ticket has {len(ticket.pdf) / 1024:.0f} kB")
+    yield _stamping(app.settings.tickets, last)
     yield from _fonts(ticket.pdf)
     yield check_scripts()
     yield from _subsetter()
+
+
+def _stamping(settings: TicketSettings, last: PrintedTicket) -> Finding:
+    """Say whether tickets are made from earlier ones, which takes a fifth of the time."""
+    if not settings.stamping:
+        return fine("stamping", "off, so that every ticket is printed in full (tickets.stamping)")
+    if last.stamped:
+        return fine("stamping", "a sample ticket was made from an earlier one, in a fifth of the time")
+    if settings.template_folder is not None:
+        return advice(
+            "stamping", "tickets of this template are all printed in full, which takes five times as long", _FAST
+        )
+    return advice("stamping", "tickets are all printed in full, which takes five times as long", _PINNED)
 
 
 def _fonts(pdf: bytes) -> Iterator[Finding]:
