@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import jinja2
-import structlog
 import weasyprint
 from weasyprint.text.ffi import harfbuzz_subset
 from weasyprint.urls import FatalURLFetchingError
 
+from paypoll.tickets.events import say
 from paypoll.tickets.look import LogoError, TicketLook
 from paypoll.tickets.qr import qr_png
 from paypoll.tickets.rendering import TEMPLATE, Renderer, title_of
@@ -29,8 +29,6 @@ from paypoll.tickets.stamping.difference import FilledTemplate
 from paypoll.tickets.stamping.master import VARIANT
 from paypoll.tickets.stamping.stamper import Stamper
 from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
-
-_log = structlog.get_logger(__name__)
 
 _Made = TypeVar("_Made")
 
@@ -186,7 +184,7 @@ class WeasyTicketPrinter:
             sheet = self._sheet(one, fit)
             if len(self._render([sheet]).pages) == 1:
                 if fit is Fit.CUT:
-                    _log.warning("ticket_text_cut", order=one.face.order_number)
+                    say("warning", "ticket_text_cut", order=one.face.order_number)
                 return sheet
         raise ValueError(f"{TEMPLATE} does not keep a ticket on one page, even in the smallest print")
 
@@ -265,7 +263,7 @@ class _ToDebug(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = _DATA_URI.sub("data:…", record.getMessage())
-        _log.debug("ticket_library_message", library=record.name, message=message[:_LONGEST_MESSAGE])
+        say("debug", "ticket_library_message", library=record.name, message=message[:_LONGEST_MESSAGE])
 
 
 def _quieten_libraries() -> None:

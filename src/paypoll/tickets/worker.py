@@ -8,15 +8,14 @@ with its input, and its time for each job is limited by the system itself.
 import os
 import signal
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
 from typing import Any, BinaryIO
 
-import structlog
-
 from paypoll.gc_tuning import search_for_cycles_rarely
+from paypoll.tickets.events import listen
 from paypoll.tickets.libraries import loaded_lightly
 from paypoll.tickets.ticket import PrintError, TicketPrinter
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, answer_line, read_job, read_options
@@ -60,7 +59,7 @@ class _Printer:
 
     def __init__(self, options: PrinterOptions) -> None:
         self._events: list[Mapping[str, Any]] = []
-        structlog.configure(processors=[self._keep])
+        listen(self._keep)
         self._missing = ""
         try:
             self._printer = _make_printer(options)
@@ -89,10 +88,9 @@ class _Printer:
             stamped=[ticket.stamped for ticket in tickets],
         )
 
-    def _keep(self, _logger: object, level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        """Keep what the printer logs for the answer: the settings of the log are those of the process that asked."""
-        self._events.append({"level": level, **event})
-        raise structlog.DropEvent
+    def _keep(self, level: str, event: str, **fields: Any) -> None:
+        """Keep what the printer says for the answer: the settings of the log are those of the process that asked."""
+        self._events.append({"level": level, "event": event, **fields})
 
 
 def _make_printer(options: PrinterOptions) -> TicketPrinter:

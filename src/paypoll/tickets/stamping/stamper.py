@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-import structlog
 import weasyprint
 
+from paypoll.tickets.events import say
 from paypoll.tickets.stamping import NotStampable
 from paypoll.tickets.stamping.difference import FilledTemplate
 from paypoll.tickets.stamping.fonts import FontCache
 from paypoll.tickets.stamping.master import Master
-
-_log = structlog.get_logger(__name__)
 
 _MOST_MASTERS = 8
 _MOST_VAIN_TRIES = 8
@@ -54,7 +52,7 @@ class Stamper:
                 self._stamped += 1
                 return Stamped(pdf, master.is_trusted or not self._check, master)
         if reasons:
-            _log.debug("ticket_not_stamped", reasons=list(dict.fromkeys(reasons)))
+            say("debug", "ticket_not_stamped", reasons=list(dict.fromkeys(reasons)))
         return None
 
     def keep(self, filled: FilledTemplate, root: Element, document: weasyprint.Document, pdf: bytes) -> None:
@@ -69,7 +67,7 @@ class Stamper:
         if stamped.pdf == pdf:
             stamped.master.is_trusted = True
             return
-        _log.warning("tickets_are_not_stamped", reason="a stamped ticket had other bytes than its full print")
+        say("warning", "tickets_are_not_stamped", reason="a stamped ticket had other bytes than its full print")
         self._end("stamping_differs")
 
     def _try(self, master: Master, filled: FilledTemplate, reasons: list[str]) -> bytes | None:
@@ -83,12 +81,12 @@ class Stamper:
                 self._masters = [other for other in self._masters if other is not master]
         except Exception as error:  # noqa: BLE001 -- whatever it is, the ticket can be printed in full
             # Not the error's text, which may hold the ticket's.
-            _log.warning("ticket_not_stamped", error=type(error).__name__)
+            say("warning", "ticket_not_stamped", error=type(error).__name__)
             self._masters = [other for other in self._masters if other is not master]
             self._in_vain += 1
         return None
 
     def _end(self, event: str) -> None:
-        _log.debug(event)
+        say("debug", event)
         self.is_on = False
         self._masters = []
