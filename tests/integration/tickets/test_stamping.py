@@ -201,6 +201,11 @@ def test_code_of_another_size_has_the_bytes_of_a_full_print(tmp_path: Path, size
         printers.print(face_of(0, qr_data="x" * length))
 
 
+TINY_AND_LARGE = (
+    "<p style='font-size: 1.1px'>{{ ticket.order_number }}</p><p style='font-size: 31.7px'>{{ ticket.holder_name }}</p>"
+)
+
+
 @pytest.mark.parametrize("name", ["汉语", "🎉"])
 def test_name_in_letters_of_another_height_is_printed_in_full(tmp_path: Path, name: str) -> None:
     printers = with_templates(tmp_path, "<p style='line-height: normal'>{{ ticket.holder_name }}</p><p>below</p>")
@@ -210,11 +215,15 @@ def test_name_in_letters_of_another_height_is_printed_in_full(tmp_path: Path, na
 
 def test_glyph_whose_width_was_rounded_at_another_size_is_drawn_as_in_a_full_print(tmp_path: Path) -> None:
     """WeasyPrint rounds a glyph's width at the size where it meets it first, and spaces by that everywhere."""
-    body = (
-        "<p style='font-size: 7.3px'>{{ ticket.order_number }}</p><p style='font-size: 31.7px'>{{ ticket.holder_name }}"
-    )
-    printers = with_templates(tmp_path, body)
-    for number, (order, name) in enumerate((("AB", "XYZ"), ("XWQ", "AVB"), ("ffi Ta", "To fi"), ("Tj", "Tjx"))):
+    printers = with_templates(tmp_path, TINY_AND_LARGE)
+    texts = (("AB", "XYZ"), ("XYZ wmgs", "AVB wmgs"), ("ffi Ta", "To fi"), ("Tj", "Tjx"))
+    for number, (order, name) in enumerate(texts):
+        printers.print(shape(number, order_number=order, holder_name=name))
+
+
+def test_font_that_is_met_first_at_another_size_is_described_as_in_a_full_print(tmp_path: Path) -> None:
+    printers = with_templates(tmp_path, TINY_AND_LARGE)
+    for number, (order, name) in enumerate((("Ada", "Bob 夏"), ("Ada 夏", "Bob 夏"), ("Eve", "夏 Eve"))):
         printers.print(shape(number, order_number=order, holder_name=name))
 
 
