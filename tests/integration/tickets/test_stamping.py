@@ -66,6 +66,12 @@ def printers() -> Printers:
     return Printers(WeasyTicketPrinter(site_name="Jersey Events", terms="No refunds."))
 
 
+@pytest.fixture
+def fresh() -> Printers:
+    """Printers that have printed nothing."""
+    return Printers(WeasyTicketPrinter(site_name="Jersey Events", terms="No refunds."))
+
+
 def with_templates(folder: Path, body: str, css: str = "", *, checked: bool = False) -> Printers:
     """Return printers with an operator's templates. Unless `checked`, stamped tickets leave without the self-check."""
     (folder / "ticket.html").write_text(PAGE.replace("BODY", body), encoding="utf-8")
@@ -111,6 +117,7 @@ faces = st.builds(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(faces)
 def test_ticket_whatever_it_says_has_the_bytes_of_a_full_print(printers: Printers, face: TicketFace) -> None:
+    printers.printer._stamper._in_vain = 0  # odd as the texts are, go on trying
     printers.print(face)
 
 
@@ -120,24 +127,24 @@ def test_ticket_with_odd_texts_has_the_bytes_of_a_full_print(printers: Printers,
     printers.print(replace(ODD_FACES[case], place=2, holder_name="Bob"))
 
 
-def test_tickets_of_an_event_are_stamped_from_a_few_masters(printers: Printers) -> None:
+def test_tickets_of_an_event_are_stamped_from_a_few_masters(fresh: Printers) -> None:
     """Names of one line and of two, codes of any size: a few shapes. This is what makes printing fast.
 
     It also fails when the inside of WeasyPrint is not the one that stamping was written for.
     """
     assert weasyprint.VERSION.startswith("70.0"), "read paypoll.tickets.stamping against the new version"
-    stamped = [printers.print(face_of(number)).stamped for number in range(24)]
+    stamped = [fresh.print(face_of(number)).stamped for number in range(24)]
     assert sum(stamped) >= 20
 
 
-def test_ticket_with_another_event_is_stamped_when_it_has_the_same_lines(printers: Printers) -> None:
-    printers.print(face_of(1))
-    ticket = printers.print(face_of(1, event_title="Autumn Carnival", organiser_name="The Rotary Club"))
+def test_ticket_with_another_event_is_stamped_when_it_has_the_same_lines(fresh: Printers) -> None:
+    fresh.print(face_of(1))
+    ticket = fresh.print(face_of(1, event_title="Autumn Carnival", organiser_name="The Rotary Club"))
     assert ticket.stamped
 
 
-def test_code_of_a_stamped_ticket_is_its_own(printers: Printers) -> None:
-    first, second = (printers.print(face_of(number)) for number in (3, 9))
+def test_code_of_a_stamped_ticket_is_its_own(fresh: Printers) -> None:
+    first, second = (fresh.print(face_of(number)) for number in (3, 9))
     assert second.stamped
     assert first.qr_png != second.qr_png
 
@@ -202,7 +209,8 @@ def test_code_of_another_size_has_the_bytes_of_a_full_print(tmp_path: Path, size
 
 
 TINY_AND_LARGE = (
-    "<p style='font-size: 1.1px'>{{ ticket.order_number }}</p><p style='font-size: 31.7px'>{{ ticket.holder_name }}</p>"
+    "<p style='font-size: 0.31px'>{{ ticket.order_number }}</p>"
+    "<p style='font-size: 31.7px'>{{ ticket.holder_name }}</p>"
 )
 
 
@@ -267,26 +275,24 @@ def raising(error: Exception) -> Callable[..., bytes]:
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("secret"), AttributeError("secret"), MemoryError("secret")])
 def test_stamping_that_fails_is_a_full_print_and_a_line_in_the_log(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
+    fresh: Printers, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    printers = Printers(WeasyTicketPrinter(site_name="Jersey Events", terms="No refunds."))
-    printers.print(face_of(0))
+    fresh.print(face_of(0))
     monkeypatch.setattr(Master, "stamp", raising(error))
     with capture_logs() as logs:
-        assert not printers.print(face_of(6)).stamped
+        assert not fresh.print(face_of(6)).stamped
     assert [log for log in logs if log["log_level"] == "warning"] == [
         {"event": "ticket_not_stamped", "error": type(error).__name__, "log_level": "warning"}
     ]
 
 
-def test_library_that_paints_otherwise_is_a_full_print(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_library_that_paints_otherwise_is_a_full_print(fresh: Printers, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a later WeasyPrint might: what a master gives again is not what it was."""
-    printers = Printers(WeasyTicketPrinter(site_name="Jersey Events", terms="No refunds."))
-    printers.print(face_of(0))
+    fresh.print(face_of(0))
     monkeypatch.setattr(
         "paypoll.tickets.stamping.painting.Stream.draw_x_object", lambda stream, _: stream.stream.append(b"% gone")
     )
-    (ticket,) = printers.printer.print_tickets([face_of(6)])
+    (ticket,) = fresh.printer.print_tickets([face_of(6)])
     assert not ticket.stamped
 
 
