@@ -196,6 +196,7 @@ class App:
                 entrance_hint=tickets.entrance_hint,
                 what_to_bring=tickets.what_to_bring,
             ),
+            stamping=tickets.stamping,
         )
         return PrintWorkers(options, tickets.print_processes)
 
@@ -342,6 +343,7 @@ class App:
             clock=self.clock,
             rules=rules,
             stopped=self.stop,
+            on_paid=self.printer.get_ready,
         )
 
     def deliver(self, run_id: str, should_stop: Callable[[], bool], *, alerts: bool = True) -> Delivered:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from paypoll.state.incidents import open_troubles
 from paypoll.state.outbox import claim_mail, give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox
 from paypoll.testing import NOW, FakeMailer, FakePrinter
-from paypoll.tickets.ticket import PrintError, TicketFace
+from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place
@@ -167,8 +168,8 @@ def test_message_found_half_way_and_put_off_again_is_still_shown_as_perhaps_sent
 class LargePrinter(FakePrinter):
     """Each ticket is so large that a message has room for no second one."""
 
-    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
-        return [pdf + b" " * 6 * 1024**2 for pdf in super().print_tickets(faces)]
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
+        return [replace(ticket, pdf=ticket.pdf + b" " * 6 * 1024**2) for ticket in super().print_tickets(faces)]
 
 
 class CutOff(FakeMailer):
@@ -328,7 +329,7 @@ def test_row_36_one_ticket_that_cannot_be_printed_is_told_once_while_others_are_
     bench: "Bench", place: "Place"
 ) -> None:
     class Picky(FakePrinter):
-        def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+        def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
             if faces[0].order_number == "ORD-1":
                 raise PrintError("a letter that no font has")
             return super().print_tickets(faces)
@@ -365,7 +366,7 @@ def test_mail_that_meets_a_bug_ends_the_run_as_incomplete_and_is_told_when_it_la
     class Buggy(FakePrinter):
         mended = False
 
-        def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+        def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
             if not self.mended:
                 raise ZeroDivisionError(faces[0].order_number)
             return super().print_tickets(faces)

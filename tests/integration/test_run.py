@@ -18,7 +18,7 @@ from paypoll.payments.gateway import CheckoutAnswer, Found, Look, NoAnswer
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
-from paypoll.testing import MERCHANT, NOW, FakeGateway, an_answer
+from paypoll.testing import MERCHANT, NOW, FakeGateway, FakePrinter, an_answer
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place
@@ -56,6 +56,31 @@ def test_run_again_changes_nothing(bench: "Bench", shop: SmallShop, place: "Plac
     assert run(bench).applied == []
     assert {table: shop.rows(table) for table in before} == before
     assert len(bench.mailer.sent) == 1
+
+
+class Warming(FakePrinter):
+    """Notes how many questions SumUp had been asked when it was told to get ready."""
+
+    def __init__(self, gateway: FakeGateway) -> None:
+        super().__init__()
+        self.gateway = gateway
+        self.told: list[int] = []
+
+    def get_ready(self) -> None:
+        self.told.append(len(self.gateway.asked))
+
+
+def test_run_has_the_printer_get_ready_when_a_checkout_is_paid_and_not_before(bench: "Bench", place: "Place") -> None:
+    bench.app.printer = printer = Warming(bench.gateway)
+    place("ORD-1", "PENDING")
+    run(bench)
+    assert printer.told == []
+    bench.clock.move(timedelta(minutes=5))
+    asked = len(bench.gateway.asked)
+    place("ORD-2")
+    run(bench)
+    assert len(printer.told) == 1
+    assert asked < printer.told[0] < len(bench.gateway.asked)
 
 
 def test_run_claims_in_batches_the_new_order_behind_twenty_stuck_ones(

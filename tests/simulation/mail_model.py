@@ -11,7 +11,8 @@ from tests.simulation.fibers import SimulationError
 
 from paypoll.mail.mailer import MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
 from paypoll.tickets.files import FilesError, TicketFiles
-from paypoll.tickets.ticket import PrintError, TicketFace
+from paypoll.tickets.qr import qr_png
+from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
 
 
 class Faults(Protocol):
@@ -108,19 +109,24 @@ class Printer:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
+    def get_ready(self) -> None:
+        """Be ready as it is."""
+
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
         """Print nothing ahead."""
 
-    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
         """Return a line a ticket."""
         self._faults.trip("print")
         if self._faults.fails("print"):
             raise PrintError("no font was found")
-        return [f"%PDF {face.ticket_number} {face.qr_data}".encode() for face in faces]
+        return [
+            PrintedTicket(f"%PDF {face.ticket_number} {face.qr_data}".encode(), qr_png(face.qr_data)) for face in faces
+        ]
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return all lines."""
-        return b"\n".join(self.print_tickets(faces))
+        return b"\n".join(ticket.pdf for ticket in self.print_tickets(faces))
 
 
 class Disk(TicketFiles):

@@ -17,8 +17,7 @@ from paypoll.shop.changes import set_ticket_files
 from paypoll.state.issued_tickets import IssuedTicket, load_issued_tickets
 from paypoll.state.outbox import Mail
 from paypoll.tickets.files import FilesError, TicketFiles
-from paypoll.tickets.qr import qr_png
-from paypoll.tickets.ticket import PrintError, TicketPrinter
+from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketPrinter
 
 CALENDAR_NAME = "tickets.ics"
 CALENDAR_PARAMETERS = (("method", "PUBLISH"), ("charset", "utf-8"))
@@ -90,8 +89,9 @@ class MailPacker:
         tickets = self._tickets(mail.order_id)
         if not tickets:
             raise PrintError(f"not every ticket of order {mail.order_id} is there to be printed")
-        pdfs = self._printer.print_tickets([ticket.face for ticket in tickets])
-        self._store(tickets, pdfs)
+        printed = self._printer.print_tickets([ticket.face for ticket in tickets])
+        self._store(tickets, printed)
+        pdfs = [ticket.pdf for ticket in printed]
         calendar = self._calendar(mail)
         first, *others = self._parcels(tickets, pdfs, beside=sum(mailed_size(len(file.content)) for file in calendar))
         return [[*first, *calendar], *others]
@@ -110,14 +110,14 @@ class MailPacker:
         with transaction(self._engine) as connection:
             return load_issued_tickets(connection, [order_id], self._site).get(order_id, ())
 
-    def _store(self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes]) -> None:
+    def _store(self, tickets: Sequence[IssuedTicket], printed: Sequence[PrintedTicket]) -> None:
         """Write the tickets' files into the shop's media folder, where there is one, and then their paths."""
         if self._files is None:
             return
         try:
             paths = {
-                ticket.id: self._files.write(ticket.face.ticket_number, pdf, qr_png(ticket.face.qr_data))
-                for ticket, pdf in zip(tickets, pdfs, strict=True)
+                ticket.id: self._files.write(ticket.face.ticket_number, paper.pdf, paper.qr_png)
+                for ticket, paper in zip(tickets, printed, strict=True)
                 if not ticket.has_files
             }
         except FilesError as error:

@@ -30,6 +30,7 @@ from paypoll.payments.fetch import fetch_evidence
 from paypoll.payments.gateway import PaymentGateway
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
+from paypoll.payments.statuses import WATCHED
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.load import load_orders
 from paypoll.runs.report import OrderError, RunReport
@@ -66,6 +67,8 @@ class Cycle:
         clock: Clock,
         rules: CycleRules,
         stopped: Callable[[], bool],
+        *,
+        on_paid: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._gateway = gateway
@@ -75,6 +78,7 @@ class Cycle:
         self._clock = clock
         self._rules = rules
         self._stopped = stopped
+        self._on_paid = on_paid
         self._policy: Policy = applier.policy
         self._run_id = applier.run_id
         self._has_asked = False
@@ -187,7 +191,9 @@ class Cycle:
         """Ask about the order; None when the run's time is up: two batches that wait for a slow SumUp are too many."""
         if self._is_limited and self._should_end():
             return None
-        return fetch_evidence(order, gateway, self._policy, self._clock.now())
+        # Only an order that waits for its tickets is worth a printing process; quiet looks find old payments.
+        on_paid = self._on_paid if order.status in WATCHED else lambda: None
+        return fetch_evidence(order, gateway, self._policy, self._clock.now(), on_paid=on_paid)
 
     def _is_halted(self, report: RunReport) -> bool:
         """Say whether SumUp is not to be asked any more in this run, and say so in the log the first time."""

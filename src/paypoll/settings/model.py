@@ -198,6 +198,7 @@ class TicketSettings(Section):
     max_quantity: Annotated[Count, Field(le=10_000)] = 100
     when_full: Literal["tell", "review"] = "tell"
     print_processes: Annotated[Count, Field(le=16)] = 2
+    stamping: bool = True
     entrance_hint: ShortText = ENTRANCE_HINT
     what_to_bring: ShortText = ""
     terms: str = ""

@@ -13,6 +13,7 @@ from tests.settings_text import API_KEY
 from paypoll.admin.check import check_all, exit_code
 from paypoll.admin.check.finding import Finding, Mark
 from paypoll.admin.check.host import check_timer
+from paypoll.admin.check.printing import check_printing
 from paypoll.app import App
 from paypoll.database import CONNECTIONS, transaction
 from paypoll.mail.mailer import RecipientRefusedError
@@ -22,6 +23,7 @@ from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.settings.load import load_settings
 from paypoll.state.tables import run
 from paypoll.testing import FakeClock, FakeGateway, FakeMailer, FakePrinter
+from paypoll.tickets.printer import WeasyTicketPrinter
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Command, Desk
@@ -130,6 +132,7 @@ def test_all_is_well(settings_file: Path, simulator: Simulator, sink: MailSink, 
             "mail templates",
             "mail server",
             "ticket printer",
+            "stamping",
             "fonts",
             "media folder",
         ),
@@ -366,6 +369,19 @@ class TestHost:
         app = make_app()
         app.printer = FakePrinter(broken="ticket.html, line 7: broken")
         assert is_problem(one(check(app), "ticket printer"), "line 7")
+
+    def test_stamping_that_is_off_or_does_not_work_for_a_template_is_named(
+        self, make_app: MakeApp, tmp_path: Path
+    ) -> None:
+        (tmp_path / "ticket.css").write_text("article p { float: left } article + article { break-before: page }")
+        found = {}
+        for stamping in ("false", "true"):
+            app = make_app(PAYPOLL_TICKETS__TEMPLATE_FOLDER=str(tmp_path), PAYPOLL_TICKETS__STAMPING=stamping)
+            printer = WeasyTicketPrinter(template_folder=tmp_path, stamping=app.settings.tickets.stamping)
+            looked = check_printing(printer, app.settings)
+            (found[stamping],) = (finding for finding in looked if finding.topic == "stamping")
+        assert (found["false"].mark, "tickets.stamping" in found["false"].text) == (Mark.OK, True)
+        assert (found["true"].mark, "docs/templates.md" in found["true"].next_step) == (Mark.WARNING, True)
 
     @pytest.mark.parametrize(
         ("enabled", "active", "mark", "step"),
