@@ -1,15 +1,17 @@
-"""Send a confirmation with its tickets again: a new mail with its own Message-ID, to the address the order has now."""
+"""Send mail again: an order's, to the address that the order has now; or all mail that was given up.
+
+A mail that waits, or was given up, is that same mail again. Only a confirmation that has gone out is posted anew.
+"""
 
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from paypoll.admin.revive import KeptMail, kept_mails, revive, untrue, void
 from paypoll.app import App, new_run_id
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError
 from paypoll.payments.order import Order
-from paypoll.payments.rules import VOID_TICKETS
-from paypoll.payments.statuses import VOID
 from paypoll.runs.fulfil import post_confirmation
 from paypoll.shop.orders import find_order_id, load_order, lock_order
 from paypoll.state.audit import record
@@ -19,21 +21,33 @@ from paypoll.state.tables import outbox, ticket_place
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """What became of the mail: `state` is the outbox's (sent, waiting, undeliverable), `error` why it is not sent."""
+    """What became of an order's mail: `state` is the outbox's (sent, waiting, undeliverable), `error` why."""
 
     order: Order
     recipient: str
+    kind: str
     message_id: str
     tickets: int
     state: str
     error: str
 
 
-def resend(app: App, wanted: str, who: str) -> Resent:
-    """Post the order's confirmation again and deliver what is due. `who` goes into the audit trail.
+@dataclass(frozen=True, slots=True)
+class Revived:
+    """What became of a mail that had been given up. `state`: as the outbox has it; `skipped` with the reason why."""
 
-    Raise OrderNotFoundError, or RefusedError when the order has no tickets by paypoll that still admit somebody, or a
-    confirmation of it is still on its way.
+    kind: str
+    order_number: str
+    recipients: tuple[str, ...]
+    state: str
+    error: str
+
+
+def resend(app: App, wanted: str, who: str) -> Resent:
+    """Send the order's mail again and deliver what is due. `who` goes into the audit trail.
+
+    Raise OrderNotFoundError, or RefusedError when there is nothing to send: no mail of the order that waits or was
+    given up and still says what is true, and no tickets by paypoll that still admit somebody.
     """
     app.require_ready()
     run_id = new_run_id(app.clock.now())
@@ -44,11 +58,18 @@ def resend(app: App, wanted: str, who: str) -> Resent:
         if order is None:
             raise OrderNotFoundError(f"order {wanted} is gone from the shop")
         numbers = _issued(connection, order)
-        _require_sendable(connection, order, numbers)
         now = app.clock.now()
-        times = 1 + _resent_before(connection, order)
-        rules = app.applier(run_id).rules
-        message_id = post_confirmation(connection, order, numbers, rules, now, again=f"resend:{times}")
+        kept = _kept(connection, app, order)
+        if kept is None or kept.is_confirmation:
+            _require_sendable(order, numbers)
+        if kept is None:
+            times = 1 + _resent_before(connection, order)
+            rules = app.applier(run_id).rules
+            message_id = post_confirmation(connection, order, numbers, rules, now, again=f"resend:{times}")
+            kind, was = "confirmation", ""
+        else:
+            revive(connection, kept, now)
+            message_id, kind, was = kept.message_id, kept.kind, f", which was {kept.state},"
         record(
             connection,
             now=now,
@@ -57,7 +78,7 @@ def resend(app: App, wanted: str, who: str) -> Resent:
             order_id=order.id,
             order_number=order.number,
             run_id=run_id,
-            explanation=f"the confirmation is sent again to {order.email} ({message_id})",
+            explanation=f"the {kind.replace('_', ' ')}{was} is sent again to {order.email} ({message_id})",
         )
     app.deliver(run_id, app.stop)
     with transaction(app.engine) as connection:
@@ -65,7 +86,71 @@ def resend(app: App, wanted: str, who: str) -> Resent:
             sa.select(outbox.c.state, outbox.c.last_error).where(outbox.c.message_id == message_id)
         ).one()
     tickets = sum(len(issued) for issued in numbers.values())
-    return Resent(order, order.email, message_id, tickets, row.state, row.last_error or "")
+    return Resent(order, order.email, kind, message_id, tickets, row.state, row.last_error or "")
+
+
+def resend_undeliverable(app: App, who: str) -> tuple[Revived, ...]:
+    """Try all mail again that was given up, alerts included, and return what became of each.
+
+    What is not true any more is skipped: the confirmation of an order that was refunded, say.
+    """
+    app.require_ready()
+    run_id = new_run_id(app.clock.now())
+    revived: dict[int, tuple[KeptMail, str]] = {}
+    skipped: list[Revived] = []
+    with transaction(app.engine) as connection:
+        for mail in kept_mails(connection, app.clock.now(), "undeliverable"):
+            order = None
+            if mail.order_id is not None:
+                lock_order(connection, mail.order_id)
+                order = load_order(connection, mail.order_id)
+            number = order.number if order is not None else ""
+            if order is not None and (why := untrue(mail, order)):
+                skipped.append(Revived(mail.kind, number, mail.recipients, "skipped", why))
+                continue
+            revive(connection, mail, app.clock.now())
+            revived[mail.id] = (mail, number)
+            record(
+                connection,
+                now=app.clock.now(),
+                action="resent",
+                actor=who,
+                order_id=mail.order_id,
+                order_number=number or None,
+                run_id=run_id,
+                explanation=f"the {mail.kind.replace('_', ' ')}, which was undeliverable, is tried again",
+            )
+    if revived:
+        app.deliver(run_id, app.stop)
+    return (*_what_became(app, revived), *skipped)
+
+
+def _what_became(app: App, revived: dict[int, tuple[KeptMail, str]]) -> list[Revived]:
+    with transaction(app.engine) as connection:
+        rows = connection.execute(
+            sa.select(outbox.c.id, outbox.c.recipients, outbox.c.state, outbox.c.last_error)
+            .where(outbox.c.id.in_(list(revived)))
+            .order_by(outbox.c.id)
+        ).all()
+    return [
+        Revived(revived[row.id][0].kind, revived[row.id][1], tuple(row.recipients), row.state, row.last_error or "")
+        for row in rows
+    ]
+
+
+def _kept(connection: sa.Connection, app: App, order: Order) -> KeptMail | None:
+    """Return the mail of the order that waits or was given up, and still says what is true: tickets before others."""
+    kept = kept_mails(connection, app.clock.now(), *UNSENT, "undeliverable", order_id=order.id)
+    true = sorted((mail for mail in kept if mail.is_confirmation or not untrue(mail, order)), key=_importance)
+    if not true:
+        return None
+    if true[-1].busy:
+        raise RefusedError(f"order {order.number}: a run is sending its mail just now; look again in a minute")
+    return true[-1]
+
+
+def _importance(mail: KeptMail) -> tuple[bool, int]:
+    return mail.is_confirmation, mail.id
 
 
 def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...]]:
@@ -82,25 +167,13 @@ def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...
     }
 
 
-def _require_sendable(connection: sa.Connection, order: Order, numbers: dict[int, tuple[str, ...]]) -> None:
+def _require_sendable(order: Order, numbers: dict[int, tuple[str, ...]]) -> None:
     if not any(numbers.values()):
         raise RefusedError(
             f"order {order.number} is {order.status} and has no tickets issued by paypoll: there is nothing to send"
         )
-    void = [ticket.number for ticket in order.tickets if ticket.status in VOID_TICKETS]
-    if order.status in VOID or void:
-        what = f"it is {order.status}" if order.status in VOID else f"{len(void)} of its tickets are void"
-        raise RefusedError(f"order {order.number}: {what}, so its tickets are not sent again")
-    waiting = connection.execute(
-        sa.select(outbox.c.attempts, outbox.c.last_error).where(
-            outbox.c.order_id == order.id,
-            outbox.c.kind.in_(("confirmation", "late_confirmation")),
-            outbox.c.state.in_(UNSENT),
-        )
-    ).first()
-    if waiting is not None:
-        why = f" (attempt {waiting.attempts}: {waiting.last_error})" if waiting.last_error else ""
-        raise RefusedError(f"order {order.number}: its confirmation is still waiting and leaves by itself{why}")
+    if why := void(order):
+        raise RefusedError(f"order {order.number}: {why}, so its tickets are not sent again")
 
 
 def _resent_before(connection: sa.Connection, order: Order) -> int:

@@ -14,7 +14,7 @@ from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnsw
 from paypoll.payments.money import show_amount
 from paypoll.payments.statuses import WAITING
 from paypoll.shop.tables import orders
-from paypoll.state.incidents import end_trouble
+from paypoll.state.incidents import open_troubles
 from paypoll.state.tables import watch
 
 SUMUP_SILENT = "sumup_silent"
@@ -22,10 +22,16 @@ _MOST_LISTED = 200
 
 
 class Watchdog:
-    """Listens to what SumUp says during a run, and tells the admins of what lasts."""
+    """Listens to what SumUp says during a run, and tells the admins of what lasts.
 
-    def __init__(self, desk: AlertDesk, *, stuck_after: timedelta, trouble_after: timedelta) -> None:
+    `platform` is the merchant code of the platform itself, as against the organisers'.
+    """
+
+    def __init__(
+        self, desk: AlertDesk, *, stuck_after: timedelta, trouble_after: timedelta, platform: str = ""
+    ) -> None:
         self._desk = desk
+        self._platform = platform
         self._stuck_after = stuck_after
         self._trouble_after = trouble_after
         self._silence = ""
@@ -43,19 +49,29 @@ class Watchdog:
                 case Found(CheckoutAnswer() as answer):
                     self._heard |= {"", answer.merchant_code}
 
-    def tell_of_sumup(self, engine: sa.Engine, now: datetime) -> None:
-        """Tell, once, that SumUp has not answered for a while, or refuses a credential; and when that is over."""
+    def tell_of_sumup(self, engine: sa.Engine, now: datetime) -> list[str]:
+        """Tell that SumUp has not answered for a while, or refuses a credential; and when that is over.
+
+        Return what of it keeps the platform's own orders from going on.
+        """
         if not (self._silence or self._refused or self._heard):
-            return
+            return []
+        standstills = []
         with transaction(engine) as connection:
             if self._heard:
                 self._tell_of_recovery(connection, now)
             elif self._silence:
                 self._tell_of_silence(connection, now)
+                if any(trouble.told_at for trouble in open_troubles(connection, SUMUP_SILENT)):
+                    standstills.append(f"SumUp has not been answering: {self._silence}")
             for merchant_code, detail in self._refused.items():
                 self._tell_of_refusal(connection, merchant_code, detail, now)
+                # One order of the platform that could be read says that its key is good.
+                if merchant_code in {"", self._platform} and self._platform not in self._heard:
+                    standstills.append(f"SumUp refuses the platform's own credential: {detail}")
             for merchant_code in self._heard - set(self._refused):
-                end_trouble(connection, f"not_allowed:{merchant_code}")
+                self._desk.forget_trouble(connection, f"not_allowed:{merchant_code}")
+        return standstills
 
     def summarise_alerts(self, engine: sa.Engine, now: datetime) -> None:
         """Let many alerts about the same trouble become one, before they leave."""

@@ -91,7 +91,7 @@ class Cycle:
                     self._watchdog.hear(evidence)
                     if applied is not None and applied.outcome is not Outcome.UNCHANGED:
                         courier.nudge()
-            self._watchdog.tell_of_sumup(self._engine, self._clock.now())
+            report.standstills += self._watchdog.tell_of_sumup(self._engine, self._clock.now())
             self._watchdog.tell_of_stuck_orders(self._engine, self._clock.now())
             self._watchdog.summarise_alerts(self._engine, self._clock.now())
             courier.send_all()

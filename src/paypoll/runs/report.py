@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class Delivered:
     """What a delivery came to. `halted`: the trouble that stopped it; `cut_short`: it was told to stop.
 
-    `unexpected` counts the mails, among those put off, that met an error nobody foresaw.
+    `alerts_halted`: the trouble that stopped the delivery of alerts, which may leave when customers' mail may not, and
+    the other way round. `unexpected` counts the mails, among those put off, that met an error nobody foresaw.
     """
 
     sent: int = 0
@@ -21,11 +22,8 @@ class Delivered:
     undeliverable: int = 0
     unexpected: int = 0
     halted: str = ""
+    alerts_halted: str = ""
     cut_short: bool = False
-
-    def is_over(self) -> bool:
-        """Whether it came to its end before the outbox was empty."""
-        return self.cut_short or bool(self.halted)
 
     def add(self, more: "Delivered") -> None:
         """Add what another delivery, after this one, came to."""
@@ -33,7 +31,9 @@ class Delivered:
         self.put_off += more.put_off
         self.undeliverable += more.undeliverable
         self.unexpected += more.unexpected
-        self.halted, self.cut_short = more.halted, more.cut_short
+        self.halted = self.halted or more.halted
+        self.alerts_halted = self.alerts_halted or more.alerts_halted
+        self.cut_short = more.cut_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,10 @@ class Stumble:
 
 @dataclass(slots=True)
 class RunReport:
-    """The result of one run. `dry` runs changed nothing. `ended`: finished, stopped or out_of_time."""
+    """The result of one run. `dry` runs changed nothing. `ended`: finished, stopped or out_of_time.
+
+    `standstills`: what keeps the platform's orders, or mail as a whole, or all mail of a kind from going on.
+    """
 
     run_id: str
     started_at: datetime
@@ -57,6 +60,7 @@ class RunReport:
     taken_over: int = 0
     delivered: Delivered = field(default_factory=Delivered)
     sumup_halted: str = ""
+    standstills: list[str] = field(default_factory=list)
     ended: str = "finished"
     ended_at: datetime | None = None
 

@@ -249,6 +249,7 @@ class AlertSettings(Section):
 
     to: tuple[MailAddress, ...]
     smtp_trouble_after: Duration = timedelta(hours=1)
+    remind_every: Timeout = timedelta(days=1)
     ping_url: OptionalWebAddress = ""
 
     @field_validator("to")

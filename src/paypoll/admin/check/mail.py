@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from paypoll.admin.check.finding import Finding, fine, skipped, unreachable, wrong
 from paypoll.app import App
 from paypoll.mail.contexts import AlertContext, ComposeError
-from paypoll.mail.mailer import MailUnavailableError, MessageRefusedError, RecipientRefusedError
+from paypoll.mail.mailer import MailError, MailUnavailableError, RecipientDeferredError, SenderRefusedError
 from paypoll.mail.message_id import new_message_id
 
 _TOPIC = "mail server"
@@ -32,6 +32,8 @@ def _connect(app: App) -> Finding:
     try:
         with app.mailer.connect():
             pass
+    except SenderRefusedError as error:
+        return wrong(_TOPIC, str(error), "put that right with whoever runs it, or in the section [mail]")
     except MailUnavailableError as error:
         return unreachable(_TOPIC, str(error), "look at the mail server and at the section [mail]")
     how = {"starttls": "STARTTLS", "tls": "TLS", "none": "no encryption"}[mail.tls]
@@ -59,8 +61,10 @@ def _send_test(app: App) -> Finding:
             session.send(message, to)
     except ComposeError as error:
         return skipped(_TEST, f"not sent: {error}")
-    except MailUnavailableError as error:
+    except SenderRefusedError as error:
+        return wrong(_TEST, f"not taken: {error}", "put that right with whoever runs it, or in the section [mail]")
+    except (MailUnavailableError, RecipientDeferredError) as error:
         return unreachable(_TEST, f"not sent: {error}", "look at the mail server and at the section [mail]")
-    except (RecipientRefusedError, MessageRefusedError) as error:
+    except MailError as error:
         return wrong(_TEST, f"not taken: {error}", "correct alerts.to or mail.sender")
     return fine(_TEST, f"taken by the mail server for {', '.join(to)}; see that it arrives")
