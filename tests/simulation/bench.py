@@ -109,7 +109,10 @@ class Bench:
         self._world: World | None = None
         self._is_tidy = False
         # The one stand-in that no port has room for: real threads would run whenever the machine likes.
-        self._pools = [mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool) for module in ("cycle", "courier")]
+        self._pools = [
+            mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool)
+            for module in ("runs.cycle", "mail.delivery_thread")
+        ]
         for pool in self._pools:
             pool.start()
         self.hosts = [

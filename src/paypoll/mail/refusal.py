@@ -61,10 +61,13 @@ _NAMES_THE_SENDER = re.compile(
     re.IGNORECASE,
 )
 # Only where the code does not say that it is about the recipient, whose own quota or relay may be named there.
-_NAMES_US = re.compile(
+_RELAY = re.compile(
     r"(?<![-.\w])relay(?:ing|ed|s)?(?![-.]?\w)"  # the word, and not the name of a host
-    r"|allowed rcpthosts"  # qmail, and Plesk with it
-    r"|not owned by|not verified|unverified (?:sender|domain)|sender verify failed|verification failed for sender"
+    r"|allowed rcpthosts",  # qmail, and Plesk with it
+    re.IGNORECASE,
+)
+_NAMES_US = re.compile(
+    rf"{_RELAY.pattern}|not owned by|not verified|unverified (?:sender|domain)|sender verify failed"
     r"|not authori[sz]ed to (?:send|perform)|authenticat\w* (?:is )?required|must (?:first )?(?:authenticate|log ?in)"
     r"|not (?:authenticated|logged in)|sending (?:is |has been |was )?(?:suspended|paused|disabled)"
     r"|(?:daily|hourly|monthly|outgoing|outbound|submission|sending|send)\W+(?:\w+\W+){0,3}(?:quota|limit|rate)\b"
@@ -80,8 +83,7 @@ def whom_it_is_about(step: Step, code: int, text: str, *, others_taken: bool = F
     `others_taken`: the server takes other recipients, in this message or lately.
     """
     if code // 100 != 5:  # noqa: PLR2004 - the classes of replies, RFC 5321, 4.2.1
-        # 421 closes the session, so it is not this recipient's. What is no reply of SMTP may be anything.
-        return About.NOW_RECIPIENT if step is Step.RCPT and code // 100 == 4 and code != _CLOSING else About.NOW  # noqa: PLR2004
+        return _for_now(step, code, text)
     if step in _BEFORE_A_MAIL or code in _LOGIN or _NAMES_THE_SENDER.search(text):
         return About.US
     enhanced = enhanced_code(text)
@@ -97,6 +99,17 @@ def enhanced_code(text: str) -> str:
     """Return the enhanced code of a reply (RFC 3463), or an empty text where it has none."""
     found = _ENHANCED.search(text)
     return found[1] if found else ""
+
+
+def _for_now(step: Step, code: int, text: str) -> About:
+    # 421 closes the session, so it is not this recipient's. What is no reply of SMTP may be anything.
+    if step is not Step.RCPT or code // 100 != 4 or code == _CLOSING:  # noqa: PLR2004
+        return About.NOW
+    if enhanced_code(text).startswith(("4.1.", "4.2.")) and not _NAMES_THE_SENDER.search(text):
+        return About.NOW_RECIPIENT
+    if _RELAY.search(text):
+        return About.US  # Postfix says 454 of its own accord, so that a slip in its settings loses nothing
+    return About.NOW if _NAMES_THE_SENDER.search(text) or _NAMES_US.search(text) else About.NOW_RECIPIENT
 
 
 def _by_enhanced_code(enhanced: str) -> About | None:

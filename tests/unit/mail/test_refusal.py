@@ -160,6 +160,14 @@ REPLIES: dict[str, tuple[Step, str, About]] = {
     ),
     # Postfix
     "postfix-relay": (Step.RCPT, "554 5.7.1 <ada@buyer.example>: Relay access denied", About.US),
+    "postfix-relay-deferred": (Step.RCPT, "454 4.7.1 <ada@buyer.example>: Relay access denied", About.US),
+    "postfix-sender-deferred": (
+        Step.RCPT,
+        "450 4.1.8 <tickets@shop.example>: Sender address rejected: Domain not found",
+        About.NOW,
+    ),
+    "plesk-limit-deferred": (Step.RCPT, "451 4.7.1 The limit on outgoing messages was exceeded", About.NOW),
+    "greylisted-by-policy": (Step.RCPT, "451 4.7.1 Greylisting in action, please come back later", About.NOW_RECIPIENT),
     "postfix-no-user": (
         Step.RCPT,
         "550 5.1.1 <ada@buyer.example>: Recipient address rejected: User unknown in local recipient table",
