@@ -273,6 +273,20 @@ def test_row_37a_one_admin_who_is_refused_does_not_keep_the_alert_from_the_other
     assert told(stage, "Order ORD-REVIEW needs a person") == [here, new]
 
 
+def test_row_37a_alert_handed_over_to_another_admin_and_back_is_not_lost(stage: Stage) -> None:
+    order = stage.order("ORD-REVIEW", checkout="PAID")
+    stage.sumup.refund(order.checkout)
+    stage.sink.refuse_as("gmail-no-user")
+    for admin in (ADMIN, "other@shop.example"):
+        stage.environ["alerts__to"] = f'["{admin}"]'
+        assert stage.run_once().code == TRY_LATER
+        stage.let_time_pass()
+    stage.sink.clear_faults()
+    stage.environ["alerts__to"] = f'["{ADMIN}"]'
+    assert stage.run_once().code == OK
+    assert told(stage, "Order ORD-REVIEW needs a person") == [ADMIN]
+
+
 # -- brought back ------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 import structlog
@@ -145,12 +146,8 @@ class AlertDesk:
     def hand_over(self, connection: sa.Connection, now: datetime) -> None:
         """Send what waits for somebody who is no admin any more to those who are, unless they had it already."""
         for row in outbox.waiting_alerts(connection, now):
-            if set(row["recipients"]) & set(self.admins):
-                continue
-            key, _, _ = row["dedupe_key"].rpartition(":to:")
-            context = AlertContext.from_json(row["content"])
-            self._post(connection, key, context, now, order_id=row["order_id"], topic=row["topic"])
-            outbox.withdraw_these(connection, [row["id"]], "handed over to the present admins")
+            if not set(row["recipients"]) & set(self.admins):
+                outbox.hand_over(connection, row, self.admins, partial(new_message_id, self.domain), now)
 
     def summarise(self, connection: sa.Connection, now: datetime) -> None:
         """Put one summary in place of many alerts of the same topic that are about to leave: fifty mails tell less."""

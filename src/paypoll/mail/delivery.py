@@ -215,6 +215,7 @@ class Delivery:
         elif error.answered:
             self._outcomes.halted(mail, error, "the mail server takes nothing now")
         elif self._failures_in_a_row >= _MOST_FAILURES_IN_A_ROW:
+            self._failures_in_a_row = 0  # alerts' failures are not customers', and the other way round
             self._outcomes.halted(mail, error, "the mail server fails again and again")
         else:
             self._outcomes.put_off(mail, error)

@@ -90,7 +90,8 @@ class MailOutcomes:
             else:
                 self.alerts.tell_nothing_goes_out(connection, str(error), now)
         self.result.put_off += 1
-        log.critical("mail halts; everything waits", reason=detail, maybe_sent=error.maybe_sent)
+        what = "alerts halt; they wait" if mail.is_alert and not everything else "mail halts; everything waits"
+        log.critical(what, reason=detail, maybe_sent=error.maybe_sent)
 
     def put_off(self, mail: Mail, error: MailError, *, at_once: bool = False) -> None:
         """This mail alone waits; the others go on. `at_once`: admins are told now, not only when it lasts."""

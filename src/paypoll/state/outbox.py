@@ -4,7 +4,7 @@ A row goes waiting -> sending -> sent. It is marked as `sending` before the mail
 there after its lease has run out was cut off half-way, may have arrived, and is sent again with the same Message-ID.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,6 +19,7 @@ _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 5, 10, 15, 30, 
 LONGEST_PAUSE = _PAUSES[-1]
 UNSENT = ("waiting", "sending")
 ALERT = "alert"
+_HANDED_OVER = "handed over to the present admins"
 
 # Built once, not for every mail.
 _WANTED = outbox.c.id == sa.bindparam("wanted")
@@ -234,6 +235,37 @@ def waiting_alerts(connection: sa.Connection, now: datetime) -> list[sa.RowMappi
         .with_for_update(skip_locked=True)
     )
     return list(connection.execute(query).mappings())
+
+
+def hand_over(
+    connection: sa.Connection,
+    row: sa.RowMapping,
+    recipients: Sequence[str],
+    new_message_id: Callable[[], str],
+    now: datetime,
+) -> None:
+    """Send an alert to these in place of whom it waits for: to each once, also where it was handed over before."""
+    about, _, _ = row["dedupe_key"].rpartition(":to:")
+    withdraw_these(connection, [row["id"]], _HANDED_OVER)
+    for recipient in recipients:
+        key = f"{about}:to:{recipient}"
+        brought_back = connection.execute(
+            sa.update(outbox)
+            .where(outbox.c.dedupe_key == key, outbox.c.state == "withdrawn", outbox.c.last_error == _HANDED_OVER)
+            .values(state="waiting", last_error=None, attempts=0, next_attempt_at=now)
+        )
+        if not brought_back.rowcount:
+            post(
+                connection,
+                kind=ALERT,
+                dedupe_key=key,
+                recipients=[recipient],
+                content=row["content"],
+                message_id=new_message_id(),
+                now=now,
+                order_id=row["order_id"],
+                topic=row["topic"],
+            )
 
 
 def withdraw_these(connection: sa.Connection, mail_ids: Sequence[int], why: str) -> None:

@@ -48,6 +48,7 @@ def report_json(report: RunReport) -> str:
                 for applied in report.applied
             ],
             "sumup_halted": report.sumup_halted,
+            "standstills": report.standstills,
             "errors": [{"order": stumble.order, "error": stumble.error} for stumble in report.stumbles],
             "mail": {
                 "sent": report.delivered.sent,
@@ -55,6 +56,7 @@ def report_json(report: RunReport) -> str:
                 "undeliverable": report.delivered.undeliverable,
                 "unexpected": report.delivered.unexpected,
                 "halted": report.delivered.halted,
+                "alerts_halted": report.delivered.alerts_halted,
             },
         },
         indent=2,
@@ -104,6 +106,7 @@ def _summary(report: RunReport) -> list[str]:
         lines.append(click.style(f"mail stopped: {mail.halted}", fg="yellow"))
     if report.sumup_halted:
         lines.append(click.style(f"SumUp: {report.sumup_halted}; the other orders stay due", fg="yellow"))
+    lines += [click.style(f"stands still: {standstill}", fg="red") for standstill in report.standstills]
     if report.stumbles:
         lines.append(click.style(f"{len(report.stumbles)} orders met an error and stay due", fg="red"))
     if report.taken_over:
