@@ -13,7 +13,7 @@ from paypoll.cli.render.run import report_json, report_lines
 from paypoll.database import transaction
 from paypoll.exitcodes import ExitCode
 from paypoll.mail.delivery_queue import DeliveryQueue, DeliveryRules
-from paypoll.mail.mailer import MailUnavailableError, MessageRefusedError, RecipientRefusedError
+from paypoll.mail.mailer import MailUnavailableError, MessageRefusedError, RecipientDeferredError, RecipientRefusedError
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
@@ -389,6 +389,22 @@ def test_mail_that_meets_a_bug_ends_the_run_as_incomplete_and_is_told_when_it_la
     assert run(bench).delivered.sent == 1
     with bench.app.engine.connect() as connection:
         assert open_troubles(connection, "mail_error") == []
+
+
+def test_session_that_ends_for_the_refusals_in_it_holds_up_one_mail_and_not_the_delivery(
+    bench: "Bench", engine: sa.Engine, place: "Place"
+) -> None:
+    for number in range(3):
+        place(f"ORD-{number}")
+    too_many = MailUnavailableError("421 4.7.0 Error: too many errors", answered=True)
+    bench.mailer.failures = [RecipientDeferredError("450 4.2.2 Mailbox full"), too_many]
+    assert exit_code(run(bench)) == ExitCode.OK
+    assert [mail["state"] for mail in mails(engine)] == ["waiting", "waiting", "sent"]
+    # In a session without refusals it is the server's own.
+    bench.clock.move(timedelta(minutes=5))
+    bench.mailer.failures = [too_many]
+    assert exit_code(run(bench)) == ExitCode.TRY_LATER
+    assert [mail["attempts"] for mail in mails(engine)] == [2, 1, 1]
 
 
 def queued(engine: sa.Engine, fresh: int, tried: int) -> None:

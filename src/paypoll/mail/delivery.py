@@ -190,8 +190,9 @@ class Delivery:
                 self._outcomes.sent(mail, parcel.subject)
                 self._failures_in_a_row = 0
         except MailUnavailableError as error:
+            worn_out = self._session.refusals > 0
             self._session.drop()
-            self._lost(mail, error)
+            self._lost(mail, error, worn_out=worn_out)
         except DoubtfulRefusalError as error:
             self._session.refused()
             if mail.is_alert:
@@ -207,12 +208,12 @@ class Delivery:
             self._session.refused()
             self._outcomes.given_up(mail, str(error))
 
-    def _lost(self, mail: Mail, error: MailUnavailableError) -> None:
-        """The server refuses everything now, or the connection was lost: then this mail waits, three times."""
+    def _lost(self, mail: Mail, error: MailUnavailableError, *, worn_out: bool) -> None:
+        """The server takes nothing now; or the session was lost, also to the refusals in it: then this mail waits."""
         self._failures_in_a_row += 1
         if isinstance(error, SenderRefusedError):
             self._outcomes.halted(mail, error, "the mail server refuses us")
-        elif error.answered:
+        elif error.answered and not worn_out:
             self._outcomes.halted(mail, error, "the mail server takes nothing now")
         elif self._failures_in_a_row >= _MOST_FAILURES_IN_A_ROW:
             self._failures_in_a_row = 0  # alerts' failures are not customers', and the other way round

@@ -11,13 +11,16 @@ _MOST_REFUSALS = 8
 
 
 class ReusedSession:
-    """The connection to the mail server: made when it is needed, and made anew when it is lost or worn out."""
+    """The connection to the mail server: made when it is needed, and made anew when it is lost or worn out.
+
+    `refusals`: how often the server has refused something in this session.
+    """
 
     def __init__(self, mailer: Mailer) -> None:
         self._mailer = mailer
         self._open: AbstractContextManager[MailSession] | None = None
         self._session: MailSession | None = None
-        self._refusals = 0
+        self.refusals = 0
 
     def __enter__(self) -> Self:
         return self
@@ -32,7 +35,7 @@ class ReusedSession:
         if self._session is None:
             opening = self._mailer.connect()
             self._session = opening.__enter__()
-            self._open, self._refusals = opening, 0
+            self._open, self.refusals = opening, 0
         return self._session
 
     def drop(self) -> None:
@@ -43,6 +46,6 @@ class ReusedSession:
 
     def refused(self) -> None:
         """Count a refusal; the next message has a new session when there were many."""
-        self._refusals += 1
-        if self._refusals >= _MOST_REFUSALS:
+        self.refusals += 1
+        if self.refusals >= _MOST_REFUSALS:
             self.drop()
