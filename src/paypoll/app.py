@@ -4,10 +4,9 @@ Nothing connects here, and nothing heavy is imported before it is needed: a run 
 requests nor WeasyPrint.
 """
 
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,16 +14,17 @@ import sqlalchemy as sa
 
 from paypoll.clock import Clock, SystemClock
 from paypoll.database import DatabaseOptions, make_engine, transaction
+from paypoll.mail.delivered import Delivered
 from paypoll.runs.monitoring.latency import Latency
-from paypoll.runs.report import Delivered
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
-from paypoll.shop.schema import require_known_schema
 from paypoll.state.outbox import Whose, is_any_due
-from paypoll.state.upgrade import require_current
+from paypoll.state.upgrade import require_ready
 from paypoll.state.watches import WatchRules, peek
 
 if TYPE_CHECKING:
+    from paypoll.admin.resend import Resender
+    from paypoll.admin.resolve import Resolver
     from paypoll.alerts.desk import AlertDesk
     from paypoll.mail.compose import Composer
     from paypoll.mail.mailer import Mailer
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from paypoll.payments.policy import Policy
     from paypoll.runs.apply import Applier
     from paypoll.runs.cycle import Cycle
+    from paypoll.runs.dry_run import DryRun
+    from paypoll.runs.fulfil import FulfilmentRules
     from paypoll.sumup.auth import Credential
     from paypoll.tickets.ticket import TicketPrinter
 
@@ -63,9 +65,7 @@ class App:
 
     def require_ready(self) -> None:
         """Raise SchemaError unless the shop's tables and paypoll's own are those of this version."""
-        with transaction(self.engine) as connection:
-            require_known_schema(connection)
-            require_current(connection)
+        require_ready(self.engine)
 
     def is_idle(self) -> bool:
         """Say whether a run would find nothing to do: no order is due, and no mail.
@@ -105,6 +105,9 @@ class App:
             close_before_expiry=verification.close_before_expiry,
         )
 
+    def _policy_with(self, max_age: timedelta | None) -> "Policy":
+        return self.policy if max_age is None else replace(self.policy, max_age=max_age)
+
     @cached_property
     def watch_rules(self) -> WatchRules:
         """Which orders are under watch."""
@@ -112,17 +115,12 @@ class App:
         return WatchRules(late_window=verification.late_window, abandoned=verification.watch_abandoned)
 
     @cached_property
-    def mail_domain(self) -> str:
-        """The domain of our Message-IDs: the sender's."""
-        return self.settings.mail.sender.rsplit("@", 1)[-1].strip("> ")
-
-    @cached_property
     def desk(self) -> "AlertDesk":
         """Where alerts are posted."""
         from paypoll.alerts.desk import AlertDesk
 
         alerts = self.settings.alerts
-        return AlertDesk(alerts.to, self.settings.site, self.mail_domain, remind_every=alerts.remind_every)
+        return AlertDesk(alerts.to, self.settings.site, self.settings.mail.domain, remind_every=alerts.remind_every)
 
     @cached_property
     def gateway(self) -> "PaymentGateway":
@@ -241,19 +239,65 @@ class App:
         media = self.settings.tickets.media_folder
         files = TicketFiles(media) if media is not None else None
         return MailPacker(
-            self.engine, self.printer, self.composer, files, site, self.clock, mail.size_limit, self.mail_domain
+            self.engine,
+            self.printer,
+            self.composer,
+            files,
+            site,
+            self.clock,
+            mail.size_limit,
+            self.settings.mail.domain,
         )
+
+    def dry_run(self, *, max_age: timedelta | None = None) -> "DryRun":
+        """Return what decides without writing. `max_age` as for `cycle`."""
+        from paypoll.runs.dry_run import DryRun
+
+        return DryRun(
+            engine=self.engine,
+            gateway=lambda: self.gateway,
+            policy=self._policy_with(max_age),
+            watch_rules=self.watch_rules,
+            clock=self.clock,
+            stopped=self.stop,
+        )
+
+    @cached_property
+    def resolver(self) -> "Resolver":
+        """What writes down a person's decision on an order in review."""
+        from paypoll.admin.resolve import Resolver
+
+        return Resolver(
+            engine=self.engine,
+            gateway=lambda: self.gateway,
+            policy=self.policy,
+            rules=self.fulfilment_rules,
+            desk=self.desk,
+            deliver=lambda run_id: self.deliver(run_id, self.stop),
+            clock=self.clock,
+        )
+
+    @cached_property
+    def resender(self) -> "Resender":
+        """What sends confirmations again."""
+        from paypoll.admin.resend import Resender
+
+        deliver: Callable[[str], Delivered] = lambda run_id: self.deliver(run_id, self.stop)  # noqa: E731
+        return Resender(self.engine, self.fulfilment_rules, deliver, self.clock)
+
+    @cached_property
+    def fulfilment_rules(self) -> "FulfilmentRules":
+        """What tickets and their mails need to know of the settings."""
+        from paypoll.runs.fulfil import FulfilmentRules
+
+        tickets, mail = self.settings.tickets, self.settings.mail
+        return FulfilmentRules(self.settings.site, tickets.qr_prefix, mail.domain, tell_of_review=mail.tell_of_review)
 
     def applier(self, run_id: str, policy: "Policy | None" = None) -> "Applier":
         """Return what applies decisions in this run."""
         from paypoll.runs.apply import Applier
-        from paypoll.runs.fulfil import FulfilmentRules
 
-        tickets, mail = self.settings.tickets, self.settings.mail
-        rules = FulfilmentRules(
-            self.settings.site, tickets.qr_prefix, self.mail_domain, tell_of_review=mail.tell_of_review
-        )
-        return Applier(self.engine, policy or self.policy, rules, self.desk, run_id)
+        return Applier(self.engine, policy or self.policy, self.fulfilment_rules, self.desk, run_id)
 
     def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
         """Return the use case of one run. `max_age` overrides the setting, for expiring by hand."""
@@ -261,7 +305,6 @@ class App:
         from paypoll.runs.cycle import Cycle, CycleRules
 
         verification = self.settings.verification
-        policy = self.policy if max_age is None else replace(self.policy, max_age=max_age)
         rules = CycleRules(
             watch=self.watch_rules,
             batch_size=verification.batch_size,
@@ -278,7 +321,7 @@ class App:
         return Cycle(
             engine=self.engine,
             gateway=lambda: self.gateway,
-            applier=self.applier(run_id, policy),
+            applier=self.applier(run_id, self._policy_with(max_age)),
             deliver=lambda should_stop, whose: self.deliver(run_id, should_stop, whose),
             watchdog=watchdog,
             clock=self.clock,
@@ -304,8 +347,3 @@ class App:
         told = MailAlerts(self.desk, lasting=self.settings.alerts.smtp_trouble_after)
         delivery = Delivery(self.engine, self.packer, self.mailer, told, self.clock, rules, run_id)
         return delivery.deliver(should_stop, whose)
-
-
-def new_run_id(now: datetime) -> str:
-    """Return an id for a run: its start, to be read by people, and a random end, to be unique on many hosts."""
-    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"

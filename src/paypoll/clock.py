@@ -1,8 +1,10 @@
 """Time, as a port: everything that asks for the time takes a Clock, so that a test can move it."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
 class Clock(Protocol):
@@ -27,3 +29,20 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds on a clock that only moves forward."""
         return time.monotonic()
+
+
+def span(duration: timedelta) -> str:
+    """Return a duration as people say it: 3 minutes, 2 hours, 5 days."""
+    seconds = int(abs(duration.total_seconds()))
+    for size, name in _UNITS:
+        if seconds >= size:
+            number = seconds // size
+            return f"{number} {name}{'s' if number != 1 else ''}"
+    return f"{seconds} second{'s' if seconds != 1 else ''}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago a moment was, or in how long it will be."""
+    if abs((now - moment).total_seconds()) < 1:
+        return "now"
+    return f"{span(now - moment)} ago" if moment <= now else f"in {span(moment - now)}"

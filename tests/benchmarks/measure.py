@@ -16,12 +16,13 @@ import sqlalchemy as sa
 import structlog
 from tests.benchmarks.bed import PARALLEL, TICKETS, Bed, Spent, spend
 
-from paypoll.app import App, new_run_id
+from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.gc_tuning import search_for_cycles_rarely
 from paypoll.runs.record import record_run
 from paypoll.settings.load import load_settings
 from paypoll.state import watches
+from paypoll.state.runs import new_run_id
 from paypoll.tickets.ticket import TicketFace
 
 CORES = os.cpu_count() or 1

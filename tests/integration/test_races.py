@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 import paypoll.runs.apply
+import paypoll.runs.load
 from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.payments.gateway import CheckoutAnswer, Found, Look
@@ -216,7 +217,7 @@ def test_row_20_two_late_payments_do_not_both_take_the_last_places_thanks_to_the
             both.wait(timeout=patience)
         return counted
 
-    monkeypatch.setattr(paypoll.runs.apply, "with_places_taken", count_and_meet)
+    monkeypatch.setattr(paypoll.runs.load, "with_places_taken", count_and_meet)
     run_together([apps(), apps()], *late)
     assert sorted(order["status"] for order in shop.rows("orders_order")) == ends
     assert len(shop.rows("events_ticket")) == tickets

@@ -75,7 +75,7 @@ class WorldApp(App):
         """What makes messages of mails."""
         site, mail = self.settings.site, self.settings.mail
         return MailPacker(
-            self.engine, self.printer, self.composer, self.disk(), site, self.clock, mail.size_limit, self.mail_domain
+            self.engine, self.printer, self.composer, self.disk(), site, self.clock, mail.size_limit, mail.domain
         )
 
 
@@ -109,10 +109,8 @@ class Bench:
         self._world: World | None = None
         self._is_tidy = False
         # The one stand-in that no port has room for: real threads would run whenever the machine likes.
-        self._pools = [
-            mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool)
-            for module in ("runs.cycle", "mail.delivery_thread")
-        ]
+        modules = ("runs.cycle", "mail.delivery_thread")
+        self._pools = [mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool) for module in modules]
         for pool in self._pools:
             pool.start()
         self.hosts = [

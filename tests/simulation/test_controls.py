@@ -23,6 +23,7 @@ import paypoll.payments.questions
 import paypoll.payments.rules
 import paypoll.runs.apply
 import paypoll.runs.fulfil
+import paypoll.runs.load
 import paypoll.state.outbox
 import paypoll.state.watches
 from paypoll.database import transaction
@@ -31,7 +32,7 @@ from paypoll.payments.matching import Flaw
 from paypoll.payments.order import Order
 from paypoll.payments.statuses import LATE, WAITING
 from paypoll.runs.apply import Applied, Applier
-from paypoll.shop.orders import load_orders
+from paypoll.runs.load import load_orders
 from paypoll.state.tables import outbox
 
 if TYPE_CHECKING:
@@ -114,7 +115,9 @@ def old_decision(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr("paypoll.runs.cycle.load_orders", load_and_keep)
-    monkeypatch.setattr(paypoll.runs.apply, "load_order", lambda _connection, order_id: before[order_id])
+    monkeypatch.setattr(
+        paypoll.runs.apply, "load_for_decision", lambda _connection, order_id, _evidence, **_: before[order_id]
+    )
 
 
 @pytest.fixture
@@ -208,7 +211,7 @@ def test_without_the_look_at_the_transaction_refunded_money_buys_tickets(
 def test_without_the_look_at_other_orders_one_payment_meets_the_payment_keys(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.runs.apply, "spent_on_others", always(frozenset()))
+    monkeypatch.setattr(paypoll.runs.load, "spent_on_others", always(frozenset()))
     assert worlds_until_broken(bench, "a run ends well", "duplicate key", first=30)
 
 
@@ -216,7 +219,7 @@ def test_without_the_look_at_other_orders_one_payment_meets_the_payment_keys(
 def test_without_the_payment_keys_either_one_payment_buys_tickets_twice(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.runs.apply, "spent_on_others", always(frozenset()))
+    monkeypatch.setattr(paypoll.runs.load, "spent_on_others", always(frozenset()))
     assert worlds_until_broken(bench, "5 ", first=30)
 
 

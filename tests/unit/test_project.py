@@ -28,7 +28,8 @@ GENERATED = {
     *(".coverage", ".demo", "build", "dist", "config.toml"),
 }
 TOP = {
-    *(".ci", ".gitattributes", ".gitignore", "CHANGELOG.md", "LICENSE", "README.md", "config.example.toml"),
+    *(".ci", ".gitattributes", ".gitignore", ".importlinter", "CHANGELOG.md", "LICENSE", "README.md"),
+    "config.example.toml",
     *("constraints.txt", "docs", "pyproject.toml", "scripts", "src", "systemd", "tests"),
 }
 # In pieces, so that this file is not found by itself.

@@ -7,27 +7,31 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.app import App
 from paypoll.database import transaction
-from paypoll.payments.fetch import verify
 from paypoll.payments.order import Order
-from paypoll.payments.rules import decide
 from paypoll.runs.apply import STATUS_AFTER
-from paypoll.shop.orders import find_order_id, load_order, with_places_taken
+from paypoll.runs.dry_run import DryRun
+from paypoll.runs.load import load_order
+from paypoll.shop.find import find_order_id
 from paypoll.shop.tables import checkouts, tickets
 from paypoll.state.audit import describe_evidence
 from paypoll.state.tables import audit, outbox, watch
+from paypoll.state.upgrade import require_ready
 
 
 @dataclass(frozen=True, slots=True)
 class LiveLook:
-    """What SumUp says now, and what a run would do about it. Nothing was changed."""
+    """What SumUp says now, and what a run would do about it. Nothing was changed.
+
+    `assumed` names the checkouts of which it is taken for granted that SumUp would close them when a run asks.
+    """
 
     evidence: Mapping[str, Any]
     outcome: str
     reason: str
     explanation: str
     status_after: str
+    assumed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +48,19 @@ class Inspection:
     now: datetime
 
 
-def inspect_order(app: App, wanted: str, *, live: bool = False) -> Inspection:
+def inspect_order(engine: sa.Engine, wanted: str, now: datetime, *, live: DryRun | None = None) -> Inspection:
     """Return everything about the order with this number or id. Raise OrderNotFoundError.
 
     With `live`, SumUp is asked now; neither SumUp nor the database is changed by it.
     """
-    app.require_ready()
-    with transaction(app.engine) as connection:
+    require_ready(engine)
+    with transaction(engine) as connection:
         order_id = find_order_id(connection, wanted)
         order = load_order(connection, order_id)
         if order is None:
             raise AssertionError("the order was found in this very transaction")
-        order = with_places_taken(connection, order, lock=False)
         rows = _rows_about(connection, order_id)
-    return Inspection(order=order, live=_look(app, order) if live else None, now=app.clock.now(), **rows)
+    return Inspection(order=order, live=_look(live, order) if live else None, now=now, **rows)
 
 
 def _rows_about(connection: sa.Connection, order_id: int) -> dict[str, Any]:
@@ -75,13 +78,14 @@ def _rows_about(connection: sa.Connection, order_id: int) -> dict[str, Any]:
     }
 
 
-def _look(app: App, order: Order) -> LiveLook:
-    evidence = verify(order, app.gateway, app.policy, app.clock.now(), may_close=False)
-    decision = decide(order, evidence, app.policy, app.clock.now())
+def _look(live: DryRun, order: Order) -> LiveLook:
+    looked = live.look_at(order)
+    decision = looked.decision
     return LiveLook(
-        evidence=describe_evidence(evidence),
+        evidence=describe_evidence(looked.evidence),
         outcome=decision.outcome.value,
         reason=decision.reason.value,
         explanation=decision.explanation,
         status_after=str(STATUS_AFTER.get(decision.outcome, order.status)),
+        assumed=tuple(sorted(looked.evidence.assumed)),
     )

@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 
-from paypoll.app import App
 from paypoll.errors import RefusedError
-from paypoll.mail.compose import Attachment
+from paypoll.mail.compose import Attachment, Composer
 from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, MailContext
 from paypoll.mail.packing import CALENDAR_NAME, CALENDAR_PARAMETERS, WITH_TICKETS
 from paypoll.mail.samples import SAMPLES, SUMMARY
+from paypoll.settings.model import Settings
 from paypoll.templates import missing_folders
 from paypoll.tickets.sample import sample_face
-from paypoll.tickets.ticket import PrintError
+from paypoll.tickets.ticket import PrintError, TicketPrinter
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,16 @@ class Preview:
     problems: tuple[str, ...]
 
 
-def write_preview(app: App, folder: Path) -> Preview:
+def write_preview(
+    folder: Path, settings: Settings, printer: TicketPrinter, composer: Composer, now: datetime
+) -> Preview:
     """Write ticket.pdf, tickets.ics and, of each mail, .html, .txt and .eml into the folder; make it where needed.
 
     Needs neither database nor network. What is broken does not keep the rest from being written. Raise RefusedError
     when the folder cannot be written to.
     """
     files: list[Path] = []
-    problems = missing_folders(app.settings)
+    problems = missing_folders(settings)
 
     def write(name: str, content: bytes) -> None:
         path = folder / name
@@ -41,10 +44,10 @@ def write_preview(app: App, folder: Path) -> Preview:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        attachments = [*_ticket(app, problems), *_calendar(app)]
+        attachments = [*_ticket(settings, printer, problems), *_calendar(settings, now)]
         for attachment in attachments:
             write(attachment.filename, attachment.content)
-        for name, message in _mails(app, attachments, problems):
+        for name, message in _mails(settings, composer, now, attachments, problems):
             write(f"{name}.html", _body(message, "html"))
             write(f"{name}.txt", _body(message, "plain"))
             write(f"{name}.eml", message.as_bytes(policy=SMTP))
@@ -54,38 +57,40 @@ def write_preview(app: App, folder: Path) -> Preview:
     return Preview(tuple(files), tuple(dict.fromkeys(problems)))
 
 
-def _ticket(app: App, problems: list[str]) -> Iterator[Attachment]:
+def _ticket(settings: Settings, printer: TicketPrinter, problems: list[str]) -> Iterator[Attachment]:
     try:
-        (pdf,) = app.printer.print_tickets([sample_face(app.settings)])
+        (pdf,) = printer.print_tickets([sample_face(settings)])
     except PrintError as error:
         problems.append(str(error))
         return
     yield Attachment("ticket.pdf", "application/pdf", pdf)
 
 
-def _calendar(app: App) -> Iterator[Attachment]:
+def _calendar(settings: Settings, now: datetime) -> Iterator[Attachment]:
     from paypoll.mail.calendar import CalendarSite, calendar_file
 
-    site = app.settings.site
-    confirmation = _at_home(app, SAMPLES["confirmation"])
+    site = settings.site
+    confirmation = _at_home(settings, SAMPLES["confirmation"])
     if isinstance(confirmation, ConfirmationContext):
-        where = CalendarSite(site.name, site.base_url, app.mail_domain, site.zone)
-        file = calendar_file(confirmation, where, app.clock.now())
+        where = CalendarSite(site.name, site.base_url, settings.mail.domain, site.zone)
+        file = calendar_file(confirmation, where, now)
         if file is not None:
             yield Attachment(CALENDAR_NAME, "text/calendar", file, CALENDAR_PARAMETERS)
 
 
-def _mails(app: App, tickets: list[Attachment], problems: list[str]) -> Iterator[tuple[str, EmailMessage]]:
+def _mails(
+    settings: Settings, composer: Composer, now: datetime, tickets: list[Attachment], problems: list[str]
+) -> Iterator[tuple[str, EmailMessage]]:
     samples = [(kind, kind, context) for kind, context in SAMPLES.items()]
     for name, kind, context in [*samples, ("summary", "alert", SUMMARY)]:
         try:
             yield (
                 name,
-                app.composer.compose(
+                composer.compose(
                     kind,
-                    _at_home(app, context).to_json(),
-                    message_id=f"<preview-{name}@{app.mail_domain}>",
-                    date=app.clock.now(),
+                    _at_home(settings, context).to_json(),
+                    message_id=f"<preview-{name}@{settings.mail.domain}>",
+                    date=now,
                     to=["ada@example.org"],
                     attachments=tickets if kind in WITH_TICKETS else (),
                 ),
@@ -94,12 +99,12 @@ def _mails(app: App, tickets: list[Attachment], problems: list[str]) -> Iterator
             problems.append(str(error))
 
 
-def _at_home(app: App, context: MailContext) -> MailContext:
+def _at_home(settings: Settings, context: MailContext) -> MailContext:
     """Return the sample in the site's currency, without the event that only a test of templates needs."""
     if isinstance(context, AlertContext):
         return context
     line = context.lines[0]
-    return replace(context, currency=app.settings.site.currency, lines=(line,), total=line.price * line.quantity)
+    return replace(context, currency=settings.site.currency, lines=(line,), total=line.price * line.quantity)
 
 
 def _body(message: EmailMessage, kind: str) -> bytes:

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.mail.doubts import DOUBTS
 from paypoll.payments.statuses import WAITING
@@ -15,6 +14,7 @@ from paypoll.state.outbox import UNSENT
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import LastRun, last_run
 from paypoll.state.tables import outbox, trouble, watch
+from paypoll.state.upgrade import require_ready
 
 _UNDELIVERABLE_FOR = timedelta(days=7)
 """For so long a mail that was given up is shown, unless another of its kind has gone out for the order since."""
@@ -79,11 +79,10 @@ class Backlog:
         return not (self.waiting or self.reviews or self.mails or self.troubles)
 
 
-def load_backlog(app: App) -> Backlog:
+def load_backlog(engine: sa.Engine, now: datetime) -> Backlog:
     """Return what waits, as it stands in the database now."""
-    app.require_ready()
-    now = app.clock.now()
-    with transaction(app.engine) as connection:
+    require_ready(engine)
+    with transaction(engine) as connection:
         return Backlog(
             now=now,
             waiting=_waiting(connection),

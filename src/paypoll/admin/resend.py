@@ -3,20 +3,26 @@
 A mail that waits, or was given up, is that same mail again. Only a confirmation that has gone out is posted anew.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from paypoll.admin.revive import KeptMail, kept_mails, revive, untrue, void
-from paypoll.app import App, new_run_id
+from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError
+from paypoll.mail.delivered import Delivered
 from paypoll.payments.order import Order
-from paypoll.runs.fulfil import post_confirmation
-from paypoll.shop.orders import find_order_id, load_order, lock_order
+from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
+from paypoll.runs.load import load_order
+from paypoll.shop.find import find_order_id, lock_order
 from paypoll.state.audit import record
 from paypoll.state.outbox import UNSENT
+from paypoll.state.runs import new_run_id
 from paypoll.state.tables import outbox, ticket_place
+from paypoll.state.upgrade import require_ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,104 +49,110 @@ class Revived:
     error: str
 
 
-def resend(app: App, wanted: str, who: str) -> Resent:
-    """Send the order's mail again and deliver what is due. `who` goes into the audit trail.
+@dataclass(frozen=True, slots=True)
+class Resender:
+    """Sends mail again. `deliver` sends the mail that is due, in the run with this id."""
 
-    Raise OrderNotFoundError, or RefusedError when there is nothing to send: no mail of the order that waits or was
-    given up and still says what is true, and no tickets by paypoll that still admit somebody.
-    """
-    app.require_ready()
-    run_id = new_run_id(app.clock.now())
-    with transaction(app.engine) as connection:
-        order_id = find_order_id(connection, wanted)
-        lock_order(connection, order_id)
-        order = load_order(connection, order_id)
-        if order is None:
-            raise OrderNotFoundError(f"order {wanted} is gone from the shop")
-        numbers = _issued(connection, order)
-        now = app.clock.now()
-        kept = _kept(connection, app, order)
-        if kept is None or kept.is_confirmation:
-            _require_sendable(order, numbers)
-        if kept is None:
-            times = 1 + _resent_before(connection, order)
-            rules = app.applier(run_id).rules
-            message_id = post_confirmation(connection, order, numbers, rules, now, again=f"resend:{times}")
-            kind, was = "confirmation", ""
-        else:
-            revive(connection, kept, now)
-            message_id, kind, was = kept.message_id, kept.kind, f", which was {kept.state},"
-        record(
-            connection,
-            now=now,
-            action="resent",
-            actor=who,
-            order_id=order.id,
-            order_number=order.number,
-            run_id=run_id,
-            explanation=f"the {kind.replace('_', ' ')}{was} is sent again to {order.email} ({message_id})",
-        )
-    app.deliver(run_id, app.stop)
-    with transaction(app.engine) as connection:
-        row = connection.execute(
-            sa.select(outbox.c.state, outbox.c.last_error).where(outbox.c.message_id == message_id)
-        ).one()
-    tickets = sum(len(issued) for issued in numbers.values())
-    return Resent(order, order.email, kind, message_id, tickets, row.state, row.last_error or "")
+    engine: sa.Engine
+    rules: FulfilmentRules
+    deliver: Callable[[str], Delivered]
+    clock: Clock
 
+    def resend(self, wanted: str, who: str) -> Resent:
+        """Send the order's mail again and deliver what is due. `who` goes into the audit trail.
 
-def resend_undeliverable(app: App, who: str) -> tuple[Revived, ...]:
-    """Try all mail again that was given up, alerts included, and return what became of each.
-
-    What is not true any more is skipped: the confirmation of an order that was refunded, say.
-    """
-    app.require_ready()
-    run_id = new_run_id(app.clock.now())
-    revived: dict[int, tuple[KeptMail, str]] = {}
-    skipped: list[Revived] = []
-    with transaction(app.engine) as connection:
-        for mail in kept_mails(connection, app.clock.now(), "undeliverable"):
-            order = None
-            if mail.order_id is not None:
-                lock_order(connection, mail.order_id)
-                order = load_order(connection, mail.order_id)
-            number = order.number if order is not None else ""
-            if order is not None and (why := untrue(mail, order)):
-                skipped.append(Revived(mail.kind, number, mail.recipients, "skipped", why))
-                continue
-            revive(connection, mail, app.clock.now())
-            revived[mail.id] = (mail, number)
+        Raise OrderNotFoundError, or RefusedError when there is nothing to send: no mail of the order that waits or was
+        given up and still says what is true, and no tickets by paypoll that still admit somebody.
+        """
+        require_ready(self.engine)
+        run_id = new_run_id(self.clock.now())
+        with transaction(self.engine) as connection:
+            order_id = find_order_id(connection, wanted)
+            lock_order(connection, order_id)
+            order = load_order(connection, order_id)
+            if order is None:
+                raise OrderNotFoundError(f"order {wanted} is gone from the shop")
+            numbers = _issued(connection, order)
+            now = self.clock.now()
+            kept = _kept(connection, order, now)
+            if kept is None or kept.is_confirmation:
+                _require_sendable(order, numbers)
+            if kept is None:
+                times = 1 + _resent_before(connection, order)
+                message_id = post_confirmation(connection, order, numbers, self.rules, now, again=f"resend:{times}")
+                kind, was = "confirmation", ""
+            else:
+                revive(connection, kept, now)
+                message_id, kind, was = kept.message_id, kept.kind, f", which was {kept.state},"
             record(
                 connection,
-                now=app.clock.now(),
+                now=now,
                 action="resent",
                 actor=who,
-                order_id=mail.order_id,
-                order_number=number or None,
+                order_id=order.id,
+                order_number=order.number,
                 run_id=run_id,
-                explanation=f"the {mail.kind.replace('_', ' ')}, which was undeliverable, is tried again",
+                explanation=f"the {kind.replace('_', ' ')}{was} is sent again to {order.email} ({message_id})",
             )
-    if revived:
-        app.deliver(run_id, app.stop)
-    return (*_what_became(app, revived), *skipped)
+        self.deliver(run_id)
+        with transaction(self.engine) as connection:
+            row = connection.execute(
+                sa.select(outbox.c.state, outbox.c.last_error).where(outbox.c.message_id == message_id)
+            ).one()
+        tickets = sum(len(issued) for issued in numbers.values())
+        return Resent(order, order.email, kind, message_id, tickets, row.state, row.last_error or "")
+
+    def resend_undeliverable(self, who: str) -> tuple[Revived, ...]:
+        """Try all mail again that was given up, alerts included, and return what became of each.
+
+        What is not true any more is skipped: the confirmation of an order that was refunded, say.
+        """
+        require_ready(self.engine)
+        run_id = new_run_id(self.clock.now())
+        revived: dict[int, tuple[KeptMail, str]] = {}
+        skipped: list[Revived] = []
+        with transaction(self.engine) as connection:
+            for mail in kept_mails(connection, self.clock.now(), "undeliverable"):
+                order = None
+                if mail.order_id is not None:
+                    lock_order(connection, mail.order_id)
+                    order = load_order(connection, mail.order_id)
+                number = order.number if order is not None else ""
+                if order is not None and (why := untrue(mail, order)):
+                    skipped.append(Revived(mail.kind, number, mail.recipients, "skipped", why))
+                    continue
+                revive(connection, mail, self.clock.now())
+                revived[mail.id] = (mail, number)
+                record(
+                    connection,
+                    now=self.clock.now(),
+                    action="resent",
+                    actor=who,
+                    order_id=mail.order_id,
+                    order_number=number or None,
+                    run_id=run_id,
+                    explanation=f"the {mail.kind.replace('_', ' ')}, which was undeliverable, is tried again",
+                )
+        if revived:
+            self.deliver(run_id)
+        return (*self._what_became(revived), *skipped)
+
+    def _what_became(self, revived: dict[int, tuple[KeptMail, str]]) -> list[Revived]:
+        with transaction(self.engine) as connection:
+            rows = connection.execute(
+                sa.select(outbox.c.id, outbox.c.recipients, outbox.c.state, outbox.c.last_error)
+                .where(outbox.c.id.in_(list(revived)))
+                .order_by(outbox.c.id)
+            ).all()
+        return [
+            Revived(revived[row.id][0].kind, revived[row.id][1], tuple(row.recipients), row.state, row.last_error or "")
+            for row in rows
+        ]
 
 
-def _what_became(app: App, revived: dict[int, tuple[KeptMail, str]]) -> list[Revived]:
-    with transaction(app.engine) as connection:
-        rows = connection.execute(
-            sa.select(outbox.c.id, outbox.c.recipients, outbox.c.state, outbox.c.last_error)
-            .where(outbox.c.id.in_(list(revived)))
-            .order_by(outbox.c.id)
-        ).all()
-    return [
-        Revived(revived[row.id][0].kind, revived[row.id][1], tuple(row.recipients), row.state, row.last_error or "")
-        for row in rows
-    ]
-
-
-def _kept(connection: sa.Connection, app: App, order: Order) -> KeptMail | None:
+def _kept(connection: sa.Connection, order: Order, now: datetime) -> KeptMail | None:
     """Return the mail of the order that waits or was given up, and still says what is true: tickets before others."""
-    kept = kept_mails(connection, app.clock.now(), *UNSENT, "undeliverable", order_id=order.id)
+    kept = kept_mails(connection, now, *UNSENT, "undeliverable", order_id=order.id)
     true = sorted((mail for mail in kept if mail.is_confirmation or not untrue(mail, order)), key=_importance)
     if not true:
         return None

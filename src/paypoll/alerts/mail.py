@@ -45,6 +45,10 @@ class MailAlerts:
             now=now,
         )
 
+    def hand_over(self, connection: sa.Connection, now: datetime) -> None:
+        """Send what waits for somebody who is no admin any more to those who are."""
+        self.desk.hand_over(connection, now)
+
     def tell_we_are_refused(self, connection: sa.Connection, error: str, now: datetime) -> None:
         """Tell at once that the mail server refuses us, and with us every mail."""
         self.desk.tell_of_trouble(

@@ -13,11 +13,11 @@ from typing import Protocol
 import sqlalchemy as sa
 import structlog
 
-from paypoll.alerts.mail import MailAlerts
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.mail.address import address_problem
+from paypoll.mail.delivered import Delivered
 from paypoll.mail.delivery_queue import DeliveryQueue, DeliveryRules
 from paypoll.mail.mailer import (
     DoubtfulRefusalError,
@@ -29,9 +29,9 @@ from paypoll.mail.mailer import (
     SenderRefusedError,
 )
 from paypoll.mail.outcomes import MailOutcomes
+from paypoll.mail.reporter import MailReporter
 from paypoll.mail.session import ReusedSession
-from paypoll.runs.report import Delivered
-from paypoll.shop.orders import email_of
+from paypoll.shop.find import email_of
 from paypoll.state import outbox
 from paypoll.state.audit import record
 from paypoll.state.outbox import Mail, Whose
@@ -77,7 +77,7 @@ class Delivery:
         engine: sa.Engine,
         packer: Packer,
         mailer: Mailer,
-        alerts: MailAlerts,
+        alerts: MailReporter,
         clock: Clock,
         rules: DeliveryRules,
         run_id: str,
@@ -101,7 +101,7 @@ class Delivery:
         """
         if whose is not Whose.CUSTOMERS:
             with transaction(self._engine) as connection:
-                self._alerts.desk.hand_over(connection, self._clock.now())
+                self._alerts.hand_over(connection, self._clock.now())
         with self._session:
             while (left := self._left(whose)) is not None:
                 if should_stop():

@@ -6,7 +6,7 @@ from contextvars import copy_context
 from types import TracebackType
 from typing import Protocol, Self
 
-from paypoll.runs.report import Delivered
+from paypoll.mail.delivered import Delivered
 from paypoll.state.outbox import Whose
 
 Deliver = Callable[[Callable[[], bool], Whose], Delivered]

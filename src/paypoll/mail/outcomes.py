@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 import structlog
 
-from paypoll.alerts.mail import MailAlerts
 from paypoll.clock import Clock
 from paypoll.database import transaction
+from paypoll.mail.delivered import Delivered
 from paypoll.mail.doubts import Verdict, settle, settle_all, weigh
 from paypoll.mail.mailer import (
     DoubtfulRefusalError,
@@ -15,7 +15,7 @@ from paypoll.mail.mailer import (
     MailUnavailableError,
     SenderRefusedError,
 )
-from paypoll.runs.report import Delivered
+from paypoll.mail.reporter import MailReporter
 from paypoll.state import outbox
 from paypoll.state.audit import record
 from paypoll.state.outbox import Mail
@@ -28,7 +28,7 @@ class MailOutcomes:
     """Writes down what becomes of the mails of one delivery, and adds it up in `result`."""
 
     engine: sa.Engine
-    alerts: MailAlerts
+    alerts: MailReporter
     clock: Clock
     run_id: str
     result: Delivered

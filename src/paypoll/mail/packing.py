@@ -14,7 +14,7 @@ from paypoll.mail.message_id import part_message_id
 from paypoll.mail.splitting import mailed_size, plan_attachments
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import set_ticket_files
-from paypoll.shop.faces import IssuedTicket, load_issued_tickets
+from paypoll.state.issued_tickets import IssuedTicket, load_issued_tickets
 from paypoll.state.outbox import Mail
 from paypoll.tickets.files import FilesError, TicketFiles
 from paypoll.tickets.qr import qr_png

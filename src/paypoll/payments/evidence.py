@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
 
-from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Closing, Found, Look, TransactionAnswer
+from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Closing, Found, Look, NotFound, TransactionAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,15 @@ Answer: TypeAlias = Look[CheckoutAnswer] | Look[tuple[CheckoutAnswer, ...]] | Lo
 class Evidence:
     """SumUp's answers about one order, all fetched in this run.
 
-    `reads`, `transactions` and `closings` are keyed by checkout id, `searches` by the question itself.
+    `reads`, `transactions` and `closings` are keyed by checkout id, `searches` by the question itself. `assumed` names
+    the checkouts of which a dry run takes for granted that SumUp would close them; empty in a run.
     """
 
     reads: Mapping[str, Look[CheckoutAnswer]] = field(default_factory=dict)
     searches: Mapping[FindCheckouts, Look[tuple[CheckoutAnswer, ...]]] = field(default_factory=dict)
     transactions: Mapping[str, Look[TransactionAnswer]] = field(default_factory=dict)
     closings: Mapping[str, Closing] = field(default_factory=dict)
+    assumed: frozenset[str] = frozenset()
 
     def with_read(self, question: ReadCheckout, look: Look[CheckoutAnswer]) -> Self:
         """Return the evidence with the state of a checkout."""
@@ -81,6 +83,14 @@ class Evidence:
         else:
             reads.pop(question.checkout_id, None)
         return replace(self, reads=reads, closings=closings)
+
+    def with_assumed_closing(self, question: CloseCheckout) -> Self:
+        """Return the evidence as it would be if SumUp closed the checkout; nobody has asked it to."""
+        read = self.reads.get(question.checkout_id)
+        closed: Closing = NotFound("not read before")
+        if isinstance(read, Found):
+            closed = Found(replace(read.value, status=CheckoutStatus.EXPIRED))
+        return replace(self.with_closing(question, closed), assumed=self.assumed | {question.checkout_id})
 
     @property
     def found_ids(self) -> dict[str, str]:

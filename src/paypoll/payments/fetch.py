@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from enum import Enum, auto
 from typing import TypeVar
 
 from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, Question, ReadCheckout, ReadTransaction
@@ -15,17 +16,33 @@ _MOST_ROUNDS = 50
 A = TypeVar("A")
 
 
-def verify(order: Order, gateway: PaymentGateway, policy: Policy, now: datetime, *, may_close: bool = True) -> Evidence:
-    """Return SumUp's answers about the order. With `may_close` off, nothing is changed at SumUp either."""
+class Closing(Enum):
+    """What becomes of the question to close a checkout, the only one that changes something at SumUp."""
+
+    ASK = auto()
+    """It is asked: a run."""
+    ASSUME = auto()
+    """It is taken as granted, so that a dry run comes to what the run will most likely come to."""
+    LEAVE = auto()
+    """It is left out: a person decides first."""
+
+
+def fetch_evidence(
+    order: Order, gateway: PaymentGateway, policy: Policy, now: datetime, *, closing: Closing = Closing.ASK
+) -> Evidence:
+    """Return SumUp's answers about the order. Nothing is changed at SumUp unless `closing` is ASK."""
     evidence = Evidence()
     for _ in range(_MOST_ROUNDS):
         questions = next_questions(order, evidence, policy, now)
-        if not may_close:
+        if closing is Closing.LEAVE:
             questions = tuple(question for question in questions if not isinstance(question, CloseCheckout))
         if not questions:
             return evidence
         for question in questions:
-            evidence = _ask(gateway, question, evidence)
+            if closing is Closing.ASSUME and isinstance(question, CloseCheckout):
+                evidence = evidence.with_assumed_closing(question)
+            else:
+                evidence = _ask(gateway, question, evidence)
     raise RuntimeError(f"order {order.number}: the inquiry does not come to an end")
 
 

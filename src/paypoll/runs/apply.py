@@ -5,7 +5,8 @@ another run changed it since SumUp was asked, the new decision rests on what is 
 tickets, a checkout that nobody asked about is asked for in the next run.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
@@ -24,11 +25,11 @@ from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.payments.statuses import BASKET, LATE, WAITING, OrderStatus
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, order_lines, restore
+from paypoll.runs.load import load_for_decision
 from paypoll.shop.changes import note_checkout, set_order_status
-from paypoll.shop.orders import load_order, lock_order, with_places_taken
+from paypoll.shop.find import lock_order
 from paypoll.state import outbox, watches
 from paypoll.state.audit import describe_evidence, record
-from paypoll.state.fulfilments import spent_on_others
 
 STATUS_AFTER: dict[Outcome, str] = {
     Outcome.COMPLETE: OrderStatus.COMPLETED,
@@ -42,7 +43,11 @@ STATUS_AFTER: dict[Outcome, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of an order. `tickets` counts those issued now, `told` the alerts posted now."""
+    """What became of an order. `tickets` counts those issued now.
+
+    `told` holds the keys of the alerts posted now; in a dry run of all that apply, told before or not. `assumed`: the
+    checkouts of which a dry run takes for granted that SumUp would close them.
+    """
 
     order_id: int
     order_number: str
@@ -52,10 +57,13 @@ class Applied:
     status_from: str
     status_to: str
     tickets: int = 0
-    told: int = 0
+    told: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, order: Order, decision: Decision, *, tickets: int, told: int) -> Self:
+    def of(
+        cls, order: Order, decision: Decision, *, tickets: int, told: Iterable[str], assumed: Iterable[str] = ()
+    ) -> Self:
         """Return what this decision makes of this order."""
         return cls(
             order_id=order.id,
@@ -66,7 +74,8 @@ class Applied:
             status_from=order.status,
             status_to=str(STATUS_AFTER.get(decision.outcome, order.status)),
             tickets=tickets,
-            told=told,
+            told=tuple(told),
+            assumed=tuple(sorted(assumed)),
         )
 
 
@@ -85,12 +94,9 @@ class Applier:
         with transaction(self.engine) as connection:
             if not lock_order(connection, order_id) or not watches.hold(connection, order_id, self.run_id):
                 return None
-            order = load_order(connection, order_id)
+            order = load_for_decision(connection, order_id, evidence, lock=True)
             if order is None:
                 return None
-            order = with_places_taken(connection, order, lock=True)
-            spent = spent_on_others(connection, order_id, evidence.sumup_ids)
-            order = replace(order, spent_elsewhere=spent)
             decision = decide(order, evidence, self.policy, now)
             return self._write(connection, order, evidence, decision, now)
 
@@ -106,10 +112,8 @@ class Applier:
                 decision.payment.paid_at or now if decision.payment and answer is decision.payment.answer else None
             )
             note_checkout(connection, checkout, answer, now, settled=settled, paid_at=paid_at)
-        told = sum(
-            self.desk.tell_about_order(connection, order, alert_about(order, notice), now)
-            for notice in decision.notices
-        )
+        alerts = [alert_about(order, notice) for notice in decision.notices]
+        told = [alert.key for alert in alerts if self.desk.tell_about_order(connection, order, alert, now)]
         moved = status != order.status
         record(
             connection,

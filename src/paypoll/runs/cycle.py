@@ -26,13 +26,13 @@ from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.mail.delivery_thread import Courier, Deliver
 from paypoll.payments.decision import Outcome
 from paypoll.payments.evidence import Evidence
-from paypoll.payments.fetch import verify
+from paypoll.payments.fetch import fetch_evidence
 from paypoll.payments.gateway import PaymentGateway
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
+from paypoll.runs.load import load_orders
 from paypoll.runs.report import RunReport, Stumble
-from paypoll.shop.orders import load_orders
 from paypoll.state import watches
 from paypoll.state.watches import WatchRules
 
@@ -177,7 +177,7 @@ class Cycle:
     def _ask(self, pool: ThreadPoolExecutor, order: Order) -> Future[Evidence]:
         self._has_asked = True
         # In a copy of this thread's context, so that what is logged there names the run.
-        return pool.submit(copy_context().run, verify, order, self._gateway(), self._policy, self._clock.now())
+        return pool.submit(copy_context().run, fetch_evidence, order, self._gateway(), self._policy, self._clock.now())
 
     def _is_halted(self, report: RunReport) -> bool:
         """Say whether SumUp is not to be asked any more in this run, and say so in the log the first time."""

@@ -1,42 +1,84 @@
 """A dry run: ask SumUp and say what would happen, changing nothing, neither here nor at SumUp."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from paypoll.app import App
+import sqlalchemy as sa
+
+from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.payments.decision import Outcome
-from paypoll.payments.fetch import verify
+from paypoll.payments.decision import Decision, Outcome
+from paypoll.payments.evidence import Evidence
+from paypoll.payments.fetch import Closing, fetch_evidence
+from paypoll.payments.gateway import PaymentGateway
+from paypoll.payments.order import Order
+from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.runs.apply import Applied
+from paypoll.runs.load import load_for_decision, load_orders
 from paypoll.runs.report import RunReport
-from paypoll.shop.orders import load_orders, with_places_taken
 from paypoll.state import watches
+from paypoll.state.upgrade import require_ready
+from paypoll.state.watches import WatchRules
 
 _MOST = 1000
 
 
-def rehearse(app: App, only: Sequence[int] = (), *, max_age: timedelta | None = None) -> RunReport:
-    """Return the report that a run would come to now, over what is due or over the orders `only`.
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a run would decide about an order now, and what that rests on. `evidence.assumed`: what was not asked."""
 
-    The app must be read-only: then the database itself vouches for the promise.
+    order: Order
+    evidence: Evidence
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """Decides about orders as a run does, and writes nothing.
+
+    Where a run would close a checkout at SumUp, that is taken as granted. The engine must be read-only: then the
+    database itself vouches for the promise. `gateway` is made when it is first needed.
     """
-    started = app.clock.now()
-    policy = app.policy if max_age is None else replace(app.policy, max_age=max_age)
-    report = RunReport(run_id="dry-run", started_at=started, dry=True)
-    app.require_ready()
-    with transaction(app.engine) as connection:
-        wanted = list(only) or watches.peek(connection, app.watch_rules, started, limit=_MOST)
-        loaded = load_orders(connection, wanted)
-        orders = [with_places_taken(connection, loaded[key], lock=False) for key in wanted if key in loaded]
-    for order in orders:
-        if app.stop():
-            report.ended = "stopped"
-            break
-        evidence = verify(order, app.gateway, policy, app.clock.now(), may_close=False)
-        decision = decide(order, evidence, policy, app.clock.now())
-        tickets = order.places if decision.outcome is Outcome.COMPLETE else 0
-        report.applied.append(Applied.of(order, decision, tickets=tickets, told=len(decision.notices)))
-    report.ended_at = app.clock.now()
-    return report
+
+    engine: sa.Engine
+    gateway: Callable[[], PaymentGateway]
+    policy: Policy
+    watch_rules: WatchRules
+    clock: Clock
+    stopped: Callable[[], bool]
+
+    def look_at(self, order: Order) -> Looked:
+        """Ask SumUp about the order, and decide about it as it is afterwards, as a run would."""
+        asked_at = self.clock.now()
+        evidence = fetch_evidence(order, self.gateway(), self.policy, asked_at, closing=Closing.ASSUME)
+        with transaction(self.engine) as connection:
+            present = load_for_decision(connection, order.id, evidence, lock=False) or order
+        return Looked(present, evidence, decide(present, evidence, self.policy, self.clock.now()))
+
+    def run(self, only: Sequence[int] = ()) -> RunReport:
+        """Return the report that a run would come to now, over what is due or over the orders `only`."""
+        started = self.clock.now()
+        report = RunReport(run_id="dry-run", started_at=started, dry=True)
+        require_ready(self.engine)
+        with transaction(self.engine) as connection:
+            wanted = list(only) or watches.peek(connection, self.watch_rules, started, limit=_MOST)
+            loaded = load_orders(connection, wanted)
+        for order in (loaded[key] for key in wanted if key in loaded):
+            if self.stopped():
+                report.ended = "stopped"
+                break
+            looked = self.look_at(order)
+            decision = looked.decision
+            tickets = looked.order.places if decision.outcome is Outcome.COMPLETE else 0
+            report.applied.append(
+                Applied.of(
+                    looked.order,
+                    decision,
+                    tickets=tickets,
+                    told=[notice.key for notice in decision.notices],
+                    assumed=looked.evidence.assumed,
+                )
+            )
+        report.ended_at = self.clock.now()
+        return report

@@ -16,10 +16,11 @@ from paypoll.payments.override import OverriddenPayment
 from paypoll.payments.statuses import OrderStatus
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import complete_order, create_account, insert_tickets
+from paypoll.shop.ticket_rows import ticket_row
 from paypoll.state import outbox
 from paypoll.state.fulfilments import record_fulfilment
 from paypoll.state.tables import ticket_place
-from paypoll.tickets.numbers import new_ticket_number, qr_data, validation_hash
+from paypoll.tickets.numbers import new_ticket_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def _issue(
     for item in order.items:
         event = _event_of(item)
         numbers[item.id] = tuple(new_ticket_number(event.slug) for _ in range(item.quantity))
-        rows += [_ticket_row(number, order, event, account, rules, now) for number in numbers[item.id]]
+        rows += [ticket_row(number, order, event, account, rules.qr_prefix, now) for number in numbers[item.id]]
     ticket_ids = insert_tickets(connection, rows)
     places = [
         {
@@ -100,30 +101,6 @@ def _issue(
     ]
     connection.execute(sa.insert(ticket_place), places)
     return numbers
-
-
-def _ticket_row(
-    number: str, order: Order, event: Event, account: Account, rules: FulfilmentRules, now: datetime
-) -> dict[str, object]:
-    digest = validation_hash(number, event.id, account.email, now)
-    return {
-        "ticket_number": number,
-        "qr_code": None,
-        "purchase_date": now,
-        "status": "valid",
-        "seat_number": "",
-        "special_requirements": "",
-        "customer_id": account.id,
-        "event_id": event.id,
-        "is_validated": False,
-        "order_id": order.id,
-        "pdf_file": None,
-        "qr_data": qr_data(rules.qr_prefix, number, event.id, account.email, digest),
-        "validated_at": None,
-        "validated_by_id": None,
-        "validation_hash": digest,
-        "ticket_tier_id": None,
-    }
 
 
 def post_confirmation(

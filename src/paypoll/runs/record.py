@@ -4,53 +4,86 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 import paypoll
 from paypoll.alerts.standstills import mail_standstills
-from paypoll.app import App, new_run_id
+from paypoll.clock import Clock
 from paypoll.database import Trouble, describe_error, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, PaypollError, SettingsError
 from paypoll.exitcodes import ExitCode
+from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.monitoring.metrics import write_metrics
 from paypoll.runs.monitoring.ping import Ping
 from paypoll.runs.report import RunReport
-from paypoll.state.runs import begin_run, end_run
+from paypoll.settings.model import Settings
+from paypoll.state.runs import begin_run, end_run, new_run_id
+
+if TYPE_CHECKING:
+    from paypoll.runs.cycle import Cycle
 
 Beside = Callable[[RunReport], AbstractContextManager[object]]
 
 log = structlog.get_logger(__name__)
 
 
+class RunParts(Protocol):
+    """What a recorded run is put together from; `paypoll.app` has it."""
+
+    settings: Settings
+    clock: Clock
+    latency: Latency
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The database."""
+        ...
+
+    def require_ready(self) -> None:
+        """Raise SchemaError unless the database is as this version needs it."""
+        ...
+
+    def is_idle(self) -> bool:
+        """Say whether a run would find nothing to do. Asked first: then nothing else is loaded."""
+        ...
+
+    def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
+        """Return the use case of one run."""
+        ...
+
+
 def record_run(
-    app: App,
+    parts: RunParts,
     command: str,
     *,
     only: Sequence[int] = (),
     max_age: timedelta | None = None,
     beside: Beside = nullcontext,
 ) -> RunReport:
-    """Do one run and return its report. `only` and `max_age` as in `Cycle.run` and `App.cycle`.
+    """Do one run and return its report. `only` as in `Cycle.run`; `max_age` overrides the
+    setting, for expiring by hand.
 
     `beside` gets the report, which fills while the run goes on, and is entered for as long.
 
     Raise SchemaError before anything is touched when the database is not as it should be, and
     DatabaseUnavailableError when it is out of reach or goes away in the middle: nothing is half-done then.
     """
-    started = app.clock.now()
+    started = parts.clock.now()
     report = RunReport(run_id=new_run_id(started), started_at=started)
-    ping = Ping(app.settings.alerts.ping_url)
+    ping = Ping(parts.settings.alerts.ping_url)
     with structlog.contextvars.bound_contextvars(run=report.run_id):
         ping.start()
         try:
-            app.require_ready()
-            _begin(app, report, command)
+            parts.require_ready()
+            _begin(parts, report, command)
             with beside(report):
-                if only or not app.is_idle():
-                    app.cycle(report.run_id, max_age=max_age).run(report, only)
-                _say_what_stands_still(app, report)
+                if only or not parts.is_idle():
+                    parts.cycle(report.run_id, max_age=max_age).run(report, only)
+                _say_what_stands_still(parts, report)
         except SQLAlchemyError as error:
             report.ended = "failed"
             if sort_error(error) is not Trouble.BUSY:
@@ -65,8 +98,8 @@ def record_run(
             report.ended = "failed"
             raise
         finally:
-            report.ended_at = app.clock.now()
-            _end(app, report)
+            report.ended_at = parts.clock.now()
+            _end(parts, report)
             ping.end(ok=exit_code(report) == ExitCode.OK)
     return report
 
@@ -82,16 +115,16 @@ def exit_code(report: RunReport) -> ExitCode:
     return ExitCode.OK
 
 
-def _say_what_stands_still(app: App, report: RunReport) -> None:
+def _say_what_stands_still(parts: RunParts, report: RunReport) -> None:
     """Look for what keeps mail from going on, also where this run had nothing to do, and say all of it in the log."""
-    with transaction(app.engine) as connection:
-        report.standstills += mail_standstills(connection, app.desk.admins, app.clock.now())
+    with transaction(parts.engine) as connection:
+        report.standstills += mail_standstills(connection, parts.settings.alerts.to, parts.clock.now())
     for standstill in report.standstills:
         log.critical("standstill", what=standstill)
 
 
-def _begin(app: App, report: RunReport, command: str) -> None:
-    with transaction(app.engine) as connection:
+def _begin(parts: RunParts, report: RunReport, command: str) -> None:
+    with transaction(parts.engine) as connection:
         begin_run(
             connection,
             report.run_id,
@@ -102,14 +135,14 @@ def _begin(app: App, report: RunReport, command: str) -> None:
         )
 
 
-def _end(app: App, report: RunReport) -> None:
+def _end(parts: RunParts, report: RunReport) -> None:
     """Write down how the run ended. The database may be gone: then the row stays open, which says as much."""
     counts = report.counts()
     log.info("run ended", ended=report.ended, seconds=round(report.duration.total_seconds(), 3), **counts)
     try:
-        with transaction(app.engine) as connection:
+        with transaction(parts.engine) as connection:
             ended = "incomplete" if report.ended == "finished" and report.incomplete else report.ended
             end_run(connection, report.run_id, ended=ended, counts=counts, now=report.ended_at or report.started_at)
-            write_metrics(app.settings.metrics.textfile, connection, report, app.latency)
+            write_metrics(parts.settings.metrics.textfile, connection, report, parts.latency)
     except (DatabaseUnavailableError, SettingsError, SQLAlchemyError):
         log.warning("the end of the run could not be written down: the database is out of reach")

@@ -223,6 +223,11 @@ class MailSettings(Section):
     tell_of_review: bool = False
     template_folder: FullPath = None
 
+    @property
+    def domain(self) -> str:
+        """The domain of our Message-IDs: the sender's."""
+        return self.sender.rsplit("@", 1)[-1].strip("> ")
+
     @field_validator("tls")
     @classmethod
     def _encrypted_on_the_wire(cls, tls: str, info: ValidationInfo) -> str:

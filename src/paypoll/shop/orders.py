@@ -1,19 +1,18 @@
-"""Read orders of the shop, whole, as the values of `paypoll.payments.order`."""
+"""Read orders of the shop, as the values of `paypoll.payments.order`.
+
+What paypoll itself remembers about them is not here: `paypoll.runs.load` adds it, for everything that decides.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.errors import OrderNotFoundError
-from paypoll.payments.order import Account, Checkout, Event, Fulfilment, Order, OrderItem, Ticket
+from paypoll.payments.order import Account, Checkout, Event, Order, OrderItem, Ticket
 from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.tables import checkouts, events, history, items, orders, organisers, refunds, tickets, users
-from paypoll.state.resolutions import closed_without_tickets
-from paypoll.state.tables import fulfilment, watch
 
 # Refund rows in one of these states gave nothing back. The shop's other states (asked for, approved, done) all mean
 # that a person has to look before tickets are issued again.
@@ -31,15 +30,8 @@ _HEADS = (
     sa.select(
         orders,
         users.c.email.label("user_email"),
-        watch.c.missing_checks,
-        fulfilment.c.checkout_id.label("fulfilled_by"),
-        fulfilment.c.order_transaction_id.label("fulfilled_as"),
-        fulfilment.c.paid_at.label("fulfilment_paid_at"),
-        fulfilment.c.fulfilled_at,
     )
     .outerjoin(users, users.c.id == orders.c.user_id)
-    .outerjoin(watch, watch.c.order_id == orders.c.id)
-    .outerjoin(fulfilment, fulfilment.c.order_id == orders.c.id)
     .where(orders.c.id.in_(_ORDER_IDS))
 )
 _ITEMS = (
@@ -85,53 +77,15 @@ _GUESTS = (
     .where(sa.func.lower(users.c.email).in_(sa.bindparam("emails", expanding=True)))
     .order_by(users.c.id)
 )
-_EMAIL = sa.select(orders.c.email).where(orders.c.id == sa.bindparam("order_id"))
-_LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).with_for_update()
-
-
-def find_order_id(connection: sa.Connection, wanted: str) -> int:
-    """Return the id of the order with this number (any case) or id. Raise OrderNotFoundError."""
-    wanted = wanted.strip().lstrip("#")
-    by_number = sa.select(orders.c.id).where(sa.func.lower(orders.c.order_number) == wanted.lower())
-    found = connection.scalar(sa.select(orders.c.id).where(orders.c.order_number == wanted))
-    found = found or connection.scalar(by_number.order_by(orders.c.id).limit(1))
-    if found is None and wanted.isdecimal() and len(wanted) < 19:  # noqa: PLR2004 - a bigint has at most 19 digits
-        found = connection.scalar(sa.select(orders.c.id).where(orders.c.id == int(wanted)))
-    if found is None:
-        raise OrderNotFoundError(f"no order has the number or id {wanted!r}")
-    return int(found)
-
-
-def find_waiting(connection: sa.Connection, created_before: datetime) -> list[int]:
-    """Return the ids of the orders that wait for verification since before this time, the oldest first."""
-    query = sa.select(orders.c.id).where(
-        orders.c.status == OrderStatus.PENDING_VERIFICATION.value, orders.c.created_at <= created_before
-    )
-    return list(connection.scalars(query.order_by(orders.c.created_at, orders.c.id)))
-
-
-def lock_order(connection: sa.Connection, order_id: int) -> bool:
-    """Take the order's row lock, until the end of the transaction. False when the order is gone.
-
-    FOR UPDATE, not the weaker FOR NO KEY UPDATE: it also waits for a transaction of the shop that has inserted a
-    ticket or a refund of this order and not committed yet, so that those are seen.
-    """
-    return connection.scalar(_LOCK, {"order_id": order_id}) is not None
-
-
-def email_of(connection: sa.Connection, order_id: int) -> str | None:
-    """Return the address that the order has now, or None when there is no such order."""
-    email: str | None = connection.scalar(_EMAIL, {"order_id": order_id})
-    return email
 
 
 def load_order(connection: sa.Connection, order_id: int) -> Order | None:
-    """Return one order, or None when there is none with this id."""
+    """Return the shop's side of one order, or None when there is none with this id."""
     return load_orders(connection, [order_id]).get(order_id)
 
 
 def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
-    """Return the orders with these ids, as they stand now, in a handful of statements however many they are."""
+    """Return the shop's side of the orders with these ids, in a handful of statements however many they are."""
     wanted = {"order_ids": list(order_ids)}
     heads = {row["id"]: row for row in connection.execute(_HEADS, wanted).mappings()}
     if not heads:
@@ -140,7 +94,6 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
     order_checkouts = _grouped(connection, _CHECKOUTS, wanted)
     order_tickets = _grouped(connection, _TICKETS, wanted)
     marks = frozenset((row[0], row[1]) for row in connection.execute(_MARKS, wanted))
-    rejected = closed_without_tickets(connection, order_ids)
     guests = _accounts_of_guests(connection, heads.values())
     return {
         order_id: Order(
@@ -162,10 +115,7 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
             ),
             had_refund=(order_id, _REFUNDED) in marks,
             was_void=(order_id, _ONCE_VOID) in marks,
-            rejected=order_id in rejected,
             account=_account(head, guests),
-            fulfilment=_fulfilment(head),
-            missing_checks=head["missing_checks"] or 0,
         )
         for order_id, head in heads.items()
     }
@@ -240,19 +190,6 @@ def _checkout(row: sa.RowMapping) -> Checkout:
         merchant_code=row["merchant_code"],
         status=row["status"],
         created_at=row["created_at"],
-    )
-
-
-def _fulfilment(head: sa.RowMapping) -> Fulfilment | None:
-    """Return what paypoll wrote when it fulfilled the order, if it did."""
-    if head["fulfilled_at"] is None:
-        return None
-    return Fulfilment(
-        order_id=head["id"],
-        checkout_id=head["fulfilled_by"],
-        order_transaction_id=head["fulfilled_as"],
-        paid_at=head["fulfilment_paid_at"],
-        fulfilled_at=head["fulfilled_at"],
     )
 
 

@@ -1,5 +1,6 @@
 """The history of runs."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -61,3 +62,8 @@ def run_history(
         if len(found) == limit:
             break
     return found
+
+
+def new_run_id(now: datetime) -> str:
+    """Return an id for a run: its start, to be read by people, and a random end, to be unique on many hosts."""
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"

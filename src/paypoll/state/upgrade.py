@@ -2,8 +2,9 @@
 
 import sqlalchemy as sa
 
-from paypoll.database import SCHEMA
+from paypoll.database import SCHEMA, transaction
 from paypoll.errors import SchemaError
+from paypoll.shop.schema import require_known_schema
 
 HEAD = "0001"
 """The newest migration, named here so that a run need not load Alembic to know it. A test keeps it true."""
@@ -51,3 +52,10 @@ def upgrade(connection: sa.Connection) -> tuple[str | None, str]:
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     return before, HEAD
+
+
+def require_ready(engine: sa.Engine) -> None:
+    """Raise SchemaError unless the shop's tables and paypoll's own are those of this version."""
+    with transaction(engine) as connection:
+        require_known_schema(connection)
+        require_current(connection)

@@ -50,3 +50,7 @@ class TicketPrinter(Protocol):
 
 class PrintError(Exception):
     """A ticket could not be printed; the mail that carries it waits. Says what went wrong, for the operator."""
+
+
+class PrinterMissingError(PrintError):
+    """A library that the printer needs is missing, so that nothing can be printed. Says which."""

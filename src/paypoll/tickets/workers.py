@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
-from paypoll.tickets.ticket import PrintError, TicketFace
+from paypoll.tickets.ticket import PrinterMissingError, PrintError, TicketFace
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, job_line, options_line, read_answer
 
 log = structlog.get_logger(__name__)
@@ -24,10 +24,6 @@ _LIMIT = 20.0
 
 _TRIES = 2
 """The first death may have been anybody's: the machine was short of memory, somebody killed the wrong process."""
-
-
-class PrinterMissingError(PrintError):
-    """A library that the printer needs is missing, so that nothing can be printed. Says which."""
 
 
 class PrintWorkers:

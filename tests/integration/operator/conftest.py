@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from paypoll.admin.queue import Backlog, load_backlog
 from paypoll.database import transaction
 from paypoll.payments.gateway import CheckoutStatus, Found
 from paypoll.runs.record import record_run
@@ -71,6 +72,10 @@ class Desk:
     def run(self) -> RunReport:
         """Do a run, as the timer would."""
         return record_run(self.app, "run-once")
+
+    def backlog(self) -> Backlog:
+        """Return what waits."""
+        return load_backlog(self.app.engine, self.app.clock.now())
 
     def replay(self, order_id: int) -> None:
         """Set the order back to waiting, as the customer's browser does by calling the return page again."""

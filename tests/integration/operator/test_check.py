@@ -357,11 +357,11 @@ class TestHost:
         )
         stand_in.chmod(0o755)
         monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-        (finding,) = check_timer(make_app(), systemd=tmp_path)
+        (finding,) = check_timer(systemd=tmp_path)
         assert (finding.mark, finding.next_step) == (mark, step)
 
     def test_timer_without_systemd_is_skipped(self, make_app: MakeApp, tmp_path: Path) -> None:
-        (finding,) = check_timer(make_app(), systemd=tmp_path / "nowhere")
+        (finding,) = check_timer(systemd=tmp_path / "nowhere")
         assert finding.mark is Mark.SKIPPED
 
 

@@ -11,13 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
 from paypoll.admin.inspect import inspect_order
-from paypoll.admin.queue import load_backlog
-from paypoll.admin.resend import resend
-from paypoll.admin.resolve import Resolution, find_in_review, look_at, settle
+from paypoll.admin.resolve import Resolution
 from paypoll.app import App
 from paypoll.database import SCHEMA, DatabaseOptions, make_engine, transaction
 from paypoll.payments.gateway import CheckoutStatus
-from paypoll.runs.dry_run import rehearse
 from paypoll.settings.load import load_settings
 from paypoll.shop import tables as shop_tables
 from paypoll.state.grants import grants_sql
@@ -110,21 +107,21 @@ def test_troubles_that_come_and_go_work(least_desk: "Desk") -> None:
     desk.bench.mailer.down = ""
     desk.bench.clock.move(timedelta(hours=2))
     assert desk.run().stumbles == []
-    assert load_backlog(desk.app).troubles == ()
+    assert desk.backlog().troubles == ()
 
 
 def test_operator_commands_work(least_desk: "Desk") -> None:
     desk = least_desk
     issued, rejected = desk.in_review("ORD-1"), desk.in_review("ORD-2")
-    inspect_order(desk.app, "ORD-1", live=True)
-    rehearse(desk.app)
-    case = look_at(desk.app, find_in_review(desk.app, "ORD-1"))
-    settle(desk.app, case.order, Resolution(Verdict.ISSUE, "margot", "fine", override=True), case)
-    settle(desk.app, find_in_review(desk.app, "ORD-2"), Resolution(Verdict.REJECT, "margot", "a test"))
+    inspect_order(desk.app.engine, "ORD-1", desk.app.clock.now(), live=desk.app.dry_run())
+    desk.app.dry_run().run()
+    case = desk.app.resolver.look_at(desk.app.resolver.find_in_review("ORD-1"))
+    desk.app.resolver.settle(case.order, Resolution(Verdict.ISSUE, "margot", "fine", override=True), case)
+    desk.app.resolver.settle(desk.app.resolver.find_in_review("ORD-2"), Resolution(Verdict.REJECT, "margot", "a test"))
     desk.run()
-    resend(desk.app, "ORD-1", "margot")
+    desk.app.resender.resend("ORD-1", "margot")
     assert (desk.status(issued), desk.status(rejected)) == ("completed", "requires_manual_review")
-    assert load_backlog(desk.app).empty
+    assert desk.backlog().empty
 
 
 @pytest.mark.parametrize(

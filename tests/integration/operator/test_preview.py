@@ -87,7 +87,7 @@ def test_preview_without_database_or_network_writes_a_ticket_and_every_mail(conf
 
 def test_preview_of_confirmation_is_a_whole_message_and_others_have_no_tickets(app: App, tmp_path: Path) -> None:
     app.printer = FakePrinter()
-    write_preview(app, tmp_path / "out")
+    write_preview(tmp_path / "out", app.settings, app.printer, app.composer, app.clock.now())
 
     def attached(name: str) -> list[str | None]:
         message = message_from_bytes((tmp_path / "out" / f"{name}.eml").read_bytes(), policy=default)
@@ -102,7 +102,7 @@ def test_preview_of_confirmation_is_a_whole_message_and_others_have_no_tickets(a
 def test_preview_with_broken_templates_names_file_and_line_and_writes_the_rest(app: App, tmp_path: Path) -> None:
     (tmp_path / "ticket.html").write_text("<p>\n{{ nothing.here }}")
     (tmp_path / "payment_failed.txt").write_text("Hello\n\n{% if %}")
-    made = write_preview(app, tmp_path / "out")
+    made = write_preview(tmp_path / "out", app.settings, app.printer, app.composer, app.clock.now())
     ticket, mail = made.problems
     assert "ticket.html, line 2: " in ticket
     assert f"{tmp_path / 'payment_failed.txt'}, line 3" in mail
@@ -114,7 +114,7 @@ def test_preview_with_broken_templates_names_file_and_line_and_writes_the_rest(a
 def test_preview_with_template_folder_that_is_not_there_says_so(config: Path, tmp_path: Path) -> None:
     app = App(load_settings(config, {"PAYPOLL_MAIL__TEMPLATE_FOLDER": str(tmp_path / "gone")}), read_only=True)
     app.printer = FakePrinter()
-    (problem,) = write_preview(app, tmp_path / "out").problems
+    (problem,) = write_preview(tmp_path / "out", app.settings, app.printer, app.composer, app.clock.now()).problems
     assert problem.startswith(f"mail.template_folder: there is no folder {tmp_path / 'gone'}")
 
 
@@ -143,4 +143,4 @@ def test_preview_into_a_folder_that_cannot_be_made_says_so(app: App, tmp_path: P
     app.printer = FakePrinter()
     (tmp_path / "file").touch()
     with pytest.raises(RefusedError, match="cannot be written: not a directory"):
-        write_preview(app, tmp_path / "file" / "out")
+        write_preview(tmp_path / "file" / "out", app.settings, app.printer, app.composer, app.clock.now())

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import click
 import sqlalchemy as sa
 
-from paypoll.admin.queue import load_backlog
-from paypoll.admin.resend import resend
 from paypoll.cli.commands.queue import backlog_json, backlog_lines
 from paypoll.database import transaction
 from paypoll.payments.gateway import CheckoutStatus, NoAnswer
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def shown(desk: "Desk") -> list[str]:
-    return [click.unstyle(line) for line in backlog_lines(load_backlog(desk.app), desk.app.settings.site)]
+    return [click.unstyle(line) for line in backlog_lines(desk.backlog(), desk.app.settings.site)]
 
 
 def test_nothing_waits_says_so(desk: "Desk") -> None:
@@ -35,7 +33,7 @@ def test_nothing_waits_says_so(desk: "Desk") -> None:
 
 def test_waiting_order_has_its_age_last_answer_and_next_check(desk: "Desk") -> None:
     desk.place("ORD-1", CheckoutStatus.PENDING)
-    (fresh,) = load_backlog(desk.app).waiting
+    (fresh,) = desk.backlog().waiting
     assert (fresh.last_checked_at, fresh.last_answer) == (None, "")
     assert "      not looked at yet; in the next run" in shown(desk)
     desk.run()
@@ -58,14 +56,14 @@ def test_orders_that_nobody_waits_for_are_left_out(desk: "Desk") -> None:
     abandoned = desk.place("ORD-2", CheckoutStatus.PENDING)
     desk.shop.update("orders_order", abandoned, status="pending")
     desk.run()
-    assert load_backlog(desk.app).waiting == ()
+    assert desk.backlog().waiting == ()
 
 
 def test_review_says_since_when_and_why(desk: "Desk") -> None:
     desk.in_review("ORD-1")
     desk.bench.clock.move(timedelta(hours=2))
     desk.run()
-    (review,) = load_backlog(desk.app).reviews
+    (review,) = desk.backlog().reviews
     assert (review.reason, review.since) == ("mismatch", desk.bench.clock.now() - timedelta(hours=2))
     lines = shown(desk)
     assert "  ORD-1  25.00 GBP, since 2 hours" in lines
@@ -92,10 +90,10 @@ def test_undeliverable_mail_is_listed_until_another_went_out(desk: "Desk") -> No
     order_id = desk.place("ORD-1")
     desk.shop.update("orders_order", order_id, email="no address")
     desk.run()
-    assert [mail.state for mail in load_backlog(desk.app).mails] == ["undeliverable"]
+    assert [mail.state for mail in desk.backlog().mails] == ["undeliverable"]
     desk.shop.update("orders_order", order_id, email="ada@example.org")
-    resend(desk.app, "ORD-1", "margot")
-    assert load_backlog(desk.app).mails == ()
+    desk.app.resender.resend("ORD-1", "margot")
+    assert desk.backlog().mails == ()
 
 
 def test_undeliverable_mail_is_forgotten_after_a_week(desk: "Desk", engine: sa.Engine) -> None:
@@ -104,7 +102,7 @@ def test_undeliverable_mail_is_forgotten_after_a_week(desk: "Desk", engine: sa.E
     desk.run()
     with transaction(engine) as connection:
         connection.execute(sa.update(outbox).values(created_at=desk.bench.clock.now() - timedelta(days=8)))
-    assert load_backlog(desk.app).empty
+    assert desk.backlog().empty
 
 
 def test_trouble_is_listed(desk: "Desk") -> None:
@@ -129,7 +127,7 @@ def test_lines_fit_eighty_columns_and_long_lists_are_cut(desk: "Desk") -> None:
     lines = shown(desk)
     assert max(map(len, lines)) <= 80
     assert "  and 5 more (--json lists all)" in lines
-    document = json.loads(backlog_json(load_backlog(desk.app), desk.app.settings.site))
+    document = json.loads(backlog_json(desk.backlog(), desk.app.settings.site))
     assert (document["schema"], document["currency"], len(document["waiting"])) == (1, "GBP", 45)
     assert document["reviews"][0]["reason"] == "mismatch"
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from paypoll.admin.resend import resend, resend_undeliverable
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError
 from paypoll.mail.mailer import RecipientDeferredError, RecipientRefusedError
@@ -24,7 +23,7 @@ def test_resend_sends_the_same_tickets_in_a_new_mail_at_once(desk: "Desk") -> No
     order_id = desk.place("ORD-1")
     desk.run()
     tickets = desk.tickets(order_id)
-    resent = resend(desk.app, "ord-1", "margot")
+    resent = desk.app.resender.resend("ord-1", "margot")
     assert (resent.state, resent.tickets, resent.recipient) == ("sent", 2, "ord-1@example.org")
     (first, _), (second, recipients) = desk.bench.mailer.sent
     assert recipients == ("ord-1@example.org",)
@@ -39,8 +38,8 @@ def test_resend_sends_the_same_tickets_in_a_new_mail_at_once(desk: "Desk") -> No
 def test_resend_twice_counts_on(desk: "Desk") -> None:
     order_id = desk.place("ORD-1")
     desk.run()
-    resend(desk.app, "ORD-1", "margot")
-    resend(desk.app, "ORD-1", "margot")
+    desk.app.resender.resend("ORD-1", "margot")
+    desk.app.resender.resend("ORD-1", "margot")
     key = f"confirmation:{order_id}"
     assert confirmations(desk, order_id) == [(key, "sent"), (f"{key}:resend:1", "sent"), (f"{key}:resend:2", "sent")]
 
@@ -51,7 +50,7 @@ def test_resend_after_the_address_was_corrected_goes_to_the_new_one(desk: "Desk"
     desk.run()
     assert confirmations(desk, order_id)[0][1] == "undeliverable"
     desk.shop.update("orders_order", order_id, email="ada@example.org")
-    assert resend(desk.app, "ORD-1", "margot").recipient == "ada@example.org"
+    assert desk.app.resender.resend("ORD-1", "margot").recipient == "ada@example.org"
     assert desk.bench.mailer.sent[-1][1] == ("ada@example.org",)
 
 
@@ -59,9 +58,9 @@ def test_resend_while_the_mail_server_is_down_waits_and_is_not_posted_twice(desk
     order_id = desk.place("ORD-1")
     desk.run()
     desk.bench.mailer.down = "connection refused"
-    resent = resend(desk.app, "ORD-1", "margot")
+    resent = desk.app.resender.resend("ORD-1", "margot")
     assert (resent.state, resent.error) == ("waiting", "connection refused")
-    again = resend(desk.app, "ORD-1", "margot")
+    again = desk.app.resender.resend("ORD-1", "margot")
     assert (again.state, again.message_id) == ("waiting", resent.message_id)
     assert len(confirmations(desk, order_id)) == 2
 
@@ -74,7 +73,7 @@ def test_resend_of_a_mail_that_waits_goes_at_once_to_the_address_that_was_correc
     (waiting,) = desk.mails(order_id)
     assert waiting["state"] == "waiting"
     desk.shop.update("orders_order", order_id, email="ada@example.org")
-    resent = resend(desk.app, "ORD-1", "margot")
+    resent = desk.app.resender.resend("ORD-1", "margot")
     assert (resent.state, resent.recipient, resent.message_id) == ("sent", "ada@example.org", waiting["message_id"])
     ((message, recipients),) = desk.bench.mailer.sent
     assert (recipients, message["To"]) == (("ada@example.org",), "ada@example.org")
@@ -87,7 +86,7 @@ def test_resend_of_a_failure_mail_that_was_given_up_sends_that_one(desk: "Desk")
     desk.shop.update("orders_order", order_id, email="no address")
     desk.run()
     desk.shop.update("orders_order", order_id, email="ada@example.org")
-    resent = resend(desk.app, "ORD-1", "margot")
+    resent = desk.app.resender.resend("ORD-1", "margot")
     assert (resent.state, resent.kind, resent.tickets) == ("sent", "payment_failed", 0)
 
 
@@ -102,7 +101,7 @@ def test_resend_all_undeliverable_revives_what_is_still_true_and_skips_the_rest(
         connection.execute(sa.text("UPDATE orders_order SET status = 'refunded' WHERE order_number = 'ORD-3'"))
         connection.execute(sa.text("UPDATE paypoll.outbox SET state = 'undeliverable' WHERE kind = 'alert'"))
     before = len(desk.bench.mailer.sent)
-    revived = resend_undeliverable(desk.app, "margot")
+    revived = desk.app.resender.resend_undeliverable("margot")
     assert [(one.kind, one.order_number, one.state) for one in revived if one.kind != "alert"] == [
         ("confirmation", "ORD-1", "sent"),
         ("confirmation", "ORD-2", "sent"),
@@ -110,7 +109,7 @@ def test_resend_all_undeliverable_revives_what_is_still_true_and_skips_the_rest(
     ]
     assert {one.state for one in revived if one.kind == "alert"} == {"sent"}
     assert len(desk.bench.mailer.sent) == before + len(revived) - 1
-    assert [one.order_number for one in resend_undeliverable(desk.app, "margot")] == ["ORD-3"]
+    assert [one.order_number for one in desk.app.resender.resend_undeliverable("margot")] == ["ORD-3"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("ORD-1", "--all-undeliverable")])
@@ -127,7 +126,7 @@ def test_resend_to_a_recipient_who_is_refused_says_so(desk: "Desk") -> None:
     desk.place("ORD-1")
     desk.run()
     desk.bench.mailer.failures = [RecipientRefusedError("550 no such user")]
-    resent = resend(desk.app, "ORD-1", "margot")
+    resent = desk.app.resender.resend("ORD-1", "margot")
     assert (resent.state, resent.error) == ("undeliverable", "550 no such user")
 
 
@@ -135,7 +134,7 @@ def test_resend_of_an_order_without_tickets_is_refused(desk: "Desk") -> None:
     order_id = desk.place("ORD-1", CheckoutStatus.PENDING)
     desk.run()
     with pytest.raises(RefusedError, match="is pending_verification and has no tickets"):
-        resend(desk.app, "ORD-1", "margot")
+        desk.app.resender.resend("ORD-1", "margot")
     assert desk.mails(order_id) == []
 
 
@@ -153,13 +152,13 @@ def test_resend_of_tickets_that_admit_nobody_is_refused(desk: "Desk", engine: sa
     with transaction(engine) as connection:
         connection.execute(sa.text(statement))
     with pytest.raises(RefusedError, match="not sent again"):
-        resend(desk.app, "ORD-1", "margot")
+        desk.app.resender.resend("ORD-1", "margot")
     assert len(confirmations(desk, order_id)) == 1
 
 
 def test_resend_of_an_order_that_is_not_there_is_named(desk: "Desk") -> None:
     with pytest.raises(OrderNotFoundError, match="ORD-404"):
-        resend(desk.app, "ORD-404", "margot")
+        desk.app.resender.resend("ORD-404", "margot")
 
 
 def test_resend_as_a_command_exits_with_75_while_the_mail_waits(desk: "Desk", paypoll: "Command") -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from paypoll.admin.queue import load_backlog
-from paypoll.admin.resolve import Case, Resolution, Settled, find_in_review, look_at, send_confirmation, settle
+from paypoll.admin.resolve import Resolution, Settled
+from paypoll.admin.weighing import Case
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
 from paypoll.payments.gateway import CheckoutStatus, NoAnswer
@@ -20,16 +20,20 @@ if TYPE_CHECKING:
 
 
 def look(desk: "Desk", number: str) -> Case:
-    return look_at(desk.app, find_in_review(desk.app, number))
+    return desk.app.resolver.look_at(desk.app.resolver.find_in_review(number))
 
 
 def issue(desk: "Desk", number: str, *, override: bool = False, case: Case | None = None) -> Settled:
     case = case or look(desk, number)
-    return settle(desk.app, case.order, Resolution(Verdict.ISSUE, "margot", "rang the customer", override), case)
+    return desk.app.resolver.settle(
+        case.order, Resolution(Verdict.ISSUE, "margot", "rang the customer", override), case
+    )
 
 
 def close(desk: "Desk", number: str, verdict: Verdict = Verdict.REJECT) -> Settled:
-    return settle(desk.app, find_in_review(desk.app, number), Resolution(verdict, "margot", "test order of the choir"))
+    return desk.app.resolver.settle(
+        desk.app.resolver.find_in_review(number), Resolution(verdict, "margot", "test order of the choir")
+    )
 
 
 def fulfilments(engine: sa.Engine, order_id: int) -> list[dict[str, Any]]:
@@ -53,7 +57,7 @@ class TestIssue:
         assert (resolved["status_from"], resolved["status_to"]) == ("requires_manual_review", "completed")
         assert resolved["explanation"] == "rang the customer"
         assert resolved["evidence"]["checkouts"]["chk-ORD-1"]["status"] == "PAID"
-        assert send_confirmation(desk.app, settled).state == "sent"
+        assert desk.app.resolver.send_confirmation(settled).state == "sent"
         ((message, recipients),) = desk.bench.mailer.sent
         assert recipients == ("ord-1@example.org",)
         names = [str(part.get_filename()) for part in message.iter_attachments()]
@@ -244,7 +248,7 @@ class TestClose:
         self, desk: "Desk", engine: sa.Engine, verdict: Verdict
     ) -> None:
         order_id = desk.in_review("ORD-1")
-        assert [review.order_number for review in load_backlog(desk.app).reviews] == ["ORD-1"]
+        assert [review.order_number for review in desk.backlog().reviews] == ["ORD-1"]
         asked = list(desk.bench.gateway.asked)
         close(desk, "ORD-1", verdict)
         assert desk.bench.gateway.asked == asked
@@ -255,7 +259,7 @@ class TestClose:
         assert (last["status"], "test order of the choir" in last["note"]) == ("manual_review", True)
         resolved = desk.trail(order_id)[-1]
         assert (resolved["actor"], resolved["outcome"]) == ("margot", verdict)
-        assert load_backlog(desk.app).reviews == ()
+        assert desk.backlog().reviews == ()
         with transaction(engine) as connection:
             assert count_open_reviews(connection) == 0
 
@@ -271,7 +275,7 @@ class TestClose:
         assert desk.status(order_id) == "requires_manual_review"
         assert desk.tickets(order_id) == []
         assert any("needs a person: rejected" in subject for subject in desk.subjects())
-        assert [review.reason for review in load_backlog(desk.app).reviews] == ["rejected"]
+        assert [review.reason for review in desk.backlog().reviews] == ["rejected"]
 
     def test_closed_and_then_issued_after_all_is_an_order_like_any_other(self, desk: "Desk") -> None:
         order_id = desk.in_review("ORD-1")

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from paypoll.app import App
 from paypoll.database import transaction
-from paypoll.runs.dry_run import rehearse
 from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.sumup.simulator import Simulator
@@ -113,7 +112,7 @@ def test_rehearsal_expired_token_is_not_renewed(choir: Choir) -> None:
     choir.order("ORD-1")
     before = choir.profile
     app = choir.app(read_only=True)
-    report = rehearse(app)
+    report = app.dry_run().run()
     app.close()
     assert [applied.status_to for applied in report.applied] == ["pending_verification"]
     assert choir.sumup.count("POST", "/token") == 0

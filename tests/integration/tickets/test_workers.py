@@ -16,9 +16,9 @@ from tests.integration.tickets.test_printer import FACE, ODD_FACES
 
 from paypoll.runs.record import record_run
 from paypoll.tickets.printer import WeasyTicketPrinter
-from paypoll.tickets.ticket import PrintError, TicketFace
+from paypoll.tickets.ticket import PrinterMissingError, PrintError, TicketFace
 from paypoll.tickets.wire import PrinterOptions
-from paypoll.tickets.workers import PrinterMissingError, PrintWorkers
+from paypoll.tickets.workers import PrintWorkers
 
 MakeWorkers = Callable[..., PrintWorkers]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paypoll.payments.decision import Outcome, Reason
-from paypoll.payments.fetch import verify
+from paypoll.payments.fetch import fetch_evidence
 from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer
 from paypoll.payments.order import Order
 from paypoll.payments.rules import decide
@@ -22,7 +22,7 @@ def gateway(**answer: Any) -> FakeGateway:
 
 
 def outcome(order: Order, sumup: FakeGateway) -> tuple[Outcome, Reason, int]:
-    decision = decide(order, verify(order, sumup, a_policy(), NOW), a_policy(), NOW)
+    decision = decide(order, fetch_evidence(order, sumup, a_policy(), NOW), a_policy(), NOW)
     return decision.outcome, decision.reason, len(decision.notices)
 
 

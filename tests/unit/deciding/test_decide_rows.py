@@ -9,7 +9,7 @@ import pytest
 
 from paypoll.alerts.orders import Level, OrderAlert, alert_about
 from paypoll.payments.decision import Decision, Outcome, Reason
-from paypoll.payments.fetch import verify
+from paypoll.payments.fetch import fetch_evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, Look, NoAnswer, NotAllowed, Refused
 from paypoll.payments.order import Account, Fulfilment, Order, Ticket
 from paypoll.payments.rules import decide
@@ -32,7 +32,7 @@ OLD = NOW - timedelta(hours=3)
 
 def outcome(order: Order, gateway: FakeGateway, **policy: Any) -> Decision:
     settled = a_policy(**policy)
-    return decide(order, verify(order, gateway, settled, NOW), settled, NOW)
+    return decide(order, fetch_evidence(order, gateway, settled, NOW), settled, NOW)
 
 
 def sumup(*answers: CheckoutAnswer, **transaction: Any) -> FakeGateway:

@@ -1,32 +1,78 @@
 """Is everything there that a run needs? One module a concern; each yields findings, and goes on after a problem."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol
 
 from paypoll.admin.check.finding import Finding, Mark, skipped
-from paypoll.app import App
+from paypoll.clock import Clock
 from paypoll.errors import PaypollError
 from paypoll.exitcodes import ExitCode
+from paypoll.settings.model import Settings
 
-Check = Callable[[App], Iterable[Finding]]
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from paypoll.mail.compose import Composer
+    from paypoll.mail.mailer import Mailer
+    from paypoll.payments.gateway import PaymentGateway
+    from paypoll.tickets.ticket import TicketPrinter
+
+Check = Callable[[], Iterable[Finding]]
 
 
-def check_all(app: App, *, send_test_alert: bool = False) -> Iterator[Finding]:
+class Installation(Protocol):
+    """All that is looked at; `paypoll.app` has it. Each check is handed only what it looks at."""
+
+    settings: Settings
+    clock: Clock
+
+    @property
+    def engine(self) -> "sa.Engine":
+        """The database, read-only."""
+        ...
+
+    @property
+    def gateway(self) -> "PaymentGateway":
+        """SumUp."""
+        ...
+
+    @property
+    def printer(self) -> "TicketPrinter":
+        """What makes PDFs."""
+        ...
+
+    @property
+    def composer(self) -> "Composer":
+        """What fills the templates of mails."""
+        ...
+
+    @property
+    def mailer(self) -> "Mailer":
+        """The mail server."""
+        ...
+
+
+def check_all(there: Installation, *, send_test_alert: bool = False) -> Iterator[Finding]:
     """Look at everything, one after the other. Changes nothing; sends a mail only with `send_test_alert`."""
     from paypoll.admin.check import database, host, mail, printing, sumup
 
+    settings, clock = there.settings, there.clock
     checks: list[tuple[str, Check]] = [
-        ("settings", host.check_settings),
-        ("database", database.check_database),
-        ("SumUp", sumup.check_sumup),
-        ("mail", lambda app: mail.check_mail(app, send_test_alert=send_test_alert)),
-        ("ticket printer", printing.check_printing),
-        ("folders", host.check_folders),
+        ("settings", lambda: host.check_settings(settings)),
+        ("database", lambda: database.check_database(there.engine, settings, clock)),
+        ("SumUp", lambda: sumup.check_sumup(there.gateway, settings)),
+        ("mail", lambda: mail.check_mail(there.composer, there.mailer, settings)),
+        ("ticket printer", lambda: printing.check_printing(there.printer, settings)),
+        ("folders", lambda: host.check_folders(settings)),
         ("timer", host.check_timer),
     ]
+    if send_test_alert:
+        test = ("mail", lambda: mail.send_test_alert(there.composer, there.mailer, settings, clock.now()))
+        checks.insert(4, test)
     no_database = False
     for topic, check in checks:
         try:
-            for finding in check(app):
+            for finding in check():
                 no_database |= finding.topic == "database" and finding.mark is Mark.PROBLEM
                 yield finding
         except PaypollError as error:

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
-from paypoll.app import App
+from paypoll.clock import Clock, ago
 from paypoll.database import describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
+from paypoll.settings.model import Settings
 from paypoll.shop.schema import schema_problems
 from paypoll.shop.tables import checkouts, orders, organisers
 from paypoll.state.rights import excessive_rights, missing_rights, missing_rights_on
@@ -48,17 +49,17 @@ _NEW_COLUMN = re.compile(r"the column (\S+)\.(\S+) is new ")
 _OTHER_SHOP = "look for a version of paypoll that knows this shop"
 
 
-def check_database(app: App) -> Iterator[Finding]:
+def check_database(engine: sa.Engine, settings: Settings, clock: Clock) -> Iterator[Finding]:
     """Look at all of it, in one transaction that changes nothing. Out of reach, the rest is skipped."""
     try:
-        with transaction(app.engine) as connection:
+        with transaction(engine) as connection:
             yield fine("database", _server(connection))
-            yield from _clock(app, connection)
+            yield from _clock(clock, connection)
             yield from _rights(connection)
             yield from _schema(connection)
             yield from _index(connection)
-            yield from _merchant(app, connection)
-            yield from _own_tables(app, connection)
+            yield from _merchant(settings, connection)
+            yield from _own_tables(clock, connection)
     except DatabaseUnavailableError as error:
         yield unreachable("database", str(error), "look at the database server and at the section [database]")
         yield skipped("schema, rights, clock, last run", "the database is out of reach")
@@ -87,12 +88,12 @@ def _server(connection: sa.Connection) -> str:
     return f"PostgreSQL {version}, database {name}, role {role}"
 
 
-def _clock(app: App, connection: sa.Connection) -> Iterator[Finding]:
+def _clock(clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
     if connection.dialect.name != "postgresql":
         return
-    before = app.clock.now()
+    before = clock.now()
     there = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-    skew = there - (before + (app.clock.now() - before) / 2)
+    skew = there - (before + (clock.now() - before) / 2)
     seconds = f"{abs(skew.total_seconds()):.1f} s"
     if abs(skew) > _LARGEST_SKEW:
         direction = "behind" if skew > timedelta(0) else "ahead of"
@@ -140,9 +141,9 @@ def _index(connection: sa.Connection) -> Iterator[Finding]:
         yield advice("index", text, _INDEX)
 
 
-def _merchant(app: App, connection: sa.Connection) -> Iterator[Finding]:
+def _merchant(settings: Settings, connection: sa.Connection) -> Iterator[Finding]:
     """Compare our merchant with the shop's newest checkouts: SumUp says of a stranger's no more than "not found"."""
-    ours = app.settings.sumup.merchant_code
+    ours = settings.sumup.merchant_code
     unreadable = any(missing_rights_on(connection, table.name) for table in (checkouts, organisers))
     if not ours or schema_problems(connection) or unreadable:
         return
@@ -154,7 +155,7 @@ def _merchant(app: App, connection: sa.Connection) -> Iterator[Finding]:
         yield wrong("merchant in the shop", text, "correct sumup.merchant_code: it is the shop's own merchant")
 
 
-def _own_tables(app: App, connection: sa.Connection) -> Iterator[Finding]:
+def _own_tables(clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
     version = current_version(connection)
     if version != HEAD:
         text = f"version {version}, this paypoll needs {HEAD}" if version else "they are not there"
@@ -163,16 +164,14 @@ def _own_tables(app: App, connection: sa.Connection) -> Iterator[Finding]:
         yield wrong("paypoll's tables", text, step)
         return
     yield fine("paypoll's tables", f"version {version}")
-    yield _last_run(app, last_run(connection))
+    yield _last_run(clock.now(), last_run(connection))
 
 
-def _last_run(app: App, run: LastRun | None) -> Finding:
-    from paypoll.cli.render.words import ago
-
+def _last_run(now: datetime, run: LastRun | None) -> Finding:
     if run is None:
         return advice("last run", "there was none yet", "start the timer, or run `paypoll run-once`")
-    text = f"{ago(run.started_at, app.clock.now())} on {run.host}, {run.ended or 'under way, or killed'}"
-    if app.clock.now() - run.started_at > _LARGEST_PAUSE:
+    text = f"{ago(run.started_at, now)} on {run.host}, {run.ended or 'under way, or killed'}"
+    if now - run.started_at > _LARGEST_PAUSE:
         return wrong("last run", text, "find out why the timer has not started one since")
     if run.ended == "failed":
         return wrong("last run", text, "look into its log")

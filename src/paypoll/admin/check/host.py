@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, wrong
-from paypoll.app import App
+from paypoll.settings.model import Settings
 from paypoll.templates import missing_folders
 
 _TIMER = "paypoll.timer"
@@ -19,9 +19,9 @@ _PATIENCE = 10.0
 _TICKET_FOLDERS = ("tickets", "tickets/pdfs", "tickets/qr_codes")
 
 
-def check_settings(app: App) -> Iterator[Finding]:
+def check_settings(settings: Settings) -> Iterator[Finding]:
     """Look at the settings file; that its keys and secrets are sound is why we got here."""
-    source = app.settings.source
+    source = settings.source
     if source is None:
         yield fine("settings", "all from the environment; there is no settings file")
         return
@@ -29,9 +29,9 @@ def check_settings(app: App) -> Iterator[Finding]:
     yield fine("settings", f"{source} (mode {mode:03o}), and the files of its secrets")
 
 
-def check_folders(app: App) -> Iterator[Finding]:
+def check_folders(settings: Settings) -> Iterator[Finding]:
     """Try to write where runs write: the shop's media folder, and the folders of log, metrics and token."""
-    media = app.settings.tickets.media_folder
+    media = settings.tickets.media_folder
     if media is None:
         yield skipped("media folder", "tickets.media_folder is not set: tickets go out by mail and are not kept")
     else:
@@ -39,24 +39,23 @@ def check_folders(app: App) -> Iterator[Finding]:
         folders = [media / name for name in _TICKET_FOLDERS]
         for folder in folders if all(folder.is_dir() for folder in folders) else [media]:
             yield _writable("media folder", folder, "tickets.media_folder")
-    log_file, metrics = app.settings.logging.file, app.settings.metrics.textfile
+    log_file, metrics = settings.logging.file, settings.metrics.textfile
     folders_of = {
         "logging.file": log_file.parent if log_file else None,
         "metrics.textfile": metrics.parent if metrics else None,
-        "sumup.token_cache": app.settings.sumup.token_cache,
+        "sumup.token_cache": settings.sumup.token_cache,
     }
     for key, place in folders_of.items():
         if place is not None:
             yield _writable(key, place, key)
-    for problem in missing_folders(app.settings):
+    for problem in missing_folders(settings):
         yield wrong("template folder", problem, "make the folder, or take the setting out")
     if os.geteuid() == 0:
         yield advice("user", "root can read and write everything", "run the check as paypoll's own user, to be sure")
 
 
-def check_timer(app: App, *, systemd: Path = Path("/run/systemd/system")) -> Iterator[Finding]:
+def check_timer(*, systemd: Path = Path("/run/systemd/system")) -> Iterator[Finding]:
     """Ask systemd whether the timer starts with the machine and is running. `systemd` is there where systemd runs."""
-    del app
     if not systemd.is_dir() or shutil.which("systemctl") is None:
         yield skipped("timer", "systemd does not run here; something else must start `paypoll run-once`")
         return

@@ -1,36 +1,36 @@
 """Mail: the server lets us in, and the templates can be filled."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from paypoll.admin.check.finding import Finding, fine, skipped, unreachable, wrong
-from paypoll.app import App
+from paypoll.mail.compose import Composer
 from paypoll.mail.contexts import AlertContext, ComposeError
-from paypoll.mail.mailer import MailError, MailUnavailableError, RecipientDeferredError, SenderRefusedError
+from paypoll.mail.mailer import Mailer, MailError, MailUnavailableError, RecipientDeferredError, SenderRefusedError
 from paypoll.mail.message_id import new_message_id
+from paypoll.settings.model import Settings
 
 _TOPIC = "mail server"
 _TEST = "test alert"
 
 
-def check_mail(app: App, *, send_test_alert: bool = False) -> Iterator[Finding]:
-    """Fill every template, connect and log in. A mail is sent only with `send_test_alert`, to alerts.to."""
+def check_mail(composer: Composer, mailer: Mailer, settings: Settings) -> Iterator[Finding]:
+    """Fill every template, connect and log in. No mail is sent."""
     from paypoll.mail.samples import template_problems
 
-    folder = app.settings.mail.template_folder
-    problems = template_problems(app.composer)
+    folder = settings.mail.template_folder
+    problems = template_problems(composer)
     for problem in problems:
         yield wrong("mail templates", problem, f"correct the template in {folder}" if folder else "report this bug")
     if not problems:
         yield fine("mail templates", "all can be filled" + (f", with those of {folder}" if folder else ""))
-    yield _connect(app)
-    if send_test_alert:
-        yield _send_test(app)
+    yield _connect(mailer, settings)
 
 
-def _connect(app: App) -> Finding:
-    mail = app.settings.mail
+def _connect(mailer: Mailer, settings: Settings) -> Finding:
+    mail = settings.mail
     try:
-        with app.mailer.connect():
+        with mailer.connect():
             pass
     except SenderRefusedError as error:
         return wrong(_TOPIC, str(error), "put that right with whoever runs it, or in the section [mail]")
@@ -41,8 +41,13 @@ def _connect(app: App) -> Finding:
     return fine(_TOPIC, f"{mail.host}:{mail.port} by {how}, {login}")
 
 
-def _send_test(app: App) -> Finding:
-    to = app.settings.alerts.to
+def send_test_alert(composer: Composer, mailer: Mailer, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Send a test alert to alerts.to."""
+    yield _send_test(composer, mailer, settings, now)
+
+
+def _send_test(composer: Composer, mailer: Mailer, settings: Settings, now: datetime) -> Finding:
+    to = settings.alerts.to
     content = AlertContext(
         level="Alert",
         headline="A test: alerts arrive here",
@@ -50,14 +55,14 @@ def _send_test(app: App) -> Finding:
         what_to_do=("Nothing.",),
     )
     try:
-        message = app.composer.compose(
+        message = composer.compose(
             "alert",
             content.to_json(),
-            message_id=new_message_id(app.mail_domain),
-            date=app.clock.now(),
+            message_id=new_message_id(settings.mail.domain),
+            date=now,
             to=to,
         )
-        with app.mailer.connect() as session:
+        with mailer.connect() as session:
             session.send(message, to)
     except ComposeError as error:
         return skipped(_TEST, f"not sent: {error}")

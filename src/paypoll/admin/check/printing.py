@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from paypoll.admin.check.finding import Finding, advice, fine, wrong
-from paypoll.app import App
+from paypoll.settings.model import Settings
 from paypoll.tickets.libraries import found_by_the_loader
 from paypoll.tickets.sample import sample_face
-from paypoll.tickets.ticket import PrintError
-from paypoll.tickets.workers import PrinterMissingError
+from paypoll.tickets.ticket import PrinterMissingError, PrintError, TicketPrinter
 
 _LIBRARIES = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
 _SUBSET = "apt-get install libharfbuzz-subset0"
@@ -27,15 +26,15 @@ _FONT_NAME = re.compile(rb"/FontName\s*/(?:[A-Z]{6}\+)?([A-Za-z0-9_.-]+)")
 _STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
 
 
-def check_printing(app: App) -> Iterator[Finding]:
+def check_printing(printer: TicketPrinter, settings: Settings) -> Iterator[Finding]:
     """Print a ticket. Libraries that are missing show when they are loaded, templates when they are filled."""
     try:
-        (pdf,) = app.printer.print_tickets([sample_face(app.settings)])
+        (pdf,) = printer.print_tickets([sample_face(settings)])
     except PrinterMissingError as error:
         yield wrong("ticket printer", str(error), _LIBRARIES)
         return
     except PrintError as error:
-        folder = app.settings.tickets.template_folder
+        folder = settings.tickets.template_folder
         yield wrong("ticket printer", str(error), f"correct the template in {folder}" if folder else _LIBRARIES)
         return
     yield fine("ticket printer", f"a sample ticket has {len(pdf) / 1024:.0f} kB")

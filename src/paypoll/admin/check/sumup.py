@@ -3,23 +3,23 @@
 from collections.abc import Iterator
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
-from paypoll.app import App
-from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound
+from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound, PaymentGateway
+from paypoll.settings.model import Settings
 
 # No checkout has this reference and no transaction this id: a list without entries and a 404 are what we hope for.
 _NO_REFERENCE = "paypoll-check"
 _NO_TRANSACTION = "00000000-0000-4000-8000-000000000000"
 
 
-def check_sumup(app: App) -> Iterator[Finding]:
+def check_sumup(gateway: PaymentGateway, settings: Settings) -> Iterator[Finding]:
     """Ask for a checkout and a transaction that do not exist."""
-    where = app.settings.sumup.base_url
-    match app.gateway.find_checkouts(_NO_REFERENCE, app.settings.sumup.merchant_code):
+    where = settings.sumup.base_url
+    match gateway.find_checkouts(_NO_REFERENCE, settings.sumup.merchant_code):
         case Found():
             yield fine("SumUp", f"{where} lets us in")
-            yield from _merchant(app)
+            yield from _merchant(gateway, settings)
         case NotAllowed(detail=detail):
-            which = "sumup.api_key" if app.settings.sumup.api_key else "sumup.client_id and sumup.client_secret"
+            which = "sumup.api_key" if settings.sumup.api_key else "sumup.client_id and sumup.client_secret"
             yield wrong("SumUp", f"{where} refuses our credential: {detail}", f"correct {which}")
         case NoAnswer(detail):
             yield unreachable("SumUp", f"{where} does not answer: {detail}", "look at the network; try again later")
@@ -27,16 +27,16 @@ def check_sumup(app: App) -> Iterator[Finding]:
             yield wrong("SumUp", f"{where} does not answer as SumUp does: {detail}", "correct sumup.base_url")
 
 
-def _merchant(app: App) -> Iterator[Finding]:
-    merchant = app.settings.sumup.merchant_code
+def _merchant(gateway: PaymentGateway, settings: Settings) -> Iterator[Finding]:
+    merchant = settings.sumup.merchant_code
     if not merchant:
         step = "set sumup.merchant_code, unless every checkout or organiser names its merchant"
         yield advice("merchant", "sumup.merchant_code is not set", step)
         return
-    match app.gateway.read_transaction(_NO_TRANSACTION, merchant):
+    match gateway.read_transaction(_NO_TRANSACTION, merchant):
         case Found() | NotFound():
             yield fine("merchant", f"SumUp lets us ask for the transactions of {merchant}, so refunds are seen")
-        case NotAllowed(detail=detail) if app.settings.sumup.api_key:
+        case NotAllowed(detail=detail) if settings.sumup.api_key:
             text = f"our API key may not read the transactions of merchant {merchant}: {detail}"
             yield wrong("merchant", text, "correct sumup.merchant_code: it must be the merchant that the key is of")
         case NotAllowed(detail=detail):

@@ -64,9 +64,10 @@ def expire_command(
 
 def _older_than(app: "App", age: timedelta) -> list[int]:
     from paypoll.database import transaction
-    from paypoll.shop.orders import find_waiting
+    from paypoll.shop.find import find_waiting
+    from paypoll.state.upgrade import require_ready
 
-    app.require_ready()
+    require_ready(app.engine)
     with transaction(app.engine) as connection:
         return find_waiting(connection, app.clock.now() - age)
 
@@ -76,7 +77,7 @@ def _require_waiting(app: "App", chosen: list[int]) -> None:
     from paypoll.database import transaction
     from paypoll.errors import RefusedError
     from paypoll.payments.statuses import OrderStatus
-    from paypoll.shop.orders import load_orders
+    from paypoll.runs.load import load_orders
 
     with transaction(app.engine) as connection:
         for order in load_orders(connection, chosen).values():
@@ -88,8 +89,7 @@ def _require_waiting(app: "App", chosen: list[int]) -> None:
 
 def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
     from paypoll.cli.render.run import report_json, report_lines
-    from paypoll.runs.dry_run import rehearse
 
-    report = rehearse(app, chosen, max_age=timedelta(0))
+    report = app.dry_run(max_age=timedelta(0)).run(chosen)
     click.echo(report_json(report) if as_json else "\n".join(report_lines(report, verbose=True)))
     return 0

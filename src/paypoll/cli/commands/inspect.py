@@ -24,6 +24,8 @@ def inspect_command(context: click.Context, *, order: str, live: bool, as_json: 
     from paypoll.cli.render.order import order_json, order_lines
 
     with opened_app(context, verbose=verbose, read_only=True) as app:
-        inspection = inspect_order(app, pasted_order(order), live=live)
+        inspection = inspect_order(
+            app.engine, pasted_order(order), app.clock.now(), live=app.dry_run() if live else None
+        )
         site = app.settings.site
     click.echo(order_json(inspection, site) if as_json else "\n".join(order_lines(inspection, site)))

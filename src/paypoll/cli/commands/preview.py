@@ -35,7 +35,7 @@ def preview_command(context: click.Context, *, out: Path, as_json: bool, verbose
     from paypoll.exitcodes import ExitCode
 
     with opened_app(context, verbose=verbose, read_only=True) as app:
-        made = write_preview(app, out)
+        made = write_preview(out, app.settings, app.printer, app.composer, app.clock.now())
     if as_json:
         document = {"schema": SCHEMA, "files": [str(file) for file in made.files], "problems": made.problems}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -8,7 +8,8 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
-from paypoll.cli.render.words import ago, headed, plain, span, status, wrapped
+from paypoll.cli.render.words import headed, plain, status, wrapped
+from paypoll.clock import ago, span
 
 if TYPE_CHECKING:
     from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingOrder
@@ -33,7 +34,7 @@ def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> No
     from paypoll.admin.queue import load_backlog
 
     with opened_app(context, verbose=verbose, read_only=True) as app:
-        backlog = load_backlog(app)
+        backlog = load_backlog(app.engine, app.clock.now())
         site = app.settings.site
     click.echo(backlog_json(backlog, site) if as_json else "\n".join(backlog_lines(backlog, site)))
 

@@ -48,17 +48,13 @@ def resend_command(context: click.Context, *, order: str | None, everything: boo
 
 
 def _resend_one(app: "App", order: str, *, as_json: bool) -> int:
-    from paypoll.admin.resend import resend
-
-    resent = resend(app, pasted_order(order), person(None, os.environ))
+    resent = app.resender.resend(pasted_order(order), person(None, os.environ))
     click.echo(_as_json(resent) if as_json else _sentence(resent))
     return _exit_status({resent.state})
 
 
 def _resend_all(app: "App", *, as_json: bool) -> int:
-    from paypoll.admin.resend import resend_undeliverable
-
-    revived = resend_undeliverable(app, person(None, os.environ))
+    revived = app.resender.resend_undeliverable(person(None, os.environ))
     click.echo(_all_as_json(revived) if as_json else "\n".join(_lines(revived)))
     return _exit_status({one.state for one in revived})
 

@@ -13,7 +13,8 @@ from paypoll.cli.person import person, required_line
 from paypoll.cli.render.words import plain, said, wrapped
 
 if TYPE_CHECKING:
-    from paypoll.admin.resolve import Case, Confirmation, Resolution, Settled
+    from paypoll.admin.resolve import Confirmation, Resolution, Settled
+    from paypoll.admin.weighing import Case
     from paypoll.payments.order import Order
     from paypoll.settings.model import SiteSettings
 
@@ -60,7 +61,7 @@ def resolve_command(
       paypoll resolve ORD-1002 --refund-noted --reason "refunded at SumUp, 3 May"
       paypoll resolve ORD-1003 --reject --reason "test order of the choir"
     """
-    from paypoll.admin.resolve import Resolution, find_in_review, look_at, send_confirmation, settle
+    from paypoll.admin.resolve import Resolution
     from paypoll.state.resolutions import Verdict
 
     given = {Verdict.ISSUE: issue, Verdict.REFUND_NOTED: refund_noted, Verdict.REJECT: reject}
@@ -71,17 +72,17 @@ def resolve_command(
         raise click.UsageError("--override goes with --issue only")
     resolution = Resolution(decided[0], person(by, os.environ), reason, override)
     with opened_app(context, verbose=verbose) as app:
-        found = find_in_review(app, pasted_order(order))
-        case = look_at(app, found) if resolution.verdict is Verdict.ISSUE else None
+        found = app.resolver.find_in_review(pasted_order(order))
+        case = app.resolver.look_at(found) if resolution.verdict is Verdict.ISSUE else None
         site = app.settings.site
         if not as_json:
             click.echo("\n".join(_case_lines(found, case, site)))
         if not yes and sys.stdin.isatty() and _may_go_on(resolution, case):
             click.confirm(_question(resolution, found, case), abort=True, err=True)
-        settled = settle(app, found, resolution, case)
+        settled = app.resolver.settle(found, resolution, case)
         if not as_json:
             click.echo("\n".join(_settled_lines(settled, site)))
-        mail = send_confirmation(app, settled) if settled.tickets else None
+        mail = app.resolver.send_confirmation(settled) if settled.tickets else None
     if as_json:
         click.echo(_as_json(settled, mail))
     elif mail is not None:

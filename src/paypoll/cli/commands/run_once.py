@@ -37,7 +37,7 @@ def run_once_command(
 
     with opened_app(context, verbose=verbose, read_only=dry_run) as app:
         if dry_run:
-            return _rehearse(app, orders, as_json=as_json)
+            return _dry_run(app, orders, as_json=as_json)
         only = find_orders(app, orders)
         report = record_run(app, "run-once", only=only, beside=progress_shown)
         show_report(report, as_json=as_json, verbose=verbose)
@@ -47,11 +47,12 @@ def run_once_command(
 def find_orders(app: "App", orders: tuple[str, ...]) -> list[int]:
     """Return the ids of these orders. Raise OrderNotFoundError."""
     from paypoll.database import transaction
-    from paypoll.shop.orders import find_order_id
+    from paypoll.shop.find import find_order_id
+    from paypoll.state.upgrade import require_ready
 
     if not orders:
         return []
-    app.require_ready()
+    require_ready(app.engine)
     with transaction(app.engine) as connection:
         return [find_order_id(connection, pasted_order(order)) for order in orders]
 
@@ -66,10 +67,9 @@ def show_report(report: "RunReport", *, as_json: bool, verbose: bool) -> None:
         click.echo("\n".join(report_lines(report, verbose=verbose or sys.stdout.isatty())))
 
 
-def _rehearse(app: "App", orders: tuple[str, ...], *, as_json: bool) -> int:
+def _dry_run(app: "App", orders: tuple[str, ...], *, as_json: bool) -> int:
     from paypoll.cli.render.run import report_json, report_lines
-    from paypoll.runs.dry_run import rehearse
 
-    report = rehearse(app, find_orders(app, orders))
+    report = app.dry_run().run(find_orders(app, orders))
     click.echo(report_json(report) if as_json else "\n".join(report_lines(report, verbose=True)))
     return 0

@@ -9,7 +9,8 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, DurationType, json_option, verbose_option
-from paypoll.cli.render.words import ago, brief, plain, status, wrapped
+from paypoll.cli.render.words import brief, plain, status, wrapped
+from paypoll.clock import ago
 
 if TYPE_CHECKING:
     from paypoll.state.runs import LastRun
@@ -48,9 +49,10 @@ def runs_command(
     """
     from paypoll.database import transaction
     from paypoll.state.runs import run_history
+    from paypoll.state.upgrade import require_ready
 
     with opened_app(context, verbose=verbose, read_only=True) as app:
-        app.require_ready()
+        require_ready(app.engine)
         now = app.clock.now()
         start = now - since if since is not None else None
         with transaction(app.engine) as connection:

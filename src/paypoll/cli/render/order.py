@@ -6,7 +6,8 @@ from typing import Any
 
 from paypoll.admin.inspect import Inspection, LiveLook
 from paypoll.cli.options import SCHEMA
-from paypoll.cli.render.words import ago, headed, moment, plain, said, status, wrapped
+from paypoll.cli.render.words import headed, moment, plain, said, status, wrapped
+from paypoll.clock import ago
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import OrderItem
 from paypoll.settings.model import SiteSettings
@@ -140,4 +141,6 @@ def _live_lines(live: LiveLook) -> list[str]:
     for checkout_id, answer in live.evidence["checkouts"].items():
         lines += wrapped(f"{checkout_id}: {said(answer)}")
     lines += wrapped(f"A run would leave it {live.status_after}: [{live.reason}] {live.explanation}")
+    if live.assumed:
+        lines += wrapped(f"provided that SumUp closes checkout {', '.join(live.assumed)}")
     return lines

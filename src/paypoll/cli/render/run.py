@@ -43,7 +43,8 @@ def report_json(report: RunReport) -> str:
                     "status_from": applied.status_from,
                     "status_to": applied.status_to,
                     "tickets": applied.tickets,
-                    "alerts": applied.told,
+                    "alerts": list(applied.told),
+                    "assumed_closed": list(applied.assumed),
                 }
                 for applied in report.applied
             ],
@@ -85,7 +86,13 @@ def _order_lines(applied: "Applied", width: int, *, dry: bool) -> list[str]:
     tickets = f", {applied.tickets} ticket{'s' if applied.tickets != 1 else ''}" if applied.tickets else ""
     told = ", admins told" if applied.told and not dry else ""
     headline = f"{applied.order_number:<{width}}  {would}{_HEADLINES[applied.outcome]}{tickets}{told}"
-    return [headline, *wrapped(applied.explanation, width + 2), f"{'':{width}}  {change}"]
+    assumed = f"provided that SumUp closes checkout {', '.join(applied.assumed)}" if applied.assumed else ""
+    return [
+        headline,
+        *wrapped(applied.explanation, width + 2),
+        *(wrapped(assumed, width + 2) if assumed else ()),
+        f"{'':{width}}  {change}",
+    ]
 
 
 def _summary(report: RunReport) -> list[str]:

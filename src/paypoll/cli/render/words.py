@@ -30,17 +30,6 @@ _COLOURS = {
     "out_of_time": "yellow",
     "stopped": "yellow",
 }
-_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
-
-
-def span(duration: timedelta) -> str:
-    """Return a duration as people say it: 3 minutes, 2 hours, 5 days."""
-    seconds = int(abs(duration.total_seconds()))
-    for size, name in _UNITS:
-        if seconds >= size:
-            number = seconds // size
-            return f"{number} {name}{'s' if number != 1 else ''}"
-    return f"{seconds} second{'s' if seconds != 1 else ''}"
 
 
 def brief(duration: timedelta) -> str:
@@ -56,13 +45,6 @@ def brief_seconds(seconds: float) -> str:
         if seconds < longest:
             return f"{int(seconds // size)} {name}"
     return f"{int(seconds // 86400)} d"
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """Return how long ago a moment was, or in how long it will be."""
-    if abs((now - moment).total_seconds()) < 1:
-        return "now"
-    return f"{span(now - moment)} ago" if moment <= now else f"in {span(moment - now)}"
 
 
 def status(word: str) -> str:

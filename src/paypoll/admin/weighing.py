@@ -1,0 +1,115 @@
+"""What stands for and against issuing the tickets of an order in review. Pure: nothing is asked or written here."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from paypoll.payments.classify import Assessment, assess
+from paypoll.payments.decision import Decision
+from paypoll.payments.evidence import Evidence
+from paypoll.payments.gateway import CheckoutAnswer
+from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment
+from paypoll.payments.order import Order
+from paypoll.payments.override import OverriddenPayment, rest_on
+from paypoll.payments.policy import Policy
+from paypoll.payments.rules import decide, ticket_flaw
+from paypoll.payments.statuses import OrderStatus
+
+_Shown: TypeAlias = VerifiedPayment | UncheckedPayment | FlawedPayment
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An order in review with what SumUp says about it now.
+
+    `objections` is what stands against issuing its tickets, a sentence each; empty: it is as paid as any other.
+    `forbidden` is why they cannot be issued at all, not even by overriding; empty: they can. `restores`: the tickets
+    are there, and issuing only puts the order back to completed.
+    """
+
+    order: Order
+    evidence: Evidence
+    asked_at: datetime
+    decision: Decision
+    objections: tuple[str, ...]
+    forbidden: str
+    restores: bool
+    still_payable: tuple[str, ...]
+
+
+def weigh(order: Order, evidence: Evidence, policy: Policy, asked_at: datetime, now: datetime) -> Case:
+    """Hold the order against what SumUp said: what a run would decide if the order were still waiting."""
+    decision = decide(as_if_waiting(order), evidence, patient(policy), now)
+    seen = _assess(order, evidence, policy)
+    objections: tuple[str, ...] = ()
+    if decision.payment is None:
+        said = _sentence(decision.explanation)
+        objections = (said, *(flaw for payment in seen.flawed for flaw in payment.sentences if flaw not in said))
+    return Case(
+        order=order,
+        evidence=evidence,
+        asked_at=asked_at,
+        decision=decision,
+        objections=objections,
+        forbidden=_forbidden(order, seen, policy),
+        restores=bool(order.tickets) or order.fulfilment is not None,
+        still_payable=seen.pending,
+    )
+
+
+def _forbidden(order: Order, seen: Assessment, policy: Policy) -> str:
+    """Return why nobody may issue this order's tickets, whatever the reason given; empty when they may be issued."""
+    if order.fulfilment is None and _shown(seen) and not _unspent(order, seen):
+        return "its payment has paid for another order already, and cannot pay for two"
+    if order.tickets or order.fulfilment is not None:
+        flaw = ticket_flaw(order)
+        return f"{flaw[1]} No place gets a second ticket: put them right in the shop's admin" if flaw else ""
+    if not order.items or any(item.quantity < 1 for item in order.items):
+        return "it has no items, or one without places: there is no ticket to issue"
+    if any(item.event is None for item in order.items):
+        return "an event of it is no longer in the shop, and a ticket must be for an event"
+    if order.account is None and order.user_id is None and not policy.create_guest_accounts:
+        return "the buyer has no account, and tickets.create_guest_accounts is off: make the account in the shop"
+    if "|" in (order.account.email if order.account else order.email):
+        return "the account's e-mail contains '|', which the shop's scanner cannot read: correct it in the shop"
+    return ""
+
+
+def payment_of(case: Case, policy: Policy) -> VerifiedPayment | OverriddenPayment:
+    """Return what the tickets rest on: the verified payment, or the best that SumUp shows, or a person's word."""
+    if case.decision.payment is not None:
+        return case.decision.payment
+    best = next(iter(_unspent(case.order, _assess(case.order, case.evidence, policy))), None)
+    return best if isinstance(best, VerifiedPayment) else rest_on(case.order, best, policy.currency)
+
+
+def _shown(seen: Assessment) -> tuple[_Shown, ...]:
+    """Return the payments that SumUp shows and that were not given back in full, the best first."""
+    return (*seen.verified, *seen.unchecked, *(payment for payment in seen.flawed if not payment.returned))
+
+
+def _unspent(order: Order, seen: Assessment) -> tuple[_Shown, ...]:
+    """Return those of the payments that have not paid for another order."""
+    return tuple(shown for shown in _shown(seen) if not _ids(shown.answer) & order.spent_elsewhere)
+
+
+def _ids(answer: CheckoutAnswer) -> set[str]:
+    return {answer.id, answer.transaction_id, *(attempt.id for attempt in answer.attempts)}
+
+
+def _assess(order: Order, evidence: Evidence, policy: Policy) -> Assessment:
+    return assess(as_if_waiting(order), evidence, policy)
+
+
+def as_if_waiting(order: Order) -> Order:
+    """Return the order as a run would see it if it waited for the first time: a person thinks it over anew."""
+    return replace(order, status=OrderStatus.PENDING_VERIFICATION, rejected=False, missing_checks=1)
+
+
+def patient(policy: Policy) -> Policy:
+    """Return the policy without an age limit: nothing expires here, so PENDING is all there is to say."""
+    return replace(policy, max_age=timedelta.max)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -1,0 +1,51 @@
+"""Put together what `decide` is given about an order: one way, for everything that decides.
+
+The run, the dry run, `inspect --live`, `expire --dry-run` and `resolve` all load orders here, so that what one of them
+promises is what another does. An order is loaded twice: for the questions, before SumUp is asked, and for the decision,
+when it is known which payments SumUp shows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from paypoll.payments.evidence import Evidence
+from paypoll.payments.order import Order
+from paypoll.shop import orders as shop
+from paypoll.shop.orders import with_places_taken
+from paypoll.state.fulfilments import spent_on_others
+from paypoll.state.records import load_records
+
+
+def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
+    """Return these orders as they are now, with paypoll's own records: what the questions for SumUp rest on."""
+    orders = shop.load_orders(connection, order_ids)
+    records = load_records(connection, list(orders)) if orders else {}
+    return {
+        order_id: replace(
+            order,
+            fulfilment=records[order_id].fulfilment,
+            missing_checks=records[order_id].missing_checks,
+            rejected=records[order_id].rejected,
+        )
+        for order_id, order in orders.items()
+    }
+
+
+def load_order(connection: sa.Connection, order_id: int) -> Order | None:
+    """Return one order as `load_orders` does, or None when there is none with this id."""
+    return load_orders(connection, [order_id]).get(order_id)
+
+
+def load_for_decision(connection: sa.Connection, order_id: int, evidence: Evidence, *, lock: bool) -> Order | None:
+    """Return the order with all that a decision about it rests on, or None when it is gone.
+
+    Beside `load_order`: the places taken at its events, and which of the payments in the evidence have paid for
+    another order. With `lock` (a run, under the order's row lock) the events stay locked until the transaction ends.
+    """
+    order = load_order(connection, order_id)
+    if order is None:
+        return None
+    order = with_places_taken(connection, order, lock=lock)
+    return replace(order, spent_elsewhere=spent_on_others(connection, order_id, evidence.sumup_ids))

@@ -1,0 +1,49 @@
+"""Find orders by what people call them, and take the lock on one."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from paypoll.errors import OrderNotFoundError
+from paypoll.payments.statuses import OrderStatus
+from paypoll.shop.tables import orders
+
+# Built once, not for every order.
+_EMAIL = sa.select(orders.c.email).where(orders.c.id == sa.bindparam("order_id"))
+_LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).with_for_update()
+
+
+def find_order_id(connection: sa.Connection, wanted: str) -> int:
+    """Return the id of the order with this number (any case) or id. Raise OrderNotFoundError."""
+    wanted = wanted.strip().lstrip("#")
+    by_number = sa.select(orders.c.id).where(sa.func.lower(orders.c.order_number) == wanted.lower())
+    found = connection.scalar(sa.select(orders.c.id).where(orders.c.order_number == wanted))
+    found = found or connection.scalar(by_number.order_by(orders.c.id).limit(1))
+    if found is None and wanted.isdecimal() and len(wanted) < 19:  # noqa: PLR2004 - a bigint has at most 19 digits
+        found = connection.scalar(sa.select(orders.c.id).where(orders.c.id == int(wanted)))
+    if found is None:
+        raise OrderNotFoundError(f"no order has the number or id {wanted!r}")
+    return int(found)
+
+
+def find_waiting(connection: sa.Connection, created_before: datetime) -> list[int]:
+    """Return the ids of the orders that wait for verification since before this time, the oldest first."""
+    query = sa.select(orders.c.id).where(
+        orders.c.status == OrderStatus.PENDING_VERIFICATION.value, orders.c.created_at <= created_before
+    )
+    return list(connection.scalars(query.order_by(orders.c.created_at, orders.c.id)))
+
+
+def lock_order(connection: sa.Connection, order_id: int) -> bool:
+    """Take the order's row lock, until the end of the transaction. False when the order is gone.
+
+    FOR UPDATE, not the weaker FOR NO KEY UPDATE: it also waits for a transaction of the shop that has inserted a
+    ticket or a refund of this order and not committed yet, so that those are seen.
+    """
+    return connection.scalar(_LOCK, {"order_id": order_id}) is not None
+
+
+def email_of(connection: sa.Connection, order_id: int) -> str | None:
+    """Return the address that the order has now, or None when there is no such order."""
+    email: str | None = connection.scalar(_EMAIL, {"order_id": order_id})
+    return email
