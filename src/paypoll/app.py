@@ -63,6 +63,10 @@ class App:
             if close is not None:
                 close()
 
+    def with_clock(self, clock: Clock) -> "App":
+        """Return the same put together anew, with another clock."""
+        return App(self.settings, clock=clock, stop=self.stop)
+
     def require_ready(self) -> None:
         """Raise SchemaError unless the shop's tables and paypoll's own are those of this version."""
         require_ready(self.engine)
@@ -79,14 +83,18 @@ class App:
     @cached_property
     def engine(self) -> sa.Engine:
         """The database. Connects at the first statement."""
+        return make_engine(self.database_options, read_only=self._read_only)
+
+    @cached_property
+    def database_options(self) -> DatabaseOptions:
+        """How the database is reached."""
         database = self.settings.database
-        options = DatabaseOptions(
+        return DatabaseOptions(
             url=sa.make_url(database.url.reveal()),
             connect_timeout=database.connect_timeout,
             lock_timeout=database.lock_timeout,
             statement_timeout=database.statement_timeout,
         )
-        return make_engine(options, read_only=self._read_only)
 
     @cached_property
     def policy(self) -> "Policy":
@@ -103,6 +111,8 @@ class App:
             max_quantity=self.settings.tickets.max_quantity,
             create_guest_accounts=self.settings.tickets.create_guest_accounts,
             close_before_expiry=verification.close_before_expiry,
+            references=verification.references,
+            failed_grace=verification.failed_grace,
         )
 
     def _policy_with(self, max_age: timedelta | None) -> "Policy":
@@ -112,7 +122,7 @@ class App:
     def watch_rules(self) -> WatchRules:
         """Which orders are under watch."""
         verification = self.settings.verification
-        return WatchRules(late_window=verification.late_window, abandoned=verification.watch_abandoned)
+        return WatchRules(first_look=verification.first_look, abandoned=verification.watch_abandoned)
 
     @cached_property
     def desk(self) -> "AlertDesk":
@@ -297,11 +307,18 @@ class App:
         """Return what applies decisions in this run."""
         from paypoll.runs.apply import Applier
 
-        return Applier(self.engine, policy or self.policy, self.fulfilment_rules, self.desk, run_id)
+        return Applier(
+            self.engine,
+            policy or self.policy,
+            self.fulfilment_rules,
+            self.desk,
+            run_id,
+            self.settings.verification.lease,
+        )
 
     def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
         """Return the use case of one run. `max_age` overrides the setting, for expiring by hand."""
-        from paypoll.alerts.outages import Watchdog
+        from paypoll.alerts.outages import OutageReporter
         from paypoll.runs.cycle import Cycle, CycleRules
 
         verification = self.settings.verification
@@ -312,7 +329,7 @@ class App:
             lease=verification.lease,
             parallel_requests=self.settings.sumup.parallel_requests,
         )
-        watchdog = Watchdog(
+        outages = OutageReporter(
             self.desk,
             stuck_after=verification.stuck_after,
             trouble_after=verification.trouble_after,
@@ -323,7 +340,7 @@ class App:
             gateway=lambda: self.gateway,
             applier=self.applier(run_id, self._policy_with(max_age)),
             deliver=lambda should_stop, whose: self.deliver(run_id, should_stop, whose),
-            watchdog=watchdog,
+            outages=outages,
             clock=self.clock,
             rules=rules,
             stopped=self.stop,

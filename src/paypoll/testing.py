@@ -1,11 +1,12 @@
 """Stand-ins for tests: builders of values, and in-memory fakes of the ports.
 
-They are shipped so that whoever builds on paypoll can use them. The contract tests hold each fake against the same
-expectations as the real adapter.
+They are shipped so that whoever builds on paypoll can use them. The tests in tests/conformance hold each fake against
+the same expectations as the real adapter.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -13,7 +14,8 @@ from email.message import EmailMessage
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from paypoll.mail.mailer import MailSession, MailUnavailableError
+from paypoll.mail.address import address_problem
+from paypoll.mail.mailer import MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
 from paypoll.payments.gateway import (
     Attempt,
     CheckoutAnswer,
@@ -24,10 +26,12 @@ from paypoll.payments.gateway import (
     NotFound,
     Refused,
     TransactionAnswer,
+    TransactionStatus,
 )
 from paypoll.payments.order import Checkout, Event, Order, OrderItem
 from paypoll.payments.policy import Policy
 from paypoll.payments.statuses import OrderStatus
+from paypoll.tickets.qr import qr_png
 from paypoll.tickets.ticket import PrintError, TicketFace
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -103,6 +107,8 @@ def an_order(**changes: Any) -> Order:
         items=(an_item(),),
         checkouts=(a_checkout(),),
     )
+    if "created_at" in changes and "checkouts" not in changes:
+        changes["checkouts"] = (a_checkout(created_at=changes["created_at"]),)
     return replace(order, **changes)
 
 
@@ -111,7 +117,7 @@ def an_attempt(**changes: Any) -> Attempt:
     attempt = Attempt(
         id="txn-1",
         transaction_code="TCODE1",
-        status="SUCCESSFUL",
+        status=TransactionStatus.SUCCESSFUL,
         amount=Decimal("25.00"),
         currency="GBP",
         merchant_code=MERCHANT,
@@ -129,7 +135,8 @@ def an_answer(status: str = CheckoutStatus.PAID, **changes: Any) -> CheckoutAnsw
     paid = status == CheckoutStatus.PAID
     attempts = (an_attempt(),) if paid else ()
     if status == CheckoutStatus.FAILED:
-        attempts = (an_attempt(status="FAILED"),)
+        # Long enough ago for the buyer to be done with trying (row 3c).
+        attempts = (an_attempt(status=TransactionStatus.FAILED, timestamp=NOW - timedelta(minutes=10)),)
     answer = CheckoutAnswer(
         id="chk-1",
         status=status,
@@ -150,7 +157,7 @@ def a_transaction(**changes: Any) -> TransactionAnswer:
     transaction = TransactionAnswer(
         id="txn-1",
         transaction_code="TCODE1",
-        status="SUCCESSFUL",
+        status=TransactionStatus.SUCCESSFUL,
         amount=Decimal("25.00"),
         currency="GBP",
         refunded=Decimal(0),
@@ -222,33 +229,73 @@ class FakePrinter:
         """Return a line a face."""
         if self.broken:
             raise PrintError(self.broken)
+        for face in faces:
+            try:
+                qr_png(face.qr_data)
+            except ValueError as error:
+                raise PrintError(f"the tickets of order {face.order_number} could not be printed: {error}") from None
         return [f"%PDF-fake {face.ticket_number} {face.qr_data}".encode() for face in faces]
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return all lines."""
+        if not faces:
+            raise PrintError("there is no ticket to print")
         return b"\n".join(self.print_tickets(faces))
 
 
 @dataclass
 class FakeMailer:
-    """A Mailer that keeps what it is given. `failures` are raised by the next sends, one each; `down` by connecting."""
+    """A Mailer that keeps what it is given.
+
+    `failures` are raised by the next sends, one each; `down` by connecting. `refused` are the recipients that it
+    never takes, each with the server's answer.
+    """
 
     sent: list[tuple[EmailMessage, tuple[str, ...]]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     down: str = ""
+    refused: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def connect(self) -> Iterator[MailSession]:
         """Open a session, unless `down`."""
         if self.down:
             raise MailUnavailableError(self.down)
-        yield self
+        session = _FakeSession(self)
+        try:
+            yield session
+        finally:
+            session.is_over = True
 
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
-        """Keep the message, or raise the next failure."""
+        """Keep the message for the recipients that are taken, or raise the next failure. Sessions call it."""
         if self.failures:
             raise self.failures.pop(0)
-        self.sent.append((message, tuple(recipients)))
+        problems = {address: address_problem(address) or self.refused.get(address, "") for address in recipients}
+        taken = tuple(address for address in recipients if not problems[address])
+        if taken:
+            self.sent.append((deepcopy(message), taken))
+        if len(taken) < len(recipients) or not recipients:
+            raise RecipientRefusedError("; ".join(filter(None, problems.values())) or "there is no recipient")
+
+
+@dataclass
+class _FakeSession:
+    """A MailSession of the FakeMailer. One that was lost stays lost."""
+
+    mailer: FakeMailer
+    is_over: bool = False
+
+    def send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
+        if self.is_over:
+            raise MailUnavailableError("the session with the mail server was lost before")
+        try:
+            self.mailer.send(message, recipients)
+        except (RecipientRefusedError, MessageRefusedError):
+            raise
+        except BaseException:
+            self.is_over = True
+            raise
 
 
 class FakeClock:

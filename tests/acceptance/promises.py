@@ -6,8 +6,9 @@ from datetime import UTC
 from typing import Any
 
 from PIL import Image
-from tests.acceptance.papers import attachments, body, codes_in, picture_of_page, subject, text_of
+from tests.acceptance.papers import attachments, body, subject, text_of
 from tests.acceptance.stage import Placed, Stage
+from tests.pdfs import codes_in, picture_of
 
 
 def check_completed(stage: Stage, order: Placed, *, kind: str = "Your tickets for") -> list[dict[str, Any]]:
@@ -62,7 +63,7 @@ def check_ticket(stage: Stage, order: Placed, ticket: dict[str, Any], *, on_pape
         assert (stage.media / files["pdf_file"]).is_file()
         return
     pdf = (stage.media / files["pdf_file"]).read_bytes()
-    assert codes_in(picture_of_page(pdf)) == [data]
+    assert codes_in(picture_of(pdf)) == [data]
     assert codes_in(Image.open(stage.media / files["qr_code"])) == [data]
     assert number in text_of(pdf)
 

@@ -193,6 +193,7 @@ def test_row_14_pending_checkout_that_is_paid_while_it_is_closed_is_told_as_paid
     assert f"Refund the payment of checkout {second}" in " ".join(body(alert).split())
 
 
+@pytest.mark.fast("payments")
 def test_row_04_pending_checkout_that_is_paid_while_it_is_closed_completes_the_order(stage: Stage) -> None:
     order = stage.order("ORD-LASTMINUTE", age=timedelta(hours=3))
     stage.sumup.fault(Latency(1.0), method="DELETE")

@@ -13,11 +13,11 @@ from paypoll.errors import SchemaError
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.schema import require_known_schema, schema_problems
 from paypoll.state.audit import record
-from paypoll.state.tables import metadata, ticket_place
-from paypoll.state.upgrade import HEAD, current_version, require_current, upgrade
+from paypoll.state.tables import metadata, oldest, ticket_place
+from paypoll.state.upgrade import HEAD, OLDEST, current_version, require_current, upgrade
 from paypoll.testing import NOW
 
-VERSION = sa.table("alembic_version", sa.column("version_num", sa.Text), schema=SCHEMA)
+VERSION = sa.table("schema_version", sa.column("version_num", sa.Text), schema=SCHEMA)
 
 
 def test_migrations_all_lead_to_the_tables_as_they_are_defined(engine: sa.Engine) -> None:
@@ -26,6 +26,7 @@ def test_migrations_all_lead_to_the_tables_as_they_are_defined(engine: sa.Engine
             connection,
             opts={
                 "include_schemas": True,
+                "version_table": VERSION.name,
                 "version_table_schema": SCHEMA,
                 "compare_server_default": True,
                 "include_name": lambda name, kind, _parents: kind != "schema" or name == SCHEMA,
@@ -57,12 +58,35 @@ def test_upgrade_leaves_nothing_behind_when_it_fails(engine: sa.Engine) -> None:
         assert sa.inspect(connection).get_table_names(schema=SCHEMA) == []
 
 
-@pytest.mark.parametrize("version", ["0000", "9999"])
-def test_tables_of_another_version_are_refused(engine: sa.Engine, version: str) -> None:
+def test_tables_of_an_older_version_are_refused(engine: sa.Engine) -> None:
     with transaction(engine) as connection:
-        connection.execute(sa.update(VERSION).values(version_num=version))
-        with pytest.raises(SchemaError, match=version):
+        connection.execute(sa.update(VERSION).values(version_num="0000"))
+        with pytest.raises(SchemaError, match=r"of version 0000.*: run `paypoll db upgrade`"):
             require_current(connection)
+
+
+def test_tables_of_the_next_version_that_this_one_still_works_on_are_used(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        connection.execute(sa.update(VERSION).values(version_num="9999"))
+        require_current(connection)
+        with pytest.raises(SchemaError, match="newer than this paypoll"):
+            upgrade(connection)
+
+
+def test_tables_of_a_later_version_that_this_one_does_not_know_are_refused(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        connection.execute(sa.update(VERSION).values(version_num="9999"))
+        connection.execute(sa.update(oldest).values(version_num="9999"))
+        with pytest.raises(SchemaError, match=r"of version 9999.*: install the newer paypoll"):
+            require_current(connection)
+
+
+def test_oldest_version_that_still_works_is_one_of_the_migrations() -> None:
+    config = Config()
+    config.set_main_option("script_location", "paypoll.state:migrations")
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    assert {OLDEST, HEAD} <= known
+    assert OLDEST <= HEAD
 
 
 @pytest.mark.parametrize(

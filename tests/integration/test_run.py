@@ -99,11 +99,18 @@ def test_run_order_held_by_the_shop_is_left_for_the_next_run(
         page.execute(sa.text("SELECT 1 FROM orders_order WHERE id = :id FOR UPDATE"), {"id": held})
         report = run(bench)
     assert not report.incomplete
-    assert [stumble.order for stumble in report.stumbles] == ["ORD-1"]
+    assert [error.order for error in report.order_errors] == ["ORD-1"]
     assert shop.row("orders_order", fine)["status"] == "completed"
     bench.clock.move(timedelta(minutes=5))
     run(bench)
     assert shop.row("orders_order", held)["status"] == "completed"
+
+
+def be_patient(bench: "Bench") -> None:
+    """The clock of these tests is moved by questions that take no time: evidence would look older than it is."""
+    settings = bench.app.settings
+    patient = settings.verification.model_copy(update={"lease": timedelta(hours=1)})
+    bench.app.settings = replace(settings, verification=patient)
 
 
 def test_row_42_time_is_up_what_is_left_is_the_next_runs(bench: "Bench", shop: SmallShop, place: "Place") -> None:
@@ -116,9 +123,10 @@ def test_row_42_time_is_up_what_is_left_is_the_next_runs(bench: "Bench", shop: S
             return super().read_checkout(checkout_id, merchant_code)
 
     bench.app.gateway = Slow(bench.gateway.checkouts, bench.gateway.transactions)
+    be_patient(bench)
     report = run(bench)
     assert report.ended == "out_of_time"
-    assert 20 <= len(report.applied) < 50
+    assert 20 <= len(report.applied) <= 25  # what was begun when the time was up, and no batch more
     bench.app.gateway = bench.gateway
     run(bench)
     assert {order["status"] for order in shop.rows("orders_order")} == {"completed"}
@@ -199,6 +207,7 @@ def test_alerts_leave_although_the_time_is_up(bench: "Bench", place: "Place") ->
             return super().read_checkout(checkout_id, merchant_code)
 
     bench.app.gateway = Slow(bench.gateway.checkouts, bench.gateway.transactions)
+    be_patient(bench)
     report = run(bench)
     assert (report.ended, len(report.applied)) == ("out_of_time", 20)
     assert len([m for m, _ in bench.mailer.sent if "ORD-00 needs a person" in str(m["Subject"])]) == 1

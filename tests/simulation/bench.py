@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import psycopg2.extensions  # type: ignore[import-untyped]  # it has no types of its own
+from tests.settings_text import world_settings, write_settings_file
 from tests.simulation.fibers import FiberPool, Process, SimulationError, WorldClock
 from tests.simulation.mail_model import Disk, Printer
 from tests.simulation.postgres import Observer, Points, WorldConnection, instrument
@@ -19,35 +20,6 @@ from paypoll.testing import NOW
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
-
-_SETTINGS = """
-[site]
-name = "Jersey Events"
-base_url = "https://shop.example"
-support_email = "help@shop.example"
-time_zone = "Europe/Jersey"
-[database]
-url = "{url}"
-lock_timeout = "60 s"
-statement_timeout = "120 s"
-[sumup]
-base_url = "http://127.0.0.1:9"
-api_key = "sup_sk_test_key"
-merchant_code = "MPLATFORM"
-parallel_requests = {parallel}
-[verification]
-batch_size = {batch}
-[tickets]
-media_folder = "{media}"
-[mail]
-host = "127.0.0.1"
-port = 9
-tls = "none"
-sender = "Jersey Events <tickets@shop.example>"
-batch_size = {batch}
-[alerts]
-to = ["admin@shop.example"]
-"""
 
 # How many tickets of an event are valid when one is issued, as PostgreSQL itself sees it at that moment.
 _COUNTED = """
@@ -149,6 +121,11 @@ class Bench:
         """Say that the world came to its end: its connections serve the next. A new one costs the server 20 ms."""
         self._is_tidy = True
 
+    def note(self, what: str) -> None:
+        """Write a line into the log of events of the world that is under way."""
+        if self._world is not None:
+            self._world.note(what)
+
     def stop_run_of(self, process: Process) -> None:
         """Tell a run to stop, as SIGTERM does."""
         for host in self.hosts:
@@ -175,9 +152,16 @@ class Bench:
     def _make_host(self, folder: Path, url: str, name: str, parallel: int, batch: int) -> Host:
         media = folder / "media"
         media.mkdir(exist_ok=True)
-        path = folder / f"{name}.toml"
-        path.write_text(_SETTINGS.format(url=url, parallel=parallel, batch=batch, media=media), encoding="utf-8")
-        path.chmod(0o600)
+        settings = world_settings(
+            url,
+            media=media,
+            # A world has a time of its own, which the database knows nothing of.
+            database={"lock_timeout": "60 s", "statement_timeout": "120 s", "clock_tolerance": "36500d"},
+            sumup={"parallel_requests": parallel},
+            verification={"batch_size": batch},
+            mail={"batch_size": batch},
+        )
+        path = write_settings_file(folder / f"{name}.toml", settings)
         app = WorldApp(load_settings(path, {}), clock=self.clock)
         instrument(app.engine)
         with app.engine.connect():

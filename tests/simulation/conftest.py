@@ -12,6 +12,7 @@ import structlog
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 if TYPE_CHECKING:
+    from structlog.typing import EventDict
     from tests.conftest import Server
     from tests.simulation.bench import Bench
 
@@ -39,9 +40,21 @@ def simulation_bench(server: "Server", tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def bench(simulation_bench: "Bench") -> Iterator["Bench"]:
-    """The same, with paypoll's log turned off: a world writes thousands of lines."""
+    """The same, with paypoll's log turned off, because a world writes thousands of lines; a replay keeps them."""
+    from tests.simulation.journal import is_replay
+
     before = structlog.get_config()
-    structlog.configure(processors=[_drop], wrapper_class=structlog.make_filtering_bound_logger("critical"))
+
+    def keep(_logger: object, method: str, event: "EventDict") -> NoReturn:
+        rest = " ".join(f"{name}={value}" for name, value in event.items() if name not in ("event", "run"))
+        simulation_bench.note(f"logs {method}: {event['event']} {rest}")
+        raise structlog.DropEvent
+
+    kept, level = (keep, "info") if is_replay() else (_drop, "critical")
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, kept] if kept is keep else [kept],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    )
     yield simulation_bench
     simulation_bench.leave()
     structlog.configure(**before)

@@ -32,20 +32,25 @@ class Customer:
             + ("pays wrong", "pays twice", "pays elsewhere's")
         )
         self._world.met[f"customer {how}"] += 1
+        self._world.note(f"{how}: {self._order.number} of {self._order.total}")
         way = tale.choice(("first", "first", "both", "second", "hosted", "unstored"))
         real = self._go_to_sumup(way, wrong=how == "pays wrong")
         comes_back = way == "unstored" or tale.random() < 0.85
         early = tale.random() < 0.4
         if comes_back and early:
             self._wait(0, 1)
-            self._shop.return_page(self._order)
+            self._come_back()
         self._pay(how, real)
         if comes_back and not early:
             self._wait(0, 2)
-            self._shop.return_page(self._order)
+            self._come_back()
         self._wait(1, 9)
         if tale.random() < 0.3:
             self._sumup.run_out(real)
+
+    def _come_back(self) -> None:
+        self._world.note(f"comes back to the shop: {self._order.number}")
+        self._shop.return_page(self._order)
 
     def _pay(self, how: str, real: RealCheckout) -> None:
         if how in ("pays", "pays wrong", "pays twice"):

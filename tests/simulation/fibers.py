@@ -94,6 +94,8 @@ class Scheduler:
     def __init__(self, clock: WorldClock, chance: random.Random) -> None:
         self.clock = clock
         self.steps = 0
+        self.patient = False
+        """Whether a fiber may keep the baton for ever: somebody may be in a debugger."""
         self.current: Fiber | None = None
         self.settle: Callable[[], None] = lambda: None
         self.give_up: Callable[[Fiber], None] = lambda _fiber: None
@@ -166,7 +168,7 @@ class Scheduler:
         self.steps += 1
         self.current = fiber
         fiber.baton.release()
-        if not self._baton.acquire(timeout=_PATIENCE):
+        if not self._baton.acquire(timeout=-1 if self.patient else _PATIENCE):
             raise SimulationError(f"{fiber.name} keeps the baton")
         self.current = None
         if fiber.done:

@@ -67,6 +67,10 @@ class Faults(Protocol):
         """Let time pass and others get in between; a crash may happen."""
         ...
 
+    def note(self, what: str) -> None:
+        """Write a line into the log of events."""
+        ...
+
 
 @dataclass(frozen=True)
 class Delivered:
@@ -111,6 +115,7 @@ class MailServer:
     def take(self, message: EmailMessage, recipients: Sequence[str]) -> None:
         """Put a message into the inbox."""
         body = message.get_body(("plain",))
+        self._faults.note(f"the mail server takes: {message['Subject']}")
         parts = [part for part in message.iter_attachments() if part.get_content_type() == "application/pdf"]
         pdfs = [part.get_payload(decode=True) for part in parts]
         self.inbox.append(

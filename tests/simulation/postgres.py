@@ -6,6 +6,7 @@ known (pg_blocking_pids) to wait for a lock.
 """
 
 import contextlib
+import re
 import select
 import weakref
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ import psycopg2.extensions as pg  # type: ignore[import-untyped]  # the same
 import sqlalchemy as sa
 from tests.simulation.fibers import Fiber, Scheduler, SimulationError
 
+_CHANGE = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) [\w.]+")
 _GLANCE = 0.002  # seconds of real time, before asking whether a statement waits for a lock
 _PATIENCE = 30.0
 _LOCK_TIMEOUT = 5.0  # seconds of the world's time, as paypoll's own setting
@@ -41,6 +43,7 @@ class WorldConnection(pg.connection):  # type: ignore[misc]  # its base has no t
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.changed: list[str] = []
         self.all.add(self)
 
     def commit(self) -> None:
@@ -48,6 +51,11 @@ class WorldConnection(pg.connection):  # type: ignore[misc]  # its base has no t
         self.points.before_commit(self)
         super().commit()
         self.points.after_commit(self)
+
+    def rollback(self) -> None:
+        """Roll back."""
+        self.changed.clear()
+        super().rollback()
 
     def close(self) -> None:
         """Close. Rolled back first: the server would do so a moment later, and a replay must not depend on when."""
@@ -64,6 +72,8 @@ class WorldCursor(pg.cursor):  # type: ignore[misc]  # its base has no types
         """Execute, with a point before."""
         WorldConnection.points.before_statement(self.connection)
         super().execute(query, vars)
+        if isinstance(query, str) and (change := _CHANGE.match(query)) and change[0] not in self.connection.changed:
+            self.connection.changed.append(change[0])
 
 
 def instrument(engine: sa.Engine) -> None:
@@ -199,6 +209,7 @@ _TABLES = (
     "paypoll.fulfilment",
     "paypoll.trouble",
     "paypoll.run",
+    "paypoll.lease",
 )
 
 

@@ -21,6 +21,7 @@ from paypoll.payments.gateway import (
     NotFound,
     Refused,
     TransactionAnswer,
+    TransactionStatus,
 )
 
 PAYABLE = ("PENDING", "FAILED")
@@ -90,6 +91,10 @@ class Faults(Protocol):
         """Return which run is asking."""
         ...
 
+    def note(self, what: str) -> None:
+        """Write a line into the log of events."""
+        ...
+
 
 class SumUp:
     """Plays the PaymentGateway of all hosts, and SumUp's own pages for customers and admins."""
@@ -117,6 +122,7 @@ class SumUp:
         """Pay, if the page still takes it. `as_payment`: SumUp shows another checkout's payment here as well."""
         if checkout.status not in PAYABLE:
             return False
+        self._faults.note(f"pays {checkout.id} of {checkout.order}: {checkout.amount} {checkout.currency}")
         checkout.status = "PAID"
         number = checkout.id.removeprefix("chk-")
         checkout.payment = as_payment or Payment(
@@ -127,6 +133,7 @@ class SumUp:
     def decline(self, checkout: RealCheckout) -> None:
         """Try to pay, with a card that is refused."""
         if checkout.status in PAYABLE:
+            self._faults.note(f"is declined at {checkout.id} of {checkout.order}")
             checkout.status, checkout.declined = "FAILED", checkout.declined + 1
 
     def run_out(self, checkout: RealCheckout) -> None:
@@ -184,7 +191,7 @@ class SumUp:
             TransactionAnswer(
                 id=payment.id,
                 transaction_code=payment.code,
-                status="SUCCESSFUL",
+                status=TransactionStatus.SUCCESSFUL,
                 amount=payment.amount,
                 currency=payment.currency,
                 refunded=refunded,
@@ -231,6 +238,7 @@ class SumUp:
         return NoAnswer("504")
 
     def _note(self, question: str, subject: str, found: str, refunded: Decimal = Decimal(0)) -> None:
+        self._faults.note(f"SumUp, asked to {question} {subject}: {found}")
         self.said.append(Said(self._tick(), self._faults.run_id(), question, subject, found, refunded))
 
     def _answer(self, checkout_id: str) -> Found[CheckoutAnswer] | NotFound:
@@ -261,7 +269,7 @@ def _attempt(attempt_id: str, status: str, real: RealCheckout, paid: Payment | N
     return Attempt(
         id=attempt_id,
         transaction_code=paid.code if paid else "",
-        status=status,
+        status=TransactionStatus(status),
         amount=real.amount,
         currency=real.currency,
         merchant_code=real.merchant,

@@ -21,6 +21,8 @@ import paypoll.payments.classify
 import paypoll.payments.matching
 import paypoll.payments.questions
 import paypoll.payments.rules
+import paypoll.payments.schedule
+import paypoll.payments.unpaid
 import paypoll.runs.apply
 import paypoll.runs.fulfil
 import paypoll.runs.load
@@ -30,6 +32,7 @@ from paypoll.database import transaction
 from paypoll.payments.decision import Decision, Outcome, Reason
 from paypoll.payments.matching import Flaw
 from paypoll.payments.order import Order
+from paypoll.payments.policy import Policy
 from paypoll.payments.statuses import LATE, WAITING
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.load import load_orders
@@ -269,24 +272,24 @@ def test_with_closing_before_expiry_off_an_expired_order_can_still_be_paid(bench
 def test_with_silence_taken_for_an_answer_orders_end_on_a_guess(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = paypoll.payments.rules._decide_unpaid
+    plain = paypoll.payments.unpaid.decide_unpaid
 
     def expire(order: Order, seen: Any, *more: Any) -> Decision:
-        if paypoll.payments.rules._doubt(seen) is None or order.status not in WAITING:
+        if paypoll.payments.unpaid._doubt(seen) is None or order.status not in WAITING:
             return plain(order, seen, *more)
         return Decision(Outcome.EXPIRE, Reason.TOO_OLD, "SumUp did not say that it was paid")
 
-    monkeypatch.setattr(paypoll.payments.rules, "_decide_unpaid", expire)
+    monkeypatch.setattr(paypoll.payments.unpaid, "decide_unpaid", expire)
     assert worlds_until_broken(bench, "4 ")
 
 
 def test_without_the_late_watch_a_late_payment_is_lost(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
-    plain: Callable[[str, datetime, datetime], datetime | None] = paypoll.state.watches.next_check
+    plain = paypoll.payments.schedule.next_look
 
-    def only_waiting(status: str, since: datetime, now: datetime) -> datetime | None:
-        return None if status in LATE else plain(status, since, now)
+    def only_waiting(order: Order, policy: Policy, now: datetime, *, status: str, **more: Any) -> datetime | None:
+        return None if status in LATE else plain(order, policy, now, status=status, **more)
 
-    monkeypatch.setattr(paypoll.state.watches, "next_check", only_waiting)
+    monkeypatch.setattr(paypoll.runs.apply, "next_look", only_waiting)
     assert worlds_until_broken(bench, "2 whoever paid", "is held by", first=11)
 
 

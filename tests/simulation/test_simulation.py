@@ -1,14 +1,18 @@
 """Worlds made from seeds: whatever happened in them, the promises hold.
 
 A few hundred by default. `PAYPOLL_SIMULATION=10000` lives through so many, `PAYPOLL_SIMULATION_FROM` says where to
-begin, and `PAYPOLL_SIMULATION_SEED=17` replays one.
+begin, and `PAYPOLL_SIMULATION_SEED=17` replays one: with a log of its events, and made smaller when it fails. See
+docs/contributing.md, "A world that fails".
 """
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.simulation.promises import broken_promises
+from tests.simulation.journal import REPLAYED, WITHOUT, is_replay, left_out, stop_line
+from tests.simulation.shrinking import shrink, what_breaks
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -19,7 +23,7 @@ _DEFAULT = 200
 
 def seeds() -> range:
     """Return the seeds to live through."""
-    if seed := os.environ.get("PAYPOLL_SIMULATION_SEED"):
+    if seed := os.environ.get(REPLAYED):
         return range(int(seed), int(seed) + 1)
     first = int(os.environ.get("PAYPOLL_SIMULATION_FROM", "0"))
     return range(first, first + int(os.environ.get("PAYPOLL_SIMULATION") or _DEFAULT))
@@ -27,11 +31,35 @@ def seeds() -> range:
 
 @pytest.mark.parametrize("seed", seeds())
 def test_world_made_from_a_seed_keeps_every_promise(bench: "Bench", seed: int) -> None:
-    world = World(bench, seed)
-    world.live()
-    broken = broken_promises(world)
-    again = f"replay: PAYPOLL_SIMULATION_SEED={seed} .venv/bin/pytest tests/simulation/test_simulation.py"
-    assert not broken, "\n".join([*map(str, broken), again])
+    world = World(bench, seed, without=left_out(), stop_at=stop_line())
+    broken = what_breaks(world)
+    if broken and not is_replay():
+        broken.append(f"replay: {replay_of(world)}")
+    elif broken and not stop_line():
+        broken += replayed(bench, world, promise=broken[0].partition(":")[0])
+    assert not broken, "\n".join(broken)
+
+
+def replayed(bench: "Bench", world: World, promise: str) -> list[str]:
+    """Write the log of a replayed world that failed, and that of a smaller one that fails in the same way."""
+    lines = [f"the log of its events: {logged(world, '')}"]
+    small = shrink(bench, world, promise)
+    there = [name for name in (*small.actors, *small.weather.troubles()) if name not in small.without]
+    lines.append(f"a smaller world breaks it, too: {', '.join(there)}")
+    lines.append(f"the log of the smaller one: {logged(small, '-small')}")
+    return [*lines, f"replay the smaller one: {replay_of(small)}"]
+
+
+def replay_of(world: World) -> str:
+    """Return the command that replays a world."""
+    without = f" {WITHOUT}='{','.join(sorted(world.without))}'" if world.without else ""
+    return f"{REPLAYED}={world.seed}{without} .venv/bin/pytest tests/simulation -k keeps_every_promise"
+
+
+def logged(world: World, suffix: str) -> Path:
+    """Write the world's log into the system's folder for such files, and return its path."""
+    path = Path(tempfile.gettempdir(), f"paypoll-world-{world.seed}{suffix}.log")
+    return world.journal.write(path) if world.journal is not None else path
 
 
 @pytest.mark.parametrize("seed", range(1, 31, 10))
@@ -44,3 +72,20 @@ def test_world_made_from_the_same_seed_is_the_same_again(bench: "Bench", seed: i
         return world.met, world.ticks, world.scheduler.steps, asked, mails, bench.fingerprint()
 
     assert live() == live()
+
+
+def test_replayed_world_without_some_actors_keeps_a_log_of_what_the_others_do(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(REPLAYED, "2")
+    whole = World(bench, 2)
+    whole.live()
+    others = frozenset({*whole.actors, *whole.weather.troubles()}) - {"customer 1"}
+    small = World(bench, 2, without=others)
+    small.live()
+    assert whole.journal is not None
+    assert small.journal is not None
+    assert len(small.journal.lines) < len(whole.journal.lines)
+    assert not any(line.split()[2:4] == ["customer", "2"] for line in small.journal.lines)
+    assert "customer 1          pays wrong: ORD-1" in small.journal.lines[0]
+    assert any("committed: INSERT INTO paypoll.run" in line for line in small.journal.lines)

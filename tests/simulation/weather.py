@@ -1,13 +1,17 @@
 """How bad a world is."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 MOMENTS = 9
 """How many moments a world has at which things happen."""
 
 
 DEEDS = ("cancel", "cancel", "refund", "replay", "replay", "stale", "stale", "stale checkouts", "hold")
+
+
+_CALM: dict[object, object] = {float: 0.0, range: range(0)}
+"""What a trouble of each type is when there is none."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,15 @@ class Weather:
     """What admins and stale pages of the shop do, drawn from these."""
     halls: tuple[tuple[int, ...], ...] = ((100, 100, 6, 3), (6, 4, 2))
     """How many places each event has, drawn from these."""
+
+    def troubles(self) -> tuple[str, ...]:
+        """Return the names of the troubles that this weather has."""
+        return tuple(one.name for one in fields(self) if one.type in _CALM and getattr(self, one.name))
+
+    def without(self, names: frozenset[str]) -> "Weather":
+        """Return the weather without these troubles."""
+        calm = {one.name: _CALM[one.type] for one in fields(self) if one.name in names and one.type in _CALM}
+        return replace(self, **calm)  # type: ignore[arg-type]  # each is of its field's type
 
     @staticmethod
     def draw(chance: random.Random) -> "Weather":

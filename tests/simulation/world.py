@@ -16,6 +16,7 @@ import psycopg2  # type: ignore[import-untyped]  # it has no types of its own
 import structlog
 from tests.simulation.customers import Customer
 from tests.simulation.fibers import Process, Scheduler, SimulatedCrash
+from tests.simulation.journal import Journal, is_replay
 from tests.simulation.mail_model import MailServer
 from tests.simulation.postgres import Points, WorldConnection, empty
 from tests.simulation.shop_model import Shop, Sold
@@ -37,15 +38,27 @@ _SWEEP_EVERY = 100  # worlds, before the tables are emptied thoroughly
 class World(Points):
     """One world. `problems` collects what went wrong besides the promises: errors that paypoll did not foresee."""
 
-    def __init__(self, bench: "Bench", seed: int, weather: Weather | None = None) -> None:
+    def __init__(
+        self,
+        bench: "Bench",
+        seed: int,
+        weather: Weather | None = None,
+        *,
+        without: frozenset[str] = frozenset(),
+        stop_at: int = 0,
+    ) -> None:
         self.seed = seed
+        self.without = without
+        self.actors: list[str] = []
         self.bench = bench
         self.script = random.Random(f"{seed} script")  # noqa: S311 - drawn from a seed, as is meant
         self.chance = random.Random(f"{seed} faults")  # noqa: S311 - drawn from a seed, as is meant
         drawn = Weather.draw(self.script)
-        self.weather = weather or drawn
+        self.weather = (weather or drawn).without(without)
         self.scheduler = Scheduler(bench.clock, random.Random(f"{seed} schedule"))  # noqa: S311 - drawn from a seed, as is meant
         self.shop: Shop = bench.shop
+        self.journal = Journal(self.scheduler, bench.clock.now, stop_at=stop_at) if is_replay() else None
+        self.scheduler.patient = is_replay()
         self.sumup = SumUp(self, self.tick, bench.clock.now)
         self.mail = MailServer(self, self.tick)
         self.quiet = False
@@ -66,18 +79,24 @@ class World(Points):
         everybody = Process("everybody")
         for number in range(1, self.script.randint(2, 5) + 1):
             customer = self._draw_customer(number)
-            self.scheduler.spawn(f"customer {number}", everybody, customer)
+            self._admit(f"customer {number}", everybody, customer)
             for deed_number in range(self.script.choice((0, 0, 1, 1, 2))):
                 name = f"shop {number}.{deed_number}"
-                self.scheduler.spawn(name, everybody, self._draw_meddling(number))
+                self._admit(name, everybody, self._draw_meddling(number))
         for host in self.bench.hosts[: self.script.choice((1, 2, 2, 3))]:
             starts = [m for m in range(MOMENTS) if self.script.random() < 0.5]
-            self.scheduler.spawn(host.name, everybody, partial(self._keep, host, starts))
+            self._admit(host.name, everybody, partial(self._keep, host, starts))
         self.scheduler.run()
         self.quiet = True
         self.scheduler.spawn("afterwards", everybody, self._settle)
         self.scheduler.run()
         self.bench.tidy()
+
+    def _admit(self, name: str, process: Process, body: Callable[[], object]) -> None:
+        """Let somebody take part, unless a smaller world is wanted, in which everything else is drawn as before."""
+        self.actors.append(name)
+        if name not in self.without:
+            self.scheduler.spawn(name, process, body)
 
     # -- paypoll's hosts -----------------------------------------------------------------------------------
 
@@ -99,8 +118,10 @@ class World(Points):
         """Let the host run paypoll once, and wait for the end of the run, whichever way it ends."""
         process = Process(f"{host.name} run", mortal=True)
         host.app.stop = Stop()
+        self.note("starts a run")
         fiber = self.scheduler.spawn(process.name, process, lambda: self._paypoll(host))
         self.scheduler.wait_until(lambda: fiber.done)
+        self.note("its run is dead" if process.dead else "its run has ended")
         if process.dead:
             host.app.engine.dispose()
         self.met["runs"] += 1
@@ -113,9 +134,9 @@ class World(Points):
             if self.quiet:
                 self.problems.append(f"a run in good weather gave up: {error}")
             return
-        for stumble in report.stumbles:
-            if not stumble.expected:
-                self.problems.append(f"order {stumble.order} met an unforeseen error: {stumble.error}")
+        for failed in report.order_errors:
+            if not failed.expected:
+                self.problems.append(f"order {failed.order} met an unforeseen error: {failed.error}")
 
     # -- what may go wrong ---------------------------------------------------------------------------------
 
@@ -123,6 +144,11 @@ class World(Points):
         """Count everything that happens: what is true before and after what."""
         self.ticks += 1
         return self.ticks
+
+    def note(self, what: str) -> None:
+        """Write a line into the log of events, where one is kept."""
+        if self.journal is not None:
+            self.journal.note(what)
 
     def run_id(self) -> str:
         """Return which run is asking."""
@@ -198,8 +224,11 @@ class World(Points):
         """After a commit: the process may die, or the answer be lost."""
         fiber = self.scheduler.current
         if fiber is None or not fiber.process.mortal:
+            connection.changed.clear()
             return
         self.tick()
+        self.note(f"committed: {', '.join(connection.changed) or 'nothing'}")
+        connection.changed.clear()
         self._meet_end("after a commit", 4.0)
         if self._happens("answer to a commit lost", self.weather.lost_commit):
             connection.close()
@@ -225,10 +254,12 @@ class World(Points):
         if self.quiet or not rate or fiber is None or not fiber.process.mortal or self.chance.random() >= rate:
             return False
         self.met[what] += 1
+        self.note(f"meets: {what}")
         return True
 
     def _met(self, what: str) -> str:
         self.met[what] += 1
+        self.note(f"meets: {what}")
         return what
 
     def _wait_for_look(self, number: int, patience: int) -> None:
@@ -305,6 +336,7 @@ class World(Points):
             if order is None:
                 return
             self.met[f"shop: {deed}"] += 1
+            self.note(f"{deed} {order.number}")
             if deed == "cancel":
                 self.shop.cancel(order)
             elif deed == "refund":

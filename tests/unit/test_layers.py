@@ -26,7 +26,7 @@ def test_import_the_wrong_way_breaks_a_contract(tmp_path: Path, module: str, lin
     shutil.copytree(ROOT / "src" / "paypoll", source, ignore=shutil.ignore_patterns("__pycache__"))
     wrong = source / module
     wrong.write_text((wrong.read_text(encoding="utf-8") if wrong.exists() else "") + f"\n{line}\n", encoding="utf-8")
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own words
         [Path(sys.executable).parent / "lint-imports", "--no-cache", "--config", ROOT / ".importlinter"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},

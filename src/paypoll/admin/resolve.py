@@ -190,8 +190,8 @@ class Resolver:
             run_id,
             now,
             status=settled.status_to,
-            settled=True,
-            next_check_at=None,
+            changed=True,
+            next_check_at=now,  # its other checkouts are followed, and closed
             answer=_reason_code(settled),
             missing=False,
         )
@@ -203,6 +203,9 @@ def _close(connection: sa.Connection, present: Order, resolution: Resolution, ru
     set_order_status(connection, present, OrderStatus.REVIEW, _note(resolution), now)
     settled = Settled(present, resolution, OrderStatus.REVIEW.value)
     _record(connection, settled, None, run_id, now)
+    # 24c: what can still be paid is closed by the next run, and a payment all the same is told.
+    watches.enrol_order(connection, present.id, now)
+    watches.follow(connection, present.id, now)
     return settled
 
 

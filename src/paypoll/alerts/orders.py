@@ -31,8 +31,9 @@ class OrderAlert:
     @property
     def topic(self) -> str:
         """What it is about, without this order's own ids: many of one topic in a run become one summary."""
-        kind, _, rest = self.key.partition(":")
-        return self.key if kind in {"review", "undeliverable", "mail_waits"} and rest else kind
+        kind, *rest = self.key.split(":")
+        # The reason of a review, the kind of a mail; what comes after it names this order's payments.
+        return ":".join([kind, *rest[:1]]) if kind in {"review", "undeliverable", "mail_waits"} else kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,16 @@ _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
         "Look in SumUp's dashboard for a payment by this customer, of this amount.",
         "Find out how the shop came to store such an id.",
     ),
+    Reason.UNCONFIRMED: (
+        "Look at the payment in SumUp's dashboard: if it stands, issue the tickets; if it went back, reject the order.",
+    ),
+    Reason.CONTRADICTION: (
+        "Look for a payment of this order in SumUp's dashboard. Issue the tickets if it was paid, else reject it.",
+    ),
+    Reason.UNDER_WAY: ("Look at the payment in SumUp's dashboard: SumUp has not said for days whether it was made.",),
+    Reason.NOT_CLOSED: (
+        "Look at the checkout in SumUp's dashboard, and see that it cannot be paid any more. Then reject the order.",
+    ),
     Reason.NOTHING_TO_PAY: ("An order without an amount cannot be verified by a payment. Issue or cancel it by hand.",),
     Reason.TOO_LATE: ("Refund the payment, or admit the customer by hand.",),
     Reason.HALL_FULL: ("Refund the payment, or admit the customer by hand.",),
@@ -87,7 +98,7 @@ _WORDS: dict[NoticeKind, _Words] = {
     NoticeKind.MAY_BE_PAID_TWICE: _Words(
         Level.ALERT,
         "Order {number} has its tickets, and may be paid a second time",
-        ("Look for checkout {subject} in SumUp's dashboard in a day or two; if it was paid, refund it.",),
+        ("paypoll asks about it no more. Look for checkout {subject} in SumUp's dashboard; if paid, refund it.",),
     ),
     NoticeKind.EXPIRED: _Words(
         Level.ALERT,
@@ -113,6 +124,14 @@ _WORDS: dict[NoticeKind, _Words] = {
         Level.CRITICAL,
         "Order {number} is {status}, but its payment was not given back",
         ("Refund the payment in SumUp's dashboard, or reinstate the order.",),
+    ),
+    NoticeKind.PAID_NOT_ISSUED: _Words(
+        Level.CRITICAL,
+        "Order {number} is {status}, and was paid",
+        (
+            "paypoll issues nothing for an order in this status.",
+            "If its tickets are due, issue them; if not, refund the payment of checkout {subject}.",
+        ),
     ),
     NoticeKind.BROKEN_ANSWER: _Words(
         Level.ALERT,

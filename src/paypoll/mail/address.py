@@ -1,7 +1,7 @@
 """Which mail addresses can be written to, and how they are written in a message and to a mail server.
 
-Stricter than RFC 5321 where the rest of it only serves attackers: no quoted local parts, no comments, no address
-literals. What passes here holds nothing that could end a header, a command of SMTP or an address early.
+Stricter than RFC 5321 where real addresses need no more: no quoted local parts, no comments, no address literals. An
+address that passes cannot end a header, an SMTP command or an address list early.
 """
 
 import re
@@ -40,7 +40,7 @@ def address_problem(address: str) -> str | None:
 
 
 def envelope_address(address: str) -> str:
-    """Return the address as SMTP and message headers have it: the domain in ASCII, the part before the @ as it is.
+    """Return the address as SMTP and message headers need it: the domain in ASCII, the part before the @ as it is.
 
     Raise ValueError, without showing the address, when it has a problem.
     """
@@ -53,7 +53,7 @@ def envelope_address(address: str) -> str:
 def _is_atext(character: str) -> bool:
     if character.isascii():
         return character.isalnum() or character in _ASCII_ATEXT
-    # Letters, marks and digits; no odd spaces and no invisible characters that turn the reading direction.
+    # Letters, marks and digits; no other spaces and no invisible characters that change the reading direction.
     return unicodedata.category(character)[0] in "LMN"
 
 

@@ -15,7 +15,7 @@ from icalendar import Calendar, Event, Timezone
 from paypoll.mail.contexts import ConfirmationContext, OrderLine
 
 _UTC_NAMES = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT", "Universal"})
-# In other years the shop has no date to say, and calendars and the rules of time zones come to their ends.
+# Other years are placeholders of the shop, not dates; calendars and time zone rules do not cover them either.
 _YEARS = range(1970, 2200)
 
 
@@ -33,7 +33,7 @@ def calendar_file(order: ConfirmationContext, site: CalendarSite, stamp: datetim
     """Return the file, or None when no event of the order has a date. The same arguments give the same bytes.
 
     `stamp` is when the confirmation was posted, aware. An entry has no end: the shop knows none, and a made-up one
-    would block the holder's evening or free it too early. RFC 5545 allows that (3.6.1); calendars show the start.
+    would block too much or too little of the holder's evening. RFC 5545 allows that (3.6.1); calendars show the start.
     It does not hold the tickets' numbers, because calendars are shared with others more easily than mail.
     """
     events = list(_events(order.lines))
@@ -82,7 +82,7 @@ def _entry(
 
 
 def _identity(line: OrderLine) -> str:
-    """Return what names the event for good, so that a second order for it does not make a second entry."""
+    """Return the event's UID, the same for every order, so that a second order does not make a second entry."""
     if line.event_id is not None:
         return f"event-{line.event_id}"
     return f"event-{hashlib.sha256(f'{line.event_title}|{line.starts}'.encode()).hexdigest()[:16]}"

@@ -59,7 +59,7 @@ class Packer(Protocol):
     """Makes the messages of a mail: prints, stores and attaches what belongs to it."""
 
     def expect(self, mails: Sequence[Mail]) -> None:
-        """Hear which mails will be packed next, so that their tickets are printed ahead."""
+        """Take note of the mails that will be packed next, so that their tickets are printed ahead."""
 
     def pack(self, mail: Mail, size_limit: int | None = None) -> Parcel:
         """Return the mail's messages. Raise PrintError when it must wait.
@@ -129,7 +129,7 @@ class Delivery:
             self._packer.expect(mails)
         except (DatabaseUnavailableError, SettingsError):
             raise
-        except Exception:  # of one row, perhaps: each mail meets its own trouble when it is packed
+        except Exception:  # one row may be the cause: each mail gets its own error when it is packed
             log.exception("tickets could not be printed ahead")
 
     def _try_one(self, mail: Mail) -> None:

@@ -1,4 +1,4 @@
-"""Deliver mail in a thread of its own, while the run goes on with the orders behind it."""
+"""Deliver mail in a thread of its own, while the run goes on with the next orders."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +22,7 @@ class ShouldStop(Protocol):
 
 
 class Courier:
-    """Has the outbox delivered, one delivery at a time, and adds what each came to up in `result`.
+    """Delivers the outbox, one delivery at a time, and adds the numbers of each to `result`.
 
     A context manager: at its end it waits for the delivery that is under way, and raises what that raised. When the
     block itself ends with an error, the delivery stops after the mail at hand.
@@ -52,7 +52,7 @@ class Courier:
         """Say that there may be mail for customers.
 
         A delivery that is under way finds new mail by itself, since it goes on until nothing is due. One that has
-        failed is the last before `send_all`, and its error is raised at the end: the orders have no part in it.
+        failed is the last before `send_all`, and its error is raised at the end: orders do not depend on mail.
         """
         if self._under_way is None or (self._under_way.done() and self._under_way.exception() is None):
             self._under_way = self._start(Whose.CUSTOMERS)

@@ -18,7 +18,7 @@ _CHALLENGE = 334
 def log_in(connection: Connection, username: str, password: str) -> None:
     """Log in by PLAIN (RFC 4616) or LOGIN. Raise MailUnavailableError when that is not possible or refused.
 
-    Refuses to say a password over a line that is not TLS, whatever the settings say.
+    Never sends a password over a connection without TLS, whatever the settings say.
     """
     if not isinstance(connection.sock, ssl.SSLSocket):
         raise MailUnavailableError("the line is not encrypted, so paypoll does not log in; set mail.tls")
@@ -34,7 +34,7 @@ def log_in(connection: Connection, username: str, password: str) -> None:
     else:
         raise MailUnavailableError("the mail server offers no login that paypoll knows (PLAIN, LOGIN)")
     if code != _ACCEPTED:
-        # Some servers quote what they did not like.
+        # Some servers quote the rejected command in their answer.
         shown = show_reply(code, reply, secrets=(plain, word, password))
         about = whom_it_is_about(Step.AUTH, code, reply.decode(errors="replace"))
         raise refusal(about, f"the mail server refuses the login of {username}: {shown}")

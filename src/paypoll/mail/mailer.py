@@ -1,4 +1,4 @@
-"""The mail server, and what can become of a message there.
+"""The port of the mail server, and every way in which sending a message can end.
 
 The adapter is `paypoll.mail.smtp`; a fake of it is in `paypoll.testing`.
 """

@@ -1,4 +1,4 @@
-"""Text from the database, made fit for a mail: no control characters, no half surrogates, no surprises in a header."""
+"""Text from the database, made safe for a mail: no control characters, no lone surrogates, no injected headers."""
 
 import re
 import unicodedata

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class _Registry(HeaderRegistry):
-    """Makes each header's class once; `email` makes it anew whenever it is asked anything about a header."""
+    """Makes each header's class once; `email` makes it again at every access to a header."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class _Registry(HeaderRegistry):
 class _AsWritten(EmailPolicy):
     """Keeps a header that is set as the text it is, and reads it only when asked for it.
 
-    EmailPolicy takes each header to pieces and writes it anew whenever a parameter is added, which made attaching two
+    EmailPolicy parses each header and writes it again whenever a parameter is added, which made attaching two
     tickets and a calendar file a quarter of the work on a mail.
     """
 

@@ -99,7 +99,7 @@ SUMMARY = AlertContext(
         for number in range(1002, 1014)
     ),
 )
-"""What admins get in place of many alerts of the same topic; its kind is `alert`."""
+"""The summary that replaces many alerts of the same topic; its kind is `alert`."""
 
 
 def template_problems(composer: Composer) -> list[str]:

@@ -34,7 +34,7 @@ from paypoll.mail.reply import show_reply
 
 log = structlog.get_logger(__name__)
 
-# Every part is written in ASCII, so that it does not matter what the servers on the way can take.
+# Every part is ASCII, so that delivery does not depend on what the servers on the way support (8BITMIME).
 _SEVEN_BIT = SMTP.clone(cte_type="7bit")
 _INTERNATIONAL = _SEVEN_BIT.clone(utf8=True)
 
@@ -119,7 +119,7 @@ class SmtpMailer:
 
 
 class _Session:
-    """A MailSession. One that was lost stays lost."""
+    """A MailSession. Once its connection is lost, it cannot be used again."""
 
     def __init__(self, connection: Connection, sender: str, options: SmtpOptions) -> None:
         self._connection = connection
@@ -205,7 +205,7 @@ class _Session:
         if code != _START_INPUT:
             raise _refusal(Step.DATA, "DATA", code, reply)
         self._connection.send(content + b".\r\n")
-        # From here on the server may have the message, whatever is heard of it.
+        # From here on the server may have the message, whether or not it answers.
         self._connection.deadline.be_patient()
         try:
             code, reply = self._connection.getreply()
@@ -215,7 +215,7 @@ class _Session:
             raise _refusal(Step.MESSAGE, "the message", code, reply)
 
     def _reset(self) -> None:
-        """Make the session ready for the next message. If that fails, only the next message has to know."""
+        """Make the session ready for the next message. A failure concerns only that one: this one was sent."""
         self._lost = True
         self._connection.deadline.start(self._options.timeout)
         with suppress(OSError):
@@ -288,7 +288,7 @@ def _describe(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or error}"
     if isinstance(error, smtplib.SMTPResponseException):
-        # smtplib makes some replies up itself, and those are str.
+        # smtplib produces some replies itself, and those are str.
         reply = error.smtp_error if isinstance(error.smtp_error, bytes) else error.smtp_error.encode()
         return f"the mail server said: {show_reply(error.smtp_code, reply)}"
     return str(error).strip() or type(error).__name__

@@ -38,8 +38,8 @@ def plan_attachments(
 
     `together` returns the size of one PDF with the tickets at these positions; it is asked only when it matters.
     `body` is room for text and headers; `beside` is what the first message has besides, and the others need not have.
-    All in bytes. A ticket too large even by itself has a message of its own: the mail server shall say whether it takes
-    it.
+    All in bytes. A ticket too large even by itself has a message of its own: the mail server decides whether it
+    accepts it.
     """
     everything = range(len(sizes))
     room = limit - body
@@ -52,7 +52,8 @@ def plan_attachments(
         too_large = next((size for size in taken if size > room), 0)
         if not too_large:
             return Plan(together=True, messages=groups)
-        # Printing is dear, so leap: as size is a constant and a share for each ticket, this is never one leap too far.
+        # Printing is expensive, so several counts are skipped at once. The size of a PDF is a constant plus a share for
+        # each ticket, so the first count that fits is never skipped.
         count = max(count + 1, -(-count * too_large // (room + beside)))
     return Plan(together=False, messages=tuple(range(one, one + 1) for one in everything))
 

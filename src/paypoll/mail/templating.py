@@ -25,7 +25,7 @@ from paypoll.payments.money import show_amount
 from paypoll.templates import TemplateLoader
 
 _FOLDER = Path(__file__).with_name("templates")
-# What the code in a template may run into, besides Jinja2's own errors.
+# The errors that code in a template may raise, besides Jinja2's own.
 _TEMPLATE_BUGS = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 
 

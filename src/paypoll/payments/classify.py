@@ -1,6 +1,7 @@
 """Sort everything SumUp said about an order: what was paid, what may still be paid, and what is not known."""
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -15,6 +16,7 @@ from paypoll.payments.gateway import (
     NotAllowed,
     NotFound,
     TransactionAnswer,
+    TransactionStatus,
 )
 from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment, compare
 from paypoll.payments.order import Checkout, Order
@@ -26,26 +28,40 @@ _PLAIN_TOKEN = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """A checkout about which SumUp contradicts itself, in a sentence: one of its answers says that it was paid."""
+
+    checkout_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """The state of every SumUp checkout of one order, each checkout in exactly one of these lists.
 
-    `strange` holds answers with a status of the future. `searched` is true when every lookup by reference was made
-    and answered; `silences`, `refusals` and `oddities` hold what kept SumUp from answering a question. `unaskable`
-    lists stored ids that no SumUp id can be.
+    `under_way` lists those whose newest attempt is PENDING, `disputed` those that may have been paid though SumUp does
+    not say PAID, `missing` those stored that SumUp does not know with any credential. `unknown_status` holds answers
+    with a status of the future. `searched` is true when every lookup by reference was made and answered; `no_answer`,
+    `not_allowed` and `broken` hold what kept SumUp from answering a question. `unaskable` lists stored ids that no
+    SumUp id can be. `answers` has SumUp's usable answers, by checkout id.
     """
 
     verified: tuple[VerifiedPayment, ...]
     flawed: tuple[FlawedPayment, ...]
     unchecked: tuple[UncheckedPayment, ...]
+    disputed: tuple[Dispute, ...]
+    under_way: tuple[str, ...]
     pending: tuple[str, ...]
     failed: tuple[str, ...]
     expired: tuple[str, ...]
-    strange: tuple[CheckoutAnswer, ...]
+    missing: tuple[str, ...]
+    unknown_status: tuple[CheckoutAnswer, ...]
     searched: bool
-    silences: tuple[NoAnswer | BrokenAnswer, ...]
-    refusals: tuple[NotAllowed, ...]
-    oddities: tuple[BrokenAnswer, ...]
+    no_answer: tuple[NoAnswer | BrokenAnswer, ...]
+    not_allowed: tuple[NotAllowed, ...]
+    broken: tuple[BrokenAnswer, ...]
     unaskable: tuple[str, ...]
+    answers: Mapping[str, CheckoutAnswer]
 
     @property
     def paid(self) -> bool:
@@ -53,65 +69,150 @@ class Assessment:
         return bool(self.verified or self.flawed or self.unchecked)
 
     @property
+    def paid_answers(self) -> tuple[CheckoutAnswer, ...]:
+        """The answers that say PAID, fitting or not."""
+        verdicts: tuple[VerifiedPayment | FlawedPayment | UncheckedPayment, ...] = (
+            *self.verified,
+            *self.flawed,
+            *self.unchecked,
+        )
+        return tuple(verdict.answer for verdict in verdicts)
+
+    @property
+    def money(self) -> tuple[CheckoutAnswer, ...]:
+        """The answers that say PAID, without those of which all the money has gone back."""
+        returned = {payment.answer.id for payment in self.flawed if payment.returned}
+        return tuple(answer for answer in self.paid_answers if answer.id not in returned)
+
+    @property
     def known_at_sumup(self) -> bool:
         """Whether SumUp knows any checkout of this order."""
-        return bool(self.paid or self.pending or self.failed or self.expired or self.strange)
+        return bool(self.answers)
+
+    @property
+    def answered(self) -> bool:
+        """Whether SumUp answered every question."""
+        return self.searched and not (self.no_answer or self.not_allowed or self.broken or self.unchecked)
 
 
 def assess(order: Order, evidence: Evidence, policy: Policy) -> Assessment:
     """Sort the evidence. Total: a question that was not asked counts as one without an answer."""
+    ids = checkout_ids(order, evidence, policy)
     answers = {
-        checkout_id: look.value
-        for checkout_id in checkout_ids(order, evidence, policy)
-        if isinstance(look := evidence.reads.get(checkout_id), Found)
+        checkout_id: look.value for checkout_id in ids if isinstance(look := evidence.reads.get(checkout_id), Found)
     }
     verdicts = [
         compare(order, row_of(order, answer.id), answer, _transaction_look(answer, evidence), policy)
         for answer in answers.values()
         if answer.status == CheckoutStatus.PAID
     ]
-    reads = [evidence.reads.get(i, NoAnswer("not asked yet")) for i in checkout_ids(order, evidence, policy)]
+    reads = [evidence.reads.get(i, NoAnswer("not asked yet")) for i in ids]
     searches = [evidence.searches.get(question, NoAnswer("not asked yet")) for question in searches_for(order, policy)]
     asked = [*reads, *searches]
+    disputed = tuple(_disputes(ids, answers, evidence))
+    unclear = {dispute.checkout_id for dispute in disputed}
+    under_way = tuple(i for i, answer in answers.items() if i not in unclear and _is_under_way(answer))
+    clear = {i: answer for i, answer in answers.items() if i not in unclear and i not in under_way}
     return Assessment(
         verified=tuple(verdict for verdict in verdicts if isinstance(verdict, VerifiedPayment)),
         flawed=tuple(verdict for verdict in verdicts if isinstance(verdict, FlawedPayment)),
         unchecked=tuple(verdict for verdict in verdicts if isinstance(verdict, UncheckedPayment)),
-        pending=_ids_with(answers, CheckoutStatus.PENDING),
-        failed=_ids_with(answers, CheckoutStatus.FAILED),
-        expired=_ids_with(answers, CheckoutStatus.EXPIRED),
-        strange=tuple(answer for answer in answers.values() if answer.status not in _KNOWN),
+        disputed=disputed,
+        under_way=under_way,
+        pending=_ids_with(clear, CheckoutStatus.PENDING),
+        failed=_ids_with(clear, CheckoutStatus.FAILED),
+        expired=_ids_with(clear, CheckoutStatus.EXPIRED),
+        missing=tuple(i for i in ids if isinstance(evidence.reads.get(i), NotFound) and i not in unclear),
+        unknown_status=tuple(answer for answer in answers.values() if answer.status not in _KNOWN),
         searched=all(isinstance(look, Found | NotFound) for look in searches),
-        silences=tuple(look for look in asked if is_silence(look)),
-        refusals=tuple(look for look in asked if isinstance(look, NotAllowed)),
-        oddities=tuple(look for look in asked if isinstance(look, BrokenAnswer) and not look.garbled),
+        no_answer=tuple(look for look in asked if is_silence(look)),
+        not_allowed=tuple(look for look in asked if isinstance(look, NotAllowed)),
+        broken=tuple(look for look in asked if isinstance(look, BrokenAnswer) and not look.garbled),
         unaskable=unaskable_ids(order),
+        answers=answers,
+    )
+
+
+def _disputes(ids: Iterable[str], answers: Mapping[str, CheckoutAnswer], evidence: Evidence) -> Iterator[Dispute]:
+    """Find the checkouts that SumUp does not call PAID while something else it says means that money was taken.
+
+    Two answers that disagree are never "definitely not paid" (3a, 4a).
+    """
+    listed_paid = {
+        answer.id
+        for look in evidence.searches.values()
+        if isinstance(look, Found)
+        for answer in look.value
+        if answer.status == CheckoutStatus.PAID
+    }
+    for checkout_id in ids:
+        answer = answers.get(checkout_id)
+        if checkout_id in listed_paid and (answer is None or answer.status != CheckoutStatus.PAID):
+            read = f"the checkout itself reads {answer.status}" if answer is not None else "it cannot be read"
+            yield Dispute(checkout_id, f"SumUp lists checkout {checkout_id} as PAID, and {read}")
+        elif answer is not None and answer.status != CheckoutStatus.PAID and _may_hold_money(answer, evidence):
+            why = f"checkout {checkout_id} is {answer.status}, and holds a SUCCESSFUL transaction"
+            yield Dispute(checkout_id, why)
+
+
+def _may_hold_money(answer: CheckoutAnswer, evidence: Evidence) -> bool:
+    """Say whether an attempt of a checkout that is not PAID may have taken money, by its transaction."""
+    if not answer.successful_attempts:
+        return False
+    look = _transaction_look(answer, evidence)
+    if not isinstance(look, Found):
+        return True
+    transaction = look.value
+    not_taken = {TransactionStatus.FAILED, TransactionStatus.CANCELLED}
+    gone_back = transaction.amount is not None and transaction.returned >= transaction.amount > 0
+    return transaction.status not in not_taken and not gone_back
+
+
+def _is_under_way(answer: CheckoutAnswer) -> bool:
+    """Say whether a payment is being made just now: the newest attempt is PENDING (3b)."""
+    newest = answer.newest_attempt
+    return (
+        answer.status in {CheckoutStatus.PENDING, CheckoutStatus.FAILED}
+        and newest is not None
+        and newest.status == TransactionStatus.PENDING
     )
 
 
 def checkout_ids(order: Order, evidence: Evidence, policy: Policy) -> dict[str, str]:
-    """Return the ids of this order's checkouts, stored or found by reference, each with its likeliest merchant."""
+    """Return the ids of this order's checkouts, each with its likeliest merchant.
+
+    Those that the shop's rows hold, those found by reference, and those seen earlier: the shop may forget them.
+    """
+    seen = {checkout.checkout_id: checkout.merchant_code for checkout in order.seen}
     ids = {
         checkout_id: checkout.merchant_code or merchants(order, policy)[0]
         for checkout in order.checkouts
         for checkout_id in checkout.checkout_ids
         if _PLAIN_TOKEN.fullmatch(checkout_id)
     }
-    return evidence.found_ids | ids
+    return seen | evidence.found_ids | ids
 
 
 def searches_for(order: Order, policy: Policy) -> tuple[FindCheckouts, ...]:
-    """Return the lookups by reference that would find every checkout of this order."""
+    """Return the lookups by reference that would find every checkout of this order.
+
+    A lookup as an organiser asks with the platform's credential as well, so the platform is not asked once more.
+    """
+    asked_as = _organisers(order) or merchants(order, policy)
     return tuple(
-        FindCheckouts(reference, merchant) for merchant in merchants(order, policy) for reference in order.references
+        FindCheckouts(reference, merchant)
+        for merchant in dict.fromkeys(asked_as)
+        for reference in policy.references_of(order)
     )
 
 
 def merchants(order: Order, policy: Policy) -> tuple[str, ...]:
-    """Return the merchants that the order's money may have gone to, likeliest first; the platform's may be empty."""
+    """Return every merchant that the order's money may have gone to, likeliest first; the platform's may be empty.
+
+    Those of the rows, those of the organisers whose events were bought, and the platform's.
+    """
     stored = [checkout.merchant_code for checkout in order.checkouts if checkout.merchant_code]
-    likely = stored or _organisers(order) or [policy.merchant_code]
-    return tuple(dict.fromkeys(likely))
+    return tuple(dict.fromkeys([*stored, *_organisers(order), policy.merchant_code]))
 
 
 def unaskable_ids(order: Order) -> tuple[str, ...]:
@@ -156,7 +257,7 @@ def _merchants_for(order: Order, evidence: Evidence, policy: Policy, checkout_id
     The platform's credential is tried for every merchant, so it need not be named.
     """
     likeliest = checkout_ids(order, evidence, policy)[checkout_id]
-    return tuple(dict.fromkeys([likeliest, *merchants(order, policy), *_organisers(order)]))
+    return tuple(dict.fromkeys([likeliest, *merchants(order, policy)]))
 
 
 def _organisers(order: Order) -> list[str]:

@@ -34,6 +34,15 @@ class Reason(StrEnum):
 
     NOT_WATCHED = "not_watched"
     STILL_PENDING = "still_pending"
+    RETRYING = "retrying"
+    UNDER_WAY = "under_way"
+    CONTRADICTION = "contradiction"
+    CLOCKS_DIFFER = "clocks_differ"
+    NOT_CLOSED = "not_closed"
+    BEFORE_OUR_TIME = "before_our_time"
+    SETTLED = "settled"
+    PAID_TWICE = "paid_twice"
+    PAID_NOT_ISSUED = "paid_not_issued"
     CLOSING_FIRST = "closing_first"
     NO_ANSWER = "no_answer"
     NOT_ALLOWED = "not_allowed"
@@ -50,6 +59,7 @@ class Reason(StrEnum):
     CHECKOUT_EXPIRED = "checkout_expired"
     TOO_OLD = "too_old"
 
+    UNCONFIRMED = "unconfirmed"
     MISMATCH = "mismatch"
     REFUNDED = "refunded"
     REJECTED = "rejected"
@@ -82,6 +92,7 @@ class NoticeKind(StrEnum):
     REPLAYED = "replayed"
     ISSUED_BY_SHOP = "issued_by_shop"
     PAID_BUT_VOID = "paid_but_void"
+    PAID_NOT_ISSUED = "paid_not_issued"
     BROKEN_ANSWER = "broken_answer"
     UNKNOWN_STATUS = "unknown_status"
 
@@ -90,25 +101,28 @@ class NoticeKind(StrEnum):
 class Notice:
     """Something that the admins must be told about this order: its kind, and what was found, a sentence each.
 
-    `subject` is what tells it from others of its kind: a review's reason, a checkout's id, a status. What it is called
-    and what a person should do: `paypoll.alerts.orders`.
+    `subject` is what tells it from others of its kind: a review's reason, a checkout's id, a status; `payments` the
+    checkouts it is about, so that another payment is told anew (45). What it is called and what a person should do:
+    `paypoll.alerts.orders`.
     """
 
     kind: NoticeKind
     subject: str = ""
     found: tuple[str, ...] = ()
+    payments: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """The condition: together with the order it is told once."""
-        return f"{self.kind}:{self.subject}" if self.subject else self.kind.value
+        return ":".join(filter(None, (self.kind.value, self.subject, ",".join(sorted(self.payments)))))
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The outcome for one order, with its reason in a sentence for the audit trail.
 
-    `payment` is set for COMPLETE and RESTORE, and only there. `close` names SumUp checkouts that should be closed
+    `payment` is set for COMPLETE, and there alone beside RESTORE, which may put back what a person had issued without
+    one. `close` names SumUp checkouts that should be closed
     before this decision is applied: an order that expires, or is paid otherwise, must not be payable any more.
     """
 
@@ -120,5 +134,11 @@ class Decision:
     close: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if (self.payment is not None) != (self.outcome in {Outcome.COMPLETE, Outcome.RESTORE}):
+        fits = {Outcome.COMPLETE: self.payment is not None, Outcome.RESTORE: True}
+        if not fits.get(self.outcome, self.payment is None):
             raise ValueError(f"{self.outcome} and payment do not go together")
+
+
+def unchanged(reason: Reason, explanation: str, told: tuple[Notice, ...] = (), close: tuple[str, ...] = ()) -> Decision:
+    """Return the decision to keep the order's status and look again later."""
+    return Decision(Outcome.UNCHANGED, reason, explanation, notices=told, close=close)

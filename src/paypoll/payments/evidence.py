@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Self, TypeAlias
 
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Closing, Found, Look, NotFound, TransactionAnswer
@@ -40,6 +41,9 @@ class CloseCheckout:
     merchant_codes: tuple[str, ...]
 
 
+CLOCK_TOLERANCE = timedelta(minutes=10)
+"""From here on either clock is wrong: nothing fails or expires on its word (46). Evidence is younger than a lease."""
+
 Question: TypeAlias = ReadCheckout | FindCheckouts | ReadTransaction | CloseCheckout
 Answer: TypeAlias = Look[CheckoutAnswer] | Look[tuple[CheckoutAnswer, ...]] | Look[TransactionAnswer] | Closing
 
@@ -49,7 +53,8 @@ class Evidence:
     """SumUp's answers about one order, all fetched in this run.
 
     `reads`, `transactions` and `closings` are keyed by checkout id, `searches` by the question itself. `assumed` names
-    the checkouts of which a dry run takes for granted that SumUp would close them; empty in a run.
+    the checkouts of which a dry run takes for granted that SumUp would close them; empty in a run. `asked_at` is when
+    the first question was asked: evidence has an age.
     """
 
     reads: Mapping[str, Look[CheckoutAnswer]] = field(default_factory=dict)
@@ -57,14 +62,25 @@ class Evidence:
     transactions: Mapping[str, Look[TransactionAnswer]] = field(default_factory=dict)
     closings: Mapping[str, Closing] = field(default_factory=dict)
     assumed: frozenset[str] = frozenset()
+    asked_at: datetime | None = None
 
     def with_read(self, question: ReadCheckout, look: Look[CheckoutAnswer]) -> Self:
         """Return the evidence with the state of a checkout."""
         return replace(self, reads={**self.reads, question.checkout_id: look})
 
     def with_search(self, question: FindCheckouts, look: Look[tuple[CheckoutAnswer, ...]]) -> Self:
-        """Return the evidence with the checkouts of a reference."""
-        return replace(self, searches={**self.searches, question: look})
+        """Return the evidence with the checkouts of a reference.
+
+        A checkout that is listed as PAID was perhaps paid just now: unless its own answer says PAID as well, that is
+        dropped, so that it is read once more. Should the two go on to disagree, nothing is decided on either.
+        """
+        reads = dict(self.reads)
+        for answer in look.value if isinstance(look, Found) else ():
+            read = reads.get(answer.id)
+            says_paid = isinstance(read, Found) and read.value.status == CheckoutStatus.PAID
+            if answer.status == CheckoutStatus.PAID and not says_paid:
+                reads.pop(answer.id, None)
+        return replace(self, searches={**self.searches, question: look}, reads=reads)
 
     def with_transaction(self, question: ReadTransaction, look: Look[TransactionAnswer]) -> Self:
         """Return the evidence with the transaction of a checkout."""
@@ -91,6 +107,15 @@ class Evidence:
         if isinstance(read, Found):
             closed = Found(replace(read.value, status=CheckoutStatus.EXPIRED))
         return replace(self.with_closing(question, closed), assumed=self.assumed | {question.checkout_id})
+
+    @property
+    def clock_difference(self) -> timedelta:
+        """By how much SumUp's clock was ahead of ours, or behind (negative), in the answer that differed most."""
+        if self.asked_at is None:
+            return timedelta(0)
+        told = [look.value.answered_at for look in self.reads.values() if isinstance(look, Found)]
+        differences = [moment - self.asked_at for moment in told if moment is not None]
+        return max(differences, key=abs, default=timedelta(0))
 
     @property
     def found_ids(self) -> dict[str, str]:

@@ -31,7 +31,7 @@ def fetch_evidence(
     order: Order, gateway: PaymentGateway, policy: Policy, now: datetime, *, closing: Closing = Closing.ASK
 ) -> Evidence:
     """Return SumUp's answers about the order. Nothing is changed at SumUp unless `closing` is ASK."""
-    evidence = Evidence()
+    evidence = Evidence(asked_at=now)
     for _ in range(_MOST_ROUNDS):
         questions = next_questions(order, evidence, policy, now)
         if closing is Closing.LEAVE:

@@ -23,13 +23,52 @@ class CheckoutStatus(StrEnum):
     EXPIRED = "EXPIRED"
 
 
+class TransactionStatus(StrEnum):
+    """What became of a transaction, in one vocabulary for all of SumUp's spellings (`paypoll.sumup.wire` maps them).
+
+    Its `status` has five words, `simple_status` ten, and they name the same things differently.
+    """
+
+    SUCCESSFUL = "SUCCESSFUL"
+    """The money was taken; paid out, or a refund or cancellation that came to nothing, is successful still."""
+    PENDING = "PENDING"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    REFUNDED = "REFUNDED"
+    CHARGED_BACK = "CHARGED_BACK"
+    """By the card's holder, or never collected from the bank: either way the money is not there any more."""
+    ABSENT = "ABSENT"
+    """SumUp did not say."""
+    UNKNOWN = "UNKNOWN"
+    """A word of the future."""
+
+
+class EventKind(StrEnum):
+    """What an event of a transaction is about."""
+
+    REFUND = "REFUND"
+    CHARGE_BACK = "CHARGE_BACK"
+    PAYOUT = "PAYOUT"
+    PAYOUT_DEDUCTION = "PAYOUT_DEDUCTION"
+    UNKNOWN = "UNKNOWN"
+
+
+class EventStatus(StrEnum):
+    """How far an event has come: three ends, and all the rest is under way."""
+
+    DONE = "DONE"
+    FAILED = "FAILED"
+    UNDER_WAY = "UNDER_WAY"
+    """PENDING, SCHEDULED, RECONCILED, or a word of the future: it may still come to nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt at paying, as listed in a checkout's `transactions`. Absent fields are None or empty."""
 
     id: str
     transaction_code: str
-    status: str
+    status: TransactionStatus
     amount: Decimal | None
     currency: str
     merchant_code: str
@@ -42,14 +81,15 @@ class Attempt:
     @property
     def successful(self) -> bool:
         """Whether money was taken in this attempt (it stays so after a refund)."""
-        return self.status == "SUCCESSFUL"
+        return self.status == TransactionStatus.SUCCESSFUL
 
 
 @dataclass(frozen=True, slots=True)
 class CheckoutAnswer:
     """SumUp's answer about one checkout. Absent fields are None or empty; `raw` is the answer as JSON.
 
-    A PAID answer always has an amount and a currency: without them it is a BrokenAnswer.
+    A PAID answer always has an amount and a currency: without them it is a BrokenAnswer. `made_at` is when the checkout
+    was made, `valid_until` when its page ends, `answered_at` what SumUp's own clock said with the answer.
     """
 
     id: str
@@ -62,6 +102,17 @@ class CheckoutAnswer:
     transaction_id: str
     attempts: tuple[Attempt, ...]
     raw: Mapping[str, object]
+    made_at: datetime | None = None
+    valid_until: datetime | None = None
+    answered_at: datetime | None = None
+
+    @property
+    def newest_attempt(self) -> Attempt | None:
+        """The last attempt by SumUp's time; without times, the last of the list."""
+        times = [attempt.timestamp for attempt in self.attempts if attempt.timestamp is not None]
+        if times and len(times) == len(self.attempts):
+            return self.attempts[times.index(max(times))]
+        return self.attempts[-1] if self.attempts else None
 
     @property
     def successful_attempts(self) -> tuple[Attempt, ...]:
@@ -73,17 +124,29 @@ class CheckoutAnswer:
 class TransactionAnswer:
     """SumUp's answer about one transaction, with what its events say was given back.
 
-    `refunded` and `charged_back` are sums in major units, zero when nothing was.
+    `refunded` and `charged_back` are sums in major units of what has gone back, `returning` of what is on its way back;
+    zero when nothing is. `amount` includes `tip_amount`. `said` is SumUp's own word for a status that is UNKNOWN.
     """
 
     id: str
     transaction_code: str
-    status: str
+    status: TransactionStatus
     amount: Decimal | None
     currency: str
     refunded: Decimal
     charged_back: Decimal
     raw: Mapping[str, object]
+    simple_status: TransactionStatus = TransactionStatus.ABSENT
+    merchant_code: str = ""
+    tip_amount: Decimal = Decimal(0)
+    returning: Decimal = Decimal(0)
+    timestamp: datetime | None = None
+    said: str = ""
+
+    @property
+    def returned(self) -> Decimal:
+        """What has gone back to the customer, by refund or charge-back."""
+        return self.refunded + self.charged_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +192,13 @@ class BrokenAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """SumUp refused to close a checkout (409: it was processed). No proof of payment: read it again."""
+    """SumUp refused to close a checkout (409). No proof of payment: read it again.
+
+    `processed`: it says that the checkout was processed. Otherwise a payment may be under way just now.
+    """
 
     detail: str = ""
+    processed: bool = True
 
 
 Failure: TypeAlias = NotFound | NotAllowed | NoAnswer | BrokenAnswer

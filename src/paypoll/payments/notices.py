@@ -1,27 +1,29 @@
 """What admins are to be told about an order, as kinds and facts. How it is worded: `paypoll.alerts.orders`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from paypoll.payments.decision import Notice, NoticeKind, Reason
+from paypoll.payments.decision import Decision, Notice, NoticeKind, Outcome, Reason
 from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.money import show_amount
-from paypoll.payments.order import Order
+from paypoll.payments.order import Fulfilment, Order
 
 
-def review(reason: Reason, found: Iterable[str]) -> Notice:
-    """Tell that an order was put to review."""
-    return Notice(NoticeKind.REVIEW, reason.value, tuple(found))
+def review(reason: Reason, found: Iterable[str], payments: Iterable[str] = ()) -> Notice:
+    """Tell that an order was put to review, because of these payments (checkout ids) if of any."""
+    return Notice(NoticeKind.REVIEW, reason.value, tuple(found), tuple(payments))
 
 
-def paid_twice(kept: VerifiedPayment, others: Iterable[CheckoutAnswer], currency: str) -> tuple[Notice, ...]:
+def paid_twice(
+    kept: VerifiedPayment | Fulfilment, others: Iterable[CheckoutAnswer], currency: str
+) -> tuple[Notice, ...]:
     """Tell of every payment that is one too many."""
     return tuple(
         Notice(
             NoticeKind.PAID_TWICE,
             other.id,
             (
-                f"Its tickets rest on checkout {kept.checkout_id}, transaction {kept.transaction_code or 'not named'}.",
+                f"Its tickets rest on checkout {kept.checkout_id}.",
                 f"Checkout {other.id} (transaction {other.transaction_code or 'not named'}) is PAID as well: "
                 + (show_amount(other.amount, other.currency) if other.amount is not None else currency),
             ),
@@ -30,7 +32,7 @@ def paid_twice(kept: VerifiedPayment, others: Iterable[CheckoutAnswer], currency
     )
 
 
-def may_be_paid_twice(kept: VerifiedPayment, left_open: Mapping[str, str]) -> tuple[Notice, ...]:
+def may_be_paid_twice(kept: VerifiedPayment | Fulfilment, left_open: Mapping[str, str]) -> tuple[Notice, ...]:
     """Tell of every checkout that could still take, or may have taken, the money once more."""
     return tuple(
         Notice(
@@ -89,6 +91,18 @@ def paid_but_void(payments: Iterable[CheckoutAnswer]) -> Notice:
     )
 
 
+def paid_not_issued(order: Order, payments: Iterable[CheckoutAnswer]) -> tuple[Notice, ...]:
+    """Tell of payments for an order that somebody has moved to a status in which paypoll issues nothing."""
+    return tuple(
+        Notice(
+            NoticeKind.PAID_NOT_ISSUED,
+            answer.id,
+            (f"The order is {order.status}, and SumUp says PAID for checkout {answer.id}.",),
+        )
+        for answer in payments
+    )
+
+
 def broken_answer(found: Iterable[str]) -> Notice:
     """Tell that SumUp's answers about an order cannot be used."""
     return Notice(NoticeKind.BROKEN_ANSWER, found=tuple(found))
@@ -101,3 +115,16 @@ def unknown_status(answer: CheckoutAnswer) -> Notice:
         answer.status[:40],
         (f"Checkout {answer.id} has a status that this version of paypoll does not know.",),
     )
+
+
+def to_review(
+    reason: Reason,
+    found: Sequence[str],
+    extra: tuple[Notice, ...] = (),
+    *,
+    payments: Iterable[str] = (),
+    close: tuple[str, ...] = (),
+) -> Decision:
+    """Return the decision that a person must look, with the notice that says why."""
+    told = (review(reason, found, payments), *extra)
+    return Decision(Outcome.REVIEW, reason, " ".join(found), notices=told, close=close)

@@ -86,6 +86,7 @@ class Fulfilment:
     """What paypoll wrote when it fulfilled an order: kept so that it can be put back (outcomes, row 25a).
 
     `checkout_id` is SumUp's; `order_transaction_id` is what went into the order's `transaction_id` column.
+    `by_person`: a person issued the tickets although SumUp's answer did not match.
     """
 
     order_id: int
@@ -93,14 +94,33 @@ class Fulfilment:
     order_transaction_id: str
     paid_at: datetime
     fulfilled_at: datetime
+    by_person: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCheckout:
+    """A checkout of an order as paypoll last saw it at SumUp, whatever the shop's rows say by now.
+
+    `failed_since` is the first of the looks that have said FAILED without a break, None unless that is its state.
+    `accounted`: its payment bought tickets, or an admin was told of it.
+    """
+
+    checkout_id: str
+    merchant_code: str
+    status: str
+    failed_since: datetime | None = None
+    accounted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """An order of the shop with everything that a decision about it may rest on.
 
+    `seen` holds the checkouts that paypoll has seen of it. `changed_at` is when the order got its status, as far as
+    paypoll knows; `looked_at` when paypoll last looked at it, None at first sight.
     `had_refund` is true when orders_refund has a row that was not turned down; `was_void` when the status history
-    says that the order was once cancelled or refunded: the browser can set such an order back to waiting.
+    says that the order was once cancelled or refunded, or paypoll saw it so: the browser can set such an order back
+    to waiting.
     `rejected` is true when a person has closed its review without tickets (`paypoll resolve`), and not thought better
     of it: the browser can set such an order back as well.
     `account` is the buyer's account, or the one with the order's e-mail; None when there is none yet.
@@ -128,20 +148,14 @@ class Order:
     fulfilment: Fulfilment | None = None
     missing_checks: int = 0
     spent_elsewhere: frozenset[str] = frozenset()
+    seen: tuple[SeenCheckout, ...] = ()
+    changed_at: datetime | None = None
+    looked_at: datetime | None = None
 
     @property
     def places(self) -> int:
         """How many tickets this order is for."""
         return sum(item.quantity for item in self.items)
-
-    @property
-    def references(self) -> tuple[str, ...]:
-        """Every reference under which the shop may have made a checkout of this order at SumUp.
-
-        Those of the stored rows, the order number, and the hosted form of it (two flows of the shop store no id).
-        """
-        stored = (checkout.reference for checkout in self.checkouts if checkout.reference)
-        return tuple(dict.fromkeys((*stored, self.number, f"hosted_order_{self.number}")))
 
     @property
     def customer_name(self) -> str:

@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from paypoll.payments.order import Event
+from paypoll.payments.order import Event, Order
+
+REFERENCES = ("{order_number}", "hosted_order_{order_number}", "order_{order_number}", "JE-{order_number}")
+"""The forms of checkout references that the shop's flows make; two of them store no checkout id."""
+
+LONGEST_REFERENCE = 90
+"""SumUp takes no longer one, by its published document; asked for one, it could only refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +19,8 @@ class Policy:
 
     `merchant_code` is the platform's own SumUp merchant, expected where neither the stored checkout nor the event's
     organiser names one. `max_age`: from then on an unpaid order expires. `late_window`: for so long after that a
-    payment may still arrive.
+    payment may still arrive. `references`: patterns of the references under which the shop makes checkouts, with
+    `{order_number}`. `failed_grace`: for so long after a declined card the buyer may be typing another one.
     """
 
     currency: str
@@ -24,6 +31,17 @@ class Policy:
     max_quantity: int = 100
     create_guest_accounts: bool = True
     close_before_expiry: bool = True
+    references: tuple[str, ...] = REFERENCES
+    failed_grace: timedelta = timedelta(minutes=10)
+
+    def references_of(self, order: Order) -> tuple[str, ...]:
+        """Return every reference under which the shop may have made a checkout of this order at SumUp.
+
+        Those of the stored rows, and the forms that some flows of the shop use without storing anything.
+        """
+        stored = (checkout.reference for checkout in order.checkouts if checkout.reference)
+        made = (pattern.replace("{order_number}", order.number) for pattern in self.references)
+        return tuple(dict.fromkeys(reference for reference in (*stored, *made) if len(reference) <= LONGEST_REFERENCE))
 
     def starts(self, event: Event) -> datetime:
         """Return when the event starts, as an aware datetime in the site's time zone."""

@@ -16,6 +16,7 @@ from paypoll.payments.classify import (
     transaction_question,
 )
 from paypoll.payments.evidence import Evidence, Question
+from paypoll.payments.followed import is_followed
 from paypoll.payments.gateway import CheckoutStatus, Found
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
@@ -29,7 +30,7 @@ def next_questions(order: Order, evidence: Evidence, policy: Policy, now: dateti
     Ends, whatever SumUp answers: every answer closes its question, and only the closing of a checkout (once each)
     opens another one.
     """
-    if order.status not in WATCHED:
+    if not is_followed(order):
         return ()
     unread = [i for i in checkout_ids(order, evidence, policy) if i not in evidence.reads]
     if unread:
@@ -43,10 +44,11 @@ def next_questions(order: Order, evidence: Evidence, policy: Policy, now: dateti
 
 
 def _unasked_transactions(order: Order, evidence: Evidence, policy: Policy) -> tuple[Question, ...]:
+    """Ask for the transaction of every checkout that took money, by its status or by one of its attempts (3a)."""
     paid = [
         look.value
         for look in evidence.reads.values()
-        if isinstance(look, Found) and look.value.status == CheckoutStatus.PAID
+        if isinstance(look, Found) and (look.value.status == CheckoutStatus.PAID or look.value.successful_attempts)
     ]
     questions = (
         transaction_question(order, answer, policy) for answer in paid if answer.id not in evidence.transactions
@@ -59,7 +61,8 @@ def _unasked_searches(order: Order, evidence: Evidence, policy: Policy) -> tuple
 
     Where SumUp is not answering, there is no use in asking more.
     """
-    if assess(order, evidence, policy).verified:
+    # An order that waits gets its tickets at once; the quiet looks afterwards find what else was paid.
+    if order.status in WATCHED and assess(order, evidence, policy).verified:
         return ()
     if any(is_silence(look) for look in evidence.reads.values()):
         return ()

@@ -1,21 +1,24 @@
 """The rules: what becomes of an order, given what SumUp said. Pure: no clock, no I/O, and every input has an outcome.
 
 The rules are the acceptance table of docs/outcomes.md; the numbers in the comments are its rows. Tickets are
-reachable in one place, `_honour`, and only with a `VerifiedPayment` (see `paypoll.payments.matching`).
+reachable in one place, `_honour`, and only with a `VerifiedPayment` (see `paypoll.payments.matching`). Orders without
+a payment are ruled on in `paypoll.payments.unpaid`, those that are completed, in review or void in
+`paypoll.payments.followed`.
 """
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from paypoll.payments import notices
+from paypoll.payments import followed, notices, unpaid
 from paypoll.payments.classify import Assessment, assess
-from paypoll.payments.decision import Decision, Notice, Outcome, Reason
+from paypoll.payments.decision import Decision, Notice, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
-from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed
 from paypoll.payments.matching import Flaw, VerifiedPayment
-from paypoll.payments.order import Order
+from paypoll.payments.notices import to_review
+from paypoll.payments.order import Fulfilment, Order
 from paypoll.payments.policy import Policy
-from paypoll.payments.statuses import BASKET, LATE, VOID, WAITING, WATCHED
+from paypoll.payments.schedule import is_late_sight, is_over
+from paypoll.payments.statuses import LATE, VOID, WAITING, WATCHED
 
 VOID_TICKETS = frozenset({"cancelled", "refunded"})
 """Ticket statuses that admit nobody any more."""
@@ -24,43 +27,52 @@ VOID_TICKETS = frozenset({"cancelled", "refunded"})
 def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     """Decide what becomes of the order.
 
-    `now` is an aware datetime; the order's age counts from `created_at`, and one in the future counts as none.
+    `now` is an aware datetime; the order's age counts from its newest checkout, and one in the future counts as none.
     """
-    if order.status not in WATCHED:
-        return _unchanged(Reason.NOT_WATCHED, f"paypoll leaves orders that are {order.status} alone")
     seen = assess(order, evidence, policy)
     if order.status in VOID:
-        return _decide_void(order, seen)
+        return followed.decide_void(order, seen, policy, now)
+    if order.status not in WATCHED:
+        return followed.decide_followed(order, seen, evidence, policy, now)
     if order.status in WAITING and _is_worth_nothing(order):  # 30
-        return _review(Reason.NOTHING_TO_PAY, [f"The order's total is {order.total}."])
+        return to_review(Reason.NOTHING_TO_PAY, [f"The order's total is {order.total}."])
+    if done := _issued_by_a_person(order, seen):  # 25c
+        return _put_back(order, done)
     if seen.paid:
         return _decide_paid(order, seen, evidence, policy, now)
-    return _decide_unpaid(order, seen, evidence, policy, now)
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Money was taken
-# ---------------------------------------------------------------------------------------------------------
+    return unpaid.decide_unpaid(order, seen, evidence, policy, now)
 
 
 def _decide_paid(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
-    if seen.unchecked:
-        return _unchecked(seen, "paid, but")
+    if seen.unchecked and not seen.verified:
+        if is_over(order, policy, now) and order.looked_at is not None:
+            found = [
+                f"SumUp says PAID for checkout {payment.answer.id}, but {payment.why}." for payment in seen.unchecked
+            ]
+            return to_review(Reason.UNCONFIRMED, found, payments=_ids(seen))
+        return followed.unchecked(seen, "paid, but")
     if order.status in LATE and not seen.verified and all(payment.returned for payment in seen.flawed):
-        return _unchanged(Reason.RETURNED, "paid and given back in full; nothing is owed")
-    if order.had_refund or order.was_void:  # 24, and cancelled orders that the browser set back to waiting
+        return unchanged(Reason.RETURNED, "paid and given back in full; nothing is owed")
+    if order.had_refund or order.was_void:  # 24, 24b, and cancelled orders that the browser set back to waiting
         past = "a refund is on record" if order.had_refund else "it was cancelled or refunded before"
-        return _review(Reason.REFUNDED, [f"SumUp says PAID, but in the shop {past}."])
+        return to_review(Reason.REFUNDED, [f"SumUp says PAID, but in the shop {past}."], payments=_ids(seen))
     if order.rejected:  # 24a
-        return _review(Reason.REJECTED, ["SumUp says PAID, but a person has closed this order without tickets."])
+        found = ["SumUp says PAID, but a person has closed this order without tickets."]
+        return to_review(Reason.REJECTED, found, payments=_ids(seen))
     if seen.verified:
         return _honour(order, seen, evidence, policy, now)
-    if seen.silences:
-        return _unchanged(Reason.NO_ANSWER, f"a payment does not fit, and another checkout: {seen.silences[0].detail}")
+    if seen.no_answer:
+        return unchanged(Reason.NO_ANSWER, f"a payment does not fit, and another checkout: {seen.no_answer[0].detail}")
     reason = Reason.MISMATCH  # 6 to 8, 13
     if all(flaw is Flaw.REFUNDED for payment in seen.flawed for flaw, _ in payment.flaws):  # 9, 24
         reason = Reason.REFUNDED
-    return _review(reason, [sentence for payment in seen.flawed for sentence in payment.sentences])
+    found = [sentence for payment in seen.flawed for sentence in payment.sentences]
+    return to_review(reason, found, payments=_ids(seen))
+
+
+def _ids(seen: Assessment) -> list[str]:
+    """Return the checkouts that SumUp calls PAID."""
+    return [answer.id for answer in seen.paid_answers]
 
 
 def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
@@ -68,11 +80,11 @@ def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, 
     payment = _kept_payment(order, seen)
     if payment.sumup_ids & order.spent_elsewhere:
         found = [f"Checkout {payment.checkout_id} has already paid for another order."]
-        return _review(Reason.SPENT_ELSEWHERE, found)
+        return to_review(Reason.SPENT_ELSEWHERE, found, payments=_ids(seen))
     surplus = [other.answer for other in seen.verified if other is not payment]
     surplus += [other.answer for other in seen.flawed if not other.returned]
+    surplus += [other.answer for other in seen.unchecked]
     extra = notices.paid_twice(payment, surplus, policy.currency)  # 12
-    extra += notices.may_be_paid_twice(payment, _left_open(seen, evidence))
     # 14; a FAILED one can still be paid on SumUp's page, too.
     payable = (*seen.pending, *seen.failed)
     close = tuple(checkout_id for checkout_id in payable if checkout_id not in evidence.closings)
@@ -80,35 +92,17 @@ def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, 
         return _decide_again(order, payment, extra, close)
     if obstacle := _obstacle(order, policy, now):
         reason, found = obstacle
-        return _review(reason, [*found, f"SumUp says PAID for checkout {payment.checkout_id}."], extra)
-    if order.status in LATE:  # 20
+        found = [*found, f"SumUp says PAID for checkout {payment.checkout_id}."]
+        return to_review(reason, found, extra, payments=_ids(seen), close=close)
+    if order.status in LATE or is_late_sight(order, policy, now):  # 20
         if obstacle := _late_obstacle(order, policy, now):
             reason, found = obstacle
-            return _review(reason, found, extra)
+            return to_review(reason, found, extra, payments=_ids(seen), close=close)
         late = (notices.paid_late(order), *extra)
         why = f"paid by checkout {payment.checkout_id} after it was {order.status}"
         return Decision(Outcome.COMPLETE, Reason.PAID_LATE, why, payment, late, close)
     why = f"paid by checkout {payment.checkout_id}; everything fits"  # 1, 5a, 11, 14
     return Decision(Outcome.COMPLETE, Reason.PAID, why, payment, extra, close)
-
-
-def _left_open(seen: Assessment, evidence: Evidence) -> dict[str, str]:
-    """Return the checkouts that may be paid, now or later, though nobody will ask about them again, and why.
-
-    A completed order is out of the watch. A FAILED one that refuses to be closed is not among them: SumUp refuses that
-    of nearly every one (row 11).
-    """
-    silent = {
-        checkout_id: f"SumUp gave no usable answer about it: {look.detail}"
-        for checkout_id, look in evidence.reads.items()
-        if isinstance(look, NoAnswer | BrokenAnswer | NotAllowed)
-    }
-    open_still = {
-        checkout_id: "it is PENDING, and SumUp did not close it"
-        for checkout_id in seen.pending
-        if checkout_id in evidence.closings and not isinstance(evidence.closings[checkout_id], Found)
-    }
-    return silent | open_still
 
 
 def _kept_payment(order: Order, seen: Assessment) -> VerifiedPayment:
@@ -128,7 +122,7 @@ def _decide_again(
     """Decide about an order that has tickets, or once had: nothing is ever issued here."""
     if flaw := ticket_flaw(order):
         reason, found = flaw
-        return _review(reason, [found], extra)
+        return to_review(reason, [found], extra, payments=[payment.checkout_id])
     if order.fulfilment is None:  # 25b
         told = (notices.issued_by_shop(), *extra)
         why = "the shop had issued all tickets; the payment is verified"
@@ -139,6 +133,30 @@ def _decide_again(
     told = (notices.replayed(refund_checked=payment.refund_checked), *extra)  # 23
     why = "set back to waiting although it has its tickets; put back"
     return Decision(Outcome.RESTORE, Reason.REPLAYED, why, payment, told, close)
+
+
+def _issued_by_a_person(order: Order, seen: Assessment) -> Fulfilment | None:
+    """Return the fulfilment of an order whose tickets a person issued against what SumUp says, if it still stands.
+
+    No payment fits such an order, so `_honour` never sees it. What was given back, or judged since, is a case.
+    """
+    done = order.fulfilment
+    if done is None or any(payment.checkout_id == done.checkout_id for payment in seen.verified):
+        return None
+    judged = order.had_refund or order.was_void or order.rejected
+    own = [payment for payment in seen.flawed if payment.answer.id == done.checkout_id]
+    gone_back = any(flaw is Flaw.REFUNDED for payment in own for flaw, _ in payment.flaws)
+    if not done.by_person or judged or gone_back or ticket_flaw(order) is not None:
+        return None
+    return done
+
+
+def _put_back(order: Order, done: Fulfilment) -> Decision:
+    if not order.is_paid:
+        why = f"an old copy was saved over an order that a person issued on {done.fulfilled_at:%d %B %Y}; put back"
+        return Decision(Outcome.RESTORE, Reason.OVERWRITTEN, why)
+    why = "set back to waiting although a person issued its tickets; put back"
+    return Decision(Outcome.RESTORE, Reason.REPLAYED, why, notices=(notices.replayed(refund_checked=False),))
 
 
 def ticket_flaw(order: Order) -> tuple[Reason, str] | None:
@@ -199,123 +217,6 @@ def _late_obstacle(order: Order, policy: Policy, now: datetime) -> tuple[Reason,
     return None
 
 
-# ---------------------------------------------------------------------------------------------------------
-# No money was taken, as far as is known
-# ---------------------------------------------------------------------------------------------------------
-
-
-def _decide_unpaid(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
-    if doubt := _doubt(seen):  # 10, 18, 19
-        return doubt
-    if order.status in BASKET:  # 5b
-        return _unchanged(Reason.ABANDONED, "the customer has neither paid nor come back")
-    if order.status in LATE:
-        return _unchanged(Reason.STILL_UNPAID, f"{order.status}, and no payment has arrived")
-    if seen.unaskable:
-        return _review(Reason.BAD_CHECKOUT_ID, [f"{seen.unaskable[0]!r} cannot be a checkout id of SumUp's."])
-    if not seen.known_at_sumup:
-        return _decide_missing(order)
-    if order.tickets:
-        return _review(Reason.TICKETS_UNPAID, [f"{len(order.tickets)} tickets exist; SumUp knows no payment."])
-    age = max(now - order.created_at, timedelta(0))
-    if seen.pending and age < policy.max_age:  # 2, 11a
-        return _unchanged(Reason.STILL_PENDING, f"checkout {seen.pending[0]} is PENDING")
-    if seen.pending:  # 4
-        return _decide_too_old(seen, evidence, policy)
-    if evidence.closings:
-        why = "still PENDING at the age limit; closed at SumUp, so that it cannot be paid any more"
-        return Decision(Outcome.EXPIRE, Reason.TOO_OLD, why, notices=(notices.expired(why),))
-    if seen.failed:  # 3
-        return Decision(Outcome.FAIL, Reason.PAYMENT_FAILED, f"checkout {seen.failed[0]} is FAILED")
-    why = f"checkout {seen.expired[0]} is EXPIRED"  # 5
-    return Decision(Outcome.EXPIRE, Reason.CHECKOUT_EXPIRED, why, notices=(notices.expired(why),))
-
-
-def _doubt(seen: Assessment) -> Decision | None:
-    """Return "unchanged" where anything is not known: a missing answer never counts against a customer."""
-    if seen.refusals:  # 18; the run tells of it once a merchant
-        return _unchanged(Reason.NOT_ALLOWED, f"SumUp refuses the credential: {seen.refusals[0].detail}")
-    if seen.oddities:  # 10
-        found = [oddity.detail for oddity in seen.oddities]
-        return _unchanged(Reason.BROKEN_ANSWER, found[0], (notices.broken_answer(found),))
-    if seen.strange:
-        answer = seen.strange[0]
-        why = f"checkout {answer.id} has the unknown status {answer.status[:40]}"
-        return _unchanged(Reason.UNKNOWN_STATUS, why, (notices.unknown_status(answer),))
-    if seen.silences or not seen.searched:  # 19; 15a: a lookup by reference that was not made is no answer either
-        why = seen.silences[0].detail if seen.silences else "not every lookup by reference was answered"
-        return _unchanged(Reason.NO_ANSWER, why)
-    return None
-
-
-def _decide_missing(order: Order) -> Decision:
-    stored = [checkout_id for checkout in order.checkouts for checkout_id in checkout.checkout_ids]
-    if stored:  # 16
-        return _review(Reason.NOT_FOUND, [f"SumUp does not know checkout {', '.join(stored)}."])
-    if order.missing_checks == 0:  # 15: the shop may be about to make it
-        return _unchanged(Reason.MISSING_ONCE, "SumUp knows no checkout of this order; asked again in the next run")
-    return _review(Reason.NOT_FOUND, [f"SumUp knows no checkout under {', '.join(order.references)}."])
-
-
-def _decide_too_old(seen: Assessment, evidence: Evidence, policy: Policy) -> Decision:
-    """Decide about an order that is still PENDING at the age limit: close its checkouts, then expire it."""
-    if policy.close_before_expiry:
-        untried = tuple(checkout_id for checkout_id in seen.pending if checkout_id not in evidence.closings)
-        if untried:
-            why = f"PENDING at the age limit; checkout {untried[0]} is to be closed first"
-            return _unchanged(Reason.CLOSING_FIRST, why, close=untried)
-        unanswered = [
-            closing
-            for checkout_id in seen.pending
-            if isinstance(closing := evidence.closings[checkout_id], NoAnswer | BrokenAnswer)
-        ]
-        if unanswered:  # promise 4: nothing expires because SumUp did not answer
-            return _unchanged(Reason.NO_ANSWER, f"SumUp did not say whether it closed it: {unanswered[0].detail}")
-    why = f"checkout {seen.pending[0]} is still PENDING at the age limit"
-    if policy.close_before_expiry:
-        why += ", and SumUp refuses to close it"
-    return Decision(Outcome.EXPIRE, Reason.TOO_OLD, why, notices=(notices.expired(why),))
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Cancelled and refunded orders
-# ---------------------------------------------------------------------------------------------------------
-
-
-def _decide_void(order: Order, seen: Assessment) -> Decision:
-    """Decide about a cancelled or refunded order: never tickets; told if money was taken and not given back (22)."""
-    if seen.unchecked:
-        return _unchecked(seen, f"{order.status}, and")
-    kept = [payment.answer for payment in seen.verified]
-    kept += [payment.answer for payment in seen.flawed if not payment.returned]
-    if kept:
-        why = f"{order.status}, but SumUp holds a payment"
-        return _unchanged(Reason.PAID_BUT_VOID, why, (notices.paid_but_void(kept),))
-    if seen.silences or seen.refusals or seen.oddities:
-        return _unchanged(Reason.NO_ANSWER, f"{order.status}; SumUp did not say whether a payment arrived")
-    return _unchanged(Reason.VOID, f"{order.status}, and no money is held")
-
-
-def _unchecked(seen: Assessment, state: str) -> Decision:
-    """Wait for what SumUp says about a refund. An answer that cannot be used may never be: of that, admins are told."""
-    found = [payment.why for payment in seen.unchecked if payment.broken]
-    told = (notices.broken_answer(found),) if found else ()
-    reason = Reason.BROKEN_ANSWER if found else Reason.NO_ANSWER
-    why = f"{state} SumUp did not say whether it was refunded: {seen.unchecked[0].why}"
-    return _unchanged(reason, why, told)
-
-
 def _is_worth_nothing(order: Order) -> bool:
     # NaN, which PostgreSQL's numeric takes as well, cannot be compared.
     return not order.total.is_finite() or order.total <= 0
-
-
-def _unchanged(
-    reason: Reason, explanation: str, told: tuple[Notice, ...] = (), close: tuple[str, ...] = ()
-) -> Decision:
-    return Decision(Outcome.UNCHANGED, reason, explanation, notices=told, close=close)
-
-
-def _review(reason: Reason, found: list[str] | tuple[str, ...], extra: tuple[Notice, ...] = ()) -> Decision:
-    told = (notices.review(reason, found), *extra)
-    return Decision(Outcome.REVIEW, reason, " ".join(found), notices=told)

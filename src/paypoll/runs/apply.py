@@ -6,30 +6,33 @@ tickets, a checkout that nobody asked about is asked for in the next run.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Self
 
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
-from paypoll.alerts.orders import alert_about
+from paypoll.alerts.orders import Level, alert_about
 from paypoll.database import transaction
 from paypoll.mail.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.message_id import new_message_id
-from paypoll.payments.decision import Decision, Outcome, Reason
+from paypoll.payments.classify import Assessment, assess, checkout_ids
+from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found
 from paypoll.payments.order import Checkout, Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
-from paypoll.payments.statuses import BASKET, LATE, WAITING, OrderStatus
+from paypoll.payments.schedule import next_look
+from paypoll.payments.statuses import BASKET, WAITING, OrderStatus
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, order_lines, restore
 from paypoll.runs.load import load_for_decision
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.find import lock_order
 from paypoll.state import outbox, watches
 from paypoll.state.audit import describe_evidence, record
+from paypoll.state.seen_checkouts import note_seen
 
 STATUS_AFTER: dict[Outcome, str] = {
     Outcome.COMPLETE: OrderStatus.COMPLETED,
@@ -81,22 +84,33 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Applier:
-    """Applies decisions in one run."""
+    """Applies decisions in one run. What SumUp said longer ago than the `lease` is not acted upon."""
 
     engine: sa.Engine
     policy: Policy
     rules: FulfilmentRules
     desk: AlertDesk
     run_id: str
+    lease: timedelta
 
     def apply(self, order_id: int, evidence: Evidence, now: datetime) -> Applied | None:
         """Decide about the order as it is now and write everything down. None when it is not this run's any more."""
         with transaction(self.engine) as connection:
-            if not lock_order(connection, order_id) or not watches.hold(connection, order_id, self.run_id):
+            if not lock_order(connection, order_id):
+                self._tell_if_paid_and_gone(connection, order_id, evidence, now)
+                return None
+            held = watches.hold(connection, order_id, self.run_id)
+            if held is None:
+                return None
+            if evidence.asked_at is None or now - evidence.asked_at > self.lease:
+                # 26a: the run was stopped or suspended in between. Nobody took the order, and it is asked about again.
+                watches.release(connection, [order_id], self.run_id)
                 return None
             order = load_for_decision(connection, order_id, evidence, lock=True)
             if order is None:
                 return None
+            if held.status is not None and held.status != order.status:
+                order = replace(order, changed_at=now)  # by somebody else, at some time since the last look
             decision = decide(order, evidence, self.policy, now)
             return self._write(connection, order, evidence, decision, now)
 
@@ -129,19 +143,58 @@ class Applier:
             status_to=str(status),
             evidence=describe_evidence(evidence),
         )
-        since = now if moved else self._since(connection, order)
+        seen = assess(order, evidence, self.policy)
+        note_seen(connection, order.id, order.seen, seen.answers, now, accounted=_accounts(decision))
+        present = replace(order, changed_at=now) if moved else order
         watches.note_check(
             connection,
             order.id,
             self.run_id,
             now,
             status=str(status),
-            settled=moved,
-            next_check_at=watches.next_check(status, since, now),
+            changed=present.changed_at == now,
+            next_check_at=self._next_look(present, evidence, seen, decision, now),
             answer=decision.reason.value,
             missing=decision.reason is Reason.MISSING_ONCE,
         )
         return Applied.of(order, decision, tickets=tickets, told=told)
+
+    def _tell_if_paid_and_gone(
+        self, connection: sa.Connection, order_id: int, evidence: Evidence, now: datetime
+    ) -> None:
+        """Tell of money for an order that was deleted in the shop while SumUp was being asked."""
+        paid = [answer for answer in _answers(evidence) if answer.status == CheckoutStatus.PAID]
+        for answer in paid:
+            self.desk.tell(
+                connection,
+                f"order_gone:{answer.id}",
+                level=Level.CRITICAL,
+                headline="An order was deleted in the shop, and it was paid",
+                found=(
+                    f"Order {order_id} is gone from the shop.",
+                    f"SumUp says PAID for checkout {answer.id}, reference {answer.reference}.",
+                ),
+                todo=("Refund the payment in SumUp's dashboard, or make the order anew and issue its tickets.",),
+                now=now,
+            )
+
+    def _next_look(
+        self, order: Order, evidence: Evidence, seen: Assessment, decision: Decision, now: datetime
+    ) -> datetime | None:
+        """Return when to look again; `order` is as it was before the decision, but for `changed_at`."""
+        if decision.reason in {Reason.BEFORE_OUR_TIME, Reason.NOT_WATCHED}:
+            return None
+        # Made at the shop while SumUp was being asked, or to be closed by a decision that came too late to ask for it.
+        unread = [i for i in checkout_ids(order, evidence, self.policy) if i not in evidence.reads]
+        unclosed = [i for i in decision.close if i not in evidence.closings]
+        return next_look(
+            order,
+            self.policy,
+            now,
+            status=str(STATUS_AFTER.get(decision.outcome, order.status)),
+            outstanding=bool(unread or unclosed),
+            answered=seen.answered,
+        )
 
     def _change_order(
         self, connection: sa.Connection, order: Order, evidence: Evidence, decision: Decision, now: datetime
@@ -153,11 +206,11 @@ class Applier:
                 return fulfil(
                     connection, order, decision.payment, self.rules, explanation=why, run_id=self.run_id, now=now
                 )
-            case Outcome.RESTORE if decision.payment is not None:
+            case Outcome.RESTORE:
                 restore(connection, order, decision.payment, explanation=why, run_id=self.run_id, now=now)
             case Outcome.FAIL:
                 set_order_status(connection, order, OrderStatus.FAILED, why, now)
-                self._post_failure(connection, order, now)
+                self._post_failure(connection, order, evidence, now)
             case Outcome.EXPIRE:
                 set_order_status(connection, order, OrderStatus.EXPIRED, why, now)
             case Outcome.REVIEW:
@@ -168,7 +221,8 @@ class Applier:
                 pass
         return 0
 
-    def _post_failure(self, connection: sa.Connection, order: Order, now: datetime) -> None:
+    def _post_failure(self, connection: sa.Connection, order: Order, evidence: Evidence, now: datetime) -> None:
+        """Tell the buyer, once for each time a card was declined: a replayed return URL mails nothing."""
         content = FailureContext(
             order_number=order.number,
             customer_name=order.customer_name,
@@ -181,7 +235,7 @@ class Applier:
         outbox.post(
             connection,
             kind="payment_failed",
-            dedupe_key=f"payment_failed:{order.id}",
+            dedupe_key=f"payment_failed:{order.id}:{_declined(order, evidence)}",
             recipients=[order.email],
             content=content.to_json(),
             message_id=new_message_id(self.rules.domain),
@@ -209,12 +263,15 @@ class Applier:
             order_id=order.id,
         )
         # "Your payment failed", if it has not left yet, would contradict this.
-        outbox.withdraw(connection, f"payment_failed:{order.id}")
+        outbox.withdraw(connection, order.id, "payment_failed")
 
-    def _since(self, connection: sa.Connection, order: Order) -> datetime:
-        """Return since when the order is in its status, for the pauses between looks at it."""
-        settled = watches.settled_at(connection, order.id) if order.status in LATE else None
-        return settled or order.created_at
+
+# What is told of in these ways, or has bought the tickets, is accounted for: no look tells of it again.
+_ACCOUNTED = frozenset({NoticeKind.REVIEW, NoticeKind.PAID_TWICE, NoticeKind.PAID_BUT_VOID, NoticeKind.PAID_NOT_ISSUED})
+
+
+def _accounts(decision: Decision) -> bool:
+    return decision.payment is not None or any(notice.kind in _ACCOUNTED for notice in decision.notices)
 
 
 # Money that went back, was used before, or was judged by a person: the customer is not waiting for tickets.
@@ -225,8 +282,23 @@ def _customer_waits(order: Order, evidence: Evidence, reason: Reason) -> bool:
     """Say whether SumUp says PAID while the customer has never had tickets, and may wonder where they are."""
     if order.tickets or order.fulfilment is not None or reason in _NOBODY_WAITS:
         return False
-    answers = (look.value for look in evidence.reads.values() if isinstance(look, Found))
-    return any(answer.status == CheckoutStatus.PAID for answer in answers)
+    return any(answer.status == CheckoutStatus.PAID for answer in _answers(evidence))
+
+
+def _answers(evidence: Evidence) -> list[CheckoutAnswer]:
+    return [look.value for look in evidence.reads.values() if isinstance(look, Found)]
+
+
+def _declined(order: Order, evidence: Evidence) -> str:
+    """Name the last attempt that was declined, or its checkout where SumUp lists none."""
+    answers = _answers(evidence)
+    tried = [answer.newest_attempt for answer in answers if answer.status == CheckoutStatus.FAILED]
+    newest = max(
+        (attempt for attempt in tried if attempt is not None),
+        key=lambda attempt: attempt.timestamp or order.created_at,
+        default=None,
+    )
+    return newest.id if newest is not None and newest.id else "unnamed"
 
 
 def answer_for(checkout: Checkout, evidence: Evidence) -> CheckoutAnswer | None:
@@ -234,7 +306,7 @@ def answer_for(checkout: Checkout, evidence: Evidence) -> CheckoutAnswer | None:
 
     A row without an id is the one that a checkout found under its reference belongs to.
     """
-    answers = [look.value for look in evidence.reads.values() if isinstance(look, Found)]
+    answers = _answers(evidence)
     own = [answer for answer in answers if answer.id in checkout.checkout_ids]
     if not checkout.checkout_ids:
         own = [answer for answer in answers if answer.reference == checkout.reference]

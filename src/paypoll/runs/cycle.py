@@ -19,7 +19,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from paypoll.alerts.outages import Watchdog
+from paypoll.alerts.outages import OutageReporter
 from paypoll.clock import Clock
 from paypoll.database import Trouble, describe_error, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
@@ -32,7 +32,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.load import load_orders
-from paypoll.runs.report import RunReport, Stumble
+from paypoll.runs.report import OrderError, RunReport
 from paypoll.state import watches
 from paypoll.state.watches import WatchRules
 
@@ -62,7 +62,7 @@ class Cycle:
         gateway: Callable[[], PaymentGateway],
         applier: Applier,
         deliver: Deliver,
-        watchdog: Watchdog,
+        outages: OutageReporter,
         clock: Clock,
         rules: CycleRules,
         stopped: Callable[[], bool],
@@ -71,13 +71,14 @@ class Cycle:
         self._gateway = gateway
         self._applier = applier
         self._deliver = deliver
-        self._watchdog = watchdog
+        self._outages = outages
         self._clock = clock
         self._rules = rules
         self._stopped = stopped
         self._policy: Policy = applier.policy
         self._run_id = applier.run_id
         self._has_asked = False
+        self._is_limited = True
         self._began = clock.now()
         self._deadline = clock.monotonic() + rules.time_budget.total_seconds()
         self._alerts_from: float | None = None
@@ -89,12 +90,12 @@ class Cycle:
             with closing(self._verified(report, only)) as verified:
                 for order, evidence in verified:
                     applied = self._apply(order, evidence, report)
-                    self._watchdog.hear(evidence)
+                    self._outages.observe(evidence)
                     if applied is not None and applied.outcome is not Outcome.UNCHANGED:
                         courier.nudge()
-            report.standstills += self._watchdog.tell_of_sumup(self._engine, self._clock.now())
-            self._watchdog.tell_of_stuck_orders(self._engine, self._clock.now())
-            self._watchdog.summarise_alerts(self._engine, self._clock.now())
+            report.standstills += self._outages.tell_of_sumup(self._engine, self._clock.now())
+            self._outages.tell_of_stuck_orders(self._engine, self._clock.now())
+            self._outages.summarise_alerts(self._engine, self._clock.now())
             courier.send_all()
         if self._stopped():
             report.ended = "stopped"
@@ -107,6 +108,7 @@ class Cycle:
     def _claimed_batches(self, report: RunReport, only: Sequence[int]) -> Iterator[list[Order]]:
         """Claim batch after batch, until nothing is due, the time is up, or the run is told to stop."""
         if only:
+            self._is_limited = False  # a person waits for just these
             yield self._claim_these(only, report)
             return
         with transaction(self._engine) as connection:
@@ -149,7 +151,7 @@ class Cycle:
         The next batch is claimed and asked about before the last one is all applied: SumUp is not left waiting.
         """
         batches = self._claimed_batches(report, only)
-        asked: deque[tuple[Order, Future[Evidence]]] = deque()
+        asked: deque[tuple[Order, Future[Evidence | None]]] = deque()
         with (
             ThreadPoolExecutor(max_workers=self._rules.parallel_requests, thread_name_prefix="verify") as pool,
             ExitStack() as at_the_end,
@@ -168,17 +170,25 @@ class Cycle:
                 except (DatabaseUnavailableError, SettingsError):
                     raise  # organisers' credentials are read from the database
                 except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
-                    self._stumble(order, error, report)
+                    self._note_error(order, error, report)
                     continue
-                if self._stopped():
+                if evidence is None or self._stopped():
                     self._release(order)
+                    if evidence is None and not self._stopped():
+                        report.ended = "out_of_time"
                     continue
                 yield order, evidence
 
-    def _ask(self, pool: ThreadPoolExecutor, order: Order) -> Future[Evidence]:
+    def _ask(self, pool: ThreadPoolExecutor, order: Order) -> Future[Evidence | None]:
         self._has_asked = True
         # In a copy of this thread's context, so that what is logged there names the run.
-        return pool.submit(copy_context().run, fetch_evidence, order, self._gateway(), self._policy, self._clock.now())
+        return pool.submit(copy_context().run, self._fetch, order, self._gateway())
+
+    def _fetch(self, order: Order, gateway: PaymentGateway) -> Evidence | None:
+        """Ask about the order; None when the run's time is up: two batches that wait for a slow SumUp are too many."""
+        if self._is_limited and self._should_end():
+            return None
+        return fetch_evidence(order, gateway, self._policy, self._clock.now())
 
     def _is_halted(self, report: RunReport) -> bool:
         """Say whether SumUp is not to be asked any more in this run, and say so in the log the first time."""
@@ -197,7 +207,7 @@ class Cycle:
             except (DatabaseUnavailableError, SettingsError):
                 raise
             except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
-                self._stumble(order, error, report)
+                self._note_error(order, error, report)
                 return None
             if applied is None:
                 report.taken_over += 1
@@ -218,17 +228,17 @@ class Cycle:
             tickets=applied.tickets,
         )
 
-    def _stumble(self, order: Order, error: Exception, report: RunReport) -> None:
+    def _note_error(self, order: Order, error: Exception, report: RunReport) -> None:
         """Write down that an order met an error, and give it back. It stays due."""
         busy = isinstance(error, SQLAlchemyError) and sort_error(error) is Trouble.BUSY
         words = describe_error(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"
-        report.stumbles.append(Stumble(order.number, words, expected=busy))
+        report.order_errors.append(OrderError(order.number, words, expected=busy))
         if busy:
             log.warning("the order is held by somebody else; it stays due", order=order.number, error=words)
         else:
             log.error("the order met an unexpected error; it stays due", order=order.number, exc_info=error)
         with transaction(self._engine) as connection:
-            watches.note_stumble(connection, order.id, self._run_id, self._clock.now(), words)
+            watches.note_order_error(connection, order.id, self._run_id, self._clock.now(), words)
 
     def _release(self, order: Order) -> None:
         with transaction(self._engine) as connection:

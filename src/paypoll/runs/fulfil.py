@@ -53,27 +53,32 @@ def fulfil(
     """
     account = order.account or create_account(connection, order, now)
     numbers = _issue(connection, order, account, rules, now)
-    done = record_fulfilment(connection, order.id, payment, issued_by="paypoll", run_id=run_id, now=now)
+    done = record_fulfilment(connection, order, payment, issued_by="paypoll", run_id=run_id, now=now)
     complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now)
     post_confirmation(connection, order, numbers, rules, now)
     # What was said of the payment before would only confuse now, if it has not left yet.
-    outbox.withdraw(connection, f"payment_failed:{order.id}", f"under_review:{order.id}")
+    outbox.withdraw(connection, order.id, "payment_failed", "under_review")
     return sum(len(issued) for issued in numbers.values())
 
 
 def restore(
     connection: sa.Connection,
     order: Order,
-    payment: VerifiedPayment | OverriddenPayment,
+    payment: VerifiedPayment | OverriddenPayment | None,
     *,
     explanation: str,
     run_id: str,
     now: datetime,
 ) -> None:
-    """Put an order that has its tickets back to completed, with the payment as it was written before."""
+    """Put an order that has its tickets back to completed, with the payment as it was written before.
+
+    `payment` is None where a person issued the tickets without one: that is on record.
+    """
     done = order.fulfilment
     if done is None:
-        done = record_fulfilment(connection, order.id, payment, issued_by="shop", run_id=run_id, now=now)
+        if payment is None:
+            raise ValueError("an order without a fulfilment is put back only with its payment")
+        done = record_fulfilment(connection, order, payment, issued_by="shop", run_id=run_id, now=now)
     complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now)
 
 

@@ -19,8 +19,14 @@ from paypoll.state.records import load_records
 
 
 def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
-    """Return these orders as they are now, with paypoll's own records: what the questions for SumUp rest on."""
-    orders = shop.load_orders(connection, order_ids)
+    """Return these orders as they are now, with paypoll's own records: what the questions for SumUp rest on.
+
+    The places taken are counted as well: what is to be closed hangs on whether a late payment can be honoured.
+    """
+    orders = {
+        order_id: with_places_taken(connection, order, lock=False)
+        for order_id, order in shop.load_orders(connection, order_ids).items()
+    }
     records = load_records(connection, list(orders)) if orders else {}
     return {
         order_id: replace(
@@ -28,6 +34,10 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
             fulfilment=records[order_id].fulfilment,
             missing_checks=records[order_id].missing_checks,
             rejected=records[order_id].rejected,
+            was_void=order.was_void or records[order_id].was_void,
+            changed_at=records[order_id].changed_at,
+            looked_at=records[order_id].looked_at,
+            seen=records[order_id].seen,
         )
         for order_id, order in orders.items()
     }
@@ -47,5 +57,6 @@ def load_for_decision(connection: sa.Connection, order_id: int, evidence: Eviden
     order = load_order(connection, order_id)
     if order is None:
         return None
-    order = with_places_taken(connection, order, lock=lock)
+    if lock:
+        order = with_places_taken(connection, order, lock=True)
     return replace(order, spent_elsewhere=spent_on_others(connection, order_id, evidence.sumup_ids))

@@ -1,4 +1,4 @@
-"""The site's colour, and what can be read on it and in it."""
+"""The site's colour, and which text is readable on it and in it."""
 
 DEFAULT_ACCENT = "#1e3a8a"
 INK = "#16181d"
@@ -27,6 +27,6 @@ def _contrast(one: str, other: str) -> float:
 def _luminance(color: str) -> float:
     """Return the relative luminance, as WCAG 2.2 has it: 0 for black, 1 for white."""
     channels = (int(color[start : start + 2], 16) / 255 for start in (1, 3, 5))
-    # An exponent for all of the scale; the standard's straight piece below 4 % makes no difference to the eye.
+    # One exponent for the whole scale; the standard's linear part below 4 % makes no visible difference.
     red, green, blue = (channel**2.2 for channel in channels)
     return float(0.2126 * red + 0.7152 * green + 0.0722 * blue)

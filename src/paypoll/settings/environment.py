@@ -13,7 +13,7 @@ from paypoll.settings.model import SECTIONS
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What the environment says: values by section and key, as in the file, and what is wrong with the rest."""
+    """The environment's settings: values by section and key, as in the file, and the mistakes in the others."""
 
     values: dict[str, dict[str, object]]
     problems: list[str]
@@ -22,8 +22,8 @@ class Overlay:
 def read_environment(environ: Mapping[str, str]) -> Overlay:
     """Return the settings that the environment gives.
 
-    A name with two underscores is always meant as a setting. One with a single underscore is taken for a slip only
-    if it would be a setting with two: other programs have variables that start with PAYPOLL_ too.
+    A name with two underscores is always meant as a setting. One with a single underscore is taken for a mistake
+    only if it would be a setting with two: other programs have variables that start with PAYPOLL_ too.
     """
     known = {
         environment_name(section, key): (section, key) for section in SECTIONS for key in sorted(spellings(section))

@@ -23,7 +23,7 @@ def _filled(text: str) -> str:
 
 
 def _no_truth_value(value: object) -> object:
-    # A bool is an int to Python, but `port = true` is a slip.
+    # A bool is an int to Python, but `port = true` is a mistake.
     if isinstance(value, bool):
         raise ValueError("must be a number")  # noqa: TRY004 - pydantic collects ValueErrors, not TypeErrors
     return value
@@ -49,14 +49,21 @@ def _empty_or_mail_address(text: str) -> str:
     return addresses.mail_address(text) if text else text
 
 
-def _empty_or_web_address(text: str) -> str:
-    return addresses.web_address(text, query=True) if text else text
+def _empty_or_ping_address(text: str) -> str:
+    return addresses.ping_address(text) if text else text
+
+
+def _reference_pattern(pattern: str) -> str:
+    if pattern.count("{order_number}") != 1 or pattern.replace("{order_number}", "").count("{"):
+        raise ValueError("must have {order_number} once, and no other placeholder")
+    return pattern
 
 
 Line = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[Line, AfterValidator(_filled)]
 # May have several lines; on a ticket it must leave room for the rest.
 ShortText = Annotated[str, Field(max_length=600)]
+ReferencePattern = Annotated[Name, AfterValidator(_reference_pattern)]
 Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
 Rate = Annotated[float, BeforeValidator(_no_truth_value), Field(gt=0, le=1000, allow_inf_nan=False)]
 Port = Annotated[Count, Field(le=65_535)]
@@ -71,4 +78,4 @@ LinkPattern = Annotated[Line, AfterValidator(links.link_pattern)]
 MailAddress = Annotated[Line, AfterValidator(addresses.mail_address)]
 MailSender = Annotated[Line, AfterValidator(addresses.mail_sender)]
 OptionalMailAddress = Annotated[Line, AfterValidator(_empty_or_mail_address)]
-OptionalWebAddress = Annotated[Line, AfterValidator(_empty_or_web_address)]
+OptionalPingAddress = Annotated[Line, AfterValidator(_empty_or_ping_address)]

@@ -57,7 +57,7 @@ def unknown_variable(name: str) -> str:
 
 
 def _closest(word: str, known: Iterable[str]) -> str | None:
-    # Only after a slip, so that a sound start does not pay for the import.
+    # Only after a mistake, so that a normal start does not pay for the import.
     from difflib import get_close_matches
 
     matches = get_close_matches(word, sorted(known), n=1, cutoff=0.7)

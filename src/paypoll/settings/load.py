@@ -1,4 +1,4 @@
-"""Finding, reading and checking the settings, so that every mistake is told at once and no secret with it."""
+"""Finding, reading and checking the settings, so that every mistake is reported at once and no secret is shown."""
 
 import os
 import stat
@@ -21,7 +21,7 @@ SYSTEM_FILE = Path("/etc/paypoll/config.toml")
 
 _Table = dict[str, object]
 
-# Pydantic's error types in an operator's words; for the rest its own words will do.
+# Pydantic's error types in an operator's terms; the others keep Pydantic's text.
 _SENTENCES = {
     "missing": "is required",
     "string_type": "must be text in quotes",

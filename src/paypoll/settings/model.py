@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from paypoll.payments.policy import REFERENCES
 from paypoll.settings import database_url, links
 from paypoll.settings.addresses import is_loopback
 from paypoll.settings.colour import DEFAULT_ACCENT
@@ -30,9 +31,10 @@ from paypoll.settings.fields import (
     MailSender,
     Name,
     OptionalMailAddress,
-    OptionalWebAddress,
+    OptionalPingAddress,
     Port,
     Rate,
+    ReferencePattern,
     ShortText,
     Size,
     Timeout,
@@ -115,6 +117,7 @@ class DatabaseSettings(Section):
     connect_timeout: Timeout = timedelta(seconds=10)
     lock_timeout: Timeout = timedelta(seconds=5)
     statement_timeout: Timeout = timedelta(seconds=30)
+    clock_tolerance: Timeout = timedelta(minutes=2)
 
     @field_validator("url")
     @classmethod
@@ -174,6 +177,9 @@ class VerificationSettings(Section):
     max_age: Duration = timedelta(hours=2)
     stuck_after: Duration = timedelta(minutes=30)
     late_window: Duration = timedelta(hours=72)
+    first_look: Duration = timedelta(days=30)
+    failed_grace: Duration = timedelta(minutes=10)
+    references: Annotated[tuple[ReferencePattern, ...], Field(min_length=1)] = REFERENCES
     batch_size: Annotated[Count, Field(le=1000)] = 20
     time_budget: Timeout = timedelta(minutes=4)
     lease: Timeout = timedelta(minutes=3)
@@ -255,7 +261,7 @@ class AlertSettings(Section):
     to: tuple[MailAddress, ...]
     smtp_trouble_after: Duration = timedelta(hours=1)
     remind_every: Timeout = timedelta(days=1)
-    ping_url: OptionalWebAddress = ""
+    ping_url: OptionalPingAddress = ""
 
     @field_validator("to")
     @classmethod

@@ -1,4 +1,4 @@
-"""Secrets: a value that does not show itself, and the four ways of giving one.
+"""Secrets: a value that is never printed, and the four ways of giving one.
 
 A secret setting such as `sumup.api_key` may be written as
 
@@ -35,7 +35,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the secret itself; call it only where it is handed over to whom it is meant for."""
+        """Return the secret itself; call it only where it is sent to the service it is for."""
         return self._value
 
     def __repr__(self) -> str:

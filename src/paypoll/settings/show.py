@@ -24,7 +24,7 @@ def _plain_section(name: str, section: BaseModel) -> dict[str, object]:
     if name == "database":
         plain["url"] = masked_url(section.url.reveal())  # type: ignore[attr-defined]  # only DatabaseSettings has one
     if plain.get("ping_url"):
-        # Whoever knows the whole of it can keep the dead man's switch quiet.
+        # Whoever knows the whole address can send the pings, and nobody would notice that runs have stopped.
         address = urlsplit(str(plain["ping_url"]))
         plain["ping_url"] = f"{address.scheme}://{address.netloc}/***"
     return plain

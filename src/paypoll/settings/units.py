@@ -84,7 +84,7 @@ def show_size(size: int) -> str:
 
 
 def _number(value: object) -> float | None:
-    # A bool is an int to Python, but `read_timeout = true` is a slip. A text comes from the environment.
+    # A bool is an int to Python, but `read_timeout = true` is a mistake. A text comes from the environment.
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, str) and _PLAIN_NUMBER.fullmatch(value.strip()):

@@ -24,7 +24,7 @@ _CHECKOUT_STATUS: dict[str, str] = {
 }
 # varchar(20) in the history: requires_manual_review has 22 characters.
 _HISTORY_STATUS = {OrderStatus.REVIEW: "manual_review"}
-# varchar(255); a longer list of scopes is no reason to lose the tokens that come with it.
+# varchar(255); a longer list of scopes is cut: it must not keep the tokens from being stored.
 _SCOPE_WIDTH = 255
 
 # Built once, not for every order. The payment notes get one more line, and keep what is there.
@@ -181,7 +181,7 @@ def store_tokens(
     """Store what a refresh with the known refresh token brought. False, and nothing stored, when it was replaced.
 
     An empty refresh token or scope keeps the one that is there. A connection that was marked as expired meanwhile
-    (by somebody whose refresh came second) is connected after all: these tokens prove it.
+    (by somebody whose refresh came second) is connected again: SumUp has just issued these tokens.
     """
     values: dict[str, Any] = {
         "sumup_access_token": access_token,

@@ -39,7 +39,7 @@ def find_connections(connection: sa.Connection, merchant_code: str) -> tuple[Org
 
     Nothing in the shop's schema keeps two organisers from sharing a merchant.
     """
-    if not merchant_code:  # the shop's way of saying "none"
+    if not merchant_code:  # the shop stores "none" as an empty string
         return ()
     query = sa.select(organisers).where(organisers.c.sumup_merchant_code == merchant_code).order_by(organisers.c.id)
     return tuple(_connection(row) for row in connection.execute(query).mappings())

@@ -1,4 +1,4 @@
-"""Is the shop's database the one that this version of paypoll knows? Asked before anything is touched."""
+"""Compare the shop's database with the tables and columns that this version knows, before anything is changed."""
 
 from typing import Any
 

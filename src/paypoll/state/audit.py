@@ -1,4 +1,4 @@
-"""The audit trail: why was this ticket issued? Append-only; the database refuses UPDATE and DELETE."""
+"""The audit trail: it answers why a ticket was issued. Append-only; the database refuses UPDATE and DELETE."""
 
 from collections.abc import Mapping
 from datetime import datetime

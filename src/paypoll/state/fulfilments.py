@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.payments.matching import VerifiedPayment
-from paypoll.payments.order import Fulfilment
+from paypoll.payments.order import Fulfilment, Order
 from paypoll.payments.override import OverriddenPayment
 from paypoll.state.tables import fulfilment
 
@@ -26,7 +26,7 @@ def spent_on_others(connection: sa.Connection, order_id: int, sumup_ids: Iterabl
 
 def record_fulfilment(
     connection: sa.Connection,
-    order_id: int,
+    order: Order,
     payment: VerifiedPayment | OverriddenPayment,
     *,
     issued_by: str,
@@ -38,11 +38,12 @@ def record_fulfilment(
     Raise IntegrityError when the payment, or the order, was used before: the database refuses it.
     """
     done = Fulfilment(
-        order_id=order_id,
+        order_id=order.id,
         checkout_id=payment.checkout_id,
         order_transaction_id=payment.transaction_code or payment.checkout_id,
         paid_at=payment.paid_at or now,
         fulfilled_at=now,
+        by_person=isinstance(payment, OverriddenPayment),
     )
     row = {
         "order_id": done.order_id,
@@ -57,6 +58,8 @@ def record_fulfilment(
         "issued_by": issued_by,
         "fulfilled_at": done.fulfilled_at,
         "run_id": run_id,
+        "by_person": done.by_person,
+        "order_number": order.number,
     }
     connection.execute(sa.insert(fulfilment), row)
     return done

@@ -1,4 +1,7 @@
-"""Troubles that last: since when, and when the admins were told. Told once, once a day, and once when it is over."""
+"""Incidents that last (SumUp silent, mail server down): since when, and when the admins were told.
+
+An incident is told once when it has lasted for a while, once a day from then on, and once more when it is over.
+"""
 
 import hashlib
 import re
@@ -48,7 +51,7 @@ def note_trouble(
 
 
 def end_trouble(connection: sa.Connection, key: str) -> datetime | None:
-    """Forget a trouble that is over. Return since when it lasted, if the admins had been told of it."""
+    """Delete an incident that is over. Return since when it lasted, if the admins had been told of it."""
     row = connection.execute(_END, {"wanted": key}).first()
     return row.since if row is not None and row.told_at is not None else None
 

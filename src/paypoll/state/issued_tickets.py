@@ -39,7 +39,7 @@ def load_issued_tickets(
         .group_by(ticket_place.c.order_id)
     )
     counts = {row.order_id: row.places for row in connection.execute(issued)}
-    # Rather none than some: what belongs to a ticket was deleted in the shop.
+    # A row that a ticket needs was deleted in the shop: return none of the tickets, not some.
     whole = {order_id: rows for order_id, rows in found.items() if len(rows) == counts.get(order_id)}
     return {
         order_id: tuple(_issued(row, place, len(rows), site) for place, row in enumerate(rows, start=1))

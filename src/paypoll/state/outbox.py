@@ -1,7 +1,7 @@
 """The outbox: mail that is committed with the state it reports, and sent afterwards.
 
-A row goes waiting -> sending -> sent. It is marked as `sending` before the mail server hears of it: a row found
-there after its lease has run out was cut off half-way, may have arrived, and is sent again with the same Message-ID.
+A row goes waiting -> sending -> sent. It is marked as `sending` before the mail server is given it: a row found
+in that state after its lease has expired was cut off, may have arrived, and is sent again with the same Message-ID.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -35,7 +35,11 @@ _BEGIN_SENDING = (
 _GIVE_BACK = sa.update(outbox).where(_WANTED).values(lease_run=None, lease_until=None)
 _WITHDRAW = (
     sa.update(outbox)
-    .where(outbox.c.dedupe_key.in_(sa.bindparam("dedupe_keys", expanding=True)), outbox.c.state == "waiting")
+    .where(
+        outbox.c.order_id == sa.bindparam("wanted"),
+        outbox.c.kind.in_(sa.bindparam("kinds", expanding=True)),
+        outbox.c.state == "waiting",
+    )
     .values(state="withdrawn", lease_run=None, lease_until=None)
 )
 
@@ -146,7 +150,7 @@ def claim_mail(
 
 
 def begin_sending(connection: sa.Connection, mail: Mail, run_id: str, until: datetime) -> bool:
-    """Mark the mail as being sent, just before the mail server hears of it, or of its next message.
+    """Mark the mail as being sent, just before the mail server is given it, or its next message.
 
     False when the lease was lost.
     """
@@ -177,14 +181,17 @@ def hand_back(connection: sa.Connection, mails: Collection[Mail], run_id: str) -
 
 
 def give_up(connection: sa.Connection, mail: Mail, error: str) -> None:
-    """Mark the mail as undeliverable: the address is no address, or the server refuses it for good."""
+    """Mark the mail as undeliverable: the address is not valid, or the server refuses it for good."""
     undeliverable = _what_may_have_arrived(mail, maybe_sent=False) | {"state": "undeliverable", "last_error": error}
     _give_back_ours(connection, mail, undeliverable)
 
 
-def withdraw(connection: sa.Connection, *dedupe_keys: str) -> bool:
-    """Take back mails that are not true any more. False when there are none, or they are on their way already."""
-    return connection.execute(_WITHDRAW, {"dedupe_keys": dedupe_keys}).rowcount > 0
+def withdraw(connection: sa.Connection, order_id: int, *kinds: str) -> bool:
+    """Withdraw an order's mails of these kinds, which are not true any more.
+
+    False when there are none, or they are being sent already.
+    """
+    return connection.execute(_WITHDRAW, {"wanted": order_id, "kinds": kinds}).rowcount > 0
 
 
 def withdraw_about(connection: sa.Connection, prefix: str, why: str) -> None:
@@ -197,9 +204,9 @@ def withdraw_about(connection: sa.Connection, prefix: str, why: str) -> None:
 
 
 def forget_told(connection: sa.Connection, order_id: int, prefix: str, marker: str) -> None:
-    """Let alerts about the order be posted anew: the condition that they told of was put to an end by a person.
+    """Let alerts about the order be posted again: a person has ended the condition that they told of.
 
-    Their dedupe keys, of those that begin with `prefix`, get the `marker` behind them.
+    Appends `marker` to the dedupe keys that begin with `prefix`.
     """
     connection.execute(
         sa.update(outbox)
@@ -269,7 +276,7 @@ def hand_over(
 
 
 def withdraw_these(connection: sa.Connection, mail_ids: Sequence[int], why: str) -> None:
-    """Take back mails that another one has made superfluous."""
+    """Withdraw mails that another mail replaces."""
     connection.execute(
         sa.update(outbox).where(outbox.c.id.in_(list(mail_ids))).values(state="withdrawn", last_error=why)
     )
@@ -312,7 +319,7 @@ def last_taken_from_customers(connection: sa.Connection) -> datetime | None:
 
 
 def _what_may_have_arrived(mail: Mail, *, maybe_sent: bool) -> dict[str, Any]:
-    # Leaving `sending` loses the trace of the attempt that was cut off, unless it is kept here: this attempt may end
+    # Leaving `sending` would lose the fact that an attempt was cut off, so it is kept here: this attempt may end
     # before it comes to `begin_sending`, with a PDF that cannot be made or a mail server that is out of reach.
     return {"maybe_twice": True} if maybe_sent or mail.interrupted else {}
 

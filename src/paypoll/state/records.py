@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.payments.order import Fulfilment
+from paypoll.payments.order import Fulfilment, SeenCheckout
 from paypoll.state.resolutions import closed_without_tickets
+from paypoll.state.seen_checkouts import load_seen
 from paypoll.state.tables import fulfilment, watch
 
 # Built once, not for every order.
@@ -15,10 +17,14 @@ _RECORDS = (
     sa.select(
         watch.c.order_id,
         watch.c.missing_checks,
+        watch.c.seen_void,
+        watch.c.settled_at,
+        watch.c.last_checked_at,
         fulfilment.c.checkout_id,
         fulfilment.c.order_transaction_id,
         fulfilment.c.paid_at,
         fulfilment.c.fulfilled_at,
+        fulfilment.c.by_person,
     )
     .outerjoin(fulfilment, fulfilment.c.order_id == watch.c.order_id)
     .where(watch.c.order_id.in_(sa.bindparam("order_ids", expanding=True)))
@@ -35,17 +41,26 @@ class Records:
     fulfilment: Fulfilment | None = None
     missing_checks: int = 0
     rejected: bool = False
+    was_void: bool = False
+    changed_at: datetime | None = None
+    looked_at: datetime | None = None
+    seen: tuple[SeenCheckout, ...] = ()
 
 
 def load_records(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Records]:
     """Return the records of these orders; every order asked for has an entry."""
     rejected = closed_without_tickets(connection, order_ids)
-    found = {order_id: Records(rejected=order_id in rejected) for order_id in order_ids}
+    seen = load_seen(connection, order_ids)
+    found = {order_id: Records(rejected=order_id in rejected, seen=seen[order_id]) for order_id in order_ids}
     for row in connection.execute(_RECORDS, {"order_ids": list(order_ids)}):
         found[row.order_id] = Records(
             fulfilment=_fulfilment(row),
             missing_checks=row.missing_checks or 0,
             rejected=row.order_id in rejected,
+            was_void=row.seen_void,
+            changed_at=row.settled_at,
+            looked_at=row.last_checked_at,
+            seen=seen[row.order_id],
         )
     return found
 
@@ -59,4 +74,5 @@ def _fulfilment(row: Any) -> Fulfilment | None:
         order_transaction_id=row.order_transaction_id,
         paid_at=row.paid_at,
         fulfilled_at=row.fulfilled_at,
+        by_person=row.by_person,
     )

@@ -77,7 +77,7 @@ SHOP_NEEDS: tuple[Need, ...] = (
     ),
     _read(shop.events),
     # Nothing is ever written there. But two late payments must not both take the last place, so the event's row is
-    # locked, and SELECT … FOR UPDATE asks for UPDATE on a column; this is the one that means least.
+    # locked, and SELECT … FOR UPDATE asks for UPDATE on a column; this is the least important one.
     _change(shop.events, "updated_at"),
     _read(shop.orders),
     _change(shop.orders, "status", "is_paid", "paid_at", "transaction_id", "payment_notes", "updated_at"),
@@ -104,12 +104,16 @@ SHOP_NEEDS: tuple[Need, ...] = (
 )
 
 OWN_NEEDS: tuple[Need, ...] = (
-    Need(f"{SCHEMA}.alembic_version", Right.SELECT),
+    Need(f"{SCHEMA}.schema_version", Right.SELECT),
+    *_own(own.oldest, Right.SELECT),
     *_own(own.watch, Right.SELECT, Right.INSERT, Right.UPDATE),
+    *_own(own.checkout_seen, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.outbox, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.trouble, Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE),
     *_own(own.run, Right.SELECT, Right.INSERT, Right.UPDATE),
-    # These are what no place is filled twice by, no payment spent twice, and nothing done in secret: they only grow.
+    *_own(own.lease, Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE),
+    # Append-only: they are what keeps a place from being filled twice, a payment from being spent twice, and a change
+    # from going unrecorded.
     *_own(own.audit, Right.SELECT, Right.INSERT),
     *_own(own.ticket_place, Right.SELECT, Right.INSERT),
     *_own(own.fulfilment, Right.SELECT, Right.INSERT),
@@ -153,7 +157,7 @@ def missing_rights_on(connection: sa.Connection, table: str) -> bool:
 
 
 def excessive_rights(connection: sa.Connection) -> list[str]:
-    """Return what the connected role may do though paypoll never does it: the worst a thief of it could use."""
+    """Return the rights of the connected role that paypoll never uses and that would do most harm if it were stolen."""
     there = _columns_there(connection)
     asked = {
         "read password hashes": sa.func.has_column_privilege("accounts_user", "password", "SELECT"),

@@ -21,9 +21,9 @@ watch = sa.Table(
     # The order's status as paypoll left it. One that differs has been changed by somebody else: look at once.
     sa.Column("status", sa.Text),
     sa.Column("first_seen_at", UtcDateTime, nullable=False),
-    # When paypoll last moved the order to another status; the late window counts from here.
+    # When the order got its status, as far as paypoll knows; the window counts from here, among others.
     sa.Column("settled_at", UtcDateTime),
-    # NULL: not again, unless somebody changes the order's status.
+    # NULL: its money is not followed any more, unless somebody changes the order's status.
     sa.Column("next_check_at", UtcDateTime),
     sa.Column("last_checked_at", UtcDateTime),
     sa.Column("last_run", sa.Text),
@@ -35,8 +35,29 @@ watch = sa.Table(
     sa.Column("lease_until", UtcDateTime),
     # When the admins were told that the order is waiting for too long.
     sa.Column("stuck_told_at", UtcDateTime),
+    # paypoll itself has seen the order cancelled or refunded; the shop does not always keep a history of that.
+    sa.Column("seen_void", sa.Boolean, nullable=False, server_default=sa.false()),
+    # What tells this order from another of the same id: a shop restored from a backup gives ids out again.
+    sa.Column("order_number", sa.Text),
+    sa.Column("order_created_at", UtcDateTime),
     sa.Index("watch_next_check", "next_check_at"),
     sa.Index("watch_settled", "settled_at"),
+)
+
+checkout_seen = sa.Table(
+    "checkout_seen",
+    metadata,
+    sa.Column("order_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("checkout_id", sa.Text, primary_key=True),
+    sa.Column("merchant_code", sa.Text, nullable=False),
+    # SumUp's word when it was last seen.
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    # The first of the looks that have said FAILED without a break.
+    sa.Column("failed_since", UtcDateTime),
+    # Its payment bought tickets, or an admin was told of it.
+    sa.Column("accounted", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 audit = sa.Table(
@@ -124,6 +145,10 @@ fulfilment = sa.Table(
     sa.Column("issued_by", sa.Text, nullable=False),
     sa.Column("fulfilled_at", UtcDateTime, nullable=False),
     sa.Column("run_id", sa.Text),
+    # A person issued the tickets although SumUp's answer did not match.
+    sa.Column("by_person", sa.Boolean, nullable=False, server_default=sa.false()),
+    # What tells this order from another of the same id.
+    sa.Column("order_number", sa.Text),
 )
 
 trouble = sa.Table(
@@ -151,4 +176,22 @@ run = sa.Table(
     sa.Column("ended", sa.Text),
     sa.Column("counts", Json),
     sa.Index("run_started", "started_at"),
+)
+
+lease = sa.Table(
+    "lease",
+    metadata,
+    # organiser-token:<profile>: what one run on all hosts may do at a time, also while no transaction is open.
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    # By the database's clock. A holder that lives prolongs it in time.
+    sa.Column("until", UtcDateTime, nullable=False),
+)
+
+oldest = sa.Table(
+    # The name is that of Alembic's own table in 0.1.0, which runs on tables of its own version alone and reads it here.
+    "alembic_version",
+    metadata,
+    # The oldest migration whose release still works on these tables; see `paypoll.state.upgrade`.
+    sa.Column("version_num", sa.String(32), primary_key=True),
 )

@@ -1,32 +1,57 @@
-"""Make and upgrade paypoll's own tables. Alembic is imported only here and only when it is needed."""
+"""Make and upgrade paypoll's own tables. Alembic is imported only here and only when it is needed.
+
+Two numbers say what the tables are: `schema_version` holds the newest migration that was made, `alembic_version` the
+oldest one whose release still works on them. So an upgrade can be done while the last release still runs, on this host
+or another, and the last release can be put back. docs/contributing.md has the rule for migrations that follows.
+"""
 
 import sqlalchemy as sa
 
 from paypoll.database import SCHEMA, transaction
 from paypoll.errors import SchemaError
 from paypoll.shop.schema import require_known_schema
+from paypoll.state.tables import oldest
 
-HEAD = "0001"
+HEAD = "0003"
 """The newest migration, named here so that a run need not load Alembic to know it. A test keeps it true."""
 
-_version = sa.table("alembic_version", sa.column("version_num", sa.Text), schema=SCHEMA)
+OLDEST = "0001"
+"""The HEAD of the oldest release that works on the tables as HEAD leaves them. A release older than it refuses to run.
+
+At most one release back: it becomes the HEAD of the last release when a migration takes away what that one no longer
+uses.
+"""
+
+_NEWEST_TABLE = "schema_version"
+_newest = sa.table(_NEWEST_TABLE, sa.column("version_num", sa.Text), schema=SCHEMA)
 
 
 def current_version(connection: sa.Connection) -> str | None:
-    """Return the version of paypoll's own tables, or None when they are not there."""
-    if not sa.inspect(connection).has_table("alembic_version", schema=SCHEMA):
-        return None
-    return connection.scalar(sa.select(_version.c.version_num))
+    """Return the newest migration of paypoll's own tables, or None when they are not there."""
+    inspector = sa.inspect(connection)
+    if inspector.has_table(_NEWEST_TABLE, schema=SCHEMA):
+        return connection.scalar(sa.select(_newest.c.version_num))
+    if inspector.has_table(oldest.name, schema=SCHEMA):  # 0.1.0 made them, and had the one number for both
+        return connection.scalar(sa.select(oldest.c.version_num))
+    return None
+
+
+def next_step(connection: sa.Connection, version: str | None) -> str:
+    """Return what has to be done before this paypoll can work on tables of this version; empty when it can."""
+    if version == HEAD:
+        return ""
+    if version is None or version < HEAD:
+        return "run `paypoll db upgrade`"
+    works_from = connection.scalar(sa.select(oldest.c.version_num))
+    return "" if works_from is not None and works_from <= HEAD else "install the newer paypoll that made them"
 
 
 def require_current(connection: sa.Connection) -> None:
-    """Raise SchemaError unless paypoll's own tables are of this version."""
+    """Raise SchemaError unless this paypoll works on its own tables as they are."""
     version = current_version(connection)
-    if version is None:
-        raise SchemaError("paypoll's own tables are not there yet: run `paypoll db upgrade`")
-    if version != HEAD:
-        hint = "run `paypoll db upgrade`" if version < HEAD else "a newer paypoll has upgraded them: install that one"
-        raise SchemaError(f"paypoll's own tables are of version {version}, this paypoll needs {HEAD}: {hint}")
+    if step := next_step(connection, version):
+        there = f"are of version {version}, this paypoll needs {HEAD}" if version else "are not there yet"
+        raise SchemaError(f"paypoll's own tables {there}: {step}")
 
 
 def upgrade(connection: sa.Connection) -> tuple[str | None, str]:
@@ -50,7 +75,12 @@ def upgrade(connection: sa.Connection) -> tuple[str | None, str]:
     config = Config()
     config.set_main_option("script_location", "paypoll.state:migrations")
     config.attributes["connection"] = connection
+    if before is not None and not sa.inspect(connection).has_table(_NEWEST_TABLE, schema=SCHEMA):
+        command.stamp(config, before)
     command.upgrade(config, "head")
+    oldest.create(connection, checkfirst=True)
+    connection.execute(sa.delete(oldest))
+    connection.execute(sa.insert(oldest).values(version_num=OLDEST))
     return before, HEAD
 
 

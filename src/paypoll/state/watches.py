@@ -1,4 +1,4 @@
-"""Which orders are due for a look, and whose they are: the lease on an order."""
+"""Which orders are due for a check, and which run holds the lease on each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,26 +7,25 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there, is_among
-from paypoll.payments.statuses import BASKET, LATE, VOID, WAITING
-from paypoll.shop.tables import checkouts, orders
+from paypoll.payments.statuses import BASKET, LATE, VOID, WAITING, OrderStatus
+from paypoll.shop.tables import orders
 from paypoll.state.tables import watch
-
-_SHORTEST_PAUSE = timedelta(minutes=5)
-_LONGEST_PAUSE = timedelta(hours=6)
-_PAUSE_SHARE = 4
 
 # Built once, not for every order.
 _WANTED = watch.c.order_id == sa.bindparam("wanted")
-_HOLD = sa.select(watch.c.lease_run).where(_WANTED).with_for_update()
+_HOLD = sa.select(watch.c.lease_run, watch.c.status).where(_WANTED).with_for_update()
 _NOTE = sa.update(watch).where(_WANTED).values(checks=watch.c.checks + 1, missing_checks=0)
 _NOTE_MISSING = _NOTE.values(missing_checks=watch.c.missing_checks + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchRules:
-    """What is under watch. `abandoned`: also orders whose customer never came back to the shop."""
+    """What is under watch. `abandoned`: also orders whose customer never came back to the shop.
 
-    late_window: timedelta
+    `first_look`: an order that paypoll has not seen before is looked at if it is younger than this.
+    """
+
+    first_look: timedelta = timedelta(days=30)
     abandoned: bool = True
 
 
@@ -36,7 +35,7 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
         sa.select(orders.c.id, sa.literal(now, watch.c.first_seen_at.type))
         .outerjoin(watch, watch.c.order_id == orders.c.id)
         .where(watch.c.order_id.is_(None), _concerns_us(rules, now))
-        # Two runs that enrol the same orders wait for each other's rows: in one order, so that neither is the other's
+        # Two runs that enrol the same orders wait for each other's rows: sorted by id, so that they cannot
         # deadlock.
         .order_by(orders.c.id)
     )
@@ -62,7 +61,7 @@ def claim(
 
     SKIP LOCKED: two runs that claim at once get different orders instead of waiting for each other. A lease expires
     by itself, so a killed run blocks nobody. An order is claimed once a run, and not at all when another run has
-    looked at it since this one `began`: a waiting order stays due, and runs at once would hand it to and fro.
+    looked at it since this one `began`: a waiting order stays due, and concurrent runs would check it again and again.
     """
     unchecked = sa.or_(watch.c.last_checked_at.is_(None), watch.c.last_checked_at <= began)
     due = (
@@ -111,13 +110,26 @@ def claim_these(
     return claimed
 
 
-def hold(connection: sa.Connection, order_id: int, run_id: str) -> bool:
-    """Lock the order's watch row and say whether the lease is still this run's.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An order whose lease is this run's. `status` is that in which paypoll left it, None at first sight."""
 
-    A run that was slow may find that its lease expired and another run took the order: then its evidence is old, and
-    the order is the other's.
+    status: str | None
+
+
+def hold(connection: sa.Connection, order_id: int, run_id: str) -> Held | None:
+    """Lock the order's watch row and return it if the lease is still this run's, else None.
+
+    A run that was slow may find that its lease expired and another run took the order: then its evidence is out of
+    date, and the other run holds the order.
     """
-    return connection.scalar(_HOLD, {"wanted": order_id}) == run_id
+    row = connection.execute(_HOLD, {"wanted": order_id}).first()
+    return Held(row.status) if row is not None and row.lease_run == run_id else None
+
+
+def follow(connection: sa.Connection, order_id: int, now: datetime) -> None:
+    """Have the order looked at in the next run, whatever its status."""
+    connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(next_check_at=now))
 
 
 def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) -> None:
@@ -129,7 +141,7 @@ def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) ->
     )
 
 
-def note_stumble(connection: sa.Connection, order_id: int, run_id: str, now: datetime, error: str) -> None:
+def note_order_error(connection: sa.Connection, order_id: int, run_id: str, now: datetime, error: str) -> None:
     """Give back an order that met an error. It stays due, but goes to the end of the queue, and not in this run."""
     connection.execute(
         sa.update(watch)
@@ -145,12 +157,12 @@ def note_check(
     now: datetime,
     *,
     status: str,
-    settled: bool,
+    changed: bool,
     next_check_at: datetime | None,
     answer: str,
     missing: bool,
 ) -> None:
-    """Write down a look at the order and give its lease back. `settled`: this look moved it to another status."""
+    """Write down a look at the order and give its lease back. `changed`: its status is another than after the last."""
     seen: dict[str, object] = {
         "status": status,
         "next_check_at": next_check_at,
@@ -160,55 +172,41 @@ def note_check(
         "lease_run": None,
         "lease_until": None,
     }
-    if settled:
-        seen["settled_at"] = now
+    if changed:
+        # Should it wait too long once more, that is told once more.
+        seen |= {"settled_at": now, "stuck_told_at": None}
+    if status in VOID:
+        seen["seen_void"] = True
     connection.execute(_NOTE_MISSING if missing else _NOTE, {"wanted": order_id, **seen})
 
 
-def next_check(status: str, since: datetime, now: datetime) -> datetime | None:
-    """Return when to look again at an order that is left in this status; None: not any more.
-
-    A waiting order is due in every run. The others are asked for with growing pauses: a quarter of the time since
-    `since` (when the order got there), five minutes at least and six hours at most.
-    """
-    if status in WAITING:
-        return now
-    if status in BASKET | LATE | VOID:
-        pause = (now - since) / _PAUSE_SHARE
-        return now + min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE)
-    return None
-
-
 def _concerns_us(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
-    """Orders that paypoll looks at: the waiting ones, and those for which money may still arrive."""
-    after = now - rules.late_window
-    recent = sa.func.coalesce(watch.c.settled_at, orders.c.created_at) > after
-    # Names a column: `EXISTS (SELECT * …)` would ask for the right to read every column of the shop's table.
-    has_checkout = sa.select(checkouts.c.id).where(checkouts.c.order_id == orders.c.id).exists()
-    # One that has waited before stays under watch, stored checkout or not: it may have been paid by reference alone,
-    # and the shop may have cancelled it, or saved an old copy over it, before SumUp answered.
-    payable = has_checkout | watch.c.order_id.is_not(None)
+    """Orders that paypoll looks at: the waiting ones, those it follows, and those it has not seen before."""
+    after = now - rules.first_look
+    unsettled = sa.or_(watch.c.order_id.is_(None), watch.c.status.is_distinct_from(orders.c.status))
     kinds = [
         orders.c.status.in_(WAITING),
-        sa.and_(orders.c.status.in_(LATE), recent),
-        sa.and_(orders.c.status.in_(VOID), recent, payable),
+        watch.c.next_check_at <= now,
+        sa.and_(orders.c.status.in_(_unpaid(rules)), orders.c.created_at > after, unsettled),
     ]
-    if rules.abandoned:
-        kinds.append(sa.and_(orders.c.status.in_(BASKET), recent, payable))
-    return sa.and_(is_among(orders.c.id, _candidates(rules, after)), sa.or_(*kinds))
+    return sa.and_(is_among(orders.c.id, _candidates(rules, now, after)), sa.or_(*kinds))
 
 
-def _candidates(rules: WatchRules, after: datetime) -> sa.CompoundSelect[tuple[int]]:
+def _candidates(rules: WatchRules, now: datetime, after: datetime) -> sa.CompoundSelect[tuple[int]]:
     """Every order that may concern us, and few others, each part found by an index however many orders there are.
 
     That of `watch` is ours; the shop may have one on (status, created_at), as `paypoll check` recommends.
     """
-    recent = LATE | VOID | (BASKET if rules.abandoned else frozenset())
     return sa.union_all(
         sa.select(orders.c.id).where(orders.c.status.in_(WAITING)),
-        sa.select(orders.c.id).where(orders.c.status.in_(recent), orders.c.created_at > after),
-        sa.select(watch.c.order_id).where(watch.c.settled_at > after),
+        sa.select(orders.c.id).where(orders.c.status.in_(_unpaid(rules)), orders.c.created_at > after),
+        sa.select(watch.c.order_id).where(watch.c.next_check_at <= now),
     )
+
+
+def _unpaid(rules: WatchRules) -> frozenset[OrderStatus]:
+    """Return the statuses in which money may still arrive, beside the waiting ones."""
+    return LATE | VOID | (BASKET if rules.abandoned else frozenset())
 
 
 def _is_due(now: datetime) -> sa.ColumnElement[bool]:
@@ -224,9 +222,3 @@ def _lease(connection: sa.Connection, order_ids: Sequence[int], run_id: str, unt
         connection.execute(
             sa.update(watch).where(watch.c.order_id.in_(order_ids)).values(lease_run=run_id, lease_until=until)
         )
-
-
-def settled_at(connection: sa.Connection, order_id: int) -> datetime | None:
-    """Return when paypoll last moved the order to another status."""
-    settled: datetime | None = connection.scalar(sa.select(watch.c.settled_at).where(watch.c.order_id == order_id))
-    return settled

@@ -28,7 +28,7 @@ _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, H
 
 
 class Credential(Protocol):
-    """Something to be let in with. Used from several threads; its repr shows nothing secret."""
+    """A credential for SumUp's API. Used from several threads; its repr shows nothing secret."""
 
     @property
     def merchant_code(self) -> str:
@@ -36,7 +36,7 @@ class Credential(Protocol):
         ...
 
     def token(self, ask: Ask) -> str | NotAllowed | NoAnswer | BrokenAnswer:
-        """Return what goes behind `Bearer`, using `ask` if it must be fetched; or why there is none."""
+        """Return the bearer token, using `ask` if it must be fetched; or why there is none."""
         ...
 
     def renew(self, refused: str) -> bool:

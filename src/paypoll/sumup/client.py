@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import structlog
 
@@ -30,6 +31,8 @@ from paypoll.sumup.options import SumUpOptions
 from paypoll.sumup.pace import Breaker, Wait
 from paypoll.sumup.retry import STOPPED, Exchange, Observer, RequestSeen
 from paypoll.sumup.transport import Reply, Request
+
+_PROCESSED: Final = "CHECKOUT_PROCESSED"
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +91,8 @@ class SumUpClient:
     def find_checkouts(self, reference: str, merchant_code: str) -> Look[tuple[CheckoutAnswer, ...]]:
         """Return every checkout with this checkout_reference; an empty tuple when there is none.
 
-        A credential sees its own merchants' checkouts only, so each is asked. A list that lacks what one of them
-        could not say is no list: then that failure is the answer.
+        A credential sees its own merchants' checkouts only, so each is asked. If any of them fails, return that
+        failure: a partial list could hide the paid checkout.
         """
         # Without a reference SumUp would list every checkout there is; half a surrogate pair has no form in a URL.
         if not reference or len(reference) > _LONGEST_REFERENCE or not _is_encodable(reference):
@@ -135,18 +138,18 @@ class SumUpClient:
         self._exchange.close()
 
     def _call(self, ask: Callable[[], R]) -> R:
-        """Ask, and count what comes of it towards giving SumUp up."""
+        """Ask, and count the result for the circuit breaker."""
         look = ask()
         if isinstance(look, NoAnswer):
             if look.detail != STOPPED and self.breaker.lost():
                 log.warning("sumup_given_up", reason=self.breaker.reason, last_problem=look.detail)
         elif not isinstance(look, BrokenAnswer):
-            # A BrokenAnswer may come from anything on the way: it proves SumUp neither up nor down.
+            # A BrokenAnswer may come from a proxy: it does not say whether SumUp is up or down.
             self.breaker.answered()
         return look
 
     def _first(self, request: Request, merchant_code: str, understand: Understand[R]) -> R | Failure:
-        """Ask with each credential until one is told more than 404, 401 or 403: it may be another merchant's."""
+        """Ask with each credential until one gets another answer than 404, 401 or 403: it may be another merchant's."""
         turned_away: list[NotFound | NotAllowed] = []
         for credential in self._credentials.candidates(merchant_code):
             look = self._ask_as(credential, request, understand)
@@ -192,11 +195,18 @@ class SumUpClient:
         if not isinstance(reply, Reply):
             return reply
         reader = understand.get(reply.status)
-        return _failure(reply, credential) if reader is None else reader(reply.body)
+        return _failure(reply, credential) if reader is None else _dated(reader(reply.body), reply.date)
+
+
+def _dated(look: R, date: datetime | None) -> R:
+    """Return the answer with what SumUp's clock said when it was given."""
+    if isinstance(look, Found) and isinstance(look.value, CheckoutAnswer):
+        return cast("R", Found(replace(look.value, answered_at=date)))
+    return look
 
 
 def _failure(reply: Reply, credential: Credential) -> Failure:
-    """Return what a status means that answers no question."""
+    """Return what a status means that does not answer the question."""
     said = refusal.describe(reply)
     if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return NotAllowed(credential.merchant_code, f"SumUp answered {said}")
@@ -208,7 +218,7 @@ def _failure(reply: Reply, credential: Credential) -> Failure:
 
 
 def _worse(turned_away: list[NotFound | NotAllowed], merchant_code: str) -> NotFound | NotAllowed:
-    """Return NotAllowed if there is one: what one credential was not allowed to see is not missing."""
+    """Return NotAllowed if there is one: a checkout that a credential may not see does not count as missing."""
     for look in turned_away:
         if isinstance(look, NotAllowed):
             return look
@@ -223,7 +233,8 @@ def _read_closed(body: bytes, asked_id: str) -> Found[CheckoutAnswer] | BrokenAn
 
 
 def _read_conflict(body: bytes) -> Refused:
-    return Refused(f"SumUp answered {refusal.describe(Reply(HTTPStatus.CONFLICT, body))}")
+    said = refusal.describe(Reply(HTTPStatus.CONFLICT, body))
+    return Refused(f"SumUp answered {said}", processed=_PROCESSED in said)
 
 
 def _checkout_request(method: str, checkout_id: str) -> Request | BrokenAnswer:
@@ -233,7 +244,7 @@ def _checkout_request(method: str, checkout_id: str) -> Request | BrokenAnswer:
 
 
 def _is_token(text: str) -> bool:
-    """Say whether the text can stand in a path as it is and mean nothing but itself."""
+    """Say whether the text can stand in a URL path unquoted, as one segment."""
     return _TOKEN.fullmatch(text) is not None and text not in {".", ".."}
 
 

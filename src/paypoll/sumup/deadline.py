@@ -1,8 +1,8 @@
 """Connections on which an answer must be complete by a deadline.
 
-The time-outs of requests are for each silence: a server that sends one byte every few seconds holds a request for
-hours, in the headers as well as in the body. So the socket's time-out is set anew before each read, to what is left
-until the deadline.
+The time-outs of requests are for each read: a server that sends one byte every few seconds holds a request for hours,
+in the headers as well as in the body. So the socket's time-out is set again before each read, to the time left until
+the deadline.
 """
 
 import http.client

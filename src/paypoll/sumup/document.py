@@ -1,7 +1,7 @@
-"""JSON from outside, read strictly and without surprises.
+"""JSON from outside, parsed strictly.
 
 Numbers become Decimal from their text, never by way of a float. What could be read in two ways (a key that stands
-twice), or costs more than an honest answer would (numbers of thousands of digits, nesting without end), is refused.
+twice), or costs more than a real answer would (numbers of thousands of digits, unlimited nesting), is refused.
 """
 
 import json

@@ -68,7 +68,7 @@ class Pacer:
 
 
 class Breaker:
-    """Opens when several calls in a row got no answer, and stays open for the rest of the run."""
+    """A circuit breaker: opens when several calls in a row got no answer, and stays open for the rest of the run."""
 
     def __init__(self, after: int) -> None:
         self._after = after
@@ -78,7 +78,7 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """Whether SumUp is to be left alone."""
+        """Whether it is open: SumUp must not be asked any more."""
         return self._open
 
     @property

@@ -1,4 +1,4 @@
-"""What SumUp says when it refuses: telling its own words from those of what stands in front of it."""
+"""SumUp's refusals, told apart from those of a proxy or firewall in front of it."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from paypoll.sumup.document import UnreadableError
 from paypoll.sumup.transport import Reply
 
 _FORBIDDEN: Final = 403
-# Letters and joints only: what looks like a code, and never a token that a server might quote back.
+# Letters and separators only: an error code, and never a token that a server might quote.
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z_-]{1,47}")
 
 

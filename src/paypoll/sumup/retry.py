@@ -18,7 +18,7 @@ from paypoll.sumup.transport import Lost, Reply, Request, Transport
 log = structlog.get_logger(__name__)
 
 STOPPED: Final = "stopped"
-"""The detail of a NoAnswer that is the run's own doing: it was told to stop."""
+"""The detail of a NoAnswer whose cause is the run itself: it was told to stop."""
 
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _SERVER_ERRORS: Final = range(500, 600)
@@ -46,7 +46,7 @@ Ask: TypeAlias = Callable[[Request], Outcome]
 
 @dataclass(slots=True)
 class _Progress:
-    """How far the tries of one request have come. `give_up_at` is on the monotonic clock, set by the first try."""
+    """The state of one request's tries. `give_up_at` is on the monotonic clock, set by the first try."""
 
     tries: int = 0
     give_up_at: float = 0.0
@@ -120,7 +120,7 @@ class Exchange:
         if not isinstance(outcome, Reply):
             return outcome
         if refusal.is_blocked(outcome):
-            # More of the same traffic is what firewalls punish: everybody waits, and nobody tries this one again.
+            # More traffic makes a firewall block for longer: all threads wait, and this request is not tried again.
             self.pacer.pause(_FIREWALL_PAUSE)
             return Lost("a firewall in front of SumUp blocks our requests (403)", again=False)
         if outcome.status not in _LATER and outcome.status not in _SERVER_ERRORS:

@@ -31,7 +31,7 @@ class StoredToken:
 
 
 class TokenFile:
-    """Keeps one client's token for one SumUp. Losing it costs a request, so its troubles never stop a run."""
+    """Keeps one client's token for one SumUp. Losing it costs a request, so an error here never stops a run."""
 
     def __init__(self, folder: Path, *, base_url: str, client_id: str) -> None:
         # Hashed, so that a listing of the folder names no client, and a sandbox's token never goes to the real SumUp.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -48,16 +48,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete HTTP answer. `retry_after` is in seconds, None when SumUp named none. The body may hold a token."""
+    """A complete HTTP answer. The body may hold a token.
+
+    `retry_after` is in seconds, None when SumUp named none; `date` is what SumUp's clock said, None without one.
+    """
 
     status: int
     body: bytes = field(repr=False)
     retry_after: float | None = None
+    date: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No answer came. `again` says whether another try may mend it, `pause` for how many seconds SumUp wants peace."""
+    """No answer came. `again` says whether another try may mend it, `pause` how many seconds SumUp asks us to wait."""
 
     detail: str
     again: bool = True
@@ -73,7 +77,7 @@ def is_bearer(text: str) -> bool:
 
 
 class _TooLongError(Exception):
-    """The body is longer than any honest answer."""
+    """The body is longer than any real answer."""
 
 
 class _Session(requests.Session):
@@ -132,7 +136,12 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return Reply(response.status_code, _body(response), self._retry_after(response))
+                return Reply(
+                    response.status_code,
+                    _body(response),
+                    self._retry_after(response),
+                    _http_date(response.headers.get("Date", "")),
+                )
         finally:
             ANSWER_BY.reset(deadline)
 
@@ -151,13 +160,17 @@ class Transport:
         text = response.headers.get("Retry-After", "").strip()
         if text.isascii() and text.isdigit():
             return float(text[:_LONGEST_RETRY_AFTER])
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max((moment - self._clock.now()).total_seconds(), 0.0)
+        moment = _http_date(text)
+        return None if moment is None else max((moment - self._clock.now()).total_seconds(), 0.0)
+
+
+def _http_date(text: str) -> datetime | None:
+    """Return a date of an HTTP header, None when there is none that can be read."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _new_session() -> requests.Session:
@@ -167,7 +180,7 @@ def _new_session() -> requests.Session:
         {
             "User-Agent": f"paypoll/{__version__}",
             "Accept": "application/problem+json, application/json",
-            # Answers are a few hundred bytes: nothing to gain, and nothing to blow up.
+            # Answers are a few hundred bytes: compression gains nothing, and one that is compressed could grow huge.
             "Accept-Encoding": "identity",
         }
     )

@@ -1,18 +1,28 @@
 """SumUp's answers: from bytes to the values that decisions rest on.
 
-SumUp's published schema makes nearly every field optional, and fields come and go. So a field that paypoll does not
-know is ignored, an absent one is None or empty, and a field of the wrong type counts as absent where nothing hangs on
-it. Where something does (id, status, reference, money, merchant, attempts), the whole answer is a BrokenAnswer: it
-must never be half understood. No function here raises, whatever the bytes.
+SumUp's published schema makes nearly every field optional, and fields are added and removed. So an unknown field is
+ignored, an absent one is None or empty, and a field of the wrong type counts as absent where no decision depends on
+it. Where one does (id, status, reference, money, merchant, attempts), the whole answer is a BrokenAnswer: no decision
+may rest on a part of an answer. No function here raises, whatever the bytes.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from paypoll.payments.gateway import Attempt, BrokenAnswer, CheckoutAnswer, CheckoutStatus, Found, TransactionAnswer
+from paypoll.payments.gateway import (
+    Attempt,
+    BrokenAnswer,
+    CheckoutAnswer,
+    CheckoutStatus,
+    EventKind,
+    EventStatus,
+    Found,
+    TransactionAnswer,
+    TransactionStatus,
+)
 from paypoll.sumup import document
 from paypoll.sumup.document import UnreadableError
 
@@ -24,8 +34,40 @@ _LONGEST_TEXT: Final = 255
 _MOST_DIGITS: Final = 30
 _NUMERIC_TEXT: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 
-_GIVEN_BACK: Final = frozenset({"REFUNDED", "SUCCESSFUL", ""})
-_CHARGED_BACK: Final = frozenset({"CHARGE_BACK", "CHARGEBACK", "NON_COLLECTION"})
+# `status` and `simple_status` of a transaction, by SumUp's published schema, and the spellings that were seen.
+_TRANSACTION_STATUS: Final = {
+    "": TransactionStatus.ABSENT,
+    "SUCCESSFUL": TransactionStatus.SUCCESSFUL,
+    "PAID_OUT": TransactionStatus.SUCCESSFUL,
+    "CANCEL_FAILED": TransactionStatus.SUCCESSFUL,
+    "REFUND_FAILED": TransactionStatus.SUCCESSFUL,
+    "PENDING": TransactionStatus.PENDING,
+    "FAILED": TransactionStatus.FAILED,
+    "CANCELLED": TransactionStatus.CANCELLED,
+    "CANCELED": TransactionStatus.CANCELLED,
+    "REFUNDED": TransactionStatus.REFUNDED,
+    "CHARGE_BACK": TransactionStatus.CHARGED_BACK,
+    "CHARGEBACK": TransactionStatus.CHARGED_BACK,
+    "CHARGED_BACK": TransactionStatus.CHARGED_BACK,
+    "NON_COLLECTION": TransactionStatus.CHARGED_BACK,
+    "NON_COLLECTED": TransactionStatus.CHARGED_BACK,
+}
+_EVENT_KIND: Final = {
+    "REFUND": EventKind.REFUND,
+    "CHARGE_BACK": EventKind.CHARGE_BACK,
+    "CHARGEBACK": EventKind.CHARGE_BACK,
+    "NON_COLLECTION": EventKind.CHARGE_BACK,
+    "PAYOUT": EventKind.PAYOUT,
+    "PAYOUT_DEDUCTION": EventKind.PAYOUT_DEDUCTION,
+}
+# REFUNDED is what SumUp documents for refunds, SUCCESSFUL is its generic end.
+_EVENT_STATUS: Final = {
+    "": EventStatus.DONE,
+    "REFUNDED": EventStatus.DONE,
+    "SUCCESSFUL": EventStatus.DONE,
+    "PAID_OUT": EventStatus.DONE,
+    "FAILED": EventStatus.FAILED,
+}
 
 
 def read_checkout(body: bytes, asked_id: str) -> Found[CheckoutAnswer] | BrokenAnswer:
@@ -43,7 +85,7 @@ def read_checkout(body: bytes, asked_id: str) -> Found[CheckoutAnswer] | BrokenA
 def read_checkouts(body: bytes, asked_reference: str) -> Found[tuple[CheckoutAnswer, ...]] | BrokenAnswer:
     """Return the checkouts that the body lists; each must have the reference that was asked for.
 
-    One that cannot be used spoils the list: it might be the paid one.
+    If one of them cannot be used, neither can the list: it might be the paid one.
     """
 
     def build(answer: object) -> tuple[CheckoutAnswer, ...]:
@@ -62,7 +104,7 @@ def read_transaction(body: bytes, asked_id: str) -> Found[TransactionAnswer] | B
     """Return the transaction that the body describes, with what was given back of it.
 
     What SumUp gave back is told in `transaction_events` (the kind is `event_type`) and again in `events` (there it is
-    `type`), by their published schema, and the history calls the sum `refunded_amount`. As these are accounts of the
+    `type`), by their published schema, and the history calls the sum `refunded_amount`. As these describe the
     same money, the largest counts, not their sum.
     """
 
@@ -71,21 +113,31 @@ def read_transaction(body: bytes, asked_id: str) -> Found[TransactionAnswer] | B
         transaction_id = _needed(fields, "id")
         if transaction_id != asked_id:
             raise UnreadableError(f"the answer is about {_quoted(transaction_id)}, not about {_quoted(asked_id)}")
-        amount, status = _amount(fields, "amount"), _weighty(fields, "status")
-        states = {status, _weighty(fields, "simple_status")}
+        amount = _amount(fields, "amount")
+        words = [_weighty(fields, name) for name in ("status", "simple_status")]
+        status, simple_status = (_TRANSACTION_STATUS.get(word.upper(), TransactionStatus.UNKNOWN) for word in words)
+        states = {status, simple_status}
         refunded = max(
-            _event_sum(fields, "REFUND", _was_given_back), abs(_number(fields, "refunded_amount") or Decimal(0))
+            _event_sum(fields, {EventKind.REFUND}, EventStatus.DONE),
+            abs(_number(fields, "refunded_amount") or Decimal(0)),
         )
-        charged_back = _event_sum(fields, "CHARGE_BACK", _was_not_in_vain)
+        charged_back = _event_sum(fields, {EventKind.CHARGE_BACK}, EventStatus.DONE)
+        goes_back = {EventKind.REFUND, EventKind.CHARGE_BACK}
         return TransactionAnswer(
             id=transaction_id,
             transaction_code=_text(fields, "transaction_code"),
             status=status,
             amount=amount,
-            currency=_weighty(fields, "currency"),
-            refunded=_at_least(refunded, amount, returned="REFUNDED" in states),
-            charged_back=_at_least(charged_back, amount, returned=bool(states & _CHARGED_BACK)),
+            currency=_currency(fields),
+            refunded=_at_least(refunded, amount, returned=TransactionStatus.REFUNDED in states),
+            charged_back=_at_least(charged_back, amount, returned=TransactionStatus.CHARGED_BACK in states),
             raw=_raw(fields),
+            simple_status=simple_status,
+            merchant_code=_weighty(fields, "merchant_code"),
+            tip_amount=_amount(fields, "tip_amount") or Decimal(0),
+            returning=_event_sum(fields, goes_back, EventStatus.UNDER_WAY),
+            timestamp=_time(fields, "timestamp"),
+            said=next((word for word in words if word and word.upper() not in _TRANSACTION_STATUS), ""),
         )
 
     return _read(body, build)
@@ -100,7 +152,7 @@ def _read(body: bytes, build: Callable[[object], T]) -> Found[T] | BrokenAnswer:
 
 def _checkout(fields: Mapping[str, object]) -> CheckoutAnswer:
     status = _needed(fields, "status")
-    amount, currency = _amount(fields, "amount"), _weighty(fields, "currency")
+    amount, currency = _amount(fields, "amount"), _currency(fields)
     if status == CheckoutStatus.PAID and (amount is None or not currency):
         raise UnreadableError("the answer says PAID without an amount and a currency")
     attempts = fields.get("transactions")
@@ -118,6 +170,8 @@ def _checkout(fields: Mapping[str, object]) -> CheckoutAnswer:
             for item in ([] if attempts is None else _list(attempts, "transactions"))
         ),
         raw=_raw(fields),
+        made_at=_time(fields, "date"),
+        valid_until=_time(fields, "valid_until"),
     )
 
 
@@ -125,9 +179,9 @@ def _attempt(fields: Mapping[str, object]) -> Attempt:
     return Attempt(
         id=_weighty(fields, "id"),
         transaction_code=_text(fields, "transaction_code"),
-        status=_weighty(fields, "status"),
+        status=_TRANSACTION_STATUS.get(_weighty(fields, "status").upper(), TransactionStatus.UNKNOWN),
         amount=_amount(fields, "amount"),
-        currency=_weighty(fields, "currency"),
+        currency=_currency(fields),
         merchant_code=_weighty(fields, "merchant_code"),
         timestamp=_time(fields, "timestamp"),
         payment_type=_text(fields, "payment_type"),
@@ -141,17 +195,19 @@ def _attempt(fields: Mapping[str, object]) -> Attempt:
 # --- what was given back ---------------------------------------------------------------------------------
 
 
-def _event_sum(fields: Mapping[str, object], kind: str, counts: Callable[[str], bool]) -> Decimal:
-    return max(_list_sum(fields, name, kind, counts) for name in ("transaction_events", "events"))
+def _event_sum(fields: Mapping[str, object], kinds: Collection[EventKind], status: EventStatus) -> Decimal:
+    return max(_list_sum(fields, name, kinds, status) for name in ("transaction_events", "events"))
 
 
-def _list_sum(fields: Mapping[str, object], name: str, kind: str, counts: Callable[[str], bool]) -> Decimal:
+def _list_sum(fields: Mapping[str, object], name: str, kinds: Collection[EventKind], status: EventStatus) -> Decimal:
     total, events = Decimal(0), fields.get(name)
     for item in [] if events is None else _list(events, name):
         event = _mapping(item, "an event")
-        if kind not in {_weighty(event, "event_type"), _weighty(event, "type")}:
+        words = {_weighty(event, "event_type").upper(), _weighty(event, "type").upper()}
+        kind = next((_EVENT_KIND[word] for word in sorted(words) if word in _EVENT_KIND), EventKind.UNKNOWN)
+        if kind not in kinds:
             continue
-        if not counts(_weighty(event, "status")):
+        if _EVENT_STATUS.get(_weighty(event, "status").upper(), EventStatus.UNDER_WAY) is not status:
             continue
         amount = _number(event, "amount")
         if amount is None:
@@ -159,15 +215,6 @@ def _list_sum(fields: Mapping[str, object], name: str, kind: str, counts: Callab
         # Whether money that goes back is written with a minus is not documented; it goes back either way.
         total += abs(amount)
     return total
-
-
-def _was_given_back(status: str) -> bool:
-    # REFUNDED is what SumUp documents for refunds, SUCCESSFUL is its generic end. PENDING may still come to nothing.
-    return status in _GIVEN_BACK
-
-
-def _was_not_in_vain(status: str) -> bool:
-    return status != "FAILED"
 
 
 def _at_least(known: Decimal, amount: Decimal | None, *, returned: bool) -> Decimal:
@@ -198,13 +245,13 @@ def _list(value: object, what: str) -> list[object]:
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:
-    """Return a text that nothing hangs on: empty when it is absent or no proper text."""
+    """Return a text that no decision depends on: empty when it is absent or not a usable text."""
     value = fields.get(name)
     return value if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
 
 
 def _weighty(fields: Mapping[str, object], name: str) -> str:
-    """Return a text that is decided upon: empty when absent. Raise UnreadableError when it is no proper text."""
+    """Return a text that decisions depend on: empty when absent. Raise UnreadableError when it is not a usable text."""
     value = fields.get(name)
     if value is None:
         return ""
@@ -213,6 +260,11 @@ def _weighty(fields: Mapping[str, object], name: str) -> str:
     if len(value) > _LONGEST_TEXT:
         raise UnreadableError(f"{name} is of absurd length")
     return value
+
+
+def _currency(fields: Mapping[str, object]) -> str:
+    """Return the currency's code in capitals, as ISO 4217 writes it."""
+    return _weighty(fields, "currency").upper()
 
 
 def _needed(fields: Mapping[str, object], name: str) -> str:

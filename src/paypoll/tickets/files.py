@@ -56,7 +56,7 @@ class TicketFiles:
         if folder == self._media_folder or folder.is_dir():
             return
         self._make_folders(folder.parent)
-        with contextlib.suppress(FileExistsError):  # another run was faster; if it is a file, opening in it tells
+        with contextlib.suppress(FileExistsError):  # made by another run; if it is a file, opening tells
             folder.mkdir()
 
 

@@ -8,7 +8,7 @@ import re
 
 import weasyprint
 
-# A few letters that a font with the script surely has, and one without it has not: DejaVu has some smileys, too.
+# A few letters that any font of the script has, and no other font: DejaVu has some smileys, too.
 _SAMPLES = {
     "Latin": "Île Wärmē",
     "Greek": "αβγ",
@@ -25,7 +25,7 @@ _MISSING = re.compile(r"\bU\+([0-9A-F]{4,6})\b")
 
 
 class _Listener(logging.Handler):
-    """Hears which letters WeasyPrint found no glyph for; it says so in its log, and nowhere else."""
+    """Collects the letters that WeasyPrint found no glyph for, which it reports in its log alone."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def found_by_the_loader() -> Iterator[None]:
-    """While WeasyPrint is imported: start no other program to find its libraries. No other thread may be at it.
+    """While WeasyPrint is imported: start no other program to find its libraries. No other thread may import meanwhile.
 
     WeasyPrint tries several names for each library. For every one that the loader does not know, cffi asks
     `ctypes.util.find_library`, which starts ldconfig, gcc and ld: 85 processes, and half of the time that the import

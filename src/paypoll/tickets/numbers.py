@@ -20,7 +20,7 @@ _SEPARATOR = "|"
 
 
 class Chooser(Protocol):
-    """A source of chance: the module `secrets`, or a seeded `random.Random` in a test."""
+    """A source of random choices: the module `secrets`, or a seeded `random.Random` in a test."""
 
     def choice(self, seq: Sequence[str], /) -> str:
         """Return one of the sequence's members."""
@@ -28,10 +28,10 @@ class Chooser(Protocol):
 
 
 def new_ticket_number(event_slug: str, random: Chooser = secrets) -> str:
-    """Return a new ticket number of 20 characters: the start of the slug, a dash, and chance.
+    """Return a new ticket number of 20 characters: the start of the slug, a dash, and random characters.
 
-    The number is in effect the ticket's secret, so chance fills all the room: nine characters or more, one number
-    out of 36⁹ ≈ 10¹⁴. Uniqueness is the database's to say: on a clash the caller draws again.
+    The number is in effect the ticket's secret, so the random part is as long as there is room: nine characters or
+    more, one number out of 36⁹ ≈ 10¹⁴. The database ensures that it is unique: on a clash the caller draws again.
 
     The slug's part is ASCII whatever the slug is, because scanners disagree on how to read anything else out of a
     QR code. Accents are taken off; letters of other alphabets and signs such as `|` are left out.

@@ -34,7 +34,7 @@ _STYLES = "ticket.css"
 # Without a base WeasyPrint would leave the picture out and say so in its log alone.
 _NO_BASE = "data:,"
 
-# A template is the operator's own program, and may go wrong in any of these ways; so may WeasyPrint on what it wrote.
+# A template is a program of the operator's and may raise any of these; so may WeasyPrint on its output.
 # Refused URLs come as a BaseException.
 _FAILURES = (
     jinja2.TemplateError,
@@ -45,7 +45,7 @@ _FAILURES = (
     LookupError,
     OSError,
     RuntimeError,
-    SyntaxError,  # Pillow's word for a broken picture
+    SyntaxError,  # what Pillow raises for a broken picture
     TypeError,
     ValueError,
 )
@@ -207,7 +207,7 @@ class WeasyTicketPrinter:
 
     @cached_property
     def _styles(self) -> list[weasyprint.CSS]:
-        """The site's colour, and the style sheet, which has the last word; parsed once for all tickets."""
+        """The site's colour, then the style sheet, which takes precedence; parsed once for all tickets."""
         source, _, _ = self._loader.get_source(self._environment, _STYLES)
         return [self._parsed(accent_rules(self._look.accent)), self._parsed(source)]
 
@@ -288,7 +288,7 @@ def _unchanging_fonts() -> Iterator[None]:
 
 
 class _ToDebug(logging.Handler):
-    """Passes what a library warns of on as our own debug event: of its fonts and styles the operator need not hear."""
+    """Logs a library's warnings as our own debug events: fonts and styles do not concern the operator."""
 
     def emit(self, record: logging.LogRecord) -> None:
         message = _DATA_URI.sub("data:…", record.getMessage())

@@ -51,7 +51,7 @@ _HOPELESS_ADDRESS = 4000
 
 
 class Fit(IntEnum):
-    """How much a ticket's texts are made to give way so that it stays on one page."""
+    """How far a ticket's texts are made smaller so that it stays on one page."""
 
     NORMAL = 0
     SMALL = 1

@@ -36,7 +36,7 @@ class TicketPrinter(Protocol):
     """Makes PDFs. The same face gives the same bytes."""
 
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
-        """Hear which orders' tickets will be asked for next: who can, prints ahead. Never raises PrintError."""
+        """Take note of the orders whose tickets are asked for next, to print them ahead. Never raises PrintError."""
         ...
 
     def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:

@@ -1,8 +1,8 @@
 """A printing process: reads jobs from its standard input, prints, and writes the answers to its standard output.
 
 Started by `paypoll.tickets.workers`, which knows what to do when this process dies: WeasyPrint and the libraries
-below it work on texts and pictures that strangers wrote. So it knows no secret, has no connection to anything, ends
-with its input, and its time for each job is limited by the system itself.
+below it work on untrusted texts and pictures. So it is given no secret and no connection, ends with its input, and the
+system itself limits its time for each job.
 """
 
 import os
@@ -26,7 +26,7 @@ _LOADING = 60.0
 
 def main() -> None:
     """Print what is asked for, until the input ends. The argument is the time limit of one ticket, in seconds."""
-    # Both go to every process of the service or the terminal. When a run stops is for the one that asked to say.
+    # Both go to every process of the service or the terminal. The process that asked decides when printing stops.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -85,7 +85,7 @@ class _Printer:
 
 
 def _make_printer(options: PrinterOptions) -> TicketPrinter:
-    # It tells of a missing library at length, and on stdout.
+    # It writes a long message about a missing library to stdout.
     with redirect_stdout(StringIO()), found_by_the_loader():
         from paypoll.tickets.printer import WeasyTicketPrinter
 

@@ -23,7 +23,7 @@ _LIMIT = 20.0
 """Seconds for one ticket, hundreds of times what it takes. A process that takes longer for a job is ended."""
 
 _TRIES = 2
-"""The first death may have been anybody's: the machine was short of memory, somebody killed the wrong process."""
+"""The first death need not be the ticket's fault: the machine was short of memory, or the process was killed."""
 
 
 class PrintWorkers:
@@ -60,7 +60,7 @@ class PrintWorkers:
         return pdf
 
     def close(self) -> None:
-        """End the processes. What they are at is nobody's any more: printing leaves nothing behind."""
+        """End the processes. Unfinished jobs are dropped: printing leaves nothing behind."""
         with self._lock:
             self._closed = True
             workers = [*self._idle, *self._busy]
@@ -136,7 +136,7 @@ class _Worker:
         self._limit = limit
         try:
             # -P: what lies in the current folder is no module. The rest of the environment decides about fonts.
-            self._process = subprocess.Popen(  # noqa: S603 - our own program, and no word of anybody else's
+            self._process = subprocess.Popen(  # noqa: S603 - our own program, with no argument from outside
                 [sys.executable, "-P", "-m", "paypoll.tickets.worker", str(limit)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -167,7 +167,7 @@ class _Worker:
         return self._process.poll() is None
 
     def end(self) -> None:
-        """End the process, whatever it is at, and wait for that."""
+        """Kill the process and wait for its end."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -175,7 +175,7 @@ class _Worker:
                 try:
                     pipe.close()
                 except OSError:
-                    """What could not be written any more is nobody's."""
+                    """What could not be written is dropped."""
 
     def _how_it_ended(self) -> str:
         code = self._process.wait()

@@ -127,7 +127,8 @@ class TestIssue:
         numbers = [ticket["ticket_number"] for ticket in desk.tickets(order_id)]
         desk.replay(order_id)
         desk.run()
-        assert desk.status(order_id) == "requires_manual_review"
+        assert desk.status(order_id) == "completed"  # 25c: what a person issued stands
+        desk.shop.update("orders_order", order_id, status="requires_manual_review")
         assert issue(desk, "ORD-1", override=True).tickets == 0
         assert desk.status(order_id) == "completed"
         assert [ticket["ticket_number"] for ticket in desk.tickets(order_id)] == numbers

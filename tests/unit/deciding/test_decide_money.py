@@ -30,6 +30,7 @@ def outcome(order: Order, sumup: FakeGateway) -> tuple[Outcome, Reason, int]:
 def test_payment_of_nothing_for_an_order_of_nothing_buys_no_tickets(status: str) -> None:
     free = an_order(status=status, total=Decimal("0.00"))
     nothing = gateway(amount=Decimal(0), attempts=(an_attempt(amount=Decimal(0)),))
+    nothing.transactions["txn-1"] = Found(a_transaction(amount=Decimal(0)))
     assert outcome(free, nothing) == (Outcome.REVIEW, Reason.NOTHING_TO_PAY, 1)
 
 

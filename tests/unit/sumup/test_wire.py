@@ -268,10 +268,37 @@ def test_read_transaction_refunded_by_status_alone_is_refunded_in_full(field: st
     assert transaction_of(**{field: "REFUNDED"}).refunded == Decimal("25.5")
 
 
-@pytest.mark.parametrize("status", ["PENDING", "SUCCESSFUL", "REFUNDED", "SCHEDULED", None])
+@pytest.mark.parametrize("status", ["SUCCESSFUL", "REFUNDED", None])
 def test_read_transaction_charge_back_counts_unless_it_failed(status: str | None) -> None:
     answer = transaction_of(transaction_events=[event("CHARGE_BACK", 25.5, status), event("CHARGE_BACK", 9, "FAILED")])
-    assert (answer.charged_back, answer.refunded) == (Decimal("25.5"), Decimal(0))
+    assert (answer.charged_back, answer.refunded, answer.returning) == (Decimal("25.5"), Decimal(0), Decimal(0))
+
+
+@pytest.mark.parametrize("kind", ["REFUND", "CHARGE_BACK", "CHARGEBACK", "NON_COLLECTION"])
+@pytest.mark.parametrize("status", ["PENDING", "SCHEDULED", "RECONCILED", "SOMETHING_NEW", "pending"])
+def test_read_transaction_event_that_is_not_final_is_on_its_way_back(kind: str, status: str) -> None:
+    answer = transaction_of(transaction_events=[event(kind, 25.5, status), event(kind, 9, "FAILED")])
+    assert (answer.returned, answer.returning) == (Decimal(0), Decimal("25.5"))
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        *[(word, "SUCCESSFUL") for word in ("SUCCESSFUL", "PAID_OUT", "CANCEL_FAILED", "REFUND_FAILED")],
+        *[(word, word) for word in ("PENDING", "FAILED", "CANCELLED", "REFUNDED")],
+        *[(word, "CHARGED_BACK") for word in ("CHARGE_BACK", "CHARGEBACK", "NON_COLLECTION")],
+        ("SOMETHING_NEW", "UNKNOWN"),
+        ("", "ABSENT"),
+    ],
+)
+def test_read_transaction_status_has_one_meaning_for_every_spelling(word: str, status: str) -> None:
+    answer = transaction_of(status=word, simple_status=word)
+    assert (answer.status, answer.simple_status) == (status, status)
+    assert answer.said == (word if status == "UNKNOWN" else "")
+
+
+def test_read_transaction_currency_in_small_letters_is_the_same_currency() -> None:
+    assert transaction_of(currency="gbp").currency == "GBP"
 
 
 @pytest.mark.parametrize("status", ["CHARGE_BACK", "CHARGEBACK", "NON_COLLECTION"])

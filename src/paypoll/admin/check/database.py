@@ -8,15 +8,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
+from paypoll.admin.check.sessions import check_sessions, is_pooled
 from paypoll.clock import Clock, ago
-from paypoll.database import describe_error, transaction
+from paypoll.database import DatabaseOptions, describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
+from paypoll.runs.clock_check import clock_difference, describe_difference
 from paypoll.settings.model import Settings
 from paypoll.shop.schema import schema_problems
 from paypoll.shop.tables import checkouts, orders, organisers
 from paypoll.state.rights import excessive_rights, missing_rights, missing_rights_on
 from paypoll.state.runs import LastRun, last_run
-from paypoll.state.upgrade import HEAD, current_version
+from paypoll.state.upgrade import HEAD, current_version, next_step
 
 _LARGEST_SKEW = timedelta(seconds=5)
 """Leases are minutes and late windows hours; more than this is a clock that nobody sets."""
@@ -49,12 +51,13 @@ _NEW_COLUMN = re.compile(r"the column (\S+)\.(\S+) is new ")
 _OTHER_SHOP = "look for a version of paypoll that knows this shop"
 
 
-def check_database(engine: sa.Engine, settings: Settings, clock: Clock) -> Iterator[Finding]:
+def check_database(engine: sa.Engine, options: DatabaseOptions, settings: Settings, clock: Clock) -> Iterator[Finding]:
     """Look at all of it, in one transaction that changes nothing. Out of reach, the rest is skipped."""
     try:
         with transaction(engine) as connection:
             yield fine("database", _server(connection))
-            yield from _clock(clock, connection)
+            yield from check_sessions(options, connection)
+            yield from _clock(settings, clock, connection)
             yield from _rights(connection)
             yield from _schema(connection)
             yield from _index(connection)
@@ -73,6 +76,8 @@ def check_database(engine: sa.Engine, settings: Settings, clock: Clock) -> Itera
 
 def _way_in(problem: str) -> str:
     """Return what to do about a refused login or right."""
+    if "startup parameter" in problem:
+        return "take options= out of database.url: a pooler refuses it"
     if "password" in problem:
         return "correct database.password (or the file or credential it comes from)"
     if "does not exist" in problem:
@@ -85,21 +90,21 @@ def _server(connection: sa.Connection) -> str:
         return f"{connection.dialect.name}: for the demo, not for a shop"
     role, name = connection.execute(sa.text("SELECT current_user, current_database()")).one()
     version = ".".join(map(str, connection.dialect.server_version_info or ()))
-    return f"PostgreSQL {version}, database {name}, role {role}"
+    pooled = ", through a pooler" if is_pooled(connection) else ""
+    return f"PostgreSQL {version}, database {name}, role {role}{pooled}"
 
 
-def _clock(clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
+def _clock(settings: Settings, clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
     if connection.dialect.name != "postgresql":
         return
-    before = clock.now()
-    there = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-    skew = there - (before + (clock.now() - before) / 2)
-    seconds = f"{abs(skew.total_seconds()):.1f} s"
-    if abs(skew) > _LARGEST_SKEW:
-        direction = "behind" if skew > timedelta(0) else "ahead of"
-        yield wrong("clock", f"this machine is {seconds} {direction} the database", "set both clocks by NTP")
-    else:
-        yield fine("clock", f"this machine and the database differ by {seconds}")
+    ahead = clock_difference(clock, connection)
+    if abs(ahead) <= _LARGEST_SKEW:
+        yield fine("clock", f"this machine and the database differ by {abs(ahead).total_seconds():.1f} s")
+        return
+    text = describe_difference(ahead)
+    if abs(ahead) > settings.database.clock_tolerance:
+        text += "; no run begins until they agree (database.clock_tolerance)"
+    yield wrong("clock", text, "set both clocks by NTP")
 
 
 def _rights(connection: sa.Connection) -> Iterator[Finding]:
@@ -157,11 +162,9 @@ def _merchant(settings: Settings, connection: sa.Connection) -> Iterator[Finding
 
 def _own_tables(clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
     version = current_version(connection)
-    if version != HEAD:
+    if step := next_step(connection, version):
         text = f"version {version}, this paypoll needs {HEAD}" if version else "they are not there"
-        newer = version is not None and version > HEAD
-        step = "install the newer paypoll that made them" if newer else "run `paypoll db upgrade` as the owner"
-        yield wrong("paypoll's tables", text, step)
+        yield wrong("paypoll's tables", text, step if step.startswith("install") else f"{step} as the owner")
         return
     yield fine("paypoll's tables", f"version {version}")
     yield _last_run(clock.now(), last_run(connection))

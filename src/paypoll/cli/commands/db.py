@@ -50,24 +50,24 @@ def status_command(context: click.Context, *, as_json: bool) -> int:
     from paypoll.database import transaction
     from paypoll.exitcodes import ExitCode
     from paypoll.shop.schema import schema_problems
-    from paypoll.state.upgrade import HEAD, current_version
+    from paypoll.state.upgrade import HEAD, current_version, next_step
 
     with opened_app(context, read_only=True) as app, transaction(app.engine) as connection:
         version = current_version(connection)
+        step = next_step(connection, version)
         problems = schema_problems(connection)
     if as_json:
         document = {"schema": SCHEMA, "version": version, "needed": HEAD, "shop_problems": problems}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(_status_lines(version, HEAD, problems)))
-    return ExitCode.SETTINGS if problems or version != HEAD else ExitCode.OK
+        click.echo("\n".join(_status_lines(version, HEAD, step, problems)))
+    return ExitCode.SETTINGS if problems or step else ExitCode.OK
 
 
-def _status_lines(version: str | None, needed: str, problems: list[str]) -> list[str]:
+def _status_lines(version: str | None, needed: str, step: str, problems: list[str]) -> list[str]:
     own = f"paypoll's tables: version {version or 'none'}, needed: {needed}"
-    if version != needed:
-        newer = version is not None and version > needed
-        own += "; " + ("install the newer paypoll that made them" if newer else "run `paypoll db upgrade`")
+    if step:
+        own += f"; {step}"
     if not problems:
         return [own, "the shop's tables: as expected"]
     return [own, "the shop's tables:", *(line for problem in problems for line in wrapped(problem))]

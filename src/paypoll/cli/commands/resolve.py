@@ -62,6 +62,7 @@ def resolve_command(
       paypoll resolve ORD-1003 --reject --reason "test order of the choir"
     """
     from paypoll.admin.resolve import Resolution
+    from paypoll.runs.record import record_run
     from paypoll.state.resolutions import Verdict
 
     given = {Verdict.ISSUE: issue, Verdict.REFUND_NOTED: refund_noted, Verdict.REJECT: reject}
@@ -71,7 +72,7 @@ def resolve_command(
     if override and not issue:
         raise click.UsageError("--override goes with --issue only")
     resolution = Resolution(decided[0], person(by, os.environ), reason, override)
-    with opened_app(context, verbose=verbose) as app:
+    with opened_app(context, verbose=verbose, quiet=True) as app:
         found = app.resolver.find_in_review(pasted_order(order))
         case = app.resolver.look_at(found) if resolution.verdict is Verdict.ISSUE else None
         site = app.settings.site
@@ -83,6 +84,9 @@ def resolve_command(
         if not as_json:
             click.echo("\n".join(_settled_lines(settled, site)))
         mail = app.resolver.send_confirmation(settled) if settled.tickets else None
+        if resolution.verdict is not Verdict.ISSUE:
+            # Its checkouts are closed at once, so that nobody pays them; a run that cannot is followed by the timer's.
+            record_run(app, "resolve", only=[found.id])
     if as_json:
         click.echo(_as_json(settled, mail))
     elif mail is not None:

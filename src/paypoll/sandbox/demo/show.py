@@ -1,4 +1,4 @@
-"""A newcomer's first minute: a small shop on SQLite, a SumUp of its own, a mail sink, and the real run on them."""
+"""The demo: a small shop on SQLite, the SumUp simulator, the mail sink, and the real run on them."""
 
 import shutil
 from collections.abc import Iterator

@@ -40,7 +40,7 @@ class Trouble:
 
 
 class Post(Protocol):
-    """Who the dialogues work for. Everything is called in the event loop's thread."""
+    """What the SMTP sessions call. Everything is called in the event loop's thread."""
 
     def trouble(self, stage: Stage, recipient: str) -> Trouble | None:
         """Return what is to go wrong at this stage; `recipient` is the first one from RCPT on, before it empty."""

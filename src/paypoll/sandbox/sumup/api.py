@@ -189,7 +189,7 @@ class SumUpApi:
 
 
 def _after(found: Sequence[tuple[Checkout, Attempt]], reference: str | None) -> list[tuple[Checkout, Attempt]]:
-    """Return what comes behind the transaction with this id; everything when there is none."""
+    """Return the transactions after the one with this id; all of them when there is none."""
     places = [place for place, pair in enumerate(found) if pair[1].id == reference]
     return list(found[places[0] + 1 :] if places else found)
 

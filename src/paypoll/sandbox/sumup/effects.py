@@ -1,6 +1,6 @@
 """What can go wrong between SumUp and its client, one class for each.
 
-An effect is told how to get the true answer, and does with the line what it likes. Times are seconds.
+An effect is given the true answer's function and the line to the client, and decides what is sent. Times are seconds.
 """
 
 import json
@@ -95,7 +95,7 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Html:
-    """Something on the way answers with a page: a proxy's 502, or a 200 that is none."""
+    """A proxy answers with a page of HTML: a 502, or a 200 that is not SumUp's."""
 
     status: int = HTTPStatus.OK
 
@@ -162,7 +162,7 @@ class Oversized:
 
 @dataclass(frozen=True, slots=True)
 class Drip:
-    """The answer comes byte by byte: no silence is ever long, and yet there is no end."""
+    """The answer comes byte by byte: a time-out for each read never expires, and the answer never ends."""
 
     pause: float = 0.1
 

@@ -15,7 +15,7 @@ class Aim:
     """Which requests a fault meets.
 
     `path` is a shell pattern (`/v0.1/checkouts/*`), matched without the query. `times` is how often it happens at
-    most, `probability` how likely it is each time, by dice that fall the same for the same `seed`. With `processed`
+    most, `probability` how likely it is each time, drawn the same for the same `seed`. With `processed`
     the request is carried out before its answer is lost; otherwise it depends on the effect whether it is.
     """
 
@@ -36,7 +36,7 @@ class Fault:
         self.aim = aim
         self.over = threading.Event()
         self._lock = threading.Lock()
-        self._dice = random.Random(aim.seed)  # noqa: S311 - dice for tests
+        self._dice = random.Random(aim.seed)  # noqa: S311 - random numbers for tests
         self._hits = 0
 
     @property
@@ -46,7 +46,7 @@ class Fault:
             return self._hits
 
     def clear(self) -> None:
-        """Let it happen no more, and let go of what it holds up."""
+        """End the fault, and release the requests that it holds up."""
         self.over.set()
 
     def meets(self, method: str, path: str) -> bool:

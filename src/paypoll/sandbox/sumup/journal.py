@@ -1,4 +1,4 @@
-"""Which requests came in, by what they were let in, how many at once, and how they ended. Never a token."""
+"""Which requests came in, how they were authorised, how many at once, and how they ended. Never a token."""
 
 import itertools
 import threading

@@ -13,7 +13,7 @@ from paypoll.clock import Clock
 
 
 class AuthKind(StrEnum):
-    """By what a request was let in, or not. This is what the request log shows instead of the token."""
+    """How a request was authorised, or that it was not. The request log shows this instead of the token."""
 
     NONE = "none"
     UNKNOWN = "unknown"
@@ -77,7 +77,7 @@ class _Grant:
 
 
 class Keyring:
-    """All credentials. `rotate` says whether a refresh gives a new refresh token and burns the old one."""
+    """All credentials. `rotate` says whether a refresh gives a new refresh token and invalidates the old one."""
 
     def __init__(self, clock: Clock, token_life: timedelta, *, rotate: bool) -> None:
         self.rotate = rotate

@@ -196,7 +196,7 @@ class Simulator:
         self._tampering.set(attempts[-1].id, changed)
 
     def untamper(self, checkout_id: str) -> None:
-        """Tell the truth about the checkout and its transactions again."""
+        """Undo all changes to the answers about the checkout and its transactions."""
         for name in (checkout_id, *(attempt.id for attempt in self.ledger.get(checkout_id).attempts)):
             self._tampering.clear(name)
 

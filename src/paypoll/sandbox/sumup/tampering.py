@@ -37,7 +37,7 @@ class Tampering:
             self._bodies[name] = body
 
     def clear(self, name: str) -> None:
-        """Answer truly again."""
+        """Undo all changes."""
         with self._lock:
             self._fields.pop(name, None)
             self._bodies.pop(name, None)

@@ -9,7 +9,7 @@ connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
     target_metadata=metadata,
-    version_table="alembic_version",
+    version_table="schema_version",
     version_table_schema=SCHEMA,
     include_schemas=True,
     # Whole steps or nothing, also when the last of several fails.

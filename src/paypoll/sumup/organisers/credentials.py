@@ -55,7 +55,7 @@ class OrganiserCredentials:
 
 
 class OrganiserToken:
-    """An organiser's access token, for one question. What has to outlast the question is the refresher's."""
+    """An organiser's access token, for one question. State that outlasts the question is kept by the refresher."""
 
     def __init__(self, connection: OrganiserConnection, refresher: TokenRefresher) -> None:
         self.merchant_code = connection.merchant_code
@@ -77,13 +77,13 @@ class OrganiserToken:
 
 
 class BrokenConnection:
-    """Stands for a connection that no token can be had for."""
+    """A connection for which there is no token."""
 
     def __init__(self, merchant_code: str) -> None:
         self.merchant_code = merchant_code
 
     def token(self, ask: Ask) -> NotAllowed:
-        """Return who has to do what."""
+        """Return NotAllowed, which says what the organiser or an admin has to do."""
         del ask
         return NotAllowed(self.merchant_code, f"the connection to SumUp is broken: {_CONNECT_AGAIN}")
 

@@ -1,17 +1,17 @@
 """Keep organisers' access tokens fresh (OAuth 2, grant refresh_token).
 
-A refresh may burn the refresh token it was made with: who stores the new one late, or not at all, has lost the
-organiser's connection. So, step by step:
+A refresh may invalidate the refresh token it was made with: if the new one is stored late, or not at all, the
+organiser's connection is lost. So, step by step:
 
-1. One thread of this process at a time, and by the session lock one run on all hosts; the shop knows no such lock.
+1. One thread of this process at a time, and by a lease one run on all hosts; the shop knows no such lease.
 2. Read the tokens again: another run may have renewed them meanwhile, and then its token serves.
-3. Write them back as they are, in a short transaction: what cannot be written is not worth asking for.
+3. Write them back as they are, in a short transaction: if that fails, a new token could not be stored either.
 4. Ask SumUp, with no transaction open.
-5. Store at once, if the refresh token is still the one that was used; otherwise somebody else's word is newer.
+5. Store at once, if the refresh token is still the one that was used; otherwise somebody else has stored newer ones.
 
-A kill between 4 and 5 loses what SumUp gave. As long as SumUp hands the same refresh token out again (its documented
+A kill between 4 and 5 loses the new tokens. As long as SumUp hands the same refresh token out again (its documented
 answer does) that costs one more request; if it gives a new one, the next refresh is `invalid_grant`, and a person
-is told. Nothing can close that window from this side.
+is told. paypoll cannot prevent that.
 """
 
 import threading
@@ -33,7 +33,7 @@ from paypoll.shop.changes import mark_connection_expired, rehearse_token_write, 
 from paypoll.shop.connections import OrganiserConnection, reread_connection
 from paypoll.sumup import document, refusal
 from paypoll.sumup.document import UnreadableError
-from paypoll.sumup.organisers.session_lock import SessionLock
+from paypoll.sumup.organisers.lease import Lease
 from paypoll.sumup.pace import StoppedError, Wait
 from paypoll.sumup.retry import STOPPED, Ask
 from paypoll.sumup.token_answer import TokenAnswer, read_token_answer
@@ -82,9 +82,8 @@ class TokenRefresher:
         self._clock = clock
         self._wait = wait
         self._read_only = read_only
-        self._session_lock = SessionLock(engine, wait)
-        # One refresh at a time in this process: it takes at most one database session beside the pool, and a thread
-        # that waits here holds none.
+        self._lease = Lease(engine, wait)
+        # One refresh at a time in this process. A thread that waits here holds no connection of the database.
         self._lock = threading.Lock()
         self._failed: dict[int, _Failed] = {}
         self._renewed: dict[int, tuple[str, float]] = {}
@@ -101,7 +100,7 @@ class TokenRefresher:
             current = self._reread(known)
             if current is None:
                 return _REPLACED
-            if self._is_usable(current, refused):  # another thread, or run, was quicker
+            if self._is_usable(current, refused):  # another thread or run has renewed it meanwhile
                 return current.access_token
             failed = self._failed.get(known.profile_id)
             if failed is not None and (failed.stands_until is None or self._clock.monotonic() < failed.stands_until):
@@ -138,7 +137,7 @@ class TokenRefresher:
         if obstacle := self._obstacle(known, refused):
             return obstacle
         try:
-            with self._session_lock.held(f"organiser-token:{known.profile_id}") as is_held:
+            with self._lease.held(f"organiser-token:{known.profile_id}") as is_held:
                 if not is_held:
                     return NoAnswer("another run is renewing the organiser's token and has not come to an end")
                 current = self._reread(known)
@@ -262,7 +261,7 @@ class TokenRefresher:
     def _persist(self, write: Callable[[sa.Connection], bool], current: OrganiserConnection, otherwise: str) -> bool:
         """Write in a transaction of its own, and again while the row is held or the database away.
 
-        What SumUp said cannot be had a second time, so this is more patient than anything else in a run, also when
+        SumUp's answer cannot be fetched a second time, so this waits longer than anything else in a run, also when
         the run was told to stop (then without the pauses). After the last try, say so and raise.
         """
         for pause in (*_STORE_PAUSES, None):

@@ -1,0 +1,56 @@
+"""Following the money: the checkouts seen of each order, and what tells one order from another of the same id."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from paypoll.database import SCHEMA, UtcDateTime
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def upgrade() -> None:
+    """Make the table and the columns; look at once at what is still open, and not back at what was over."""
+    op.create_table(
+        "checkout_seen",
+        sa.Column("order_id", _ID, primary_key=True, autoincrement=False),
+        sa.Column("checkout_id", sa.Text, primary_key=True),
+        sa.Column("merchant_code", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("first_seen_at", UtcDateTime, nullable=False),
+        sa.Column("seen_at", UtcDateTime, nullable=False),
+        sa.Column("failed_since", UtcDateTime),
+        sa.Column("accounted", sa.Boolean, nullable=False, server_default=sa.false()),
+        schema=SCHEMA,
+    )
+    op.add_column("watch", sa.Column("seen_void", sa.Boolean, nullable=False, server_default=sa.false()), schema=SCHEMA)
+    op.add_column("watch", sa.Column("order_number", sa.Text), schema=SCHEMA)
+    op.add_column("watch", sa.Column("order_created_at", UtcDateTime), schema=SCHEMA)
+    op.add_column(
+        "fulfilment", sa.Column("by_person", sa.Boolean, nullable=False, server_default=sa.false()), schema=SCHEMA
+    )
+    op.add_column("fulfilment", sa.Column("order_number", sa.Text), schema=SCHEMA)
+    watch = sa.table(
+        "watch",
+        *(sa.column(name) for name in ("order_id", "status", "seen_void", "last_checked_at")),
+        *(sa.column(name, UtcDateTime) for name in ("next_check_at", "settled_at", "first_seen_at")),
+        schema=SCHEMA,
+    )
+    op.execute(sa.update(watch).where(watch.c.status.in_(("cancelled", "refunded"))).values(seen_void=sa.true()))
+    # Version 0.1.0 left the next look of orders whose window was over where it was: they would all be due at once.
+    # Its window counted from when paypoll moved the order, and was 72 hours unless set otherwise.
+    if op.get_bind().dialect.name == "postgresql":
+        over = sa.func.coalesce(watch.c.settled_at, watch.c.first_seen_at) < sa.text("now() - interval '72 hours'")
+        followed = watch.c.status.is_distinct_from("pending_verification")
+        op.execute(sa.update(watch).where(over, followed).values(next_check_at=None))
+        still_open = watch.c.status.in_(("pending", "failed", "expired", "cancelled", "refunded"))
+        op.execute(sa.update(watch).where(sa.not_(over), still_open).values(next_check_at=sa.func.now()))
+
+
+def downgrade() -> None:
+    """Refuse: the table says which payments an admin was told of."""
+    raise NotImplementedError("this migration cannot be undone: restore the dump from before it")

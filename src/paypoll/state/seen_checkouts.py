@@ -1,0 +1,66 @@
+"""The checkouts that paypoll has seen at SumUp for each order. The shop reuses its rows, and forgets."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from paypoll.database import insert_unless_there
+from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus
+from paypoll.payments.order import SeenCheckout
+from paypoll.state.tables import checkout_seen
+
+# Built once, not for every order.
+_SEEN = (
+    sa.select(checkout_seen)
+    .where(checkout_seen.c.order_id.in_(sa.bindparam("order_ids", expanding=True)))
+    .order_by(checkout_seen.c.order_id, checkout_seen.c.checkout_id)
+)
+
+
+def load_seen(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, tuple[SeenCheckout, ...]]:
+    """Return the checkouts seen of each of these orders; every order asked for has an entry."""
+    seen: dict[int, list[SeenCheckout]] = {order_id: [] for order_id in order_ids}
+    for row in connection.execute(_SEEN, {"order_ids": list(order_ids)}):
+        seen[row.order_id].append(
+            SeenCheckout(row.checkout_id, row.merchant_code, row.status, row.failed_since, row.accounted)
+        )
+    return {order_id: tuple(found) for order_id, found in seen.items()}
+
+
+def note_seen(
+    connection: sa.Connection,
+    order_id: int,
+    before: Sequence[SeenCheckout],
+    answers: Mapping[str, CheckoutAnswer],
+    now: datetime,
+    *,
+    accounted: bool,
+) -> None:
+    """Write down what SumUp says about the order's checkouts, where it differs from what was seen `before`.
+
+    With `accounted`, those that are PAID are accounted for from now on: they bought tickets, or an admin is told of
+    them in this very transaction. Called under the order's row lock.
+    """
+    known = {one.checkout_id: one for one in before}
+    for checkout_id, answer in answers.items():
+        old = known.get(checkout_id)
+        is_failed = answer.status == CheckoutStatus.FAILED
+        failed_since = (old.failed_since if old and old.failed_since else now) if is_failed else None
+        done = (old.accounted if old else False) or (accounted and answer.status == CheckoutStatus.PAID)
+        new = SeenCheckout(checkout_id, answer.merchant_code, answer.status, failed_since, done)
+        if new == old:
+            continue
+        row = {
+            "merchant_code": new.merchant_code,
+            "status": new.status,
+            "seen_at": now,
+            "failed_since": new.failed_since,
+            "accounted": new.accounted,
+        }
+        if old is None:
+            keys = {"order_id": order_id, "checkout_id": checkout_id, "first_seen_at": now}
+            connection.execute(insert_unless_there(connection, checkout_seen).values(**keys, **row))
+        else:
+            same = (checkout_seen.c.order_id == order_id, checkout_seen.c.checkout_id == checkout_id)
+            connection.execute(sa.update(checkout_seen).where(*same).values(**row))

@@ -1,0 +1,155 @@
+"""The last release goes on working on the tables of this one, and an upgrade of its tables loses nothing.
+
+Its code comes from the history. So an upgrade may be done while the old command still runs by its timer, or on another
+host, and the old one can be put back. docs/contributing.md has the rule for migrations.
+"""
+
+# git is asked for the project's own history.
+# ruff: noqa: S603, S607
+
+import json
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.acceptance.promises import check_completed
+from tests.acceptance.stage import PATIENCE, ROLE, Ended, Placed, Stage
+
+ROOT = Path(__file__).parents[2]
+LAST_RELEASE = "bb44b52f27b9848cfd653277b282ff9240c90c4f"
+"""The commit of version 0.1.0. A release moves this to its own commit: scripts/release says so."""
+
+TRY_LATER = 75
+MAIL_SERVER_DOWN = {"mail__host": "127.0.0.1", "mail__port": "9"}
+
+
+def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Ask git about this checkout, whoever owns it."""
+    command = ["git", "-c", "safe.directory=*", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def old_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder `src` of the last release. Skips where the history does not reach back so far."""
+    archive = git("archive", "--format=tar", LAST_RELEASE, "src")
+    if archive.returncode != 0:
+        shallow = git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+        why = (
+            "the clone is shallow; `git fetch --unshallow` brings it" if shallow else "this is no clone of the project"
+        )
+        pytest.skip(f"the history has no commit {LAST_RELEASE[:7]}, which is the last release: {why}")
+    folder = tmp_path_factory.mktemp("last-release")
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
+    return folder / "src"
+
+
+class LastRelease:
+    """Runs the last release's command on a stage, with the libraries of this one."""
+
+    def __init__(self, stage: Stage, source: Path) -> None:
+        self._stage = stage
+        self._source = source
+
+    def __call__(self, *arguments: str, code: int = 0, **environ: str) -> Ended:
+        """Run the command to its end, which must have this exit status."""
+        settings = {f"PAYPOLL_{name.upper()}": value for name, value in environ.items()}
+        process = subprocess.run(
+            [sys.executable, "-m", "paypoll", "--config", str(self._stage.config), *arguments],
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(self._source), **settings},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert process.returncode == code, process.stderr
+        return Ended(process.returncode, process.stdout, process.stderr)
+
+
+@pytest.fixture
+def last_release(stage: Stage, old_source: Path) -> LastRelease:
+    """The last release's command, on the stage."""
+    return LastRelease(stage, old_source)
+
+
+def own_rows(stage: Stage) -> dict[str, list[dict[str, Any]]]:
+    """Return every row of paypoll's own tables, but the numbers of their version."""
+    tables = stage.sql("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'paypoll'")
+    return {
+        table["name"]: [
+            json.loads(row["row"])
+            for row in stage.sql(f'SELECT to_jsonb(t)::text AS row FROM paypoll."{table["name"]}" t')  # noqa: S608
+        ]
+        for table in tables
+        if not table["name"].endswith("_version")
+    }
+
+
+def a_penny_off(stage: Stage) -> Placed:
+    """Place an order whose payment does not fit."""
+    order = stage.order("ORD-REVIEW", checkout="")
+    stage.checkout(order, "PAID", amount=order.total - Decimal("0.01"))
+    return order
+
+
+def upgraded(stage: Stage) -> None:
+    """Upgrade paypoll's own tables with this release, as their owner, and give its role what it needs now."""
+    ended = stage.paypoll("db", "upgrade", database__url=stage.owner_url)
+    assert ended.code == 0, ended.stderr
+    stage.grant()
+
+
+def test_last_release_works_on_the_tables_of_this_one(stage: Stage, last_release: LastRelease) -> None:
+    paid, failed = stage.order("ORD-PAID", checkout="PAID"), stage.order("ORD-FAILED", checkout="FAILED")
+    old, review = stage.order("ORD-EXPIRED", checkout="EXPIRED"), a_penny_off(stage)
+    last_release("run-once")
+    check_completed(stage, paid)
+    assert [stage.status(order) for order in (failed, old, review)] == ["failed", "expired", "requires_manual_review"]
+    assert last_release("run-once", "--json").report["orders"] == []
+
+
+def test_upgrade_of_the_last_releases_tables_keeps_every_row_and_both_releases_go_on(
+    stage: Stage, last_release: LastRelease
+) -> None:
+    stage.sql("DROP SCHEMA paypoll CASCADE")
+    last_release("db", "upgrade", database__url=stage.owner_url)
+    with stage.engine.connect() as connection:
+        grants = last_release("db", "grants", "--role", ROLE).stdout.replace("%", "%%")
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(grants)
+    mailed, failed = stage.order("ORD-MAILED", checkout="PAID"), stage.order("ORD-FAILED", checkout="FAILED")
+    last_release("run-once")
+    unmailed, open_one = stage.order("ORD-UNMAILED", checkout="PAID"), stage.order("ORD-OPEN")
+    review = a_penny_off(stage)
+    last_release("run-once", code=TRY_LATER, **MAIL_SERVER_DOWN)
+    before = own_rows(stage)
+    assert {state["state"] for state in before["outbox"]} == {"sent", "waiting"}
+
+    upgraded(stage)
+    after = own_rows(stage)
+    for table, rows in before.items():
+        assert [row for row in rows if not any(row.items() <= kept.items() for kept in after[table])] == [], table
+
+    def check_all() -> None:
+        for order in (mailed, unmailed):
+            check_completed(stage, order)
+        assert [stage.status(order) for order in (open_one, failed, review)] == [
+            "pending_verification",
+            "failed",
+            "requires_manual_review",
+        ]
+
+    stage.let_time_pass()
+    assert stage.run_once().code == 0
+    check_all()
+    # Put back, or still running on another host.
+    stage.sumup.pay(open_one.checkout)
+    last_release("run-once")
+    assert stage.status(open_one) == "completed"
+    stage.sumup.pay(failed.checkout, force=True)
+    stage.let_time_pass()
+    assert stage.run_once().code == 0
+    assert stage.status(failed) == "completed"

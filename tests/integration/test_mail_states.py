@@ -1,0 +1,77 @@
+"""docs/states.md says how a mail moves: held against every function of the outbox, tried in every state."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from paypoll.database import transaction
+from paypoll.state import outbox
+from paypoll.state.outbox import Mail
+from paypoll.state.tables import outbox as table
+from paypoll.testing import NOW
+
+PAGE = (Path(__file__).parents[2] / "docs" / "states.md").read_text(encoding="utf-8").partition("## A mail")[2]
+ARROW = re.compile(r"^ +(\w+|\[\*\]) --> (\w+) : (\w+)$", re.MULTILINE)
+STATES = ("waiting", "sending", "sent", "undeliverable", "withdrawn")
+RUN = "run-1"
+LATER = NOW + timedelta(minutes=10)
+
+Change = Callable[[sa.Connection, Mail], object]
+CHANGES: dict[str, Change] = {
+    "begin_sending": lambda connection, mail: outbox.begin_sending(connection, mail, RUN, LATER),
+    "mark_sent": lambda connection, mail: outbox.mark_sent(connection, mail, "Your tickets", NOW),
+    "put_off": lambda connection, mail: outbox.put_off(connection, mail, "later", NOW),
+    "give_up": lambda connection, mail: outbox.give_up(connection, mail, "no such mailbox"),
+    "withdraw": lambda connection, _mail: outbox.withdraw(connection, 1, "confirmation"),
+    "hand_back": lambda connection, mail: outbox.hand_back(connection, [mail], RUN),
+}
+
+
+def a_mail(connection: sa.Connection, state: str) -> Mail:
+    """Put a mail that this run has claimed into the outbox, in this state."""
+    connection.execute(sa.delete(table))
+    outbox.post(
+        connection,
+        kind="confirmation",
+        dedupe_key="key",
+        recipients=["ada@example.org"],
+        content={},
+        message_id="<1@shop.example>",
+        now=NOW,
+        order_id=1,
+    )
+    [mail] = outbox.claim_mail(connection, RUN, NOW, limit=1, lease=timedelta(minutes=5))
+    connection.execute(sa.update(table).values(state=state))
+    return mail
+
+
+def test_picture_of_mail_states_is_what_the_outbox_does(engine: sa.Engine) -> None:
+    found = {("[*]", "waiting", "post")}
+    with transaction(engine) as connection:
+        for state in STATES:
+            for name, change in CHANGES.items():
+                mail = a_mail(connection, state)
+                before = connection.execute(sa.select(table)).one()
+                change(connection, mail)
+                after = connection.execute(sa.select(table)).one()
+                if after != before and name != "hand_back":
+                    found.add((state, after.state, name))
+                elif name == "hand_back":
+                    assert after.state == state
+    # `withdraw_these` is given rows that its caller has just locked as `waiting`, and `mark_sent` one that this run
+    # began to send: neither looks at the state again.
+    drawn = set(ARROW.findall(PAGE)) - {("waiting", "withdrawn", "withdraw_these")}
+    assert found - {(state, "sent", "mark_sent") for state in STATES if state != "sending"} == drawn
+
+
+def test_states_of_the_picture_are_those_that_the_database_allows(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        [check] = [
+            check["sqltext"]
+            for check in sa.inspect(connection).get_check_constraints("outbox", schema="paypoll")
+            if check["name"] == "outbox_state"
+        ]
+    assert set(re.findall(r"'(\w+)'", check)) == {after for _, after, _ in ARROW.findall(PAGE)} == set(STATES)
