@@ -397,15 +397,20 @@ def test_session_that_ends_for_the_refusals_in_it_holds_up_one_mail_and_not_the_
 ) -> None:
     for number in range(3):
         place(f"ORD-{number}")
+    # They wait for one delivery together, the one that was tried behind the others.
+    bench.mailer.down = "connection refused"
+    run(bench)
+    bench.mailer.down = ""
+    bench.clock.move(timedelta(minutes=5))
     too_many = MailUnavailableError("421 4.7.0 Error: too many errors", answered=True)
     bench.mailer.failures = [RecipientDeferredError("450 4.2.2 Mailbox full"), too_many]
     assert exit_code(run(bench)) == ExitCode.OK
-    assert [mail["state"] for mail in mails(engine)] == ["waiting", "waiting", "sent"]
+    assert sorted(mail["state"] for mail in mails(engine)) == ["sent", "waiting", "waiting"]
     # In a session without refusals it is the server's own.
     bench.clock.move(timedelta(minutes=5))
     bench.mailer.failures = [too_many]
     assert exit_code(run(bench)) == ExitCode.TRY_LATER
-    assert [mail["attempts"] for mail in mails(engine)] == [2, 1, 1]
+    assert sum(mail["attempts"] for mail in mails(engine)) == 1 + 3 + 1
 
 
 def queued(engine: sa.Engine, fresh: int, tried: int) -> None:
