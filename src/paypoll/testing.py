@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from paypoll.mail.address import address_problem
-from paypoll.mail.mailer import MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
+from paypoll.mail.mailer import MailError, MailSession, MailUnavailableError, RecipientRefusedError
 from paypoll.payments.gateway import (
     Attempt,
     BrokenAnswer,
@@ -307,7 +307,8 @@ class _FakeSession:
             raise MailUnavailableError("the session with the mail server was lost before")
         try:
             self.mailer.send(message, recipients)
-        except (RecipientRefusedError, MessageRefusedError):
+        except MailError as error:
+            self.is_over = isinstance(error, MailUnavailableError)
             raise
         except BaseException:
             self.is_over = True

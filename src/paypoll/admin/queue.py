@@ -7,6 +7,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from paypoll.database import transaction
+from paypoll.mail.doubts import DOUBTS
 from paypoll.payments.statuses import WAITING
 from paypoll.shop.tables import orders
 from paypoll.state.astray import AstrayOrder, find_astray
@@ -164,5 +165,7 @@ def _mail(row: sa.RowMapping) -> UnsentMail:
 
 
 def _troubles(connection: sa.Connection) -> tuple[OpenTrouble, ...]:
-    rows = connection.execute(sa.select(trouble).order_by(trouble.c.since))
+    # A doubt is one mail's own, and shown with that.
+    query = sa.select(trouble).where(trouble.c.key.not_like(f"{DOUBTS}%")).order_by(trouble.c.since)
+    rows = connection.execute(query)
     return tuple(OpenTrouble(row.key, row.since, row.told_at is not None, row.detail) for row in rows)

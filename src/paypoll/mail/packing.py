@@ -59,10 +59,14 @@ class MailPacker:
         self._loaded |= loaded
         self._printer.expect([ticket.face for ticket in loaded[order]] for order in wanted if order in loaded)
 
-    def pack(self, mail: Mail) -> Parcel:
-        """Return the mail's messages. Raise PrintError when something of it cannot be made or stored now."""
+    def pack(self, mail: Mail, size_limit: int | None = None) -> Parcel:
+        """Return the mail's messages, of at most `size_limit` bytes if given, else what the settings say.
+
+        Raise PrintError when something of it cannot be made or stored now.
+        """
+        limit = min(size_limit or self._size_limit, self._size_limit)
         try:
-            groups = self._attachments(mail) if mail.kind in WITH_TICKETS else [()]
+            groups = self._attachments(mail, limit) if mail.kind in WITH_TICKETS else [()]
             messages = tuple(
                 self._message(mail, attachments, part, len(groups)) for part, attachments in enumerate(groups, start=1)
             )
@@ -82,7 +86,7 @@ class MailPacker:
             parts=parts,
         )
 
-    def _attachments(self, mail: Mail) -> Sequence[Sequence[Attachment]]:
+    def _attachments(self, mail: Mail, limit: int) -> Sequence[Sequence[Attachment]]:
         """Print the order's tickets and return them, as attachments of one message or several."""
         if mail.order_id is None:
             raise PrintError(f"mail {mail.id} has tickets, but no order")
@@ -93,7 +97,8 @@ class MailPacker:
         self._store(tickets, printed)
         pdfs = [ticket.pdf for ticket in printed]
         calendar = self._calendar(mail)
-        first, *others = self._parcels(tickets, pdfs, beside=sum(mailed_size(len(file.content)) for file in calendar))
+        beside = sum(mailed_size(len(file.content)) for file in calendar)
+        first, *others = self._parcels(tickets, pdfs, limit, beside=beside)
         return [[*first, *calendar], *others]
 
     def _calendar(self, mail: Mail) -> Sequence[Attachment]:
@@ -128,7 +133,7 @@ class MailPacker:
                     set_ticket_files(connection, ticket_id, pdf_path, qr_path)
 
     def _parcels(
-        self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes], *, beside: int
+        self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes], limit: int, *, beside: int
     ) -> Sequence[Sequence[Attachment]]:
         """Return the tickets of each message, as `plan_attachments` lays them out.
 
@@ -142,9 +147,7 @@ class MailPacker:
                 printed[group] = self._printer.print_together(faces[group.start : group.stop])
             return printed[group]
 
-        plan = plan_attachments(
-            [len(pdf) for pdf in pdfs], self._size_limit, lambda group: len(together(group)), beside=beside
-        )
+        plan = plan_attachments([len(pdf) for pdf in pdfs], limit, lambda group: len(together(group)), beside=beside)
         if plan.together:
             names = [
                 f"tickets-{faces[group.start].order_number}-{part}.pdf" for part, group in enumerate(plan.messages, 1)

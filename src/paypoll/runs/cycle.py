@@ -85,6 +85,7 @@ class Cycle:
         self._is_limited = True
         self._began = clock.now()
         self._deadline = clock.monotonic() + rules.time_budget.total_seconds()
+        self._alerts_from: float | None = None
 
     def run(self, report: RunReport, only: Sequence[int] = ()) -> RunReport:
         """Do one run over what is due, or over the orders `only`. The report is filled as the run goes on."""
@@ -96,7 +97,7 @@ class Cycle:
                     self._outages.observe(evidence)
                     if applied is not None and applied.outcome is not Outcome.UNCHANGED:
                         courier.nudge()
-            self._outages.tell_of_sumup(self._engine, self._clock.now())
+            report.standstills += self._outages.tell_of_sumup(self._engine, self._clock.now())
             self._outages.tell_of_stuck_orders(self._engine, self._clock.now())
             self._outages.summarise_alerts(self._engine, self._clock.now())
             courier.send_all()
@@ -258,7 +259,11 @@ class Cycle:
         return self._stopped() or self._clock.monotonic() >= self._deadline
 
     def _should_end_delivery(self, *, alerts: bool) -> bool:
+        if not alerts:
+            return self._should_end()
         # The last delivery has a reserve of its own, and its alerts go first: else a lasting backlog of customers'
-        # mail would let none of them out, run after run.
-        reserve = _DELIVERY_RESERVE if alerts else 0.0
-        return self._stopped() or self._clock.monotonic() >= self._deadline + reserve
+        # mail would let none of them out, run after run. It counts from their turn on: the mail before may have taken
+        # minutes.
+        if self._alerts_from is None:
+            self._alerts_from = max(self._clock.monotonic(), self._deadline)
+        return self._stopped() or self._clock.monotonic() >= self._alerts_from + _DELIVERY_RESERVE

@@ -263,6 +263,7 @@ class AlertSettings(Section):
 
     to: tuple[MailAddress, ...]
     smtp_trouble_after: Duration = timedelta(hours=1)
+    remind_every: Timeout = timedelta(days=1)
     ping_url: OptionalPingAddress = ""
 
     @field_validator("to")
