@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,11 +39,37 @@ PRICE = Decimal("12.50")
 PATIENCE = 180.0
 """Seconds after which a process that has not ended hangs."""
 
-SOON = timedelta(minutes=5)
+SOON = timedelta(minutes=15)
+"""Longer ago than `verification.failed_grace`: whoever was declined then is not trying another card."""
 # What the shop's tables hold about polling: it changes at every look, also where nothing else does.
 _POLLING = {"should_poll", "polling_started_at", "last_polled_at", "poll_count", "updated_at"}
 
 _numbers = itertools.count(1)
+
+
+class ShiftedClock:
+    """SumUp's clock: this machine's, but for what is to have happened some time ago."""
+
+    def __init__(self) -> None:
+        self._behind = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return datetime.now(UTC) - self._behind
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that only moves forward."""
+        return time.monotonic()
+
+    @contextmanager
+    def back(self, behind: timedelta) -> Iterator[None]:
+        """Have the time be some while ago inside the block."""
+        self._behind = behind
+        try:
+            yield
+        finally:
+            self._behind = timedelta(0)
+
 
 _SETTINGS = """
 [site]
@@ -123,6 +150,7 @@ class Stage:
     engine: sa.Engine
     sumup: Simulator
     sink: MailSink
+    sumup_time: ShiftedClock = field(default_factory=ShiftedClock)
     environ: dict[str, str] = field(default_factory=dict)
     wrapper: tuple[str, ...] = ()
     """A command that runs the command given to it, as `nice` does; paypoll is run by it."""
@@ -185,25 +213,34 @@ class Stage:
         amount: Decimal | None = None,
         currency: str = "GBP",
         merchant: str = MERCHANT,
+        age: timedelta | None = None,
+        hosted: bool = False,
         **columns: Any,
     ) -> str:
-        """Make a checkout of the order at SumUp, and its row in the shop unless it is not `stored`. Return its id."""
+        """Make a checkout of the order at SumUp, and its row in the shop unless it is not `stored`. Return its id.
+
+        It was made, and paid or declined, `age` ago: with the order, if nothing is said.
+        """
         reference = reference or order.number
-        checkout_id = self.sumup.create_checkout(
-            reference=reference,
-            amount=order.total if amount is None else amount,
-            currency=currency,
-            merchant_code=merchant,
-        )
-        match state:
-            case "PAID":
-                self.sumup.pay(checkout_id, force=True)
-            case "FAILED":
-                self.sumup.decline(checkout_id)
-            case "EXPIRED":
-                self.sumup.expire(checkout_id)
+        ago = max(order.age if age is None else age, timedelta(0))
+        with self.sumup_time.back(ago):
+            checkout_id = self.sumup.create_checkout(
+                reference=reference,
+                amount=order.total if amount is None else amount,
+                currency=currency,
+                merchant_code=merchant,
+                hosted=hosted,
+            )
+            match state:
+                case "PAID":
+                    self.sumup.pay(checkout_id, force=True)
+                case "FAILED":
+                    self.sumup.decline(checkout_id)
+                case "EXPIRED":
+                    self.sumup.expire(checkout_id)
         if stored:
-            row = {"merchant_code": MERCHANT, **columns}
+            made = {} if age is None else {"created_at": datetime.now(UTC) - age}
+            row = {"merchant_code": MERCHANT, **made, **columns}
             self.shop.add_checkout(order.id, reference, row.pop("sumup_checkout_id", checkout_id), **row)
         return checkout_id
 
@@ -262,6 +299,18 @@ class Stage:
         self.sql(f"UPDATE paypoll.outbox SET lease_until = {past} WHERE lease_until IS NOT NULL")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.outbox SET next_attempt_at = {past} WHERE next_attempt_at > now()")  # noqa: S608
 
+    def let_age(self, order: Placed, by: timedelta) -> None:
+        """Have everything about the order in the database, the shop's rows and paypoll's, be so much longer ago."""
+        for table, column, names in (
+            ("orders_order", "id", ("created_at", "updated_at")),
+            ("payments_sumupcheckout", "order_id", ("created_at", "updated_at", "last_polled_at")),
+            ("paypoll.watch", "order_id", ("first_seen_at", "settled_at", "next_check_at", "last_checked_at")),
+            ("paypoll.checkout_seen", "order_id", ("first_seen_at", "seen_at", "failed_since")),
+            ("paypoll.fulfilment", "order_id", ("fulfilled_at",)),
+        ):
+            moved = ", ".join(f"{name} = {name} - :by" for name in names)
+            self.sql(f"UPDATE {table} SET {moved} WHERE {column} = :order_id", by=by, order_id=order.id)  # noqa: S608 - ours
+
     # --- reading the database ----------------------------------------------------------------------------
 
     def sql(self, statement: str, **values: Any) -> list[sa.RowMapping]:
@@ -281,6 +330,12 @@ class Stage:
     def tickets(self, order: Placed) -> list[dict[str, Any]]:
         """Return the order's tickets."""
         return self.shop.rows("events_ticket", order_id=order.id)
+
+    def next_look(self, order: Placed) -> datetime | None:
+        """Return when paypoll looks at the order again; None: not any more."""
+        (watched,) = self.sql("SELECT next_check_at FROM paypoll.watch WHERE order_id = :order_id", order_id=order.id)
+        at: datetime | None = watched["next_check_at"]
+        return at
 
     def history(self, order: Placed) -> list[str]:
         """Return the statuses that the order's history tells of."""
@@ -327,6 +382,7 @@ class Stage:
 def opened_stage(database_url: str, folder: Path) -> Iterator[Stage]:
     """Set a stage up on this database, in this folder."""
     engine = sa.create_engine(sa.make_url(database_url).set(drivername="postgresql+psycopg2"))
-    with Simulator() as sumup, MailSink(folder / "mails") as sink:
-        yield Stage(folder, database_url, engine, sumup, sink)
+    clock = ShiftedClock()
+    with Simulator(clock=clock) as sumup, MailSink(folder / "mails") as sink:
+        yield Stage(folder, database_url, engine, sumup, sink, clock)
     engine.dispose()

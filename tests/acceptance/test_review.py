@@ -53,6 +53,8 @@ def world(new_stage: Callable[[], Stage]) -> World:
     orders = {**given_back(stage), **odd_orders(stage)}
     orders["unknown"] = stage.order("ORD-UNKNOWN", checkout="PENDING")
     stage.sumup.forget(orders["unknown"].checkout)
+    orders["unknown-beside"] = stage.order("ORD-BESIDE", checkout="FAILED")
+    stage.sumup.forget(stage.checkout(orders["unknown-beside"], "PENDING", reference="ORD-BESIDE-again"))
     orders["never-made"] = stage.order("ORD-NEVERMADE", checkout="")
     orders["odd-id"] = stage.order("ORD-ODDID", checkout="")
     stage.shop.add_checkout(orders["odd-id"].id, "ORD-ODDID", "../token?x=1", merchant_code="MPLATFORM")
@@ -142,6 +144,10 @@ def test_row_15_order_that_sumup_does_not_know_by_the_next_run_goes_to_review(wo
 def test_row_16_checkout_that_sumup_does_not_know_goes_to_review(world: World) -> None:
     order = world["unknown"]
     check_review(world.stage, order, reason="not_found", found=f"does not know checkout {order.checkout}")
+
+
+def test_row_16a_checkout_that_sumup_does_not_know_beside_a_failed_one_goes_to_review(world: World) -> None:
+    check_review(world.stage, world["unknown-beside"], reason="not_found", found="SumUp does not know checkout")
 
 
 def test_checkout_id_that_is_no_plain_token_goes_to_review_unasked(world: World) -> None:

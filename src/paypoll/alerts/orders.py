@@ -31,8 +31,9 @@ class OrderAlert:
     @property
     def topic(self) -> str:
         """What it is about, without this order's own ids: many of one topic in a run become one summary."""
-        kind, _, rest = self.key.partition(":")
-        return self.key if kind in {"review", "undeliverable", "mail_waits"} and rest else kind
+        kind, *rest = self.key.split(":")
+        # What follows a review's reason are the order's own checkouts.
+        return ":".join([kind, *rest[:1]]) if kind in {"review", "undeliverable", "mail_waits"} else kind
 
 
 @dataclass(frozen=True, slots=True)
