@@ -13,8 +13,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
+from tests.settings_text import world_settings, write_settings_file
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.sandbox.demo.shop import SmallShop
@@ -32,16 +34,27 @@ _numbers = itertools.count(1)
 
 # The folders whose modules take longest go first: begun at the end, they would leave one process working alone.
 _FIRST = ("simulation", "acceptance", "integration")
+# These run in `scripts/test --fast`, and of the others what is marked with `fast`.
+_FAST = ("unit", "conformance")
+
+# No deadline for an example: it would fail on a machine that does something else as well. A test that wants other
+# numbers of examples takes a multiple of the profile's, so that --hypothesis-profile=fast has fewer there too.
+hypothesis.settings.register_profile("full", deadline=None)
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=10)
+hypothesis.settings.load_profile("full")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by -m
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules that take longest first; pytest-xdist hands them out in this order."""
+    """Put the modules that take longest first; pytest-xdist hands them out in this order. Mark what is fast."""
 
-    def turn(item: pytest.Item) -> int:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        return _FIRST.index(folder) if folder in _FIRST else len(_FIRST)
+    def folder(item: pytest.Item) -> str:
+        return item.path.relative_to(Path(__file__).parent).parts[0]
 
-    items.sort(key=turn)
+    for item in items:
+        if folder(item) in _FAST:
+            item.add_marker("fast")
+    items.sort(key=lambda item: _FIRST.index(folder(item)) if folder(item) in _FIRST else len(_FIRST))
 
 
 class Server:
@@ -150,31 +163,7 @@ def _driver_url(url: str) -> sa.URL:
 def settings_file(tmp_path: Path, database_url: str) -> Path:
     """A settings file for the fresh database. SumUp and the mail server are nowhere yet."""
     (tmp_path / "media").mkdir()
-    path = tmp_path / "config.toml"
-    path.write_text(
-        f"""
-[site]
-name = "Jersey Events"
-base_url = "https://shop.example"
-support_email = "help@shop.example"
-time_zone = "Europe/Jersey"
-[database]
-url = "{database_url}"
-[sumup]
-base_url = "http://127.0.0.1:9"
-api_key = "sup_sk_test_key"
-merchant_code = "MPLATFORM"
-[tickets]
-media_folder = "{tmp_path / "media"}"
-[mail]
-host = "127.0.0.1"
-port = 9
-tls = "none"
-sender = "Jersey Events <tickets@shop.example>"
-[alerts]
-to = ["admin@shop.example"]
-""",
-        encoding="utf-8",
+    return write_settings_file(
+        tmp_path / "config.toml",
+        world_settings(database_url, media=tmp_path / "media", database={"clock_tolerance": "36500d"}),
     )
-    path.chmod(0o600)
-    return path

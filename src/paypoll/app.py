@@ -63,6 +63,10 @@ class App:
             if close is not None:
                 close()
 
+    def with_clock(self, clock: Clock) -> "App":
+        """Return the same put together anew, with another clock."""
+        return App(self.settings, clock=clock, stop=self.stop)
+
     def require_ready(self) -> None:
         """Raise SchemaError unless the shop's tables and paypoll's own are those of this version."""
         require_ready(self.engine)
@@ -79,14 +83,18 @@ class App:
     @cached_property
     def engine(self) -> sa.Engine:
         """The database. Connects at the first statement."""
+        return make_engine(self.database_options, read_only=self._read_only)
+
+    @cached_property
+    def database_options(self) -> DatabaseOptions:
+        """How the database is reached."""
         database = self.settings.database
-        options = DatabaseOptions(
+        return DatabaseOptions(
             url=sa.make_url(database.url.reveal()),
             connect_timeout=database.connect_timeout,
             lock_timeout=database.lock_timeout,
             statement_timeout=database.statement_timeout,
         )
-        return make_engine(options, read_only=self._read_only)
 
     @cached_property
     def policy(self) -> "Policy":
@@ -309,7 +317,7 @@ class App:
 
     def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
         """Return the use case of one run. `max_age` overrides the setting, for expiring by hand."""
-        from paypoll.alerts.outages import Watchdog
+        from paypoll.alerts.outages import OutageReporter
         from paypoll.runs.cycle import Cycle, CycleRules
 
         verification = self.settings.verification
@@ -320,13 +328,15 @@ class App:
             lease=verification.lease,
             parallel_requests=self.settings.sumup.parallel_requests,
         )
-        watchdog = Watchdog(self.desk, stuck_after=verification.stuck_after, trouble_after=verification.trouble_after)
+        outages = OutageReporter(
+            self.desk, stuck_after=verification.stuck_after, trouble_after=verification.trouble_after
+        )
         return Cycle(
             engine=self.engine,
             gateway=lambda: self.gateway,
             applier=self.applier(run_id, self._policy_with(max_age)),
             deliver=lambda should_stop, alerts: self.deliver(run_id, should_stop, alerts=alerts),
-            watchdog=watchdog,
+            outages=outages,
             clock=self.clock,
             rules=rules,
             stopped=self.stop,

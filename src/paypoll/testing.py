@@ -1,11 +1,12 @@
 """Stand-ins for tests: builders of values, and in-memory fakes of the ports.
 
-They are shipped so that whoever builds on paypoll can use them. The contract tests hold each fake against the same
-expectations as the real adapter.
+They are shipped so that whoever builds on paypoll can use them. The tests in tests/conformance hold each fake against
+the same expectations as the real adapter.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -13,14 +14,17 @@ from email.message import EmailMessage
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from paypoll.mail.mailer import MailSession, MailUnavailableError
+from paypoll.mail.address import address_problem
+from paypoll.mail.mailer import MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
 from paypoll.payments.gateway import (
     Attempt,
+    BrokenAnswer,
     CheckoutAnswer,
     CheckoutStatus,
     Closing,
     Found,
     Look,
+    NoAnswer,
     NotFound,
     Refused,
     TransactionAnswer,
@@ -29,6 +33,7 @@ from paypoll.payments.gateway import (
 from paypoll.payments.order import Checkout, Event, Order, OrderItem
 from paypoll.payments.policy import Policy
 from paypoll.payments.statuses import OrderStatus
+from paypoll.tickets.qr import qr_png
 from paypoll.tickets.ticket import PrintError, TicketFace
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -168,7 +173,8 @@ def a_transaction(**changes: Any) -> TransactionAnswer:
 class FakeGateway:
     """A PaymentGateway that answers from dictionaries; what is not in them is NotFound.
 
-    A closed checkout answers EXPIRED from then on; one that is not PENDING refuses. `asked` lists the questions.
+    A closed checkout answers EXPIRED from then on; one that is paid, expired or being paid refuses. `asked` lists the
+    questions. While it is `down`, for the reason given there, nothing is answered.
     """
 
     checkouts: dict[str, Look[CheckoutAnswer]] = field(default_factory=dict)
@@ -177,40 +183,49 @@ class FakeGateway:
     closings: dict[str, Closing] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     halted: str = ""
+    down: str = ""
 
     def read_checkout(self, checkout_id: str, merchant_code: str) -> Look[CheckoutAnswer]:
         """Return what `checkouts` holds."""
         del merchant_code
-        self.asked.append(("read", checkout_id))
-        return self.checkouts.get(checkout_id, NotFound())
+        return self._failure("read", checkout_id) or self.checkouts.get(checkout_id, NotFound())
 
     def find_checkouts(self, reference: str, merchant_code: str) -> Look[tuple[CheckoutAnswer, ...]]:
         """Return what `searches` holds, else the checkouts that have this reference."""
         del merchant_code
-        self.asked.append(("find", reference))
         known = (look.value for look in self.checkouts.values() if isinstance(look, Found))
-        return self.searches.get(reference, Found(tuple(answer for answer in known if answer.reference == reference)))
+        found = Found(tuple(answer for answer in known if answer.reference == reference))
+        return self._failure("find", reference) or self.searches.get(reference, found)
 
     def read_transaction(self, transaction_id: str, merchant_code: str) -> Look[TransactionAnswer]:
         """Return what `transactions` holds."""
         del merchant_code
-        self.asked.append(("transaction", transaction_id))
-        return self.transactions.get(transaction_id, NotFound())
+        return self._failure("transaction", transaction_id) or self.transactions.get(transaction_id, NotFound())
 
     def close_checkout(self, checkout_id: str, merchant_code: str) -> Closing:
-        """Return what `closings` holds, else close a PENDING checkout and refuse any other."""
+        """Return what `closings` holds, else close an unpaid checkout and refuse any other."""
         del merchant_code
-        self.asked.append(("close", checkout_id))
+        failure = self._failure("close", checkout_id)
+        if failure is not None:
+            return failure
         if checkout_id in self.closings:
             return self.closings[checkout_id]
         look = self.checkouts.get(checkout_id, NotFound())
         if not isinstance(look, Found):
             return look
-        if look.value.status != CheckoutStatus.PENDING:
+        if look.value.status not in {CheckoutStatus.PENDING, CheckoutStatus.FAILED}:
             return Refused("it was processed")
+        if any(attempt.status == "PENDING" for attempt in look.value.attempts):
+            return Refused("a payment is under way")
         closed = Found(replace(look.value, status=CheckoutStatus.EXPIRED))
         self.checkouts[checkout_id] = closed
         return closed
+
+    def _failure(self, question: str, subject: str) -> NoAnswer | BrokenAnswer | None:
+        self.asked.append((question, subject))
+        if not subject:
+            return BrokenAnswer("there is nothing to ask for")
+        return NoAnswer(self.down) if self.down else None
 
 
 @dataclass
@@ -226,33 +241,73 @@ class FakePrinter:
         """Return a line a face."""
         if self.broken:
             raise PrintError(self.broken)
+        for face in faces:
+            try:
+                qr_png(face.qr_data)
+            except ValueError as error:
+                raise PrintError(f"the tickets of order {face.order_number} could not be printed: {error}") from None
         return [f"%PDF-fake {face.ticket_number} {face.qr_data}".encode() for face in faces]
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return all lines."""
+        if not faces:
+            raise PrintError("there is no ticket to print")
         return b"\n".join(self.print_tickets(faces))
 
 
 @dataclass
 class FakeMailer:
-    """A Mailer that keeps what it is given. `failures` are raised by the next sends, one each; `down` by connecting."""
+    """A Mailer that keeps what it is given.
+
+    `failures` are raised by the next sends, one each; `down` by connecting. `refused` are the recipients that it
+    never takes, each with the server's answer.
+    """
 
     sent: list[tuple[EmailMessage, tuple[str, ...]]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     down: str = ""
+    refused: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def connect(self) -> Iterator[MailSession]:
         """Open a session, unless `down`."""
         if self.down:
             raise MailUnavailableError(self.down)
-        yield self
+        session = _FakeSession(self)
+        try:
+            yield session
+        finally:
+            session.is_over = True
 
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
-        """Keep the message, or raise the next failure."""
+        """Keep the message for the recipients that are taken, or raise the next failure. Sessions call it."""
         if self.failures:
             raise self.failures.pop(0)
-        self.sent.append((message, tuple(recipients)))
+        problems = {address: address_problem(address) or self.refused.get(address, "") for address in recipients}
+        taken = tuple(address for address in recipients if not problems[address])
+        if taken:
+            self.sent.append((deepcopy(message), taken))
+        if len(taken) < len(recipients) or not recipients:
+            raise RecipientRefusedError("; ".join(filter(None, problems.values())) or "there is no recipient")
+
+
+@dataclass
+class _FakeSession:
+    """A MailSession of the FakeMailer. One that was lost stays lost."""
+
+    mailer: FakeMailer
+    is_over: bool = False
+
+    def send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
+        if self.is_over:
+            raise MailUnavailableError("the session with the mail server was lost before")
+        try:
+            self.mailer.send(message, recipients)
+        except (RecipientRefusedError, MessageRefusedError):
+            raise
+        except BaseException:
+            self.is_over = True
+            raise
 
 
 class FakeClock:

@@ -1,12 +1,9 @@
-"""What people hold in their hands: mails, tickets on paper, and what a scanner reads off them."""
+"""What people hold in their hands: mails, and tickets on paper."""
 
 import io
 from html.parser import HTMLParser
 
-import pymupdf
 import pypdf
-import zxingcpp
-from PIL import Image
 
 from paypoll.sandbox.mail.sink import Mail
 
@@ -60,16 +57,3 @@ def text_of(pdf: bytes) -> str:
     """Return the text on the only page of a PDF."""
     (page,) = pypdf.PdfReader(io.BytesIO(pdf)).pages
     return " ".join(page.extract_text().split())
-
-
-def picture_of_page(pdf: bytes) -> Image.Image:
-    """Return the first page of a PDF as a screen shows it."""
-    pixels = pymupdf.open("pdf", pdf)[0].get_pixmap(dpi=100)  # type: ignore[no-untyped-call]  # it has hardly any types
-    return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
-
-
-def codes_in(picture: Image.Image) -> list[str]:
-    """Return what the QR codes in a picture hold."""
-    # QR codes alone: among so many modules a reader now and then sees a bar code of another kind as well.
-    found = zxingcpp.read_barcodes(picture)
-    return [code.text for code in found if code.format == zxingcpp.BarcodeFormat.QRCode]

@@ -6,8 +6,9 @@ from datetime import UTC
 from typing import Any
 
 from PIL import Image
-from tests.acceptance.papers import attachments, body, codes_in, picture_of_page, subject, text_of
+from tests.acceptance.papers import attachments, body, subject, text_of
 from tests.acceptance.stage import Placed, Stage
+from tests.pdfs import codes_in, picture_of
 
 
 def check_completed(stage: Stage, order: Placed, *, kind: str = "Your tickets for") -> list[dict[str, Any]]:
@@ -62,7 +63,7 @@ def check_ticket(stage: Stage, order: Placed, ticket: dict[str, Any], *, on_pape
         assert (stage.media / files["pdf_file"]).is_file()
         return
     pdf = (stage.media / files["pdf_file"]).read_bytes()
-    assert codes_in(picture_of_page(pdf)) == [data]
+    assert codes_in(picture_of(pdf)) == [data]
     assert codes_in(Image.open(stage.media / files["qr_code"])) == [data]
     assert number in text_of(pdf)
 
@@ -79,7 +80,9 @@ def check_review(stage: Stage, order: Placed, *, reason: str, found: str = "") -
     said = body(alert)
     for piece in (order.number, f"{order.total} GBP", order.email, "What to do", found, admin_link(order)):
         assert piece in said
-    (verified,) = [one for one in stage.audit(order) if one["status_to"] == "requires_manual_review" != one["status_from"]]
+    (verified,) = [
+        one for one in stage.audit(order) if one["status_to"] == "requires_manual_review" != one["status_from"]
+    ]
     assert (verified["outcome"], verified["reason"]) == ("review", reason)
 
 

@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from tests import settings_text
 from tests.acceptance.papers import subject
+from tests.settings_text import world_settings, write_settings_file
 
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import Mail, MailSink
@@ -29,9 +31,9 @@ from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.state.grants import grants_sql
 
 PROGRAM = Path(sys.executable).with_name("paypoll")
-MERCHANT = "MPLATFORM"
-API_KEY = "sup_sk_acceptance_key"
-ADMIN = "admin@shop.example"
+MERCHANT = settings_text.MERCHANT
+API_KEY = settings_text.API_KEY
+ADMIN = settings_text.ADMIN
 ROLE = "paypoll_least"
 """paypoll's database role, which has what `paypoll db grants` gives it and nothing else."""
 
@@ -69,31 +71,6 @@ class ShiftedClock:
             yield
         finally:
             self._behind = timedelta(0)
-
-
-_SETTINGS = """
-[site]
-name = "Jersey Events"
-base_url = "https://shop.example"
-support_email = "help@shop.example"
-time_zone = "Europe/Jersey"
-[database]
-url = "{stage.database_url}"
-[sumup]
-base_url = "{stage.sumup.url}"
-api_key = "sup_sk_acceptance_key"
-merchant_code = "MPLATFORM"
-requests_per_second = 500
-[tickets]
-media_folder = "{stage.media}"
-[mail]
-host = "127.0.0.1"
-port = {stage.sink.port}
-tls = "none"
-sender = "Jersey Events <tickets@shop.example>"
-[alerts]
-to = ["admin@shop.example"]
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +140,14 @@ class Stage:
         self.grant()
         self.media = self.folder / "media"
         self.media.mkdir()
-        self.config = self.folder / "config.toml"
-        self.config.touch(mode=0o600)
-        self.config.write_text(_SETTINGS.format(stage=self), encoding="utf-8")
+        settings = world_settings(
+            self.database_url,
+            sumup_url=self.sumup.url,
+            smtp_port=self.sink.port,
+            media=self.media,
+            sumup={"requests_per_second": 500},
+        )
+        self.config = write_settings_file(self.folder / "config.toml", settings)
         self.sumup.add_merchant(MERCHANT, API_KEY)
         self.shop = SmallShop(self.engine)
 
@@ -296,6 +278,7 @@ class Stage:
         past = "now() - interval '1 second'"
         self.sql(f"UPDATE paypoll.watch SET lease_until = {past} WHERE lease_until IS NOT NULL")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.watch SET next_check_at = {past} WHERE next_check_at > now()")  # noqa: S608 - ours
+        self.sql(f"UPDATE paypoll.lease SET until = {past}")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.outbox SET lease_until = {past} WHERE lease_until IS NOT NULL")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.outbox SET next_attempt_at = {past} WHERE next_attempt_at > now()")  # noqa: S608
 
@@ -349,6 +332,10 @@ class Stage:
         """Return what the audit trail has about the order."""
         query = "SELECT * FROM paypoll.audit WHERE order_id = :order_id AND action = :action ORDER BY id"
         return self.sql(query, order_id=order.id, action=action)
+
+    def reasons(self, order: Placed) -> list[str]:
+        """Return why it was decided so, look by look, without the quiet looks that found nothing new."""
+        return [one["reason"] for one in self.audit(order) if one["reason"] != "settled"]
 
     def dump(self, *schemas: str, polling: bool = True) -> dict[str, list[str]]:
         """Return every row of every table of these schemas as text; without `polling`, less what each look changes."""

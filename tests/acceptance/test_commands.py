@@ -15,6 +15,7 @@ OK, NOT_THERE, USAGE, SETTINGS = 0, 1, 2, 78
 # -- exit status ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fast("settings")
 def test_run_with_wrong_settings_names_them_all_and_ends_with_78(stage: Stage) -> None:
     text = stage.config.read_text(encoding="utf-8").replace('time_zone = "Europe/Jersey"', 'time_zone = "Mars/Base"')
     stage.config.write_text(text + 'cc = "somebody"\n', encoding="utf-8")
@@ -38,6 +39,7 @@ def test_run_without_settings_file_ends_with_78(stage: Stage) -> None:
     assert stage.run_once().code == SETTINGS
 
 
+@pytest.mark.fast("state")
 def test_run_without_own_tables_says_how_to_make_them_and_upgrade_makes_them(stage: Stage) -> None:
     order = stage.order("ORD-FIRST", checkout="PAID")
     stage.sql("DROP SCHEMA paypoll CASCADE")
@@ -99,6 +101,7 @@ def test_dry_run_says_what_would_happen_and_changes_nothing_anywhere(stage: Stag
     assert {order.number: outcome for outcome, order in orders.items()}.items() <= said.items()
 
 
+@pytest.mark.fast("runs")
 def test_run_for_one_order_leaves_the_others(stage: Stage) -> None:
     wanted, other = stage.order("ORD-WANTED", checkout="PAID"), stage.order("ORD-OTHER", checkout="PAID")
     assert stage.run_once("--order", " #ord-wanted ").code == OK
@@ -107,6 +110,7 @@ def test_run_for_one_order_leaves_the_others(stage: Stage) -> None:
     assert stage.sumup.count(path=f"*/{other.checkout}") == 0
 
 
+@pytest.mark.fast("alerts")
 def test_many_alerts_of_one_kind_in_a_run_become_one_mail_that_lists_them(stage: Stage) -> None:
     orders = [stage.order(f"ORD-ALIKE-{letter}", checkout="PAID") for letter in "ABCDEF"]
     for order in orders:
@@ -175,6 +179,7 @@ def test_inspect_shows_everything_about_an_order_and_changes_nothing(stage: Stag
     assert "sup_sk" not in run.stdout + run.stderr
 
 
+@pytest.mark.fast("cli")
 def test_inspect_for_people_says_what_happened(stage: Stage) -> None:
     order = stage.order("ORD-LOOK", checkout="PENDING")
     stage.run_once()

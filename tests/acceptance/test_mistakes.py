@@ -110,6 +110,7 @@ def test_mistake_5_wrong_sumup_key(stage: Stage) -> None:
     assert "somebody_else" not in checked.text
 
 
+@pytest.mark.fast("admin")
 def test_mistake_6_wrong_merchant(stage: Stage) -> None:
     # The organiser's own merchant is no sign of a mistake, and the shop's is.
     stage.order("ORD-1")

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
+from tests.acceptance.stage import API_KEY as USUAL_KEY
 from tests.acceptance.stage import MERCHANT, PRICE, ROLE, Stage
 
 from paypoll.sandbox.mail.sink import MailSink
@@ -88,7 +89,7 @@ class Vault:
         password = quote(DATABASE_PASSWORD, safe="")
         text = stage.config.read_text(encoding="utf-8")
         for old, new in (
-            ('api_key = "sup_sk_acceptance_key"', f"api_key = {json.dumps(API_KEY)}\n{client}"),
+            (f'api_key = "{USUAL_KEY}"', f"api_key = {json.dumps(API_KEY)}\n{client}"),
             ('host = "127.0.0.1"', 'host = "localhost"'),
             (f"port = {stage.sink.port}", f"port = {self.sink.port}"),
             ('tls = "none"', f'tls = "starttls"\n{login}'),

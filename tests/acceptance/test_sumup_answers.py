@@ -120,6 +120,7 @@ def test_row_19_silence_that_lasts_is_told_once_and_once_more_when_it_is_over(st
     assert stage.status(order) == "pending_verification"
 
 
+@pytest.mark.fast("sumup")
 def test_row_19_one_bad_answer_among_good_ones_is_mended_by_another_try(stage: Stage) -> None:
     order = stage.order("ORD-RETRY", checkout="PAID")
     stage.sumup.fault(Status(503), times=1)

@@ -279,6 +279,7 @@ def test_row_44_column_that_is_missing_or_new_is_refused_by_name_before_anything
     assert [subject(mail) for mail in stage.sink.messages] == []
 
 
+@pytest.mark.fast("shop")
 def test_row_44_new_column_that_may_be_empty_stands_in_nobodys_way(stage: Stage) -> None:
     order = stage.order("ORD-SCHEMA", checkout="PAID")
     stage.sql("ALTER TABLE events_ticket ADD COLUMN gate varchar(5)")

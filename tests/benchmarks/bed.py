@@ -19,44 +19,23 @@ from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
+from tests import settings_text
 from tests.conftest import SHOP_SCHEMA, Server
+from tests.settings_text import world_settings, write_settings_file
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state.upgrade import upgrade
 
 PROGRAM = Path(sys.executable).with_name("paypoll")
-MERCHANT = "MPLATFORM"
-API_KEY = "sup_sk_benchmark_key"
+MERCHANT = settings_text.MERCHANT
+API_KEY = settings_text.API_KEY
 TICKETS = 2
 PRICE = Decimal("12.50")
 PARALLEL = 16
 """Requests in flight. The default is 8, which at 150 ms would allow for 26 orders a second and no more."""
 
 _numbers = itertools.count(1)
-
-_SETTINGS = """
-[site]
-name = "Jersey Events"
-base_url = "https://shop.example"
-support_email = "help@shop.example"
-time_zone = "Europe/Jersey"
-[database]
-url = "{url}"
-[sumup]
-base_url = "{sumup}"
-api_key = "{api_key}"
-merchant_code = "{merchant}"
-requests_per_second = 1000
-parallel_requests = {parallel}
-[mail]
-host = "127.0.0.1"
-port = {smtp_port}
-tls = "none"
-sender = "Jersey Events <tickets@shop.example>"
-[alerts]
-to = ["admin@shop.example"]
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +101,13 @@ class Bed:
             connection.exec_driver_sql(SHOP_SCHEMA.read_text(encoding="utf-8"))
             upgrade(connection)
         self.shop = SmallShop(self.engine)
-        self.config = folder / f"{self.name}.toml"
-        self.config.touch(mode=0o600)
-        self.config.write_text(
-            _SETTINGS.format(
-                url=self.url,
-                sumup=far.sumup_url,
-                api_key=API_KEY,
-                merchant=MERCHANT,
-                smtp_port=far.smtp_port,
-                parallel=PARALLEL,
-            ),
-            encoding="utf-8",
+        settings = world_settings(
+            self.url,
+            sumup_url=far.sumup_url,
+            smtp_port=far.smtp_port,
+            sumup={"requests_per_second": 1000, "parallel_requests": PARALLEL},
         )
+        self.config = write_settings_file(folder / f"{self.name}.toml", settings)
         organiser = self.shop.add_organiser("choir@organiser.example", "The Choir")
         starts = datetime.now(UTC) + timedelta(days=30)
         self.event = self.shop.add_event(organiser, "Winter Concert", starts=starts, capacity=10_000_000)

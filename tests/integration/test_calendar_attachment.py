@@ -82,7 +82,7 @@ def tight(bench: "Bench", settings_file: Path) -> Iterator[App]:
 def test_tickets_in_several_messages_have_the_calendar_file_in_the_first(
     tight: App, bench: "Bench", place: "Place"
 ) -> None:
-    place("ORD-1", quantity=25)
+    place("ORD-1", quantity=8)
     record_run(tight, "run-once")
     messages = [message for message, _ in bench.mailer.sent]
     assert len(messages) > 1

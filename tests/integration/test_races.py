@@ -88,7 +88,7 @@ def test_row_40_runs_at_once_share_the_work_and_nothing_is_done_twice(
         place(f"ORD-{number}")
     reports = run_together([apps() for _ in range(4)])
     assert sum(report.counts()["tickets"] for report in reports) == 2 * ORDERS
-    assert sum(len(report.stumbles) for report in reports) == 0
+    assert sum(len(report.order_errors) for report in reports) == 0
     assert len(shop.rows("events_ticket")) == 2 * ORDERS
     assert {order["status"] for order in shop.rows("orders_order")} == {"completed"}
     assert len(bench.mailer.sent) == ORDERS

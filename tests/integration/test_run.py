@@ -97,7 +97,7 @@ def test_run_order_held_by_the_shop_is_left_for_the_next_run(
         page.execute(sa.text("SELECT 1 FROM orders_order WHERE id = :id FOR UPDATE"), {"id": held})
         report = run(bench)
     assert not report.incomplete
-    assert [stumble.order for stumble in report.stumbles] == ["ORD-1"]
+    assert [error.order for error in report.order_errors] == ["ORD-1"]
     assert shop.row("orders_order", fine)["status"] == "completed"
     bench.clock.move(timedelta(minutes=5))
     run(bench)

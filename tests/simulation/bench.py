@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import psycopg2.extensions  # type: ignore[import-untyped]  # it has no types of its own
+from tests.settings_text import world_settings, write_settings_file
 from tests.simulation.fibers import FiberPool, Process, SimulationError, WorldClock
 from tests.simulation.mail_model import Disk, Printer
 from tests.simulation.postgres import Observer, Points, WorldConnection, instrument
@@ -19,35 +21,6 @@ from paypoll.testing import NOW
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
-
-_SETTINGS = """
-[site]
-name = "Jersey Events"
-base_url = "https://shop.example"
-support_email = "help@shop.example"
-time_zone = "Europe/Jersey"
-[database]
-url = "{url}"
-lock_timeout = "60 s"
-statement_timeout = "120 s"
-[sumup]
-base_url = "http://127.0.0.1:9"
-api_key = "sup_sk_test_key"
-merchant_code = "MPLATFORM"
-parallel_requests = {parallel}
-[verification]
-batch_size = {batch}
-[tickets]
-media_folder = "{media}"
-[mail]
-host = "127.0.0.1"
-port = 9
-tls = "none"
-sender = "Jersey Events <tickets@shop.example>"
-batch_size = {batch}
-[alerts]
-to = ["admin@shop.example"]
-"""
 
 # How many tickets of an event are valid when one is issued, as PostgreSQL itself sees it at that moment.
 _COUNTED = """
@@ -79,12 +52,29 @@ class WorldApp(App):
         )
 
 
+class HostClock:
+    """The clock of a host, which may be wrong: `off` by so much from the world's."""
+
+    def __init__(self, world: WorldClock) -> None:
+        self._world = world
+        self.off = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return what this host takes for the time."""
+        return self._world.now() + self.off
+
+    def monotonic(self) -> float:
+        """Return the seconds since the world began, which no wrong clock changes."""
+        return self._world.monotonic()
+
+
 @dataclass
 class Host:
     """A machine that runs paypoll."""
 
     name: str
     app: WorldApp
+    clock: HostClock
 
 
 class Current:
@@ -131,6 +121,8 @@ class Bench:
     def enter(self, world: "World") -> None:
         """Let everything belong to this world."""
         self._world = world
+        for host in self.hosts:
+            host.clock.off = timedelta(0)
         if not self._is_tidy:
             for host in self.hosts:
                 host.app.engine.dispose()  # a connection that was cut off belongs to the world before
@@ -180,10 +172,18 @@ class Bench:
     def _make_host(self, folder: Path, url: str, name: str, parallel: int, batch: int) -> Host:
         media = folder / "media"
         media.mkdir(exist_ok=True)
-        path = folder / f"{name}.toml"
-        path.write_text(_SETTINGS.format(url=url, parallel=parallel, batch=batch, media=media), encoding="utf-8")
-        path.chmod(0o600)
-        app = WorldApp(load_settings(path, {}), clock=self.clock)
+        settings = world_settings(
+            url,
+            media=media,
+            # A world has a time of its own, which the database knows nothing of.
+            database={"lock_timeout": "60 s", "statement_timeout": "120 s", "clock_tolerance": "36500d"},
+            sumup={"parallel_requests": parallel},
+            verification={"batch_size": batch},
+            mail={"batch_size": batch},
+        )
+        path = write_settings_file(folder / f"{name}.toml", settings)
+        clock = HostClock(self.clock)
+        app = WorldApp(load_settings(path, {}), clock=clock)
         instrument(app.engine)
         with app.engine.connect():
             """SQLAlchemy asks the server a few things when it meets it, once: no world shall have these alone."""
@@ -193,4 +193,4 @@ class Bench:
         app.printer = Printer(faults)
         disk = Disk(media, faults)
         app.disk = lambda: disk if self._here().has_media_folder else None
-        return Host(name, app)
+        return Host(name, app, clock)

@@ -32,7 +32,7 @@ class OrderAlert:
     def topic(self) -> str:
         """What it is about, without this order's own ids: many of one topic in a run become one summary."""
         kind, *rest = self.key.split(":")
-        # What follows a review's reason are the order's own checkouts.
+        # The reason of a review, the kind of a mail; what comes after it names this order's payments.
         return ":".join([kind, *rest[:1]]) if kind in {"review", "undeliverable", "mail_waits"} else kind
 
 

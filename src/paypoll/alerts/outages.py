@@ -9,7 +9,7 @@ from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.orders import Level
 from paypoll.database import transaction
 from paypoll.mail.contexts import AlertOrder
-from paypoll.payments.evidence import Evidence
+from paypoll.payments.evidence import CLOCK_TOLERANCE, Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
 from paypoll.payments.money import show_amount
 from paypoll.payments.statuses import WAITING
@@ -18,44 +18,65 @@ from paypoll.state.incidents import end_trouble
 from paypoll.state.tables import watch
 
 SUMUP_SILENT = "sumup_silent"
+CLOCKS_DIFFER = "clocks_differ"
 _MOST_LISTED = 200
 
 
-class Watchdog:
-    """Listens to what SumUp says during a run, and tells the admins of what lasts."""
+class OutageReporter:
+    """Observes SumUp's answers during a run, and tells the admins of what lasts."""
 
     def __init__(self, desk: AlertDesk, *, stuck_after: timedelta, trouble_after: timedelta) -> None:
         self._desk = desk
         self._stuck_after = stuck_after
         self._trouble_after = trouble_after
-        self._silence = ""
-        self._refused: dict[str, str] = {}
-        self._heard: set[str] = set()
+        self._no_answer = ""
+        self._not_allowed: dict[str, str] = {}
+        self._may_not_close: dict[str, str] = {}
+        self._closed: set[str] = set()
+        self._clock_difference = timedelta(0)
+        self._answering: set[str] = set()
 
-    def hear(self, evidence: Evidence) -> None:
+    def observe(self, evidence: Evidence) -> None:
         """Take in SumUp's answers about one order."""
+        if abs(evidence.clock_difference) > abs(self._clock_difference):
+            self._clock_difference = evidence.clock_difference
+        for closing in evidence.closings.values():
+            match closing:
+                case NotAllowed(merchant_code, detail):
+                    self._may_not_close[merchant_code] = detail
+                case Found(CheckoutAnswer() as answer):
+                    self._closed |= {"", answer.merchant_code}
+                case _:
+                    pass
         for look in _looks(evidence):
             match look:
                 case NoAnswer(detail) | BrokenAnswer(detail, garbled=True):
-                    self._silence = detail
+                    self._no_answer = detail
                 case NotAllowed(merchant_code, detail):
-                    self._refused[merchant_code] = detail
+                    self._not_allowed[merchant_code] = detail
                 case Found(CheckoutAnswer() as answer):
-                    self._heard |= {"", answer.merchant_code}
+                    self._answering |= {"", answer.merchant_code}
 
     def tell_of_sumup(self, engine: sa.Engine, now: datetime) -> None:
         """Tell, once, that SumUp has not answered for a while, or refuses a credential; and when that is over."""
-        if not (self._silence or self._refused or self._heard):
+        if not (self._no_answer or self._not_allowed or self._answering):
             return
         with transaction(engine) as connection:
-            if self._heard:
+            if self._answering:
                 self._tell_of_recovery(connection, now)
-            elif self._silence:
+            elif self._no_answer:
                 self._tell_of_silence(connection, now)
-            for merchant_code, detail in self._refused.items():
+            for merchant_code, detail in self._not_allowed.items():
                 self._tell_of_refusal(connection, merchant_code, detail, now)
-            for merchant_code in self._heard - set(self._refused):
+            for merchant_code in self._answering - set(self._not_allowed):
                 end_trouble(connection, f"not_allowed:{merchant_code}")
+            if self._answering:
+                self._tell_of_clocks(connection, now)
+            # Reading is one right and closing another: an answer to the one says nothing about the other.
+            for merchant_code, detail in self._may_not_close.items():
+                self._tell_of_no_closing(connection, merchant_code, detail, now)
+            for merchant_code in self._closed - set(self._may_not_close):
+                end_trouble(connection, f"may_not_close:{merchant_code}")
 
     def summarise_alerts(self, engine: sa.Engine, now: datetime) -> None:
         """Let many alerts about the same trouble become one, before they leave."""
@@ -110,10 +131,10 @@ class Watchdog:
         self._desk.tell_of_trouble(
             connection,
             SUMUP_SILENT,
-            self._silence,
+            self._no_answer,
             tell_after=self._trouble_after,
             headline="SumUp has not been answering",
-            found=(f"The last failure: {self._silence}", "No order expires or fails while SumUp does not answer."),
+            found=(f"The last failure: {self._no_answer}", "No order expires or fails while SumUp does not answer."),
             todo=("Look at SumUp's status page, and at this machine's network. paypoll carries on by itself.",),
             now=now,
         )
@@ -141,10 +162,42 @@ class Watchdog:
             now=now,
         )
 
+    def _tell_of_clocks(self, connection: sa.Connection, now: datetime) -> None:
+        if abs(self._clock_difference) <= CLOCK_TOLERANCE:
+            end_trouble(connection, CLOCKS_DIFFER)
+            return
+        minutes = int(self._clock_difference.total_seconds() // 60)
+        self._desk.tell_of_trouble(
+            connection,
+            CLOCKS_DIFFER,
+            f"SumUp's clock is {minutes} minutes ahead of this host's",
+            tell_after=timedelta(0),
+            headline="SumUp's clock and this host's differ",
+            found=(
+                f"SumUp's clock is {minutes} minutes ahead of this host's (negative: behind).",
+                "Paid orders get their tickets; none fails or expires meanwhile.",
+            ),
+            todo=("Set this host's clock by NTP.",),
+            now=now,
+        )
+
+    def _tell_of_no_closing(self, connection: sa.Connection, merchant_code: str, detail: str, now: datetime) -> None:
+        whose = f"merchant {merchant_code}" if merchant_code else "the platform"
+        self._desk.tell_of_trouble(
+            connection,
+            f"may_not_close:{merchant_code}",
+            detail,
+            tell_after=self._trouble_after,
+            headline=f"SumUp does not let paypoll close checkouts of {whose}",
+            found=(detail, "Orders whose checkout cannot be closed do not expire: they could still be paid."),
+            todo=("Give the credential the right to deactivate checkouts (scope payments).",),
+            now=now,
+        )
+
 
 def _looks(evidence: Evidence) -> Iterator[object]:
     yield from evidence.reads.values()
     yield from evidence.searches.values()
     # Client credentials may never read transactions; that is no trouble. Silence about one is.
     yield from (look for look in evidence.transactions.values() if not isinstance(look, NotAllowed))
-    yield from evidence.closings.values()
+    yield from (closing for closing in evidence.closings.values() if not isinstance(closing, NotAllowed))

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened_app(context: click.Context, *, verbose: bool = False, read_only: bool = False) -> "Iterator[App]":
+def opened_app(
+    context: click.Context, *, verbose: bool = False, quiet: bool = False, read_only: bool = False
+) -> "Iterator[App]":
     """Load the settings, set up the log and yield the app; close it afterwards.
 
-    SIGTERM and SIGINT make the run finish what it holds. Raise SettingsError with every error at once.
+    SIGTERM and SIGINT make the run finish what it holds. `quiet`: only warnings are logged, unless
+    `verbose`. Raise SettingsError with every error at once.
     """
     from paypoll.app import App
     from paypoll.logs import configure_logging, register_secret
@@ -26,7 +29,7 @@ def opened_app(context: click.Context, *, verbose: bool = False, read_only: bool
     for secret in settings.secrets():
         register_secret(secret.reveal())
     level = "debug" if verbose else settings.logging.level
-    if read_only and not verbose:
+    if (read_only or quiet) and not verbose:
         level = "warning"  # a look is no event
     configure_logging(level, settings.logging.format, None if read_only else settings.logging.file)
     stop = Stop()

@@ -1,4 +1,4 @@
-"""Who hears what becomes of mail. `paypoll.alerts.mail` tells the admins; mail does not know them."""
+"""Who is told what becomes of mail. `paypoll.alerts.mail` tells the admins; mail does not know them."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,25 +11,25 @@ from paypoll.state.outbox import Mail
 
 
 class MailReporter(Protocol):
-    """Hears of troubles with mail, each in the transaction that writes it down."""
+    """Is told of troubles with mail, each in the transaction that writes it down."""
 
     def tell_nothing_goes_out(self, connection: sa.Connection, error: str, now: datetime) -> None:
-        """Hear that the mail server is down."""
+        """Take note that the mail server is down."""
 
     def tell_mail_goes_out(self, connection: sa.Connection, now: datetime) -> None:
-        """Hear that the mail server has taken a mail."""
+        """Take note that the mail server has taken a mail."""
 
     def tell_mail_waits(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
-        """Hear that the server does not take this mail now."""
+        """Take note that the server does not take this mail now."""
 
     def tell_meets_error(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
-        """Hear that this mail meets an error that nobody foresaw."""
+        """Take note that this mail meets an error that nobody foresaw."""
 
     def tell_cannot_be_made(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
-        """Hear that mails of this kind wait for something that a person must put right."""
+        """Take note that mails of this kind wait for something that a person must put right."""
 
     def tell_undeliverable(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> Order | None:
-        """Hear that this mail will never arrive. Return the order that it is about; None when it was an alert."""
+        """Take note that this mail will never arrive. Return the order that it is about; None when it was an alert."""
 
     def end_troubles(self, connection: sa.Connection, kinds: Iterable[str]) -> None:
-        """Hear that mails of these kinds go out again."""
+        """Take note that mails of these kinds go out again."""

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from paypoll.alerts.outages import Watchdog
+from paypoll.alerts.outages import OutageReporter
 from paypoll.clock import Clock
 from paypoll.database import Trouble, describe_error, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
@@ -32,7 +32,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.load import load_orders
-from paypoll.runs.report import RunReport, Stumble
+from paypoll.runs.report import OrderError, RunReport
 from paypoll.state import watches
 from paypoll.state.watches import WatchRules
 
@@ -62,7 +62,7 @@ class Cycle:
         gateway: Callable[[], PaymentGateway],
         applier: Applier,
         deliver: Deliver,
-        watchdog: Watchdog,
+        outages: OutageReporter,
         clock: Clock,
         rules: CycleRules,
         stopped: Callable[[], bool],
@@ -71,7 +71,7 @@ class Cycle:
         self._gateway = gateway
         self._applier = applier
         self._deliver = deliver
-        self._watchdog = watchdog
+        self._outages = outages
         self._clock = clock
         self._rules = rules
         self._stopped = stopped
@@ -89,12 +89,12 @@ class Cycle:
             with closing(self._verified(report, only)) as verified:
                 for order, evidence in verified:
                     applied = self._apply(order, evidence, report)
-                    self._watchdog.hear(evidence)
+                    self._outages.observe(evidence)
                     if applied is not None and applied.outcome is not Outcome.UNCHANGED:
                         courier.nudge()
-            self._watchdog.tell_of_sumup(self._engine, self._clock.now())
-            self._watchdog.tell_of_stuck_orders(self._engine, self._clock.now())
-            self._watchdog.summarise_alerts(self._engine, self._clock.now())
+            self._outages.tell_of_sumup(self._engine, self._clock.now())
+            self._outages.tell_of_stuck_orders(self._engine, self._clock.now())
+            self._outages.summarise_alerts(self._engine, self._clock.now())
             courier.send_all()
         if self._stopped():
             report.ended = "stopped"
@@ -169,7 +169,7 @@ class Cycle:
                 except (DatabaseUnavailableError, SettingsError):
                     raise  # organisers' credentials are read from the database
                 except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
-                    self._stumble(order, error, report)
+                    self._note_error(order, error, report)
                     continue
                 if evidence is None or self._stopped():
                     self._release(order)
@@ -206,7 +206,7 @@ class Cycle:
             except (DatabaseUnavailableError, SettingsError):
                 raise
             except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
-                self._stumble(order, error, report)
+                self._note_error(order, error, report)
                 return None
             if applied is None:
                 report.taken_over += 1
@@ -227,17 +227,17 @@ class Cycle:
             tickets=applied.tickets,
         )
 
-    def _stumble(self, order: Order, error: Exception, report: RunReport) -> None:
+    def _note_error(self, order: Order, error: Exception, report: RunReport) -> None:
         """Write down that an order met an error, and give it back. It stays due."""
         busy = isinstance(error, SQLAlchemyError) and sort_error(error) is Trouble.BUSY
         words = describe_error(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"
-        report.stumbles.append(Stumble(order.number, words, expected=busy))
+        report.order_errors.append(OrderError(order.number, words, expected=busy))
         if busy:
             log.warning("the order is held by somebody else; it stays due", order=order.number, error=words)
         else:
             log.error("the order met an unexpected error; it stays due", order=order.number, exc_info=error)
         with transaction(self._engine) as connection:
-            watches.note_stumble(connection, order.id, self._run_id, self._clock.now(), words)
+            watches.note_order_error(connection, order.id, self._run_id, self._clock.now(), words)
 
     def _release(self, order: Order) -> None:
         with transaction(self._engine) as connection:

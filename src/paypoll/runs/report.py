@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Stumble:
+class OrderError:
     """An order that met an error: it stays due. `expected` ones are of the world (a lock held by the shop)."""
 
     order: str
@@ -28,7 +28,7 @@ class RunReport:
     started_at: datetime
     dry: bool = False
     applied: "list[Applied]" = field(default_factory=list)
-    stumbles: list[Stumble] = field(default_factory=list)
+    order_errors: list[OrderError] = field(default_factory=list)
     taken_over: int = 0
     delivered: Delivered = field(default_factory=Delivered)
     sumup_halted: str = ""
@@ -43,7 +43,7 @@ class RunReport:
     @property
     def incomplete(self) -> bool:
         """Whether an order or a mail met an error that nobody foresaw."""
-        return self.delivered.unexpected > 0 or any(not stumble.expected for stumble in self.stumbles)
+        return self.delivered.unexpected > 0 or any(not error.expected for error in self.order_errors)
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of the run, for its row and for the metrics."""
@@ -52,7 +52,7 @@ class RunReport:
             "orders": len(self.applied),
             **{f"outcome_{outcome}": number for outcome, number in sorted(outcomes.items())},
             "tickets": sum(applied.tickets for applied in self.applied),
-            "errors": len(self.stumbles),
+            "errors": len(self.order_errors),
             "mails_sent": self.delivered.sent,
             "mails_put_off": self.delivered.put_off,
             "mails_undeliverable": self.delivered.undeliverable,

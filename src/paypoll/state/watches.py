@@ -141,7 +141,7 @@ def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) ->
     )
 
 
-def note_stumble(connection: sa.Connection, order_id: int, run_id: str, now: datetime, error: str) -> None:
+def note_order_error(connection: sa.Connection, order_id: int, run_id: str, now: datetime, error: str) -> None:
     """Give back an order that met an error. It stays due, but goes to the end of the queue, and not in this run."""
     connection.execute(
         sa.update(watch)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from tests.settings_text import API_KEY
 
 from paypoll.admin.check import check_all, exit_code
 from paypoll.admin.check.finding import Finding, Mark
 from paypoll.admin.check.host import check_timer
 from paypoll.app import App
-from paypoll.database import transaction
+from paypoll.database import CONNECTIONS, transaction
 from paypoll.mail.mailer import RecipientRefusedError
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import MailSink
@@ -25,14 +26,13 @@ from paypoll.testing import FakeClock, FakeGateway, FakeMailer, FakePrinter
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Command
 
-KEY = "sup_sk_test_key"
 MakeApp = Callable[..., App]
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     with Simulator() as running:
-        running.add_merchant("MPLATFORM", KEY)
+        running.add_merchant("MPLATFORM", API_KEY)
         running.add_merchant("MOTHER", "another-key")
         yield running
 
@@ -143,7 +143,7 @@ class TestSumUp:
         assert "merchant" not in found
 
     def test_wrong_client_is_named(self, make_app: MakeApp, settings_file: Path) -> None:
-        settings_file.write_text(settings_file.read_text().replace(f'api_key = "{KEY}"', ""))
+        settings_file.write_text(settings_file.read_text().replace(f'api_key = "{API_KEY}"', ""))
         found = check(make_app(PAYPOLL_SUMUP__CLIENT_ID="us", PAYPOLL_SUMUP__CLIENT_SECRET="wrong"))
         assert is_problem(one(found, "SumUp"), "sumup.client_secret")
 
@@ -167,7 +167,7 @@ class TestSumUp:
         self, make_app: MakeApp, settings_file: Path, simulator: Simulator
     ) -> None:
         simulator.add_client("us", "secret", "MPLATFORM")
-        settings_file.write_text(settings_file.read_text().replace(f'api_key = "{KEY}"', ""))
+        settings_file.write_text(settings_file.read_text().replace(f'api_key = "{API_KEY}"', ""))
         found = check(make_app(PAYPOLL_SUMUP__CLIENT_ID="us", PAYPOLL_SUMUP__CLIENT_SECRET="secret"))
         assert one(found, "SumUp").mark is Mark.OK
         assert one(found, "merchant").mark is Mark.WARNING
@@ -280,6 +280,31 @@ class TestDatabase:
         assert any("UPDATE orders_order: status" in finding.text for finding in found["rights"])
         assert "last run" in found
 
+    def test_time_outs_that_the_server_does_not_keep_are_named(self, make_app: MakeApp, engine: sa.Engine) -> None:
+        app = make_app()
+        assert one(check(app), "time-outs").mark is Mark.OK
+        app.engine.dispose()
+        app.engine = sa.create_engine(engine.url)  # as behind a pooler that drops what a transaction sets
+        assert is_problem(one(check(app), "time-outs"), "lock_timeout is 0, not 5000", "statement_timeout", "pooler")
+
+    @pytest.mark.parametrize(
+        ("limit", "mark"), [(CONNECTIONS - 1, Mark.PROBLEM), (CONNECTIONS, Mark.WARNING), (CONNECTIONS + 1, Mark.OK)]
+    )
+    @pytest.mark.parametrize("whose", ["ROLE postgres", "DATABASE {database}"])
+    def test_connections_are_compared_with_the_limit(
+        self, make_app: MakeApp, engine: sa.Engine, whose: str, limit: int, mark: Mark
+    ) -> None:
+        altered = f"ALTER {whose.format(database=engine.url.database)} CONNECTION LIMIT"
+        with transaction(engine) as connection:
+            connection.exec_driver_sql(f"{altered} {limit}")
+        try:
+            finding = one(check(make_app()), "connections")
+        finally:
+            with transaction(engine) as connection:
+                connection.exec_driver_sql(f"{altered} -1")
+        assert finding.mark is mark
+        assert ("CONNECTION LIMIT" in finding.next_step) == (mark is not Mark.OK)
+
     def test_clock_that_differs_is_named(self, make_app: MakeApp) -> None:
         app = make_app()
         app.gateway = FakeGateway()  # the real one would wait for this clock to move
@@ -378,7 +403,7 @@ class TestCommand:
         done = paypoll("check")
         assert done.returncode == 78
         assert "sumup.api_key" in done.stdout
-        assert KEY not in done.stdout + done.stderr
+        assert API_KEY not in done.stdout + done.stderr
 
     def test_json_has_every_finding_and_the_exit_status(self, paypoll: "Command") -> None:
         done = paypoll("check", "--json", PAYPOLL_SUMUP__TRIES="1")

@@ -81,7 +81,7 @@ def test_whole_run_works_with_every_outcome(least_desk: "Desk") -> None:
         "ORD-MISSING", "m@example.org", [(desk.event, 1, Decimal(5))], created_at=desk.app.clock.now()
     )
     report = desk.run()
-    assert report.stumbles == []
+    assert report.order_errors == []
     assert {said: desk.status(order_id) for said, order_id in placed.items()} == states
     assert desk.status(wrong) == "requires_manual_review"
     assert len(desk.tickets(placed["PAID"])) == 2
@@ -93,7 +93,7 @@ def test_whole_run_works_with_every_outcome(least_desk: "Desk") -> None:
     desk.sumup_says("ORD-FAILED")
     desk.bench.clock.move(timedelta(hours=3))
     again = desk.run()
-    assert again.stumbles == []
+    assert again.order_errors == []
     assert desk.status(placed["FAILED"]) == "completed"
     assert desk.status(placed["PENDING"]) == "expired"
     assert desk.status(missing) == "requires_manual_review"
@@ -106,7 +106,7 @@ def test_troubles_that_come_and_go_work(least_desk: "Desk") -> None:
     desk.run()
     desk.bench.mailer.down = ""
     desk.bench.clock.move(timedelta(hours=2))
-    assert desk.run().stumbles == []
+    assert desk.run().order_errors == []
     assert desk.backlog().troubles == ()
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from icalendar import Calendar
 from tests.integration.tickets.test_printer import page_count, text_of
+from tests.settings_text import sound_settings, write_settings_file
 
 from paypoll.admin.preview import write_preview
 from paypoll.app import App
@@ -22,24 +23,13 @@ from paypoll.mail.compose import KINDS
 from paypoll.settings.load import load_settings
 from paypoll.testing import FakePrinter
 
-SETTINGS = """
-[site]
-name = "Harbour Nights"
-base_url = "https://shop.example"
-support_email = "help@shop.example"
-time_zone = "Europe/Jersey"
-currency = "EUR"
-[database]
-url = "postgresql://paypoll:none@nowhere.invalid/shop"
-[sumup]
-api_key = "sup_sk_secret"
-[mail]
-sender = "tickets@shop.example"
-[alerts]
-to = ["admin@shop.example"]
-[tickets]
-what_to_bring = "Bring a raincoat."
-"""
+SETTINGS = sound_settings(
+    site={"name": "Harbour Nights", "time_zone": "Europe/Jersey", "currency": "EUR"},
+    database={"url": "postgresql://paypoll:none@nowhere.invalid/shop"},
+    sumup={"api_key": "sup_sk_secret"},
+    mail={"sender": "tickets@shop.example"},
+    tickets={"what_to_bring": "Bring a raincoat."},
+)
 # In a process of its own, which ends at the first attempt to reach anything.
 OFFLINE = """
 import sys
@@ -51,10 +41,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    file = tmp_path / "config.toml"
-    file.write_text(SETTINGS)
-    file.chmod(0o600)
-    return file
+    return write_settings_file(tmp_path / "config.toml", SETTINGS)
 
 
 @pytest.fixture

@@ -6,20 +6,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from tests.settings_text import sound_settings, write_settings_file
 
 from paypoll.sandbox.serve import Sandbox, serve
 from paypoll.settings.load import load_settings
 
 LONG = 10.0
-THE_REST = """
-[site]
-base_url = "https://shop.example"
-support_email = "help@shop.example"
-[database]
-url = "postgresql:///shop"
-[alerts]
-to = ["admin@shop.example"]
-"""
+# All but the sections that the sandbox itself says.
+THE_REST = sound_settings(sumup={"api_key": None}, mail={"sender": None})
 
 
 def test_serve_runs_both_until_told_to_stop(tmp_path: Path) -> None:
@@ -56,10 +50,7 @@ def test_sample_settings_are_settings_that_paypoll_takes(tmp_path: Path) -> None
     serve(0, 0, tmp_path / "mails", stop, visit, api_key="sup_sk_other", merchant_code="MOTHER")
 
     [(text, sumup_url, smtp_port)] = texts
-    config = tmp_path / "config.toml"
-    config.touch(mode=0o600)
-    config.write_text(THE_REST + text)
-    settings = load_settings(config, {})
+    settings = load_settings(write_settings_file(tmp_path / "config.toml", THE_REST + text), {})
     assert settings.sumup.base_url == sumup_url
     assert settings.sumup.merchant_code == "MOTHER"
     assert settings.sumup.api_key is not None

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.integration.tickets.test_printer import FACE, codes_on, only, opened, page_count, text_of
+from tests.integration.tickets.test_printer import FACE, codes_on, only, page_count, text_of
+from tests.pdfs import picture_of, runs_on
 
 from paypoll.tickets.look import MOST_LOGO_BYTES, TicketLook
 from paypoll.tickets.printer import WeasyTicketPrinter
@@ -29,8 +30,7 @@ def a_png(width: int = 300, height: int = 60) -> bytes:
 
 def reds_on(pdf: bytes) -> int:
     """Count the pixels in the colour of the logo."""
-    pixels = opened(pdf)[0].get_pixmap(dpi=40)
-    samples = pixels.samples
+    samples = picture_of(pdf, dpi=40).tobytes()
     # SVG's colours come out a shade off, so what counts is that it is red.
     return sum(samples[start] > 200 and max(samples[start + 1 : start + 3]) < 50 for start in range(0, len(samples), 3))
 
@@ -90,13 +90,7 @@ def test_print_with_texts_of_the_settings_has_them_as_text() -> None:
 
 def test_print_in_a_light_colour_keeps_text_dark() -> None:
     pdf = only(WeasyTicketPrinter(site_name="Site", look=TicketLook(accent="#facc15")), FACE)
-    spans = [
-        span
-        for block in opened(pdf)[0].get_text("dict")["blocks"]
-        for line in block.get("lines", ())
-        for span in line["spans"]
-    ]
-    colours = {span["text"].strip(): span["color"] for span in spans}
+    colours = {run.text.strip(): run.colour for run in runs_on(pdf)}
     assert colours["Site"] == 0x16181D
     assert next(colour for text, colour in colours.items() if text.startswith("Saturday")) == 0x16181D
 
@@ -129,10 +123,6 @@ def test_check_where_only_dejavu_is_there_names_the_scripts_that_it_lacks_and_th
 def test_print_of_date_beside_emoji_keeps_its_digits_as_text() -> None:
     """An emoji font has digits of its own, as pictures."""
     pdf = only(WeasyTicketPrinter(), replace(FACE, event_title="🎉 Party"))
-    spans = [
-        span
-        for block in opened(pdf)[0].get_text("dict")["blocks"]
-        for line in block.get("lines", ())
-        for span in line["spans"]
-    ]
-    assert {span["font"] for span in spans if "2026" in span["text"]} <= {"DejaVu-Sans-Bold", "DejaVu-Sans-Mono-Bold"}
+    fonts = {run.font for run in runs_on(pdf) if "2026" in run.text}
+    assert fonts
+    assert fonts <= {"DejaVu-Sans-Bold", "DejaVu-Sans-Mono-Bold"}

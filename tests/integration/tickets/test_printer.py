@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pymupdf
 import pypdf
 import pytest
 import zxingcpp
-from PIL import Image
 from structlog.testing import capture_logs
+from tests.pdfs import codes_in, picture_of, pictures_on, runs_on, words_on
 
 from paypoll.tickets.printer import WeasyTicketPrinter
 from paypoll.tickets.ticket import PrintError, TicketFace, TicketPrinter
@@ -75,18 +74,8 @@ def text_of(pdf: bytes, page: int = 0) -> str:
     return " ".join(pypdf.PdfReader(io.BytesIO(pdf)).pages[page].extract_text().split())
 
 
-def opened(pdf: bytes) -> Any:  # pymupdf has hardly any types
-    """Return the document as pymupdf sees it."""
-    return pymupdf.open("pdf", pdf)  # type: ignore[no-untyped-call]
-
-
-def picture_of(page: Any, dpi: int) -> Image.Image:
-    pixels = page.get_pixmap(dpi=dpi)
-    return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
-
-
 def codes_on(pdf: bytes, page: int = 0) -> list[str]:
-    return [code.text for code in zxingcpp.read_barcodes(picture_of(opened(pdf)[page], dpi=100))]
+    return codes_in(picture_of(pdf, page))
 
 
 def page_count(pdf: bytes) -> int:
@@ -132,8 +121,7 @@ def test_print_of_odd_text_has_it_word_for_word(printer: WeasyTicketPrinter, cas
 def test_print_of_overlong_words_has_every_letter_within_the_page(printer: WeasyTicketPrinter) -> None:
     pdf = only(printer, ODD_FACES["one-long-word"])
     assert text_of(pdf).count("M") >= 301
-    words = opened(pdf)[0].get_text("words")
-    assert all(word[0] > 15 * MM and word[2] < 195 * MM for word in words)
+    assert all(word.box.left > 15 * MM and word.box.right < 195 * MM for word in words_on(pdf))
 
 
 def test_print_of_text_with_controls_shows_the_rest(printer: WeasyTicketPrinter) -> None:
@@ -153,9 +141,9 @@ def test_print_of_other_scripts_is_one_page_and_keeps_the_title(printer: WeasyTi
 
 
 def test_print_of_right_to_left_title_starts_at_the_right(printer: WeasyTicketPrinter) -> None:
-    page = opened(only(printer, replace(FACE, event_title="מסיבה")))[0]
-    (box,) = (word for word in page.get_text("words") if "\u05d0" <= word[4][0] <= "\u05ea")
-    assert box[0] > 105 * MM
+    words = words_on(only(printer, replace(FACE, event_title="מסיבה")))
+    (title,) = (word for word in words if "\u05d0" <= word.text[0] <= "\u05ea")
+    assert title.box.left > 105 * MM
 
 
 def test_print_of_more_text_than_a_page_holds_is_cut_to_one_page_and_told() -> None:
@@ -181,17 +169,13 @@ def test_print_of_more_text_than_a_page_holds_is_cut_to_one_page_and_told() -> N
 def test_print_of_code_is_large_and_has_its_quiet_zone(printer: WeasyTicketPrinter) -> None:
     shortest = replace(FACE, qr_data="P|N|1|a@b.c|0")
     for face in (shortest, FACE, ODD_FACES["longest-code"]):
-        page = opened(only(printer, face))[0]
-        (code,) = zxingcpp.read_barcodes(picture_of(page, dpi=300))
+        pdf = only(printer, face)
+        (code,) = zxingcpp.read_barcodes(picture_of(pdf, dpi=300))
         corner, width = code.position.top_left.x, code.position.top_right.x - code.position.top_left.x
-        left, top, right, bottom = page.get_image_info()[0]["bbox"]
+        (picture,) = pictures_on(pdf)
         assert width / 300 * 25.4 >= 45
-        assert corner / 300 * 72 - left >= 3 * MM
-        assert not [
-            text
-            for x0, y0, x1, y1, text, *_ in page.get_text("words")
-            if x0 < right and x1 > left and y0 < bottom and y1 > top
-        ]
+        assert corner / 300 * 72 - picture.left >= 3 * MM
+        assert not [word.text for word in words_on(pdf) if word.box.meets(picture)]
 
 
 def test_print_of_code_asks_viewers_not_to_blur_it(printer: WeasyTicketPrinter) -> None:
@@ -201,9 +185,7 @@ def test_print_of_code_asks_viewers_not_to_blur_it(printer: WeasyTicketPrinter) 
 
 
 def test_print_of_ticket_number_is_in_a_monospaced_typeface(printer: WeasyTicketPrinter) -> None:
-    blocks = opened(only(printer, FACE))[0].get_text("dict")["blocks"]
-    spans = [span for block in blocks for line in block.get("lines", ()) for span in line["spans"]]
-    fonts = {span["text"]: span["font"] for span in spans}
+    fonts = {run.text.strip(): run.font for run in runs_on(only(printer, FACE))}
     assert "Mono" in fonts[FACE.ticket_number]
     assert "Mono" in fonts[f"Order {FACE.order_number}"]
     assert "Mono" not in fonts[FACE.holder_name]

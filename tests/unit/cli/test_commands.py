@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from tests.settings_text import sound_settings, write_settings_file
 
 from paypoll.admin.check import exit_code
 from paypoll.admin.check.finding import fine, unreachable, wrong
@@ -15,19 +16,10 @@ from paypoll.cli import cli
 from paypoll.cli.commands.check import finding_line
 from paypoll.cli.person import person
 
-SETTINGS = """
-[site]
-base_url = "https://shop.example"
-support_email = "help@shop.example"
-[database]
-url = "postgresql://paypoll:db-secret@db.example/shop"
-[sumup]
-api_key = "sup_sk_secret"
-[mail]
-sender = "tickets@shop.example"
-[alerts]
-to = ["admin@shop.example"]
-"""
+SETTINGS = sound_settings(
+    database={"url": "postgresql://paypoll:db-secret@db.example/shop"},
+    sumup={"api_key": "sup_sk_secret"},
+)
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -51,10 +43,7 @@ def test_every_command_has_help_and_an_example(path: tuple[str, ...], command: c
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
-    file = tmp_path / "config.toml"
-    file.write_text(SETTINGS)
-    file.chmod(0o600)
-    return file
+    return write_settings_file(tmp_path / "config.toml", SETTINGS)
 
 
 def test_config_show_is_toml_with_masked_secrets(settings: Path) -> None:

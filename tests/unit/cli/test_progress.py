@@ -16,7 +16,7 @@ from paypoll.cli.commands.runs import runs_lines
 from paypoll.cli.options import pasted_order
 from paypoll.cli.render.progress import progress_line, progress_shown
 from paypoll.cli.render.words import brief
-from paypoll.runs.report import RunReport, Stumble
+from paypoll.runs.report import OrderError, RunReport
 from paypoll.state.runs import LastRun
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 
 @pytest.fixture
 def report() -> RunReport:
-    made = RunReport("r", NOW, stumbles=[Stumble("ORD-1", "odd", expected=False)])
+    made = RunReport("r", NOW, order_errors=[OrderError("ORD-1", "odd", expected=False)])
     made.delivered.sent = 3
     return made
 

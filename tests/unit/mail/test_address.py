@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paypoll.mail.address import address_problem, envelope_address, split_sender
@@ -90,7 +90,6 @@ odd = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None)
 @given(odd)
 @example("ada@example.org\r\nBcc: eve@example.org")
 @example("=?utf-8?q?a=0D=0ABcc:b?=@example.org")

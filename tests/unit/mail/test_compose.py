@@ -21,6 +21,7 @@ from paypoll.mail.compose import KINDS, Attachment, ComposeOptions, Composer
 from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, OrderLine
 from paypoll.mail.samples import SAMPLES
 
+EXAMPLES = settings().max_examples  # of the profile
 DATE = datetime(2026, 11, 23, 15, 0, 7, tzinfo=UTC)
 MESSAGE_ID = "<0123456789abcdef@example.org>"
 OPTIONS = ComposeOptions(
@@ -271,7 +272,7 @@ def test_subject_of_a_long_title_keeps_the_order_number(title: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES * 2 // 5)
 def test_text_from_the_database_adds_no_header_and_breaks_no_message(kind: str, data: st.DataObject) -> None:
     anything = st.one_of(st.just(NASTY), st.text(max_size=60))
 
@@ -390,7 +391,7 @@ def test_mail_of_an_unknown_kind_is_not_composed() -> None:
 @given(st.text(max_size=200))
 @example("=?utf-8?q?a=0D=0ABcc:b?=")
 @example("==??utf-8?q?a?=")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=EXAMPLES * 2)
 def test_event_title_never_adds_a_header(title: str) -> None:
     message = sent(compose("confirmation", a_confirmation(lines=(a_line(event_title=title),))))
     assert sorted(message.keys()) == sorted(HEADERS)

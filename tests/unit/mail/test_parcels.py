@@ -4,7 +4,7 @@ from base64 import encodebytes
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paypoll.mail.splitting import Plan, mailed_size, plan_attachments
@@ -77,7 +77,6 @@ def test_five_hundred_tickets_are_planned_with_few_printings() -> None:
     assert 30 < len(plan.messages) < 40
 
 
-@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=300_000))
 @example(300_000)
 def test_mailed_size_is_that_of_base64_and_a_little_more(size: int) -> None:
@@ -85,7 +84,6 @@ def test_mailed_size_is_that_of_base64_and_a_little_more(size: int) -> None:
     assert encoded < mailed_size(size) < encoded + 600
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(min_value=1, max_value=50_000), min_size=1, max_size=30),
     st.integers(min_value=0, max_value=500_000),

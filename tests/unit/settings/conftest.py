@@ -4,21 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.settings_text import sound_settings, write_settings_file
 
-SOUND = """
-[site]
-base_url = "https://shop.example"
-support_email = "help@shop.example"
-[database]
-url = "postgresql:///shop"
-[sumup]
-api_key = "sup_sk_file_secret"
-[mail]
-sender = "Tickets <tickets@shop.example>"
-[alerts]
-to = ["admin@shop.example"]
-"""
-
+SOUND = sound_settings(sumup={"api_key": "sup_sk_file_secret"})
 WriteSettings = Callable[..., Path]
 
 
@@ -31,9 +19,6 @@ def write_settings(tmp_path: Path) -> WriteSettings:
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)
-        file = tmp_path / "config.toml"
-        file.write_text(text, encoding="utf-8")
-        file.chmod(mode)
-        return file
+        return write_settings_file(tmp_path / "config.toml", text, mode=mode)
 
     return write

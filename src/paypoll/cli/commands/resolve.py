@@ -72,7 +72,7 @@ def resolve_command(
     if override and not issue:
         raise click.UsageError("--override goes with --issue only")
     resolution = Resolution(decided[0], person(by, os.environ), reason, override)
-    with opened_app(context, verbose=verbose) as app:
+    with opened_app(context, verbose=verbose, quiet=True) as app:
         found = app.resolver.find_in_review(pasted_order(order))
         case = app.resolver.look_at(found) if resolution.verdict is Verdict.ISSUE else None
         site = app.settings.site

@@ -49,7 +49,7 @@ def report_json(report: RunReport) -> str:
                 for applied in report.applied
             ],
             "sumup_halted": report.sumup_halted,
-            "errors": [{"order": stumble.order, "error": stumble.error} for stumble in report.stumbles],
+            "errors": [{"order": error.order, "error": error.error} for error in report.order_errors],
             "mail": {
                 "sent": report.delivered.sent,
                 "put_off": report.delivered.put_off,
@@ -70,9 +70,9 @@ def report_lines(report: RunReport, *, verbose: bool) -> list[str]:
         width = max((len(applied.order_number) for applied in report.applied), default=0)
         for applied in report.applied:
             lines += _order_lines(applied, min(width, 24), dry=report.dry)
-        for stumble in report.stumbles:
-            lines.append(f"{stumble.order}  " + click.style("met an error; it stays due", fg="red"))
-            lines += wrapped(stumble.error, 4)
+        for error in report.order_errors:
+            lines.append(f"{error.order}  " + click.style("met an error; it stays due", fg="red"))
+            lines += wrapped(error.error, 4)
     return [*lines, *_summary(report)]
 
 
@@ -111,8 +111,8 @@ def _summary(report: RunReport) -> list[str]:
         lines.append(click.style(f"mail stopped: {mail.halted}", fg="yellow"))
     if report.sumup_halted:
         lines.append(click.style(f"SumUp: {report.sumup_halted}; the other orders stay due", fg="yellow"))
-    if report.stumbles:
-        lines.append(click.style(f"{len(report.stumbles)} orders met an error and stay due", fg="red"))
+    if report.order_errors:
+        lines.append(click.style(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
     if report.taken_over:
         lines.append(f"{report.taken_over} orders are in the hands of another run")
     if report.ended != "finished":

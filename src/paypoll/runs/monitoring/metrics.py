@@ -74,7 +74,7 @@ def _run_lines(connection: sa.Connection, report: RunReport) -> Iterator[str]:
     ended, counts = _ended(report), report.counts()
     well = report.ended in _WENT_WELL and not report.incomplete
     yield from _gauge("run_seconds", "How long the last run took.", report.duration.total_seconds())
-    yield from _gauge("run_errors", "Orders that met an error in the last run.", len(report.stumbles))
+    yield from _gauge("run_errors", "Orders that met an error in the last run.", len(report.order_errors))
     yield from _gauge("run_ended_timestamp_seconds", "When the last run ended.", ended.timestamp())
     yield from _gauge("run_success", "1 if the last run came to its end without an error.", int(well))
     # This run's row is written already, in the same transaction.
