@@ -221,9 +221,10 @@ class Stage:
                 case "EXPIRED":
                     self.sumup.expire(checkout_id)
         if stored:
-            made = {} if age is None else {"created_at": datetime.now(UTC) - age}
-            row = {"merchant_code": MERCHANT, **made, **columns}
-            self.shop.add_checkout(order.id, reference, row.pop("sumup_checkout_id", checkout_id), **row)
+            row = {"merchant_code": MERCHANT, **columns}
+            row_id = self.shop.add_checkout(order.id, reference, row.pop("sumup_checkout_id", checkout_id), **row)
+            if age is not None:
+                self.shop.update("payments_sumupcheckout", row_id, created_at=datetime.now(UTC) - age)
         return checkout_id
 
     def issue_as_the_shop(self, order: Placed, *, places: int) -> None:
