@@ -26,6 +26,7 @@ from tests.settings_text import world_settings, write_settings_file
 
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import Mail, MailSink
+from paypoll.sandbox.shifted_clock import ShiftedClock
 from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.state.grants import grants_sql
 
@@ -40,7 +41,8 @@ PRICE = Decimal("12.50")
 PATIENCE = 180.0
 """Seconds after which a process that has not ended hangs."""
 
-SOON = timedelta(minutes=5)
+SOON = timedelta(minutes=15)
+"""Longer ago than `verification.failed_grace`: whoever was declined then is not trying another card."""
 # What the shop's tables hold about polling: it changes at every look, also where nothing else does.
 _POLLING = {"should_poll", "polling_started_at", "last_polled_at", "poll_count", "updated_at"}
 
@@ -101,6 +103,7 @@ class Stage:
     engine: sa.Engine
     sumup: Simulator
     sink: MailSink
+    sumup_time: ShiftedClock = field(default_factory=ShiftedClock)
     environ: dict[str, str] = field(default_factory=dict)
     wrapper: tuple[str, ...] = ()
     """A command that runs the command given to it, as `nice` does; paypoll is run by it."""
@@ -168,28 +171,36 @@ class Stage:
         amount: Decimal | None = None,
         currency: str = "GBP",
         merchant: str = MERCHANT,
+        age: timedelta | None = None,
         hosted: bool = False,
         **columns: Any,
     ) -> str:
-        """Make a checkout of the order at SumUp, and its row in the shop unless it is not `stored`. Return its id."""
+        """Make a checkout of the order at SumUp, and its row in the shop unless it is not `stored`. Return its id.
+
+        It was made, and paid or declined, `age` ago: with the order, if nothing is said.
+        """
         reference = reference or order.number
-        checkout_id = self.sumup.create_checkout(
-            reference=reference,
-            amount=order.total if amount is None else amount,
-            currency=currency,
-            merchant_code=merchant,
-            hosted=hosted,
-        )
-        match state:
-            case "PAID":
-                self.sumup.pay(checkout_id, force=True)
-            case "FAILED":
-                self.sumup.decline(checkout_id)
-            case "EXPIRED":
-                self.sumup.expire(checkout_id)
+        ago = max(order.age if age is None else age, timedelta(0))
+        with self.sumup_time.back(ago):
+            checkout_id = self.sumup.create_checkout(
+                reference=reference,
+                amount=order.total if amount is None else amount,
+                currency=currency,
+                merchant_code=merchant,
+                hosted=hosted,
+            )
+            match state:
+                case "PAID":
+                    self.sumup.pay(checkout_id, force=True)
+                case "FAILED":
+                    self.sumup.decline(checkout_id)
+                case "EXPIRED":
+                    self.sumup.expire(checkout_id)
         if stored:
             row = {"merchant_code": MERCHANT, **columns}
-            self.shop.add_checkout(order.id, reference, row.pop("sumup_checkout_id", checkout_id), **row)
+            row_id = self.shop.add_checkout(order.id, reference, row.pop("sumup_checkout_id", checkout_id), **row)
+            if age is not None:
+                self.shop.update("payments_sumupcheckout", row_id, created_at=datetime.now(UTC) - age)
         return checkout_id
 
     def issue_as_the_shop(self, order: Placed, *, places: int) -> None:
@@ -248,6 +259,18 @@ class Stage:
         self.sql(f"UPDATE paypoll.outbox SET lease_until = {past} WHERE lease_until IS NOT NULL")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.outbox SET next_attempt_at = {past} WHERE next_attempt_at > now()")  # noqa: S608
 
+    def let_age(self, order: Placed, by: timedelta) -> None:
+        """Have everything about the order in the database, the shop's rows and paypoll's, be so much longer ago."""
+        for table, column, names in (
+            ("orders_order", "id", ("created_at", "updated_at")),
+            ("payments_sumupcheckout", "order_id", ("created_at", "updated_at", "last_polled_at")),
+            ("paypoll.watch", "order_id", ("first_seen_at", "settled_at", "next_check_at", "last_checked_at")),
+            ("paypoll.checkout_seen", "order_id", ("first_seen_at", "seen_at", "failed_since")),
+            ("paypoll.fulfilment", "order_id", ("fulfilled_at",)),
+        ):
+            moved = ", ".join(f"{name} = {name} - :by" for name in names)
+            self.sql(f"UPDATE {table} SET {moved} WHERE {column} = :order_id", by=by, order_id=order.id)  # noqa: S608 - ours
+
     # --- reading the database ----------------------------------------------------------------------------
 
     def sql(self, statement: str, **values: Any) -> list[sa.RowMapping]:
@@ -268,6 +291,12 @@ class Stage:
         """Return the order's tickets."""
         return self.shop.rows("events_ticket", order_id=order.id)
 
+    def next_look(self, order: Placed) -> datetime | None:
+        """Return when paypoll looks at the order again; None: not any more."""
+        (watched,) = self.sql("SELECT next_check_at FROM paypoll.watch WHERE order_id = :order_id", order_id=order.id)
+        at: datetime | None = watched["next_check_at"]
+        return at
+
     def history(self, order: Placed) -> list[str]:
         """Return the statuses that the order's history tells of."""
         return [row["status"] for row in self.shop.rows("orders_orderstatushistory", order_id=order.id)]
@@ -280,6 +309,10 @@ class Stage:
         """Return what the audit trail has about the order."""
         query = "SELECT * FROM paypoll.audit WHERE order_id = :order_id AND action = :action ORDER BY id"
         return self.sql(query, order_id=order.id, action=action)
+
+    def reasons(self, order: Placed) -> list[str]:
+        """Return why it was decided so, look by look, without the quiet looks that found nothing new."""
+        return [one["reason"] for one in self.audit(order) if one["reason"] != "settled"]
 
     def dump(self, *schemas: str, polling: bool = True) -> dict[str, list[str]]:
         """Return every row of every table of these schemas as text; without `polling`, less what each look changes."""
@@ -313,6 +346,7 @@ class Stage:
 def opened_stage(database_url: str, folder: Path) -> Iterator[Stage]:
     """Set a stage up on this database, in this folder."""
     engine = sa.create_engine(sa.make_url(database_url).set(drivername="postgresql+psycopg2"))
-    with Simulator() as sumup, MailSink(folder / "mails") as sink:
-        yield Stage(folder, database_url, engine, sumup, sink)
+    clock = ShiftedClock()
+    with Simulator(clock=clock) as sumup, MailSink(folder / "mails") as sink:
+        yield Stage(folder, database_url, engine, sumup, sink, clock)
     engine.dispose()

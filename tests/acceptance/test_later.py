@@ -35,11 +35,13 @@ def late(new_stage: Callable[[], Stage]) -> World:
     made = World(stage, orders)
     made.run()
     for name, order in orders.items():
-        if name != "other":
+        if name not in {"other", "window"}:
             stage.sumup.pay(order.checkout, force=True)
-    over = "now() - interval '73 hours'"
-    stage.sql(f"UPDATE paypoll.watch SET settled_at = {over} WHERE order_id = :id", id=orders["window"].id)  # noqa: S608 - ours
     made.run()
+    # Its window is over, and the last look at it was answered.
+    stage.let_age(orders["window"], timedelta(hours=73))
+    made.run()
+    stage.sumup.pay(orders["window"].checkout, force=True)
     made.run()
     return made
 
@@ -51,7 +53,7 @@ def test_row_20_late_payment_is_honoured_and_admins_told(late: World, name: str)
     assert subject(stage.mails(order)[-1]).startswith(LATE)
     assert stage.history(order)[-1] == "completed"
     assert "was paid late; its tickets are issued" in subject(stage.alerts(order)[-1])
-    assert stage.audit(order)[-1]["reason"] == "paid_late"
+    assert stage.reasons(order)[-1] == "paid_late"
 
 
 @pytest.mark.parametrize(("name", "reason"), [("begun", "too_late"), ("full", "hall_full")])
@@ -62,17 +64,17 @@ def test_row_20_late_payment_that_cannot_be_honoured_goes_to_review(late: World,
     (alert,) = stage.alerts(order)
     assert subject(alert).startswith("[Jersey Events CRITICAL] ")
     assert "refund or admit" in body(alert)
-    assert stage.audit(order)[-1]["reason"] == reason
+    assert stage.reasons(order)[-1] == reason
 
 
 def test_row_20_payment_after_the_window_is_not_asked_for(late: World) -> None:
     assert late.stage.status(late["window"]) == "failed"
-    assert len(late.stage.audit(late["window"])) == 1
+    assert [one["reason"] for one in late.stage.audit(late["window"])] == ["payment_failed"] + ["still_unpaid"] * 2
 
 
 def test_run_again_over_late_orders_changes_nothing(late: World) -> None:
-    assert late.shops[2] == late.shops[1]
-    assert late.mails[2] == late.mails[1]
+    assert late.shops[-1] == late.shops[-2]
+    assert late.mails[-1] == late.mails[-2]
 
 
 # -- tickets exist -----------------------------------------------------------------------------------------
@@ -135,7 +137,7 @@ def test_row_23_order_with_its_tickets_set_back_is_completed_again_without_new_o
         assert row[column] == before[column]
     (alert,) = stage.alerts(order)
     assert "was set back to waiting; its tickets stand" in subject(alert)
-    assert [one["reason"] for one in stage.audit(order)] == ["paid", "replayed", "replayed"]
+    assert stage.reasons(order) == ["paid", "replayed", "replayed"]
     assert stage.history(order) == ["completed"] * 3
 
 
@@ -147,7 +149,7 @@ def test_row_25a_stale_copy_saved_by_the_shop_is_healed_in_silence(issued: World
         assert row[column] == before[column]
     assert row["user_id"] is not None  # a guest's: the old copy had none
     assert stage.alerts(order) == []
-    assert [one["reason"] for one in stage.audit(order)] == ["paid", "overwritten"]
+    assert stage.reasons(order) == ["paid", "overwritten"]
 
 
 def test_row_25b_tickets_issued_by_the_shop_are_left_and_the_order_completed(issued: World) -> None:
@@ -167,8 +169,8 @@ def test_run_again_over_issued_orders_changes_nothing(issued: World) -> None:
 # -- the shop, or SumUp, changes its mind in mid-run ---------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "told"), [("cancelled", 1), ("requires_manual_review", 0)])
-def test_row_26_status_changed_while_sumup_is_asked_stands(stage: Stage, status: str, told: int) -> None:
+@pytest.mark.parametrize("status", ["cancelled", "requires_manual_review", "processing"])
+def test_row_26_status_changed_while_sumup_is_asked_stands_and_the_money_is_told(stage: Stage, status: str) -> None:
     order = stage.order("ORD-RACE", checkout="PAID")
     stage.sumup.fault(Latency(1.0), path="/v2.1/*")
     process = stage.start("run-once")
@@ -177,7 +179,9 @@ def test_row_26_status_changed_while_sumup_is_asked_stands(stage: Stage, status:
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert (stage.status(order), stage.tickets(order), stage.mails(order)) == (status, [], [])
-    assert len(stage.alerts(order)) == told
+    (alert,) = stage.alerts(order)
+    assert subject(alert).startswith(f"[Jersey Events CRITICAL] Order ORD-RACE is {status}, ")
+    assert order.checkout in body(alert)
 
 
 def test_row_14_pending_checkout_that_is_paid_while_it_is_closed_is_told_as_paid_twice(stage: Stage) -> None:

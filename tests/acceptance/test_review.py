@@ -53,6 +53,8 @@ def world(new_stage: Callable[[], Stage]) -> World:
     orders = {**given_back(stage), **odd_orders(stage)}
     orders["unknown"] = stage.order("ORD-UNKNOWN", checkout="PENDING")
     stage.sumup.forget(orders["unknown"].checkout)
+    orders["unknown-beside"] = stage.order("ORD-BESIDE", checkout="FAILED")
+    stage.sumup.forget(stage.checkout(orders["unknown-beside"], "PENDING", reference="ORD-BESIDE-again"))
     orders["never-made"] = stage.order("ORD-NEVERMADE", checkout="")
     orders["odd-id"] = stage.order("ORD-ODDID", checkout="")
     stage.shop.add_checkout(orders["odd-id"].id, "ORD-ODDID", "../token?x=1", merchant_code="MPLATFORM")
@@ -131,7 +133,7 @@ def test_row_13_pending_checkout_beside_a_mismatch_is_left_open(world: World) ->
 
 def test_row_15_order_that_sumup_does_not_know_waits_for_the_next_run(world: World) -> None:
     assert world.runs[-3].reason(world["never-made"]) == "missing_once"
-    assert [one["outcome"] for one in world.stage.audit(world["never-made"])] == ["unchanged", "review"]
+    assert world.stage.reasons(world["never-made"]) == ["missing_once", "not_found"]
 
 
 def test_row_15_order_that_sumup_does_not_know_by_the_next_run_goes_to_review(world: World) -> None:
@@ -142,6 +144,10 @@ def test_row_15_order_that_sumup_does_not_know_by_the_next_run_goes_to_review(wo
 def test_row_16_checkout_that_sumup_does_not_know_goes_to_review(world: World) -> None:
     order = world["unknown"]
     check_review(world.stage, order, reason="not_found", found=f"does not know checkout {order.checkout}")
+
+
+def test_row_16a_checkout_that_sumup_does_not_know_beside_a_failed_one_goes_to_review(world: World) -> None:
+    check_review(world.stage, world["unknown-beside"], reason="not_found", found="SumUp does not know checkout")
 
 
 def test_checkout_id_that_is_no_plain_token_goes_to_review_unasked(world: World) -> None:
@@ -157,7 +163,10 @@ def test_rows_28_to_30_paid_order_that_cannot_be_fulfilled_goes_to_review(world:
 
 def test_run_again_over_reviewed_orders_changes_nothing_and_tells_nobody(world: World) -> None:
     assert [run.code for run in world.runs] == [0] * len(world.runs)
-    assert world.runs[-1].report["orders"] == []
+    looks = {one["number"]: one["reason"] for one in world.runs[-1].report["orders"]}
+    # SumUp's list under its reference holds a checkout of another reference: that is no answer.
+    assert looks.pop(world["reference"].number) == "no_answer"
+    assert set(looks.values()) == {"settled"}
     assert world.shops[-1] == world.shops[-2]
     assert world.mails[-1] == world.mails[-2]
 
@@ -223,7 +232,7 @@ def check_again(again: World, name: str, reason: str, *, tickets: int) -> None:
     (alert,) = stage.alerts(order)
     assert subject(alert).startswith("[Jersey Events CRITICAL] ")
     assert order.number in body(alert)
-    assert stage.audit(order)[-1]["reason"] == reason
+    assert stage.reasons(order)[-1] == reason
 
 
 def test_row_24a_order_whose_review_a_person_closed_gets_no_tickets_when_the_browser_sets_it_back(stage: Stage) -> None:

@@ -16,6 +16,7 @@ from paypoll.sandbox.sumup.tampering import ABSENT
 
 LONG_AGO = timedelta(hours=3)
 STUCK = timedelta(minutes=40)
+BASKETS = timedelta(hours=25)
 BROKEN: dict[str, dict[str, Any]] = {
     "no-amount": {"amount": ABSENT},
     "no-currency": {"currency": ABSENT},
@@ -38,7 +39,7 @@ def world(new_stage: Callable[[], Stage]) -> World:
         "failed": stage.order("ORD-FAILED", checkout="FAILED"),
         "too-old": stage.order("ORD-TOOOLD", age=LONG_AGO),
         "expired": stage.order("ORD-EXPIRED", checkout="EXPIRED"),
-        "expired-old": stage.order("ORD-EXPIREDOLD", checkout="EXPIRED", age=timedelta(days=5)),
+        "expired-old": stage.order("ORD-EXPIREDOLD", checkout="EXPIRED", age=timedelta(days=2)),
         "failed-pending": stage.order("ORD-AGAIN1", checkout="FAILED"),
         "expired-pending": stage.order("ORD-AGAIN2", checkout="EXPIRED"),
         **{f"basket-{state}": basket(stage, state) for state in ("PENDING", "FAILED", "EXPIRED")},
@@ -58,7 +59,8 @@ def world(new_stage: Callable[[], Stage]) -> World:
 
 def basket(stage: Stage, state: str) -> Placed:
     """An order whose customer never came back to the shop."""
-    return stage.order(f"ORD-BASKET-{state}", checkout=state, status="pending", age=timedelta(hours=10))
+    # One who was declined within the last day would be told (row 3d).
+    return stage.order(f"ORD-BASKET-{state}", checkout=state, status="pending", age=BASKETS)
 
 
 def test_row_02_pending_and_young_is_unchanged_and_the_look_noted(world: World) -> None:
@@ -128,13 +130,15 @@ def test_row_05b_abandoned_basket_is_left_as_it_is_and_nobody_told(world: World,
 
 def test_row_05b_abandoned_basket_is_asked_for_with_growing_pauses_until_the_window_ends(world: World) -> None:
     stage = world.stage
-    (watched,) = stage.sql(
-        "SELECT next_check_at FROM paypoll.watch WHERE order_id = :id", id=world["basket-PENDING"].id
-    )
-    pause = watched["next_check_at"] - datetime.now(UTC)
-    assert timedelta(hours=2) < pause < timedelta(hours=3)  # a quarter of its ten hours
-    assert stage.sql("SELECT 1 FROM paypoll.watch WHERE order_id = :id", id=world["basket-gone"].id) == []
-    assert stage.sumup.count(path=f"*/{world['basket-gone'].checkout}") == 0
+    due = stage.next_look(world["basket-PENDING"])
+    assert due is not None
+    pause = due - datetime.now(UTC)
+    assert timedelta(hours=5) < pause < timedelta(hours=6)  # a quarter of its 25 hours, but never over six
+    # The end is a look: this one was seen after its window for the first time.
+    gone = world["basket-gone"]
+    assert [one["reason"] for one in stage.audit(gone)] == ["before_our_time"]
+    assert stage.next_look(gone) is None
+    assert (stage.status(gone), stage.mails(gone), stage.alerts(gone)) == ("pending", [], [])
 
 
 @pytest.mark.parametrize("name", list(BROKEN))

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from paypoll.errors import DatabaseUnavailableError
 from paypoll.exitcodes import ExitCode
-from paypoll.payments.decision import Reason
+from paypoll.payments.decision import Outcome, Reason
 from paypoll.payments.gateway import CheckoutAnswer, Found, Look, NoAnswer
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
@@ -305,3 +305,19 @@ def test_run_that_cannot_go_on_does_not_ask_about_the_orders_behind(bench: "Benc
         run(bench)
     asked = {subject for question, subject in gone.asked if question == "read"}
     assert len(asked) <= bench.app.settings.sumup.parallel_requests + 1
+
+
+def test_dry_run_over_an_order_that_the_shop_set_back_after_its_window_says_what_the_run_does(
+    bench: "Bench", place: "Place", shop: SmallShop
+) -> None:
+    order_id = place("ORD-1", "FAILED")
+    bench.clock.move(timedelta(minutes=20))
+    record_run(bench.app, "run-once")
+    bench.clock.move(timedelta(hours=80))
+    # Paid at last, but SumUp does not say whether it stands; and the window counts from the shop's change.
+    place.set_status("ORD-1", "PAID")
+    bench.gateway.transactions["txn-ORD-1"] = NoAnswer("503")
+    shop.update("orders_order", order_id, status="pending_verification")
+    (promised,) = bench.app.dry_run().run().applied
+    (kept,) = record_run(bench.app, "run-once").applied
+    assert (promised.outcome, promised.reason) == (kept.outcome, kept.reason) == (Outcome.UNCHANGED, Reason.NO_ANSWER)

@@ -108,7 +108,7 @@ def _decide_late(order: Order, seen: Assessment, evidence: Evidence, policy: Pol
 
 def _decide_failed(order: Order, seen: Assessment, policy: Policy, now: datetime) -> Decision:
     for checkout_id in seen.failed:  # 3c
-        since = now - _tried_at(order, seen.answers[checkout_id], now)
+        since = max(now - _tried_at(order, seen.answers[checkout_id], now), timedelta(0))  # SumUp's clock may be ahead
         if since < policy.failed_grace:
             why = f"checkout {checkout_id} is FAILED just now; the buyer may be trying another card"
             return unchanged(Reason.RETRYING, why)

@@ -29,7 +29,7 @@ from paypoll.payments.rules import decide
 from paypoll.payments.schedule import next_look
 from paypoll.payments.statuses import BASKET, WAITING, OrderStatus
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, order_lines, restore
-from paypoll.runs.load import load_for_decision
+from paypoll.runs.load import as_found, load_for_decision
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.find import lock_order
 from paypoll.state import outbox, watches
@@ -111,8 +111,7 @@ class Applier:
             order = load_for_decision(connection, order_id, evidence, lock=True)
             if order is None:
                 return None
-            if held.status is not None and held.status != order.status:
-                order = replace(order, changed_at=now)  # by somebody else, at some time since the last look
+            order = as_found(order, held.status, now)
             decision = decide(order, evidence, self.policy, now)
             return self._write(connection, order, evidence, decision, now)
 

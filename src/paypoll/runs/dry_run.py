@@ -15,7 +15,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.runs.apply import Applied
-from paypoll.runs.load import load_for_decision, load_orders
+from paypoll.runs.load import as_found, load_for_decision, load_orders
 from paypoll.runs.report import RunReport
 from paypoll.state import watches
 from paypoll.state.upgrade import require_ready
@@ -54,7 +54,10 @@ class DryRun:
         evidence = fetch_evidence(order, self.gateway(), self.policy, asked_at, closing=Closing.ASSUME)
         with transaction(self.engine) as connection:
             present = load_for_decision(connection, order.id, evidence, lock=False) or order
-        return Looked(present, evidence, decide(present, evidence, self.policy, self.clock.now()))
+            left_in = watches.left_in(connection, order.id)
+        now = self.clock.now()
+        present = as_found(present, left_in, now)
+        return Looked(present, evidence, decide(present, evidence, self.policy, now))
 
     def run(self, only: Sequence[int] = ()) -> RunReport:
         """Return the report that a run would come to now, over what is due or over the orders `only`."""

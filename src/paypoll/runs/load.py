@@ -7,6 +7,7 @@ when it is known which payments SumUp shows.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -58,3 +59,11 @@ def load_for_decision(connection: sa.Connection, order_id: int, evidence: Eviden
     if lock and may_fulfil(order, evidence):
         order = with_places_taken(connection, order, lock=True)
     return replace(order, spent_elsewhere=spent_on_others(connection, order_id, evidence.sumup_ids))
+
+
+def as_found(order: Order, left_in: str | None, now: datetime) -> Order:
+    """Return the order with its change dated if its status is not the one that paypoll left it in (None: unseen).
+
+    Somebody else changed it, at some time since the last look: its window counts from now.
+    """
+    return order if left_in is None or left_in == order.status else replace(order, changed_at=now)

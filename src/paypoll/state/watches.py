@@ -14,6 +14,7 @@ from paypoll.state.tables import watch
 # Built once, not for every order.
 _WANTED = watch.c.order_id == sa.bindparam("wanted")
 _HOLD = sa.select(watch.c.lease_run, watch.c.status).where(_WANTED).with_for_update()
+_LEFT_IN = sa.select(watch.c.status).where(_WANTED)
 _NOTE = sa.update(watch).where(_WANTED).values(checks=watch.c.checks + 1, missing_checks=0)
 _NOTE_MISSING = _NOTE.values(missing_checks=watch.c.missing_checks + 1)
 
@@ -125,6 +126,11 @@ def hold(connection: sa.Connection, order_id: int, run_id: str) -> Held | None:
     """
     row = connection.execute(_HOLD, {"wanted": order_id}).first()
     return Held(row.status) if row is not None and row.lease_run == run_id else None
+
+
+def left_in(connection: sa.Connection, order_id: int) -> str | None:
+    """Return the status in which paypoll left the order, None before its first look at it."""
+    return connection.scalar(_LEFT_IN, {"wanted": order_id})
 
 
 def follow(connection: sa.Connection, order_id: int, now: datetime) -> None:

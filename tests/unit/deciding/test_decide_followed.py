@@ -194,6 +194,9 @@ class TestGrace:
         assert outcome(an_order(), sumup(self.failed(10))).outcome is Outcome.FAIL
         assert outcome(an_order(), sumup(self.failed(0)), failed_grace=timedelta(0)).outcome is Outcome.FAIL
 
+    def test_row_03c_turned_off_waits_for_no_clock_that_is_ahead(self) -> None:
+        assert outcome(an_order(), sumup(self.failed(-3)), failed_grace=timedelta(0)).outcome is Outcome.FAIL
+
     def test_row_03c_without_a_time_counts_from_the_first_look_that_said_so(self) -> None:
         timeless = an_answer("FAILED", attempts=())
         seen = SeenCheckout("chk-1", MERCHANT, "FAILED", failed_since=NOW - timedelta(minutes=10))
