@@ -298,17 +298,14 @@ class App:
         """Return what applies decisions in this run."""
         from paypoll.runs.apply import Applier
 
-        return Applier(
-            self.engine,
-            policy or self.policy,
-            self.fulfilment_rules,
-            self.desk,
-            run_id,
-            self.settings.verification.lease,
-        )
+        lease = self.settings.verification.lease
+        return Applier(self.engine, policy or self.policy, self.fulfilment_rules, self.desk, run_id, lease)
 
-    def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
-        """Return the use case of one run. `max_age` overrides the setting, for expiring by hand."""
+    def cycle(self, run_id: str, *, max_age: timedelta | None = None, accept_reviews: bool = False) -> "Cycle":
+        """Return the use case of one run. `max_age` overrides the setting, for expiring by hand.
+
+        `accept_reviews`: nothing is held back, however many orders SumUp denies.
+        """
         from paypoll.alerts.outages import OutageReporter
         from paypoll.runs.cycle import Cycle, CycleRules
 
@@ -319,6 +316,7 @@ class App:
             time_budget=verification.time_budget,
             lease=verification.lease,
             parallel_requests=self.settings.sumup.parallel_requests,
+            brake_orders=0 if accept_reviews else verification.brake_orders,
         )
         outages = OutageReporter(
             self.desk, stuck_after=verification.stuck_after, trouble_after=verification.trouble_after

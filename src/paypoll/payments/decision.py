@@ -48,6 +48,7 @@ class Reason(StrEnum):
     BROKEN_ANSWER = "broken_answer"
     UNKNOWN_STATUS = "unknown_status"
     MISSING_ONCE = "missing_once"
+    HELD_BACK = "held_back"
     ABANDONED = "abandoned"
     STILL_UNPAID = "still_unpaid"
     VOID = "void"

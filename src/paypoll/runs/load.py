@@ -6,13 +6,17 @@ when it is known which payments SumUp shows.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
+from paypoll.database import Trouble, describe_error, sort_error
+from paypoll.errors import DatabaseUnavailableError, SettingsError, UnreadableOrderError
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.order import Order
 from paypoll.shop import orders as shop
+from paypoll.shop.find import find_numbers
 from paypoll.shop.orders import with_places_taken
 from paypoll.state.fulfilments import spent_on_others
 from paypoll.state.records import load_records
@@ -43,9 +47,61 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Orders by their ids, and those that hold a value which cannot be read: an event in the year 20260."""
+
+    orders: dict[int, Order] = field(default_factory=dict)
+    unreadable: dict[int, UnreadableOrderError] = field(default_factory=dict)
+
+
+def load_each(connection: sa.Connection, order_ids: Sequence[int]) -> Loaded:
+    """Return these orders as `load_orders` does, in a batch; if that fails, one by one, so that one spoils no other.
+
+    Each try is within a savepoint: an error of the server's would end the caller's transaction.
+    """
+    if not order_ids:
+        return Loaded()
+    try:
+        with connection.begin_nested():
+            return Loaded(load_orders(connection, order_ids))
+    except Exception as error:
+        if not _is_the_data(error):
+            raise
+    loaded = Loaded()
+    for order_id in order_ids:
+        try:
+            with connection.begin_nested():
+                loaded.orders.update(load_orders(connection, [order_id]))
+        except Exception as error:
+            if not _is_the_data(error):
+                raise
+            loaded.unreadable[order_id] = _unreadable(connection, order_id, error)
+    return loaded
+
+
 def load_order(connection: sa.Connection, order_id: int) -> Order | None:
-    """Return one order as `load_orders` does, or None when there is none with this id."""
-    return load_orders(connection, [order_id]).get(order_id)
+    """Return one order as `load_orders` does, or None when there is none with this id.
+
+    Raise UnreadableOrderError when it holds a value that cannot be read.
+    """
+    loaded = load_each(connection, [order_id])
+    if order_id in loaded.unreadable:
+        raise loaded.unreadable[order_id]
+    return loaded.orders.get(order_id)
+
+
+def _is_the_data(error: Exception) -> bool:
+    """Say whether a row is to blame, and not the database, the network or a lock."""
+    if isinstance(error, DatabaseUnavailableError | SettingsError):
+        return False
+    return not isinstance(error, SQLAlchemyError) or sort_error(error) is Trouble.OTHER
+
+
+def _unreadable(connection: sa.Connection, order_id: int, error: Exception) -> UnreadableOrderError:
+    number = find_numbers(connection, [order_id]).get(order_id, "")
+    words = describe_error(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"
+    return UnreadableOrderError(order_id, number, words)
 
 
 def load_for_decision(connection: sa.Connection, order_id: int, evidence: Evidence, *, lock: bool) -> Order | None:
@@ -54,7 +110,7 @@ def load_for_decision(connection: sa.Connection, order_id: int, evidence: Eviden
     Beside `load_order`: the places taken at its events, and which of the payments in the evidence have paid for
     another order. With `lock` (a run, under the order's row lock) the events stay locked until the transaction ends.
     """
-    order = load_order(connection, order_id)
+    order = load_orders(connection, [order_id]).get(order_id)
     if order is None:
         return None
     if lock:

@@ -77,14 +77,12 @@ def _require_waiting(app: "App", chosen: list[int]) -> None:
     from paypoll.database import transaction
     from paypoll.errors import RefusedError
     from paypoll.payments.statuses import OrderStatus
-    from paypoll.runs.load import load_orders
+    from paypoll.shop.find import find_statuses
 
     with transaction(app.engine) as connection:
-        for order in load_orders(connection, chosen).values():
-            if order.status != OrderStatus.PENDING_VERIFICATION:
-                raise RefusedError(
-                    f"order {order.number} is {order.status}: only orders in pending_verification can be expired"
-                )
+        for number, status in find_statuses(connection, chosen).items():
+            if status != OrderStatus.PENDING_VERIFICATION:
+                raise RefusedError(f"order {number} is {status}: only orders in pending_verification can be expired")
 
 
 def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
