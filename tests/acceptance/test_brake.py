@@ -6,6 +6,8 @@ from tests.acceptance.papers import body, subject
 from tests.acceptance.promises import check_issued, check_review, check_waiting
 from tests.acceptance.stage import API_KEY, MERCHANT, PRICE, Placed, Stage
 
+from paypoll.sandbox.sumup.effects import Status
+
 TRY_LATER = 75
 WAITING, REVIEW = "pending_verification", "requires_manual_review"
 
@@ -78,3 +80,44 @@ def test_row_48_key_of_another_account_moves_nothing_and_all_is_well_when_it_is_
     for order in orders:
         check_issued(stage, order, on_paper=False)
     assert (len(told(stage, "denies many")), len(told(stage, "not held back any more"))) == (1, 1)
+
+
+def test_row_48_recheck_puts_back_what_paypoll_sent_to_review_and_nothing_else(stage: Stage) -> None:
+    orders = [stage.order(f"ORD-{number}", checkout="") for number in range(1, 5)]
+    for number, order in enumerate(orders):
+        stage.shop.add_checkout(order.id, order.number, f"late-{number}", merchant_code=MERCHANT)
+    theirs = stage.order("ORD-THEIRS", status=REVIEW)
+    stage.run_once()
+    assert [stage.status(order) for order in orders] == [REVIEW] * 4
+    assert stage.paypoll("resolve", "ORD-4", "--reject", "--reason", "a test of the choir's").code == 0
+    why = ("--why", "the key was another account's", "--by", "Ada")
+    for named in ("ORD-THEIRS", "ORD-4"):
+        assert stage.paypoll("recheck", named, *why, "--yes").code == 1
+    # Without a terminal it shows what it would do, and does nothing.
+    shown = stage.paypoll("recheck", "--reason", "not_found", "--since", "1h", *why)
+    assert (shown.code, shown.stdout.count("[not_found]")) == (2, 3)
+    assert [stage.status(order) for order in orders] == [REVIEW] * 4
+    done = stage.paypoll("recheck", "--reason", "not_found", "--since", "1h", *why, "--yes", "--json")
+    assert (done.code, [one["number"] for one in done.report["waiting"]]) == (0, ["ORD-1", "ORD-2", "ORD-3"])
+    assert [stage.status(order) for order in (*orders, theirs)] == [WAITING] * 3 + [REVIEW] * 2
+    (trail,) = stage.audit(orders[0], "rechecked")
+    assert (trail["actor"], trail["explanation"]) == ("Ada", "the key was another account's")
+    assert "put back to waiting by Ada: the key was another account's" in stage.row(orders[0])["payment_notes"]
+    assert stage.history(orders[0]) == ["manual_review", WAITING]
+    # It is decided anew: one has been paid, under the order's own reference; what is denied again is told again.
+    stage.checkout(orders[0], "PAID", stored=False)
+    stage.sql("DELETE FROM payments_sumupcheckout WHERE order_id = :order", order=orders[0].id)
+    assert stage.run_once().code == 0
+    check_issued(stage, orders[0], on_paper=False)
+    assert [stage.status(order) for order in orders[1:3]] == [REVIEW] * 2
+    assert len(stage.alerts(orders[1])) == 2
+
+
+def test_expire_while_sumup_does_not_answer_is_exit_75_and_changes_nothing(stage: Stage) -> None:
+    order = stage.order("ORD-OLD", checkout="PENDING")
+    with stage.sumup.fault(Status(500)):
+        for options in (("--dry-run",), ("--yes",)):
+            assert stage.paypoll("expire", "ORD-OLD", *options).code == TRY_LATER
+    check_waiting(stage, order, reason="no_answer")
+    assert stage.paypoll("expire", "ORD-OLD", "--yes").code == 0
+    assert stage.status(order) == "expired"
