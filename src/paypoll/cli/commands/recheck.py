@@ -51,7 +51,7 @@ def recheck_command(
     \b
     Examples:
       paypoll recheck ORD-1001 --why "the checkout is there after all"
-      paypoll recheck --reason not_found --since 3h --why "the key was another account's"
+      paypoll recheck --reason not_found --since 3h --why "wrong key"
     """
     from paypoll.admin.recheck import Wanted, find_reviews, put_back
 
