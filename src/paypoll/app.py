@@ -63,6 +63,10 @@ class App:
             if close is not None:
                 close()
 
+    def with_clock(self, clock: Clock) -> "App":
+        """Return the same put together anew, with another clock."""
+        return App(self.settings, clock=clock, stop=self.stop)
+
     def require_ready(self) -> None:
         """Raise SchemaError unless the shop's tables and paypoll's own are those of this version."""
         require_ready(self.engine)
@@ -79,14 +83,18 @@ class App:
     @cached_property
     def engine(self) -> sa.Engine:
         """The database. Connects at the first statement."""
+        return make_engine(self.database_options, read_only=self._read_only)
+
+    @cached_property
+    def database_options(self) -> DatabaseOptions:
+        """How the database is reached."""
         database = self.settings.database
-        options = DatabaseOptions(
+        return DatabaseOptions(
             url=sa.make_url(database.url.reveal()),
             connect_timeout=database.connect_timeout,
             lock_timeout=database.lock_timeout,
             statement_timeout=database.statement_timeout,
         )
-        return make_engine(options, read_only=self._read_only)
 
     @cached_property
     def policy(self) -> "Policy":

@@ -4,11 +4,14 @@ PostgreSQL is the real one. SQLite is the demo's: one file for the shop and one,
 for our own tables.
 """
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,12 @@ from paypoll.errors import DatabaseUnavailableError, SettingsError
 
 SCHEMA = "paypoll"
 """The schema of paypoll's own tables; in SQLite, the attached database of that name."""
+
+CONNECTIONS = 3
+"""The most connections of a run: one for the orders, one for the mail, and one that the threads which ask SumUp share.
+
+No code asks for a second one while it holds the first, so that with fewer it would be slower, and never stand still.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +75,21 @@ def make_engine(options: DatabaseOptions, *, read_only: bool = False) -> sa.Engi
     """Return an engine. Nothing connects yet. With `read_only`, the database refuses every change."""
     if options.url.get_backend_name() == "sqlite":
         return _sqlite_engine(options.url, read_only=read_only)
-    milliseconds = {
-        "lock_timeout": options.lock_timeout,
-        "statement_timeout": options.statement_timeout,
-        "idle_in_transaction_session_timeout": timedelta(minutes=5),
-    }
-    settings = " ".join(f"-c {name}={int(value.total_seconds() * 1000)}" for name, value in milliseconds.items())
     engine = sa.create_engine(
         options.url,
-        # One connection for the orders and one for the mail, each of which is one transaction after the other. More
-        # are opened only while the threads that ask SumUp read organisers' tokens; they are kept, since that happens
-        # before every question.
-        pool_size=6,
+        pool_size=CONNECTIONS,
         max_overflow=0,
+        # Whoever holds one is through after a statement or two, each of which has its own limit.
+        pool_timeout=2 * options.statement_timeout.total_seconds(),
+        # Escapes such as \u00e9 are refused by a database that is not in UTF-8, the letters themselves are not.
+        json_serializer=partial(json.dumps, ensure_ascii=False),
         # A statement's parameters may be tokens and customers' data: they stay out of the errors' texts.
         hide_parameters=True,
         connect_args={
             "connect_timeout": max(2, int(options.connect_timeout.total_seconds())),
             "application_name": "paypoll",
-            "options": f"-c TimeZone=UTC {settings} -c default_transaction_read_only={'on' if read_only else 'off'}",
+            # Without it psycopg2 takes the database's own, and with SQL_ASCII no letter but English ones.
+            "client_encoding": "utf8",
             # A host that vanished without a word is noticed within a minute, not after the kernel's two hours.
             "keepalives_idle": 20,
             "keepalives_interval": 10,
@@ -93,8 +98,29 @@ def make_engine(options: DatabaseOptions, *, read_only: bool = False) -> sa.Engi
             "tcp_user_timeout": 50_000,
         },
     )
+    statement = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in transaction_settings(options).items())
+    if read_only:
+        statement += "; SET TRANSACTION READ ONLY"
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # In each transaction and not once a session: a pooler lends another session for the next one, and refuses or
+        # drops what the start of a session asks for.
+        connection.exec_driver_sql(statement)
+
     sa.event.listen(engine, "handle_error", _without_rows)
     return engine
+
+
+def transaction_settings(options: DatabaseOptions) -> dict[str, str]:
+    """Return what is set in each transaction, by PostgreSQL's names; durations in milliseconds."""
+    durations = {
+        "lock_timeout": options.lock_timeout,
+        "statement_timeout": options.statement_timeout,
+        "idle_in_transaction_session_timeout": timedelta(minutes=5),
+    }
+    milliseconds = {name: str(int(value.total_seconds() * 1000)) for name, value in durations.items()}
+    return {"TimeZone": "UTC", **milliseconds}
 
 
 def _without_rows(context: sa.engine.ExceptionContext) -> None:
@@ -180,6 +206,29 @@ def readable(column: sa.ColumnElement[Any]) -> sa.ColumnElement[datetime]:
     return sa.type_coerce(sa.case((column > last, last), (column < first, first), else_=column), UtcDateTime())
 
 
+class _LowerCase(FunctionElement[str]):
+    """A text in lower case, with A to Z as everywhere, whatever the database's locale takes for their small letters."""
+
+    inherit_cache = True
+    type = sa.Text()
+
+
+@compiles(_LowerCase)
+def _lower(element: _LowerCase, compiler: sa.sql.compiler.SQLCompiler, **options: Any) -> str:
+    return f"lower({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_LowerCase, "postgresql")
+def _lower_by_c_first(element: _LowerCase, compiler: sa.sql.compiler.SQLCompiler, **options: Any) -> str:
+    # C knows A to Z alone; the locale, where it has any letters, the others.
+    return f'lower(lower({compiler.process(element.clauses, **options)} COLLATE "C") COLLATE "default")'
+
+
+def lower_case(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """Return the column in lower case. By a Turkish locale, lower('I') alone is no i."""
+    return _LowerCase(column)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Errors
 # ---------------------------------------------------------------------------------------------------------
@@ -202,8 +251,12 @@ class Trouble(Enum):
 _BUSY_STATES = frozenset({"55P03", "40P01", "40001", "57014"})
 _GONE_STATES = frozenset({"25006", "25P03", "57P01", "57P02", "57P03", "57P04", "57P05"})
 _SETTINGS_STATES = frozenset({"42501", "28000", "28P01", "3D000"})
-# At connecting, psycopg2 has no state to tell, only the server's words.
-_SETTINGS_WORDS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf entry")
+# At connecting, psycopg2 has no state to tell, only the words of the server, of a pooler or of libpq.
+_SETTINGS_WORDS = re.compile(
+    r"authentication failed|does not exist|no password supplied|no pg_hba\.conf entry"
+    r"|unsupported startup parameter|no such database|no such user"
+    r"|invalid (?:dsn|port number|integer value|connection option|\w+ value)|could not match \d+ (?:port|host)"
+)
 _GONE_CLASSES = frozenset({"08", "53", "58"})
 
 
@@ -216,7 +269,7 @@ def sort_error(error: SQLAlchemyError) -> Trouble:
     state = getattr(error.orig, "pgcode", None)
     if state in _BUSY_STATES:
         return Trouble.BUSY
-    if state in _SETTINGS_STATES or (state is None and any(word in str(error.orig) for word in _SETTINGS_WORDS)):
+    if state in _SETTINGS_STATES or (state is None and _SETTINGS_WORDS.search(str(error.orig))):
         return Trouble.SETTINGS
     if state in _GONE_STATES or (state or "")[:2] in _GONE_CLASSES or error.connection_invalidated:
         return Trouble.GONE

@@ -41,6 +41,10 @@ class DatabaseUnavailableError(TryLaterError):
     """The database cannot be reached, or went away in the middle of the work."""
 
 
+class ClockError(TryLaterError):
+    """This machine's clock and the database's differ by too much to tell an order's age."""
+
+
 class OrderNotFoundError(PaypollError):
     """No order has this number or id."""
 

@@ -18,11 +18,13 @@ from paypoll.mail.address import address_problem
 from paypoll.mail.mailer import MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
 from paypoll.payments.gateway import (
     Attempt,
+    BrokenAnswer,
     CheckoutAnswer,
     CheckoutStatus,
     Closing,
     Found,
     Look,
+    NoAnswer,
     NotFound,
     Refused,
     TransactionAnswer,
@@ -171,7 +173,8 @@ def a_transaction(**changes: Any) -> TransactionAnswer:
 class FakeGateway:
     """A PaymentGateway that answers from dictionaries; what is not in them is NotFound.
 
-    A closed checkout answers EXPIRED from then on; one that is not PENDING refuses. `asked` lists the questions.
+    A closed checkout answers EXPIRED from then on; one that is paid, expired or being paid refuses. `asked` lists the
+    questions. While it is `down`, for the reason given there, nothing is answered.
     """
 
     checkouts: dict[str, Look[CheckoutAnswer]] = field(default_factory=dict)
@@ -180,40 +183,49 @@ class FakeGateway:
     closings: dict[str, Closing] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     halted: str = ""
+    down: str = ""
 
     def read_checkout(self, checkout_id: str, merchant_code: str) -> Look[CheckoutAnswer]:
         """Return what `checkouts` holds."""
         del merchant_code
-        self.asked.append(("read", checkout_id))
-        return self.checkouts.get(checkout_id, NotFound())
+        return self._failure("read", checkout_id) or self.checkouts.get(checkout_id, NotFound())
 
     def find_checkouts(self, reference: str, merchant_code: str) -> Look[tuple[CheckoutAnswer, ...]]:
         """Return what `searches` holds, else the checkouts that have this reference."""
         del merchant_code
-        self.asked.append(("find", reference))
         known = (look.value for look in self.checkouts.values() if isinstance(look, Found))
-        return self.searches.get(reference, Found(tuple(answer for answer in known if answer.reference == reference)))
+        found = Found(tuple(answer for answer in known if answer.reference == reference))
+        return self._failure("find", reference) or self.searches.get(reference, found)
 
     def read_transaction(self, transaction_id: str, merchant_code: str) -> Look[TransactionAnswer]:
         """Return what `transactions` holds."""
         del merchant_code
-        self.asked.append(("transaction", transaction_id))
-        return self.transactions.get(transaction_id, NotFound())
+        return self._failure("transaction", transaction_id) or self.transactions.get(transaction_id, NotFound())
 
     def close_checkout(self, checkout_id: str, merchant_code: str) -> Closing:
-        """Return what `closings` holds, else close a PENDING checkout and refuse any other."""
+        """Return what `closings` holds, else close an unpaid checkout and refuse any other."""
         del merchant_code
-        self.asked.append(("close", checkout_id))
+        failure = self._failure("close", checkout_id)
+        if failure is not None:
+            return failure
         if checkout_id in self.closings:
             return self.closings[checkout_id]
         look = self.checkouts.get(checkout_id, NotFound())
         if not isinstance(look, Found):
             return look
-        if look.value.status != CheckoutStatus.PENDING:
+        if look.value.status not in {CheckoutStatus.PENDING, CheckoutStatus.FAILED}:
             return Refused("it was processed")
+        if any(attempt.status == "PENDING" for attempt in look.value.attempts):
+            return Refused("a payment is under way")
         closed = Found(replace(look.value, status=CheckoutStatus.EXPIRED))
         self.checkouts[checkout_id] = closed
         return closed
+
+    def _failure(self, question: str, subject: str) -> NoAnswer | BrokenAnswer | None:
+        self.asked.append((question, subject))
+        if not subject:
+            return BrokenAnswer("there is nothing to ask for")
+        return NoAnswer(self.down) if self.down else None
 
 
 @dataclass

@@ -242,6 +242,7 @@ class Stage:
         past = "now() - interval '1 second'"
         self.sql(f"UPDATE paypoll.watch SET lease_until = {past} WHERE lease_until IS NOT NULL")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.watch SET next_check_at = {past} WHERE next_check_at > now()")  # noqa: S608 - ours
+        self.sql(f"UPDATE paypoll.lease SET until = {past}")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.outbox SET lease_until = {past} WHERE lease_until IS NOT NULL")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.outbox SET next_attempt_at = {past} WHERE next_attempt_at > now()")  # noqa: S608
 

@@ -199,6 +199,34 @@ def test_row_37_smtp_down_for_alerts_too_is_told_by_ping_and_exit_status(
     assert len(stage.alerts(order)) == 1
 
 
+@pytest.mark.parametrize(
+    ("place", "good", "bad"),
+    [
+        ("?create=1", ["/start?create=1", "?create=1"], ["/start?create=1", "/fail?create=1"]),
+        (
+            "/api/push/TOKEN?status=up&msg=OK&ping=",
+            ["/api/push/TOKEN?status=up&msg=OK"],
+            ["/api/push/TOKEN?status=down&msg=the+run+failed"],
+        ),
+    ],
+)
+def test_ping_address_with_a_query_tells_a_failing_run_from_a_good_one(
+    stage: Stage, pinged: tuple[str, list[str]], place: str, good: list[str], bad: list[str]
+) -> None:
+    url, called = pinged
+    assert stage.run_once(alerts__ping_url=url + place).code == 0
+    failing = {"database__url": "postgresql://nobody@127.0.0.1:9/shop"}
+    assert stage.run_once(alerts__ping_url=url + place, **failing).code == TRY_LATER
+    assert called == [f"/switch{ending}" for ending in (*good, *bad)]
+
+
+def test_ping_that_the_switch_does_not_know_is_logged(stage: Stage) -> None:
+    # SumUp's simulator knows no such address.
+    run = stage.run_once(alerts__ping_url=f"{stage.sumup.url}/no/switch")
+    assert [line["status"] for line in run.log if line["event"] == "the ping URL was called in vain"] == [404, 404]
+    assert run.code == 0
+
+
 def test_row_37_alert_that_cannot_be_sent_is_logged_as_critical(stage: Stage) -> None:
     order = stage.order("ORD-ALERT", checkout="PAID")
     stage.sumup.refund(order.checkout)

@@ -6,7 +6,7 @@ is lost for good. The simulator's journal says by whose credential each request 
 
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from tests.acceptance.papers import body, subject
 from tests.acceptance.promises import check_issued, check_waiting
-from tests.acceptance.stage import MERCHANT, PATIENCE, PRICE, SOON, Ended, Placed, Stage
+from tests.acceptance.stage import MERCHANT, PATIENCE, PRICE, ROLE, SOON, Ended, Placed, Stage
 from tests.acceptance.world import World
 
+from paypoll.database import CONNECTIONS
 from paypoll.sandbox.sumup.effects import Hang, Line, Respond
 
 OK = 0
@@ -286,6 +287,27 @@ def test_organiser_token_wanted_by_two_commands_at_once_is_renewed_by_one(connec
     assert connected.refreshes == 1
     assert connected.profile("MOWN")["sumup_connection_status"] == "connected"
     assert [mail for mail in stage.sink.messages if "refuses" in subject(mail)] == []
+
+
+@pytest.fixture
+def few_connections(stage: Stage) -> Iterator[Stage]:
+    """A stage whose role may have as many connections as docs/deployment.md says that a run takes."""
+    stage.sql(f"ALTER ROLE {ROLE} CONNECTION LIMIT {CONNECTIONS}")
+    yield stage
+    stage.sql(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+
+
+@pytest.mark.usefixtures("few_connections")
+def test_organisers_orders_are_completed_by_a_role_of_few_connections(connected: Connected) -> None:
+    merchants = ("MONE", "MTWO")
+    for merchant in merchants:
+        connected.organiser(merchant, sumup_expires_at=OVER)
+    orders = [connected.order(f"ORD-{number}", merchants[number % 2]) for number in range(12)]
+    run = connected.stage.run_once()
+    assert run.code == OK, run.stderr
+    for order in orders:
+        check_issued(connected.stage, order, on_paper=False)
+    assert connected.refreshes == len(merchants)
 
 
 def ended(process: "subprocess.Popen[str]") -> Ended:

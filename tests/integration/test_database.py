@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,8 @@ from tests.conftest import Server
 
 from paypoll.database import DatabaseOptions, Trouble, make_engine, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError
+from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.shop.orders import load_order
 
 
 @pytest.fixture
@@ -59,6 +62,28 @@ def test_connection_over_tcp_notices_a_host_that_has_vanished_within_a_minute(tc
         assert timedelta(seconds=silence) <= timedelta(minutes=1)
         unacknowledged = timedelta(milliseconds=option(socket.TCP_USER_TIMEOUT))
         assert timedelta(0) < unacknowledged <= timedelta(minutes=1)
+
+
+def test_account_spelled_as_in_the_order_is_found_by_the_index_of_the_column(engine: sa.Engine) -> None:
+    shop = SmallShop(engine)
+    account = shop.add_user("ada@example.org")
+    shop.add_user("ADA@EXAMPLE.ORG")
+    order_id = shop.add_order("ORD-1", "ada@example.org", [])
+    asked: list[tuple[str, Any]] = []
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, values: Any, *_others: object) -> None:
+        asked.append((statement, values))
+
+    with transaction(engine) as connection:
+        order = load_order(connection, order_id)
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        ((look, values),) = [one for one in asked if "FROM accounts_user \nWHERE" in one[0]]
+        plan = connection.exec_driver_sql(f"EXPLAIN {look}", values).scalars().all()
+    assert order is not None
+    assert order.account is not None
+    assert order.account.id == account
+    assert "Index Scan" in " ".join(plan)
 
 
 def test_connections_that_are_all_taken_mean_that_the_database_is_out_of_reach(engine: sa.Engine) -> None:

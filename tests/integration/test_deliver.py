@@ -310,6 +310,7 @@ def test_run_that_lost_its_lease_cannot_put_off_what_is_settled(engine: sa.Engin
             content={},
             message_id="<1@shop.example>",
             now=NOW,
+            order_id=1,
         )
         (slow,) = claim_mail(connection, "slow", NOW, limit=1, lease=lease)
         later = NOW + 2 * lease
@@ -317,7 +318,7 @@ def test_run_that_lost_its_lease_cannot_put_off_what_is_settled(engine: sa.Engin
             (quick,) = claim_mail(connection, "quick", later, limit=1, lease=lease)
             mark_sent(connection, quick, "Your payment did not go through", later)
         else:
-            assert withdraw(connection, "payment_failed:1")
+            assert withdraw(connection, 1, "payment_failed")
         put_off(connection, slow, "cannot be printed", later)
         give_up(connection, slow, "no address")
     assert [mail["state"] for mail in mails(engine)] == [fate]

@@ -25,7 +25,7 @@ CHANGES: dict[str, Change] = {
     "mark_sent": lambda connection, mail: outbox.mark_sent(connection, mail, "Your tickets", NOW),
     "put_off": lambda connection, mail: outbox.put_off(connection, mail, "later", NOW),
     "give_up": lambda connection, mail: outbox.give_up(connection, mail, "no such mailbox"),
-    "withdraw": lambda connection, _mail: outbox.withdraw(connection, "key"),
+    "withdraw": lambda connection, _mail: outbox.withdraw(connection, 1, "confirmation"),
     "hand_back": lambda connection, mail: outbox.hand_back(connection, [mail], RUN),
 }
 
@@ -41,6 +41,7 @@ def a_mail(connection: sa.Connection, state: str) -> Mail:
         content={},
         message_id="<1@shop.example>",
         now=NOW,
+        order_id=1,
     )
     [mail] = outbox.claim_mail(connection, RUN, NOW, limit=1, lease=timedelta(minutes=5))
     connection.execute(sa.update(table).values(state=state))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -51,12 +52,29 @@ class WorldApp(App):
         )
 
 
+class HostClock:
+    """The clock of a host, which may be wrong: `off` by so much from the world's."""
+
+    def __init__(self, world: WorldClock) -> None:
+        self._world = world
+        self.off = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return what this host takes for the time."""
+        return self._world.now() + self.off
+
+    def monotonic(self) -> float:
+        """Return the seconds since the world began, which no wrong clock changes."""
+        return self._world.monotonic()
+
+
 @dataclass
 class Host:
     """A machine that runs paypoll."""
 
     name: str
     app: WorldApp
+    clock: HostClock
 
 
 class Current:
@@ -103,6 +121,8 @@ class Bench:
     def enter(self, world: "World") -> None:
         """Let everything belong to this world."""
         self._world = world
+        for host in self.hosts:
+            host.clock.off = timedelta(0)
         if not self._is_tidy:
             for host in self.hosts:
                 host.app.engine.dispose()  # a connection that was cut off belongs to the world before
@@ -155,13 +175,15 @@ class Bench:
         settings = world_settings(
             url,
             media=media,
-            database={"lock_timeout": "60 s", "statement_timeout": "120 s"},
+            # A world has a time of its own, which the database knows nothing of.
+            database={"lock_timeout": "60 s", "statement_timeout": "120 s", "clock_tolerance": "36500d"},
             sumup={"parallel_requests": parallel},
             verification={"batch_size": batch},
             mail={"batch_size": batch},
         )
         path = write_settings_file(folder / f"{name}.toml", settings)
-        app = WorldApp(load_settings(path, {}), clock=self.clock)
+        clock = HostClock(self.clock)
+        app = WorldApp(load_settings(path, {}), clock=clock)
         instrument(app.engine)
         with app.engine.connect():
             """SQLAlchemy asks the server a few things when it meets it, once: no world shall have these alone."""
@@ -171,4 +193,4 @@ class Bench:
         app.printer = Printer(faults)
         disk = Disk(media, faults)
         app.disk = lambda: disk if self._here().has_media_folder else None
-        return Host(name, app)
+        return Host(name, app, clock)

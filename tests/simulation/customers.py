@@ -1,11 +1,14 @@
 """What customers do: pay, are declined, try again, pay late, twice, wrongly, or never."""
 
 import random
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tests.simulation.shop_model import Sold
 from tests.simulation.sumup_model import Payment, RealCheckout
+
+from paypoll.testing import NOW
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -118,3 +121,29 @@ class Customer:
     def _wait(self, least: int, most: int) -> None:
         self._at += self._tale.randint(least, most)
         self._world.sleep_to(self._at, jitter=1)
+
+
+def draw_customer(world: "World", number: int) -> Callable[[], None]:
+    """Draw an order, and whoever places it."""
+    chance = world.script
+    lines = tuple(
+        (number * 10 + line, chance.choice((1, 1, 2)), chance.choice((1, 1, 2, 3)))
+        for line in range(chance.choice((1, 1, 2, 3)))
+    )
+    places = sum(count for _, _, count in lines)
+    email = chance.choice((f"guest{number}@example.org", "Shared@example.org", "member@example.org"))
+    if chance.random() < 0.08:
+        email = f"nobody{number}@example.org"
+        world.mail.refused.add(email)
+    order = Sold(number, f"ORD-{number}", email, Decimal(10) * places, NOW, lines)
+    start = chance.randrange(4)
+    tale = random.Random(f"{world.seed} customer {number}")  # noqa: S311 - drawn from a seed, as is meant
+    member = email == "member@example.org"
+
+    def customer() -> None:
+        world.sleep_to(start)
+        order.created_at = world.bench.clock.now()
+        world.shop.place(order, member=member)
+        Customer(world, order, tale).shop(start)
+
+    return customer

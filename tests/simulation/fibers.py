@@ -50,12 +50,16 @@ class WorldClock:
 
 
 class Process:
-    """What dies together: the fibers of one run. `mortal` ones meet crashes and faults, the others never do."""
+    """What dies together: the fibers of one run. `mortal` ones meet crashes and faults, the others never do.
+
+    A suspended process stands still as a whole, until a moment.
+    """
 
     def __init__(self, name: str, *, mortal: bool = False) -> None:
         self.name = name
         self.mortal = mortal
         self.dead = False
+        self.stands_still_until: datetime | None = None
         self.run_id = ""
 
 

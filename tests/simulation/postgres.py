@@ -204,11 +204,13 @@ _TABLES = (
     "accounts_user",
     "paypoll.audit",
     "paypoll.outbox",
+    "paypoll.checkout_seen",
     "paypoll.watch",
     "paypoll.ticket_place",
     "paypoll.fulfilment",
     "paypoll.trouble",
     "paypoll.run",
+    "paypoll.lease",
 )
 
 

@@ -47,6 +47,9 @@ class Sold:
     created_at: datetime
     lines: tuple[tuple[int, int, int], ...]
     merchant: str = "MPLATFORM"
+    kind: str = ""  # of trouble that it was made for; empty: a usual customer's
+    seen_void: bool = False  # paypoll has seen it cancelled, and told of its payment
+    basket: bool = False  # nothing was ever tried: nobody is to hear of it
     cancelled_without_tickets: int | None = None  # the tick
     replayed: list[int] = field(default_factory=list)
 
@@ -68,6 +71,7 @@ class Shop:
         self.tick: Callable[[], int] = lambda: 0
         self.sleep: Callable[[float], None] = lambda _seconds: None
         self.sold: dict[int, Sold] = {}
+        self.stored: set[str] = set()  # ids of checkouts that have, or had, a row
         self.places: dict[int, int] = {}
 
     def close(self) -> None:
@@ -95,16 +99,30 @@ class Shop:
 
     # -- setting up ----------------------------------------------------------------------------------------
 
-    def open(self, opening: datetime, places: tuple[int, ...]) -> None:
-        """Fill the empty shop with its staff and its events, which have so many places each."""
-        self.sold = {}
+    def open(self, opening: datetime, places: tuple[int, ...], *, organisers: tuple[str, ...] = ()) -> None:
+        """Fill the empty shop with its staff and its events, which have so many places each.
+
+        `organisers`: the merchants of two organisers who are connected to SumUp, and have every other event each.
+        """
+        self.sold, self.stored = {}, set()
         self.places = dict(enumerate(places, start=1))
+        first, second = organisers or ("", "")
+        connection = "connected" if organisers else "none"
         rows = [
             self._row("accounts_user", id=ADMIN_USER, email="staff@shop.example", user_type="admin"),
             self._row("accounts_user", id=2, email="choir@example.org", user_type="artist"),
             self._row("accounts_user", id=3, email="member@example.org", user_type="customer", is_active=True),
-            self._row(
-                "accounts_artistprofile", id=1, user_id=2, display_name="The Choir", sumup_connection_status="none"
+            self._row("accounts_user", id=4, email="band@example.org", user_type="artist"),
+            *(
+                self._row(
+                    "accounts_artistprofile",
+                    id=number,
+                    user_id=user,
+                    display_name=name,
+                    sumup_connection_status=connection,
+                    sumup_merchant_code=merchant,
+                )
+                for number, user, name, merchant in ((1, 2, "The Choir", first), (2, 4, "The Band", second))
             ),
         ]
         for event_id, capacity in self.places.items():
@@ -117,7 +135,7 @@ class Shop:
                     venue_name="Town Hall",
                     capacity=capacity,
                     status="published",
-                    organiser_id=2,
+                    organiser_id=4 if organisers and event_id % 2 == 0 else 2,
                     event_date=(opening + timedelta(days=20)).date(),
                 )
             )
@@ -181,7 +199,9 @@ class Shop:
             cursor.execute(b";".join(rows))
         self.sold[order.id] = order  # now anybody can see it
 
-    def store_checkout(self, order: Sold, real: RealCheckout, reference: str, *, way: str) -> None:
+    def store_checkout(
+        self, order: Sold, real: RealCheckout, reference: str, *, way: str, merchant: str | None = None
+    ) -> None:
         """Store a checkout's row. `way`: which of the two columns has the id, or none."""
         row = self._row(
             "payments_sumupcheckout",
@@ -192,7 +212,7 @@ class Shop:
             checkout_id=real.id if way in ("second", "both") else "",
             amount=order.total,
             currency="GBP",
-            merchant_code=order.merchant,
+            merchant_code=order.merchant if merchant is None else merchant,
             status="pending",
             should_poll=True,
             created_at=self.now(),
@@ -200,6 +220,7 @@ class Shop:
         )
         with self.page() as cursor:
             cursor.execute(row)
+        self.stored.add(real.id)
 
     def reuse_checkout(self, order: Sold, real: RealCheckout) -> None:
         """Write another try's id into the first column of the newest row, as the shop does."""
@@ -209,6 +230,7 @@ class Shop:
                 " WHERE id = (SELECT max(id) FROM payments_sumupcheckout WHERE order_id = %s)",
                 (real.id, self.now(), order.id),
             )
+        self.stored.add(real.id)
 
     def return_page(self, order: Sold) -> None:
         """The browser calls the return URL: whatever the order's status, it waits for verification now."""
@@ -220,6 +242,15 @@ class Shop:
             order.replayed.append(self.tick())
 
     # -- what admins and stale pages do ---------------------------------------------------------------------
+
+    def move(self, order: Sold, status: str, *, written: bool = True) -> None:
+        """An admin, or a page of the shop, moves the order to a status, `written` into its history or not."""
+        with self.page() as cursor:
+            cursor.execute(
+                "UPDATE orders_order SET status = %s, updated_at = %s WHERE id = %s", (status, self.now(), order.id)
+            )
+            if written:
+                self._note(cursor, order, status.replace("requires_", ""))  # its column is narrower
 
     def cancel(self, order: Sold) -> None:
         """An admin cancels the order, and sees whether it has tickets."""

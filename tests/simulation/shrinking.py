@@ -27,9 +27,9 @@ def shrink(bench: "Bench", world: World, promise: str) -> World:
     """
     without = world.without
     for name in (*sorted(world.actors, reverse=True), *world.weather.troubles()):
-        smaller = World(bench, world.seed, without=without | {name})
+        smaller = World(bench, world.seed, kinds=world.kinds, without=without | {name})
         if any(found.startswith(promise) for found in what_breaks(smaller)):
             without |= {name}
-    small = World(bench, world.seed, without=without)
+    small = World(bench, world.seed, kinds=world.kinds, without=without)
     what_breaks(small)
     return small

@@ -1,16 +1,25 @@
 """SumUp as it is behind its API: checkouts, payments, refunds, and what was said to whom.
 
-What is true here is what the promises are held against; what the gateway says may be late, lost or garbled.
+What is true here is what the promises are held against; what the gateway says may be late, lost or garbled, and may
+contradict itself (`sumup_answers`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
+
+from tests.simulation.sumup_answers import (
+    Contradiction,
+    checkout_json,
+    read_checkout,
+    read_checkouts,
+    read_transaction,
+    transaction_json,
+)
 
 from paypoll.payments.gateway import (
-    Attempt,
     BrokenAnswer,
     CheckoutAnswer,
     Closing,
@@ -21,23 +30,30 @@ from paypoll.payments.gateway import (
     NotFound,
     Refused,
     TransactionAnswer,
-    TransactionStatus,
 )
 
 PAYABLE = ("PENDING", "FAILED")
+ORGANISERS = ("MCHOIR", "MBAND")
+"""Merchants of organisers: their checkouts are shown to their own credentials alone."""
 
 
 @dataclass
 class Payment:
-    """Money that was taken, and what was given back of it: (tick, amount) each."""
+    """Money that was taken, and what was given back of it: (tick, amount) each.
+
+    `on_the_way` is what is being given back, and not there yet: (tick, amount, status of the event).
+    """
 
     id: str
     code: str
     amount: Decimal
     currency: str
+    merchant: str
     tick: int
     at: datetime
+    simple_status: str = "SUCCESSFUL"
     refunds: list[tuple[int, Decimal]] = field(default_factory=list)
+    on_the_way: list[tuple[int, Decimal, str]] = field(default_factory=list)
 
     def refunded(self, tick: int | None = None) -> Decimal:
         """Return what was given back before this tick, or by now."""
@@ -54,9 +70,11 @@ class RealCheckout:
     amount: Decimal
     currency: str
     merchant: str
+    made_at: datetime
     status: str = "PENDING"
-    declined: int = 0
+    declined_at: list[datetime] = field(default_factory=list)
     payment: Payment | None = None
+    said: Contradiction | None = None
 
     @property
     def held(self) -> Decimal:
@@ -66,14 +84,20 @@ class RealCheckout:
 
 @dataclass(frozen=True)
 class Said:
-    """What a run was told. `found` is the status, or NotFound, NoAnswer and so on; `refunded` what it was told of."""
+    """What a run was told. `found` is the status, or NotFound, NoAnswer and so on; `refunded` what it was told of.
+
+    `question` is read, find, close, transaction, or "listed": a checkout in the answer to a find. `attempts` are the
+    statuses of the attempts in an answer about a checkout, the newest last.
+    """
 
     tick: int
+    at: datetime
     run_id: str
     question: str
     subject: str
     found: str
     refunded: Decimal = Decimal(0)
+    attempts: tuple[str, ...] = ()
 
 
 class Faults(Protocol):
@@ -114,7 +138,8 @@ class SumUp:
         self, reference: str, order: str, amount: Decimal, *, currency: str = "GBP", merchant: str = "MPLATFORM"
     ) -> RealCheckout:
         """Make a checkout."""
-        made = RealCheckout(f"chk-{len(self.checkouts) + 1:04}", reference, order, amount, currency, merchant)
+        number = f"chk-{len(self.checkouts) + 1:04}"
+        made = RealCheckout(number, reference, order, amount, currency, merchant, self._now())
         self.checkouts[made.id] = made
         return made
 
@@ -125,8 +150,9 @@ class SumUp:
         self._faults.note(f"pays {checkout.id} of {checkout.order}: {checkout.amount} {checkout.currency}")
         checkout.status = "PAID"
         number = checkout.id.removeprefix("chk-")
+        amount, currency, merchant = checkout.amount, checkout.currency, checkout.merchant
         checkout.payment = as_payment or Payment(
-            f"txn-{number}", f"TCODE{number}", checkout.amount, checkout.currency, self._tick(), self._now()
+            f"txn-{number}", f"TCODE{number}", amount, currency, merchant, self._tick(), self._now()
         )
         return True
 
@@ -134,7 +160,8 @@ class SumUp:
         """Try to pay, with a card that is refused."""
         if checkout.status in PAYABLE:
             self._faults.note(f"is declined at {checkout.id} of {checkout.order}")
-            checkout.status, checkout.declined = "FAILED", checkout.declined + 1
+            checkout.status = "FAILED"
+            checkout.declined_at.append(self._now())
 
     def run_out(self, checkout: RealCheckout) -> None:
         """The page has been open for too long."""
@@ -157,8 +184,7 @@ class SumUp:
         self._faults.trip("sumup")
         if failure := self._failure("read", checkout_id):
             return failure
-        answer = self._answer(checkout_id)
-        self._note("read", checkout_id, answer.value.status if isinstance(answer, Found) else "NotFound")
+        answer = self._answer("read", checkout_id, merchant_code)
         self._faults.trip("sumup")
         return answer
 
@@ -167,38 +193,30 @@ class SumUp:
         self._faults.trip("sumup")
         if failure := self._failure("find", reference):
             return failure
-        ids = [one.id for one in self.checkouts.values() if one.reference == reference]
-        answers = [answer.value for one in ids if isinstance(answer := self._answer(one), Found)]
         self._note("find", reference, "Found")
+        known = [one for one in self.checkouts.values() if one.reference == reference and _is_shown(one, merchant_code)]
+        answers = [checkout_json(one, self._said_of(one), listed=True) for one in known]
+        for answer in answers:
+            self._note("listed", answer["id"], answer["status"], attempts=_attempts_in(answer))
         self._faults.trip("sumup")
-        return Found(tuple(answers))
+        return read_checkouts(answers, reference)
 
     def read_transaction(self, transaction_id: str, merchant_code: str) -> Look[TransactionAnswer]:
         """Return a transaction, with what was refunded of it."""
         self._faults.trip("sumup")
         if failure := self._failure("transaction", transaction_id):
             return failure
-        payment = next(
-            (one.payment for one in self.checkouts.values() if one.payment and one.payment.id == transaction_id), None
-        )
-        if payment is None:
-            self._note("transaction", transaction_id, "NotFound")
-            return NotFound("no such transaction")
-        refunded = payment.refunded()
-        self._note("transaction", transaction_id, "SUCCESSFUL", refunded)
+        real = next((one for one in self.checkouts.values() if one.payment and one.payment.id == transaction_id), None)
+        if real is None or real.payment is None:
+            return self._other_transaction(transaction_id)
+        said = self._said_of(real)
+        if said is not None and said.is_unanswered:
+            self._note("transaction", transaction_id, "NoAnswer")
+            return NoAnswer("504")
+        answer = transaction_json(real.payment, said)
+        self._note("transaction", transaction_id, answer["status"], real.payment.refunded())
         self._faults.trip("sumup")
-        return Found(
-            TransactionAnswer(
-                id=payment.id,
-                transaction_code=payment.code,
-                status=TransactionStatus.SUCCESSFUL,
-                amount=payment.amount,
-                currency=payment.currency,
-                refunded=refunded,
-                charged_back=Decimal(0),
-                raw={},
-            )
-        )
+        return read_transaction(answer)
 
     def close_checkout(self, checkout_id: str, merchant_code: str) -> Closing:
         """Close a checkout, unless it was processed."""
@@ -206,21 +224,44 @@ class SumUp:
         if failure := self._failure("close", checkout_id):
             return failure
         real = self.checkouts.get(checkout_id)
-        if real is None:
+        if real is None or not _is_shown(real, merchant_code):
             self._note("close", checkout_id, "NotFound")
             return NotFound("no such checkout")
-        if real.status != "PENDING":
-            self._note("close", checkout_id, "Refused")
-            self._faults.trip("sumup")
-            return Refused("CHECKOUT_PROCESSED")
+        said = self._said_of(real)
+        refusal = said.closing if said is not None else ""
+        if not refusal and real.status != "PENDING":
+            refusal = "CHECKOUT_PROCESSED"
+        if refusal:
+            return self._refuse_to_close(checkout_id, refusal)
         real.status = "EXPIRED"
         if self._faults.fails("close_answer"):  # a time-out after the effect
             self._note("close", checkout_id, "NoAnswer")
             return NoAnswer("the answer did not arrive in time")
-        self._note("close", checkout_id, "EXPIRED")
+        answer = self._answer("close", checkout_id, merchant_code)
         self._faults.trip("sumup")
-        answer = self._answer(checkout_id)
-        return answer if isinstance(answer, Found) else NotFound()
+        return answer
+
+    def _refuse_to_close(self, checkout_id: str, refusal: str) -> Closing:
+        refused: dict[str, Closing] = {
+            "403": NotAllowed("", "403"),
+            "404": NotFound("404"),
+        }
+        answer = refused.get(refusal, Refused(f"SumUp answered 409 {refusal}"))
+        self._note("close", checkout_id, type(answer).__name__)
+        self._faults.trip("sumup")
+        return answer
+
+    def _other_transaction(self, transaction_id: str) -> Look[TransactionAnswer]:
+        """Return an attempt that took no money, if a checkout has one under this id."""
+        for one in self.checkouts.values():
+            said = self._said_of(one)
+            if said is not None and said.transaction and transaction_id == f"txn-{one.id}-tried":
+                tried = Payment(transaction_id, "", one.amount, one.currency, one.merchant, 0, one.made_at)
+                answer = transaction_json(tried, said)
+                self._note("transaction", transaction_id, answer["status"])
+                return read_transaction(answer)
+        self._note("transaction", transaction_id, "NotFound")
+        return NotFound("no such transaction")
 
     def _failure(self, question: str, subject: str) -> NoAnswer | BrokenAnswer | NotFound | NotAllowed | None:
         kind = self._faults.fails(question)
@@ -237,45 +278,38 @@ class SumUp:
             return BrokenAnswer("the answer is a proxy's page", garbled=True)
         return NoAnswer("504")
 
-    def _note(self, question: str, subject: str, found: str, refunded: Decimal = Decimal(0)) -> None:
+    def _note(
+        self,
+        question: str,
+        subject: str,
+        found: str,
+        refunded: Decimal = Decimal(0),
+        attempts: Sequence[str] = (),
+    ) -> None:
         self._faults.note(f"SumUp, asked to {question} {subject}: {found}")
-        self.said.append(Said(self._tick(), self._faults.run_id(), question, subject, found, refunded))
+        run_id = self._faults.run_id()
+        self.said.append(Said(self._tick(), self._now(), run_id, question, subject, found, refunded, tuple(attempts)))
 
-    def _answer(self, checkout_id: str) -> Found[CheckoutAnswer] | NotFound:
+    def _answer(
+        self, question: str, checkout_id: str, merchant_code: str
+    ) -> Found[CheckoutAnswer] | NotFound | BrokenAnswer:
         real = self.checkouts.get(checkout_id)
-        if real is None:
+        if real is None or not _is_shown(real, merchant_code):
+            self._note(question, checkout_id, "NotFound")
             return NotFound("no such checkout")
-        paid = real.payment
-        attempts = tuple(_attempt(f"{real.id}-declined-{i}", "FAILED", real, None) for i in range(real.declined))
-        if paid is not None:
-            attempts += (_attempt(paid.id, "SUCCESSFUL", real, paid),)
-        return Found(
-            CheckoutAnswer(
-                id=real.id,
-                status=real.status,
-                reference=real.reference,
-                amount=real.amount,
-                currency=real.currency,
-                merchant_code=real.merchant,
-                transaction_code=paid.code if paid else "",
-                transaction_id=paid.id if paid else "",
-                attempts=attempts,
-                raw={"id": real.id, "status": real.status},
-            )
-        )
+        answer = checkout_json(real, self._said_of(real), listed=False)
+        self._note(question, checkout_id, answer["status"], attempts=_attempts_in(answer))
+        return read_checkout(answer)
+
+    def _said_of(self, real: RealCheckout) -> Contradiction | None:
+        """Return what is said about a checkout against the truth, while it is."""
+        said = real.said
+        return None if said is None or (said.until is not None and self._now() >= said.until) else said
 
 
-def _attempt(attempt_id: str, status: str, real: RealCheckout, paid: Payment | None) -> Attempt:
-    return Attempt(
-        id=attempt_id,
-        transaction_code=paid.code if paid else "",
-        status=TransactionStatus(status),
-        amount=real.amount,
-        currency=real.currency,
-        merchant_code=real.merchant,
-        timestamp=paid.at if paid else None,
-        payment_type="ECOM",
-        entry_mode="CUSTOMER_ENTRY",
-        auth_code="",
-        tip_amount=Decimal(0),
-    )
+def _is_shown(real: RealCheckout, merchant_code: str) -> bool:
+    return real.merchant not in ORGANISERS or real.merchant == merchant_code
+
+
+def _attempts_in(answer: dict[str, Any]) -> list[str]:
+    return [attempt["status"] for attempt in answer.get("transactions", ())]

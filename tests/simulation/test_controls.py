@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 from tests.simulation.fibers import SimulationError
+from tests.simulation.kinds import Kind
 from tests.simulation.postgres import empty
 from tests.simulation.promises import broken_promises
 from tests.simulation.weather import Weather
@@ -75,14 +76,22 @@ def always(answer: object) -> Callable[..., object]:
 
 
 def worlds_until_broken(
-    bench: "Bench", promise: str, words: str = "", *, worlds: int = _WORLDS, weather: Weather = _STORM, first: int = 0
+    bench: "Bench",
+    promise: str,
+    words: str = "",
+    *,
+    worlds: int = _WORLDS,
+    weather: Weather = _STORM,
+    first: int = 0,
+    kinds: frozenset[Kind] = frozenset(),
 ) -> int | None:
     """Return how many worlds it took until this promise was seen broken in this way; None: it never was.
 
-    The `first` seed is one that showed it once, so that it is seen soon; when worlds have changed, others follow.
+    The worlds have these kinds of trouble; with none they are as ever. The `first` seed is one that showed it once, so
+    that it is seen soon; when worlds have changed, others follow.
     """
     for seed in range(first, first + worlds):
-        world = World(bench, seed, weather)
+        world = World(bench, seed, weather, kinds)
         try:
             world.live()
         except SimulationError as error:

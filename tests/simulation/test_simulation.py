@@ -2,7 +2,8 @@
 
 A few hundred by default. `PAYPOLL_SIMULATION=10000` lives through so many, `PAYPOLL_SIMULATION_FROM` says where to
 begin, and `PAYPOLL_SIMULATION_SEED=17` replays one: with a log of its events, and made smaller when it fails. See
-docs/contributing.md, "A world that fails".
+docs/contributing.md, "A world that fails". `PAYPOLL_SIMULATION_KINDS` says which kinds of trouble the worlds may have
+(`kinds`).
 """
 
 import os
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.simulation.journal import REPLAYED, WITHOUT, is_replay, left_out, stop_line
+from tests.simulation.kinds import KINDS, draw_kinds, switched_on
 from tests.simulation.shrinking import shrink, what_breaks
+from tests.simulation.transcript import transcript
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -31,10 +34,10 @@ def seeds() -> range:
 
 @pytest.mark.parametrize("seed", seeds())
 def test_world_made_from_a_seed_keeps_every_promise(bench: "Bench", seed: int) -> None:
-    world = World(bench, seed, without=left_out(), stop_at=stop_line())
+    world = World(bench, seed, kinds=draw_kinds(seed, switched_on()), without=left_out(), stop_at=stop_line())
     broken = what_breaks(world)
     if broken and not is_replay():
-        broken.append(f"replay: {replay_of(world)}")
+        broken += [*transcript(world), f"replay: {replay_of(world)}"]
     elif broken and not stop_line():
         broken += replayed(bench, world, promise=broken[0].partition(":")[0])
     assert not broken, "\n".join(broken)
@@ -42,7 +45,7 @@ def test_world_made_from_a_seed_keeps_every_promise(bench: "Bench", seed: int) -
 
 def replayed(bench: "Bench", world: World, promise: str) -> list[str]:
     """Write the log of a replayed world that failed, and that of a smaller one that fails in the same way."""
-    lines = [f"the log of its events: {logged(world, '')}"]
+    lines = [*transcript(world), f"the log of its events: {logged(world, '')}"]
     small = shrink(bench, world, promise)
     there = [name for name in (*small.actors, *small.weather.troubles()) if name not in small.without]
     lines.append(f"a smaller world breaks it, too: {', '.join(there)}")
@@ -53,7 +56,8 @@ def replayed(bench: "Bench", world: World, promise: str) -> list[str]:
 def replay_of(world: World) -> str:
     """Return the command that replays a world."""
     without = f" {WITHOUT}='{','.join(sorted(world.without))}'" if world.without else ""
-    return f"{REPLAYED}={world.seed}{without} .venv/bin/pytest tests/simulation -k keeps_every_promise"
+    kinds = f" {KINDS}={','.join(sorted(switched_on())) or 'none'}"
+    return f"{REPLAYED}={world.seed}{kinds}{without} .venv/bin/pytest tests/simulation -k keeps_every_promise"
 
 
 def logged(world: World, suffix: str) -> Path:
@@ -65,7 +69,7 @@ def logged(world: World, suffix: str) -> Path:
 @pytest.mark.parametrize("seed", range(1, 31, 10))
 def test_world_made_from_the_same_seed_is_the_same_again(bench: "Bench", seed: int) -> None:
     def live() -> tuple[object, ...]:
-        world = World(bench, seed)
+        world = World(bench, seed, kinds=draw_kinds(seed, switched_on()))
         world.live()
         asked = [(said.tick, said.question, said.subject, said.found) for said in world.sumup.said]
         mails = [(mail.tick, mail.subject, mail.recipients) for mail in world.mail.inbox]

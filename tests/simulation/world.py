@@ -8,19 +8,23 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg2  # type: ignore[import-untyped]  # it has no types of its own
 import structlog
-from tests.simulation.customers import Customer
-from tests.simulation.fibers import Process, Scheduler, SimulatedCrash
+from tests.simulation.customers import draw_customer
+from tests.simulation.fibers import Fiber, Process, Scheduler, SimulatedCrash
 from tests.simulation.journal import Journal, is_replay
+from tests.simulation.kinds import Kind
 from tests.simulation.mail_model import MailServer
+from tests.simulation.meddling import draw_meddling
 from tests.simulation.postgres import Points, WorldConnection, empty
-from tests.simulation.shop_model import Shop, Sold
+from tests.simulation.shop_model import Shop
+from tests.simulation.stories import begin_stories
+from tests.simulation.story import Story
 from tests.simulation.sumup_model import SumUp
+from tests.simulation.troubles import Troubles
 from tests.simulation.weather import MOMENTS, Weather
 
 from paypoll.errors import PaypollError
@@ -32,17 +36,22 @@ if TYPE_CHECKING:
     from tests.simulation.bench import Bench, Host
 
 _PAUSES = (5, 5, 10, 30, 60, 125, 300)  # minutes between the moments at which things happen
+_RUNS_UNDER_A_WRONG_CLOCK = 3
 _SWEEP_EVERY = 100  # worlds, before the tables are emptied thoroughly
 
 
 class World(Points):
-    """One world. `problems` collects what went wrong besides the promises: errors that paypoll did not foresee."""
+    """One world. `problems` collects what went wrong besides the promises: errors that paypoll did not foresee.
+
+    `kinds` are the kinds of trouble that it has besides its weather: without any, it is the same as ever.
+    """
 
     def __init__(
         self,
         bench: "Bench",
         seed: int,
         weather: Weather | None = None,
+        kinds: frozenset[Kind] = frozenset(),
         *,
         without: frozenset[str] = frozenset(),
         stop_at: int = 0,
@@ -55,6 +64,9 @@ class World(Points):
         self.chance = random.Random(f"{seed} faults")  # noqa: S311 - drawn from a seed, as is meant
         drawn = Weather.draw(self.script)
         self.weather = (weather or drawn).without(without)
+        self.kinds = kinds
+        self.troubles = Troubles.draw(seed, kinds)
+        self.stories: list[Story] = []
         self.scheduler = Scheduler(bench.clock, random.Random(f"{seed} schedule"))  # noqa: S311 - drawn from a seed, as is meant
         self.shop: Shop = bench.shop
         self.journal = Journal(self.scheduler, bench.clock.now, stop_at=stop_at) if is_replay() else None
@@ -62,6 +74,8 @@ class World(Points):
         self.sumup = SumUp(self, self.tick, bench.clock.now)
         self.mail = MailServer(self, self.tick)
         self.quiet = False
+        self.cleared_at = NOW
+        self.running: set[str] = set()
         self.ticks = 0
         self.met: Counter[str] = Counter()
         self.problems: list[str] = []
@@ -75,39 +89,63 @@ class World(Points):
         self.bench.clock.restart(NOW)
         self.shop.now, self.shop.tick, self.shop.sleep = self.bench.clock.now, self.tick, self.scheduler.sleep
         halls = random.Random(f"{self.seed} halls")  # noqa: S311 - drawn from a seed, as is meant
-        self.shop.open(NOW, tuple(map(halls.choice, self.weather.halls)))
+        self.shop.open(NOW, tuple(map(halls.choice, self.weather.halls)), organisers=self.troubles.organisers)
         everybody = Process("everybody")
         for number in range(1, self.script.randint(2, 5) + 1):
-            customer = self._draw_customer(number)
-            self._admit(f"customer {number}", everybody, customer)
+            customer = draw_customer(self, number)
+            self.admit(f"customer {number}", everybody, customer)
             for deed_number in range(self.script.choice((0, 0, 1, 1, 2))):
                 name = f"shop {number}.{deed_number}"
-                self._admit(name, everybody, self._draw_meddling(number))
-        for host in self.bench.hosts[: self.script.choice((1, 2, 2, 3))]:
+                self.admit(name, everybody, draw_meddling(self, number))
+        stories = begin_stories(self, everybody)
+        hosts = self.bench.hosts[: self.script.choice((1, 2, 2, 3))]
+        for host in hosts[:1] if self.troubles.stands_still else hosts:  # no other run shall take its orders over
             starts = [m for m in range(MOMENTS) if self.script.random() < 0.5]
-            self._admit(host.name, everybody, partial(self._keep, host, starts))
+            goes_on = stories if host is hosts[0] else []
+            self.admit(host.name, everybody, partial(self._keep, host, starts, goes_on))
+        if Kind.CLOCK_JUMPS in self.kinds:
+            self.admit("clock", everybody, partial(self._set_clock_wrong, hosts[0]))
         self.scheduler.run()
-        self.quiet = True
+        self.quiet, self.cleared_at = True, self.bench.clock.now()
         self.scheduler.spawn("afterwards", everybody, self._settle)
         self.scheduler.run()
         self.bench.tidy()
 
-    def _admit(self, name: str, process: Process, body: Callable[[], object]) -> None:
+    def admit(self, name: str, process: Process, body: Callable[[], object]) -> Fiber | None:
         """Let somebody take part, unless a smaller world is wanted, in which everything else is drawn as before."""
         self.actors.append(name)
-        if name not in self.without:
-            self.scheduler.spawn(name, process, body)
+        return None if name in self.without else self.scheduler.spawn(name, process, body)
 
     # -- paypoll's hosts -----------------------------------------------------------------------------------
 
-    def _keep(self, host: "Host", starts: list[int]) -> None:
+    def _keep(self, host: "Host", starts: list[int], stories: list[Fiber]) -> None:
+        """Run paypoll at some moments, and then every few hours until these stories are at their end."""
         for moment in starts:
             self.sleep_to(moment, jitter=2)
+            self._run_unless_off(host)
+        while not all(story.done for story in stories):
+            self.scheduler.sleep(self.troubles.chance.uniform(0.2, self.troubles.pause) * 3600)
+            self._run_unless_off(host)
+
+    def _run_unless_off(self, host: "Host") -> None:
+        begins, ends = self.troubles.outage
+        if not begins <= (self.bench.clock.now() - NOW) / timedelta(hours=1) < ends:
             self._run(host)
 
+    def _set_clock_wrong(self, host: "Host") -> None:
+        """Let a host's clock be wrong for some hours, and the host run meanwhile."""
+        begins, ends = self.troubles.wrong_clock
+        self.scheduler.sleep(begins * 3600)
+        host.clock.off = timedelta(hours=self.troubles.clock_is_off)
+        for _ in range(_RUNS_UNDER_A_WRONG_CLOCK):
+            self.scheduler.sleep((ends - begins) / _RUNS_UNDER_A_WRONG_CLOCK * 3600)
+            self._run_unless_off(host)
+        host.clock.off = timedelta(0)
+
     def _settle(self) -> None:
-        """Run until nothing changes any more: every pause is over, the longest is six hours."""
-        for hours in (0.1, 3, 7, 7):
+        """Run until nothing changes any more: every pause is over, the longest is six hours, and so is every window."""
+        until_windows_end = (20, 20, 20, 20, 20) if self.kinds else ()  # 72 hours from what the runs before changed
+        for hours in (0.1, 3, 7, 7, *until_windows_end):
             self.scheduler.sleep(hours * 3600)
             before = self.bench.fingerprint()
             self._run(self.bench.hosts[0])
@@ -116,11 +154,15 @@ class World(Points):
 
     def _run(self, host: "Host") -> None:
         """Let the host run paypoll once, and wait for the end of the run, whichever way it ends."""
+        if host.name in self.running:
+            self.scheduler.wait_until(lambda: host.name not in self.running)
+        self.running.add(host.name)
         process = Process(f"{host.name} run", mortal=True)
         host.app.stop = Stop()
         self.note("starts a run")
         fiber = self.scheduler.spawn(process.name, process, lambda: self._paypoll(host))
         self.scheduler.wait_until(lambda: fiber.done)
+        self.running.remove(host.name)
         self.note("its run is dead" if process.dead else "its run has ended")
         if process.dead:
             host.app.engine.dispose()
@@ -161,6 +203,9 @@ class World(Points):
         if self.quiet:
             return
         fiber = self.scheduler.current
+        if place == "sumup" and self._happens("stands still", self.troubles.stands_still) and fiber is not None:
+            hours = self.troubles.chance.uniform(0.1, 3)
+            fiber.process.stands_still_until = self.bench.clock.now() + timedelta(hours=hours)
         if self._happens("told to stop", self.weather.told_to_stop) and fiber is not None:
             self.bench.stop_run_of(fiber.process)
         pause = self.chance.choice((0, 0, 0, 0, 1, 1, 2, 5, 30, 200 if self.chance.random() < 0.1 else 0))
@@ -246,7 +291,13 @@ class World(Points):
 
     def _die_if_dead(self) -> None:
         fiber = self.scheduler.current
-        if fiber is not None and fiber.process.dead:
+        if fiber is None:
+            return
+        while not fiber.process.dead and (until := fiber.process.stands_still_until):
+            if until <= self.bench.clock.now():
+                break
+            self.scheduler.sleep((until - self.bench.clock.now()).total_seconds())
+        if fiber.process.dead:
             raise SimulatedCrash
 
     def _happens(self, what: str, rate: float) -> bool:
@@ -262,13 +313,16 @@ class World(Points):
         self.note(f"meets: {what}")
         return what
 
-    def _wait_for_look(self, number: int, patience: int) -> None:
+    def wait_for_look(self, number: int, patience: int) -> None:
         """Wait until a run is told that the order is paid, and then some steps: nothing is done with it yet."""
         own = f"ORD-{number}"
         known = self.sumup.checkouts
 
         def is_looked_at() -> bool:
-            return any(said.found == "PAID" and known[said.subject].order == own for said in self.sumup.said)
+            return any(
+                said.found == "PAID" and said.question == "read" and known[said.subject].order == own
+                for said in self.sumup.said
+            )
 
         self.scheduler.wait_until(is_looked_at, latest=self.moments[-1])
         for _ in range(patience):
@@ -290,64 +344,3 @@ class World(Points):
         """Sleep until a moment of the world, or a little longer."""
         there = self.moments[min(moment, MOMENTS - 1)] - self.bench.clock.now()
         self.scheduler.sleep(max(there.total_seconds(), 0) + self.chance.choice((0, 0, 0, 0.5, jitter)))
-
-    # -- customers and the shop ----------------------------------------------------------------------------
-
-    def _draw_customer(self, number: int) -> Callable[[], None]:
-        chance = self.script
-        lines = tuple(
-            (number * 10 + line, chance.choice((1, 1, 2)), chance.choice((1, 1, 2, 3)))
-            for line in range(chance.choice((1, 1, 2, 3)))
-        )
-        places = sum(count for _, _, count in lines)
-        email = chance.choice((f"guest{number}@example.org", "Shared@example.org", "member@example.org"))
-        if chance.random() < 0.08:
-            email = f"nobody{number}@example.org"
-            self.mail.refused.add(email)
-        order = Sold(number, f"ORD-{number}", email, Decimal(10) * places, NOW, lines)
-        start = chance.randrange(4)
-        tale = random.Random(f"{self.seed} customer {number}")  # noqa: S311 - drawn from a seed, as is meant
-        member = email == "member@example.org"
-
-        def customer() -> None:
-            self.sleep_to(start)
-            order.created_at = self.bench.clock.now()
-            self.shop.place(order, member=member)
-            Customer(self, order, tale).shop(start)
-
-        return customer
-
-    def _draw_meddling(self, number: int) -> Callable[[], None]:
-        chance = self.script
-        start = chance.randrange(1, MOMENTS)
-        at_a_bad_time = chance.random() < 0.5
-        patience = chance.randrange(25)
-        seconds = chance.choice((0, 0, 1, 3, 20))
-        deed = chance.choice(self.weather.deeds)
-        share = chance.choice((Decimal(1), Decimal(1), Decimal("0.5")))
-        tell_shop = chance.random() < 0.6
-
-        def meddle() -> None:
-            if at_a_bad_time:
-                self._wait_for_look(number, patience)
-            else:
-                self.sleep_to(start, jitter=1)
-            order = self.shop.sold.get(number)
-            if order is None:
-                return
-            self.met[f"shop: {deed}"] += 1
-            self.note(f"{deed} {order.number}")
-            if deed == "cancel":
-                self.shop.cancel(order)
-            elif deed == "refund":
-                self.shop.refund(order, self.sumup, share, tell_shop=tell_shop)
-            elif deed == "replay":
-                self.shop.return_page(order)
-            elif deed == "stale":
-                self.shop.save_stale_order(order, seconds)
-            elif deed == "stale checkouts":
-                self.shop.save_stale_checkouts(order, seconds)
-            else:
-                self.shop.hold_row(order, seconds)
-
-        return meddle

@@ -146,7 +146,7 @@ class AlertDesk:
                 level=Level.CRITICAL if critical else Level.ALERT,
                 headline=f"{many} order{'s' if many > 1 else ''}: {topic.replace('_', ' ').replace(':', ', ')}",
                 found=(f"The first of them: {contexts[0].headline}.",),
-                todo=contexts[0].what_to_do,
+                todo=tuple(dict.fromkeys(sentence for context in contexts for sentence in context.what_to_do))[:MANY],
                 now=now,
                 orders=orders,
                 admins=(admin,),

@@ -31,8 +31,9 @@ class OrderAlert:
     @property
     def topic(self) -> str:
         """What it is about, without this order's own ids: many of one topic in a run become one summary."""
-        kind, _, rest = self.key.partition(":")
-        return self.key if kind in {"review", "undeliverable", "mail_waits"} and rest else kind
+        kind, *rest = self.key.split(":")
+        # The reason of a review, the kind of a mail; what comes after it names this order's payments.
+        return ":".join([kind, *rest[:1]]) if kind in {"review", "undeliverable", "mail_waits"} else kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.orders import Level
 from paypoll.database import readable, transaction
 from paypoll.mail.contexts import AlertOrder
-from paypoll.payments.evidence import Evidence
+from paypoll.payments.evidence import CLOCK_TOLERANCE, Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
 from paypoll.payments.money import show_amount
 from paypoll.payments.statuses import WAITING
@@ -19,6 +19,7 @@ from paypoll.state.tables import watch
 
 SUMUP_SILENT = "sumup_silent"
 ORDERS_DENIED = "orders_denied"
+CLOCKS_DIFFER = "clocks_differ"
 _MOST_LISTED = 200
 
 
@@ -31,10 +32,23 @@ class OutageReporter:
         self._trouble_after = trouble_after
         self._no_answer = ""
         self._not_allowed: dict[str, str] = {}
+        self._may_not_close: dict[str, str] = {}
+        self._closed: set[str] = set()
+        self._clock_difference = timedelta(0)
         self._answering: set[str] = set()
 
     def observe(self, evidence: Evidence) -> None:
         """Take in SumUp's answers about one order."""
+        if abs(evidence.clock_difference) > abs(self._clock_difference):
+            self._clock_difference = evidence.clock_difference
+        for closing in evidence.closings.values():
+            match closing:
+                case NotAllowed(merchant_code, detail):
+                    self._may_not_close[merchant_code] = detail
+                case Found(CheckoutAnswer() as answer):
+                    self._closed |= {"", answer.merchant_code}
+                case _:
+                    pass
         for look in _looks(evidence):
             match look:
                 case NoAnswer(detail) | BrokenAnswer(detail, garbled=True):
@@ -57,6 +71,13 @@ class OutageReporter:
                 self._tell_of_refusal(connection, merchant_code, detail, now)
             for merchant_code in self._answering - set(self._not_allowed):
                 end_trouble(connection, f"not_allowed:{merchant_code}")
+            if self._answering:
+                self._tell_of_clocks(connection, now)
+            # Reading is one right and closing another: an answer to the one says nothing about the other.
+            for merchant_code, detail in self._may_not_close.items():
+                self._tell_of_no_closing(connection, merchant_code, detail, now)
+            for merchant_code in self._closed - set(self._may_not_close):
+                end_trouble(connection, f"may_not_close:{merchant_code}")
 
     def summarise_alerts(self, engine: sa.Engine, now: datetime) -> None:
         """Let many alerts about the same trouble become one, before they leave."""
@@ -184,10 +205,42 @@ class OutageReporter:
             now=now,
         )
 
+    def _tell_of_clocks(self, connection: sa.Connection, now: datetime) -> None:
+        if abs(self._clock_difference) <= CLOCK_TOLERANCE:
+            end_trouble(connection, CLOCKS_DIFFER)
+            return
+        minutes = int(self._clock_difference.total_seconds() // 60)
+        self._desk.tell_of_trouble(
+            connection,
+            CLOCKS_DIFFER,
+            f"SumUp's clock is {minutes} minutes ahead of this host's",
+            tell_after=timedelta(0),
+            headline="SumUp's clock and this host's differ",
+            found=(
+                f"SumUp's clock is {minutes} minutes ahead of this host's (negative: behind).",
+                "Paid orders get their tickets; none fails or expires meanwhile.",
+            ),
+            todo=("Set this host's clock by NTP.",),
+            now=now,
+        )
+
+    def _tell_of_no_closing(self, connection: sa.Connection, merchant_code: str, detail: str, now: datetime) -> None:
+        whose = f"merchant {merchant_code}" if merchant_code else "the platform"
+        self._desk.tell_of_trouble(
+            connection,
+            f"may_not_close:{merchant_code}",
+            detail,
+            tell_after=self._trouble_after,
+            headline=f"SumUp does not let paypoll close checkouts of {whose}",
+            found=(detail, "Orders whose checkout cannot be closed do not expire: they could still be paid."),
+            todo=("Give the credential the right to deactivate checkouts (scope payments).",),
+            now=now,
+        )
+
 
 def _looks(evidence: Evidence) -> Iterator[object]:
     yield from evidence.reads.values()
     yield from evidence.searches.values()
     # Client credentials may never read transactions; that is no trouble. Silence about one is.
     yield from (look for look in evidence.transactions.values() if not isinstance(look, NotAllowed))
-    yield from evidence.closings.values()
+    yield from (closing for closing in evidence.closings.values() if not isinstance(closing, NotAllowed))

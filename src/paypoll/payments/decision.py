@@ -37,6 +37,7 @@ class Reason(StrEnum):
     RETRYING = "retrying"
     UNDER_WAY = "under_way"
     CONTRADICTION = "contradiction"
+    CLOCKS_DIFFER = "clocks_differ"
     NOT_CLOSED = "not_closed"
     BEFORE_OUR_TIME = "before_our_time"
     SETTLED = "settled"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self, TypeAlias
 
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Closing, Found, Look, NotFound, TransactionAnswer
@@ -40,6 +40,9 @@ class CloseCheckout:
     checkout_id: str
     merchant_codes: tuple[str, ...]
 
+
+CLOCK_TOLERANCE = timedelta(minutes=10)
+"""From here on either clock is wrong: nothing fails or expires on its word (46). Evidence is younger than a lease."""
 
 Question: TypeAlias = ReadCheckout | FindCheckouts | ReadTransaction | CloseCheckout
 Answer: TypeAlias = Look[CheckoutAnswer] | Look[tuple[CheckoutAnswer, ...]] | Look[TransactionAnswer] | Closing
@@ -104,6 +107,15 @@ class Evidence:
         if isinstance(read, Found):
             closed = Found(replace(read.value, status=CheckoutStatus.EXPIRED))
         return replace(self.with_closing(question, closed), assumed=self.assumed | {question.checkout_id})
+
+    @property
+    def clock_difference(self) -> timedelta:
+        """By how much SumUp's clock was ahead of ours, or behind (negative), in the answer that differed most."""
+        if self.asked_at is None:
+            return timedelta(0)
+        told = [look.value.answered_at for look in self.reads.values() if isinstance(look, Found)]
+        differences = [moment - self.asked_at for moment in told if moment is not None]
+        return max(differences, key=abs, default=timedelta(0))
 
     @property
     def found_ids(self) -> dict[str, str]:

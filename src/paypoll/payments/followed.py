@@ -76,6 +76,7 @@ def _left_open(seen: Assessment, evidence: Evidence) -> dict[str, str]:
     """Return the checkouts that may still be paid though the order's window is over, and why."""
     left = {dispute.checkout_id: dispute.why for dispute in seen.disputed}
     left |= dict.fromkeys(seen.under_way, "a payment of it is under way")
+    left |= {answer.id: f"it has the unknown status {answer.status[:40]}" for answer in seen.unknown_status}
     left |= {
         checkout_id: "it is PENDING, and SumUp did not close it"
         for checkout_id in seen.pending

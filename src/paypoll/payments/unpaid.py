@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from paypoll.payments import notices
 from paypoll.payments.classify import Assessment, row_of
 from paypoll.payments.decision import Decision, Outcome, Reason, unchanged
-from paypoll.payments.evidence import Evidence
+from paypoll.payments.evidence import CLOCK_TOLERANCE, Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer
 from paypoll.payments.notices import to_review
 from paypoll.payments.order import Order
@@ -35,6 +35,10 @@ def decide_unpaid(order: Order, seen: Assessment, evidence: Evidence, policy: Po
         return unresolved
     if is_late_sight(order, policy, now):
         return unchanged(Reason.BEFORE_OUR_TIME, "seen for the first time when its window was over, and unpaid")
+    if abs(evidence.clock_difference) > CLOCK_TOLERANCE:  # 46
+        minutes = int(evidence.clock_difference.total_seconds() // 60)
+        why = f"SumUp's clock and this host's differ by {minutes} minutes: ages mean nothing"
+        return unchanged(Reason.CLOCKS_DIFFER, why)
     if order.status in BASKET:
         return _decide_basket(order, seen, policy, now)
     if order.status in LATE:

@@ -13,7 +13,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
-from paypoll.alerts.orders import alert_about
+from paypoll.alerts.orders import Level, alert_about
 from paypoll.database import transaction
 from paypoll.mail.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.message_id import new_message_id
@@ -101,6 +101,7 @@ class Applier:
         """
         with transaction(self.engine) as connection:
             if not lock_order(connection, order_id):
+                self._tell_if_paid_and_gone(connection, order_id, evidence, now)
                 return None
             held = watches.hold(connection, order_id, self.run_id)
             if held is None:
@@ -165,6 +166,25 @@ class Applier:
         )
         return Applied.of(order, decision, tickets=tickets, told=told)
 
+    def _tell_if_paid_and_gone(
+        self, connection: sa.Connection, order_id: int, evidence: Evidence, now: datetime
+    ) -> None:
+        """Tell of money for an order that was deleted in the shop while SumUp was being asked."""
+        paid = [answer for answer in _answers(evidence) if answer.status == CheckoutStatus.PAID]
+        for answer in paid:
+            self.desk.tell(
+                connection,
+                f"order_gone:{answer.id}",
+                level=Level.CRITICAL,
+                headline="An order was deleted in the shop, and it was paid",
+                found=(
+                    f"Order {order_id} is gone from the shop.",
+                    f"SumUp says PAID for checkout {answer.id}, reference {answer.reference}.",
+                ),
+                todo=("Refund the payment in SumUp's dashboard, or make the order anew and issue its tickets.",),
+                now=now,
+            )
+
     def _next_look(
         self, order: Order, evidence: Evidence, seen: Assessment, decision: Decision, now: datetime
     ) -> datetime | None:
@@ -197,7 +217,7 @@ class Applier:
                 restore(connection, order, decision.payment, explanation=why, run_id=self.run_id, now=now)
             case Outcome.FAIL:
                 set_order_status(connection, order, OrderStatus.FAILED, why, now)
-                self._post_failure(connection, order, now)
+                self._post_failure(connection, order, evidence, now)
             case Outcome.EXPIRE:
                 set_order_status(connection, order, OrderStatus.EXPIRED, why, now)
             case Outcome.REVIEW:
@@ -208,7 +228,8 @@ class Applier:
                 pass
         return 0
 
-    def _post_failure(self, connection: sa.Connection, order: Order, now: datetime) -> None:
+    def _post_failure(self, connection: sa.Connection, order: Order, evidence: Evidence, now: datetime) -> None:
+        """Tell the buyer, once for each time a card was declined: a replayed return URL mails nothing."""
         content = FailureContext(
             order_number=order.number,
             customer_name=order.customer_name,
@@ -221,7 +242,7 @@ class Applier:
         outbox.post(
             connection,
             kind="payment_failed",
-            dedupe_key=f"payment_failed:{order.id}",
+            dedupe_key=f"payment_failed:{order.id}:{_declined(order, evidence)}",
             recipients=[order.email],
             content=content.to_json(),
             message_id=new_message_id(self.rules.domain),
@@ -249,7 +270,7 @@ class Applier:
             order_id=order.id,
         )
         # "Your payment failed", if it has not left yet, would contradict this.
-        outbox.withdraw(connection, f"payment_failed:{order.id}")
+        outbox.withdraw(connection, order.id, "payment_failed")
 
 
 # What is told of in these ways, or has bought the tickets, is accounted for: no look tells of it again.
@@ -268,8 +289,23 @@ def _customer_waits(order: Order, evidence: Evidence, reason: Reason) -> bool:
     """Say whether SumUp says PAID while the customer has never had tickets, and may wonder where they are."""
     if order.tickets or order.fulfilment is not None or reason in _NOBODY_WAITS:
         return False
-    answers = (look.value for look in evidence.reads.values() if isinstance(look, Found))
-    return any(answer.status == CheckoutStatus.PAID for answer in answers)
+    return any(answer.status == CheckoutStatus.PAID for answer in _answers(evidence))
+
+
+def _answers(evidence: Evidence) -> list[CheckoutAnswer]:
+    return [look.value for look in evidence.reads.values() if isinstance(look, Found)]
+
+
+def _declined(order: Order, evidence: Evidence) -> str:
+    """Name the last attempt that was declined, or its checkout where SumUp lists none."""
+    answers = _answers(evidence)
+    tried = [answer.newest_attempt for answer in answers if answer.status == CheckoutStatus.FAILED]
+    newest = max(
+        (attempt for attempt in tried if attempt is not None),
+        key=lambda attempt: attempt.timestamp or order.created_at,
+        default=None,
+    )
+    return newest.id if newest is not None and newest.id else "unnamed"
 
 
 def answer_for(checkout: Checkout, evidence: Evidence) -> CheckoutAnswer | None:
@@ -277,7 +313,7 @@ def answer_for(checkout: Checkout, evidence: Evidence) -> CheckoutAnswer | None:
 
     A row without an id is the one that a checkout found under its reference belongs to.
     """
-    answers = [look.value for look in evidence.reads.values() if isinstance(look, Found)]
+    answers = _answers(evidence)
     own = [answer for answer in answers if answer.id in checkout.checkout_ids]
     if not checkout.checkout_ids:
         own = [answer for answer in answers if answer.reference == checkout.reference]

@@ -57,7 +57,7 @@ def fulfil(
     complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now)
     post_confirmation(connection, order, numbers, rules, now)
     # What was said of the payment before would only confuse now, if it has not left yet.
-    outbox.withdraw(connection, f"payment_failed:{order.id}", f"under_review:{order.id}")
+    outbox.withdraw(connection, order.id, "payment_failed", "under_review")
     return sum(len(issued) for issued in numbers.values())
 
 

@@ -4,55 +4,24 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
 
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 import paypoll
-from paypoll.clock import Clock
 from paypoll.database import Trouble, describe_error, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, PaypollError, SettingsError
 from paypoll.exitcodes import ExitCode
-from paypoll.runs.monitoring.latency import Latency
+from paypoll.runs.clock_check import require_same_time
 from paypoll.runs.monitoring.metrics import write_metrics
 from paypoll.runs.monitoring.ping import Ping
+from paypoll.runs.parts import RunParts
 from paypoll.runs.report import RunReport
-from paypoll.settings.model import Settings
 from paypoll.state.runs import begin_run, end_run, new_run_id
-
-if TYPE_CHECKING:
-    from paypoll.runs.cycle import Cycle
 
 Beside = Callable[[RunReport], AbstractContextManager[object]]
 
 log = structlog.get_logger(__name__)
-
-
-class RunParts(Protocol):
-    """What a recorded run is put together from; `paypoll.app` has it."""
-
-    settings: Settings
-    clock: Clock
-    latency: Latency
-
-    @property
-    def engine(self) -> sa.Engine:
-        """The database."""
-        ...
-
-    def require_ready(self) -> None:
-        """Raise SchemaError unless the database is as this version needs it."""
-        ...
-
-    def is_idle(self) -> bool:
-        """Say whether a run would find nothing to do. Asked first: then nothing else is loaded."""
-        ...
-
-    def cycle(self, run_id: str, *, max_age: timedelta | None = None, accept_reviews: bool = False) -> "Cycle":
-        """Return the use case of one run."""
-        ...
 
 
 def record_run(
@@ -69,8 +38,9 @@ def record_run(
 
     `beside` gets the report, which fills while the run goes on, and is entered for as long.
 
-    Raise SchemaError before anything is touched when the database is not as it should be, and
-    DatabaseUnavailableError when it is out of reach or goes away in the middle: nothing is half-done then.
+    Raise SchemaError before anything is touched when the database is not as it should be, ClockError when its clock
+    differs from this machine's, and DatabaseUnavailableError when it is out of reach or goes away in the middle:
+    nothing is half-done then.
     """
     started = parts.clock.now()
     report = RunReport(run_id=new_run_id(started), started_at=started)
@@ -79,6 +49,7 @@ def record_run(
         ping.start()
         try:
             parts.require_ready()
+            require_same_time(parts, report.run_id)
             _begin(parts, report, command)
             with beside(report):
                 if only or not parts.is_idle():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from paypoll.sandbox.mail.sink import MailSink
+from paypoll.sandbox.sumup.notifications import WEBHOOK_SECRET, Form
 from paypoll.sandbox.sumup.simulator import Simulator
 
 MERCHANT_CODE: Final = "MSANDBOX"
@@ -41,6 +42,12 @@ class Sandbox:
         """Where the mail sink is, as host:port."""
         return f"{self.mail_sink.host}:{self.mail_sink.port}"
 
+    @property
+    def webhook_secret(self) -> str:
+        """What new notifications are signed with; made up like the API key. Empty where none are sent."""
+        signed = self.simulator.notifier.form in {Form.NEW, Form.BOTH}
+        return WEBHOOK_SECRET if signed else ""
+
     def sample_settings(self) -> str:
         """Return the sections of the settings file (TOML) that point paypoll at this sandbox."""
         return "\n".join(
@@ -68,9 +75,17 @@ def sandbox(
     mail_folder: Path,
     merchant_code: str = MERCHANT_CODE,
     api_key: str = API_KEY,
+    notifications: Form = Form.NONE,
 ) -> Iterator[Sandbox]:
-    """Run both on loopback inside the block; port 0 is a free one. Raise OSError when a port is taken."""
-    with Simulator(port=simulator_port) as simulator, MailSink(mail_folder, port=smtp_port) as mail_sink:
+    """Run both on loopback inside the block; port 0 is a free one. Raise OSError when a port is taken.
+
+    `notifications` is the form in which a checkout's `return_url` is to be told of changes; `send_notifications` of
+    the simulator sends them.
+    """
+    with (
+        Simulator(port=simulator_port, notifications=notifications) as simulator,
+        MailSink(mail_folder, port=smtp_port) as mail_sink,
+    ):
         simulator.add_merchant(merchant_code, api_key)
         yield Sandbox(simulator, mail_sink, merchant_code, api_key)
 
@@ -84,8 +99,11 @@ def serve(
     *,
     merchant_code: str = MERCHANT_CODE,
     api_key: str = API_KEY,
+    notifications: Form = Form.NONE,
 ) -> None:
-    """Run both until told to stop; `announce` is called once, as soon as they can be reached.
+    """Run both until told to stop, and tell the shop of changes as SumUp does.
+
+    `announce` is called once, as soon as they can be reached.
 
     Raise OSError when a port is taken or the mail folder cannot be made.
     """
@@ -95,7 +113,8 @@ def serve(
         mail_folder=mail_folder,
         merchant_code=merchant_code,
         api_key=api_key,
+        notifications=notifications,
     ) as running:
         announce(running)
         while not stop.wait(_LOOK_UP):
-            pass
+            running.simulator.notifier.send_due(lambda: stop.wait(0))

@@ -2,13 +2,16 @@
 
 import re
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _MAIL_ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _SENDER = re.compile(r'(?P<name>"[^"\\<>]*"|[^"\\<>]*?)\s*<(?P<address>[^<>]*)>')
 # Outside quotes these end a display name early, and mail goes out under another one (RFC 5322, 3.2.3).
 _NEEDS_QUOTES = re.compile(r"[(),:;@\[\]]")
+_PUSH_PATH = re.compile(r"/api/push/[^/]+/?$")
+# Names by which services are told of a state in the query: what is fixed there is said of every run.
+_STATES = frozenset({"status", "state", "success", "result", "exit", "exit_code", "s"})
 
 
 def is_loopback(host: str) -> bool:
@@ -44,6 +47,26 @@ def guarded_web_address(text: str) -> str:
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError(f"{text} must be https: a secret is sent there (http is for this machine only)")
     return address
+
+
+def ping_address(text: str) -> str:
+    """Return the address of a dead man's switch; it may have a query, which must not say how a run went."""
+    address = web_address(text, query=True)
+    if is_push_address(address):
+        return address
+    for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True):
+        if name.lower() in _STATES:
+            raise ValueError(
+                f"has {name}= behind its ?, so that it would say of a failing run what it says of a good one; paypoll"
+                " takes addresses that /start and /fail can be put behind, as of healthchecks.io, and Uptime Kuma's"
+                " (…/api/push/TOKEN)"
+            )
+    return address
+
+
+def is_push_address(address: str) -> bool:
+    """Say whether it is a push address of Uptime Kuma, whose query says how it went."""
+    return _PUSH_PATH.search(urlsplit(address).path) is not None
 
 
 def host_name(text: str) -> str:

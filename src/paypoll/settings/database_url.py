@@ -5,7 +5,7 @@ a password.
 """
 
 import re
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 _POSTGRESQL = "postgresql+psycopg2"
 _DRIVERS = {
@@ -24,7 +24,7 @@ _URL = re.compile(
         (?: \? (?P<query> .* ) )?""",
     re.VERBOSE,
 )
-_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._%-]*)(?::(?P<port>\d{1,5}))?")
+_PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._%-]*)(?::(?P<port>\d{1,5}))?")
 _QUERY_SECRET = re.compile(r"(?i)(?<![^&?])((?:ssl)?password)=([^&]*)")
 _LAST_PORT = 65_535
 _EXAMPLE = "postgresql://user@host:5432/database"
@@ -43,11 +43,10 @@ def normal_url(url: str, password: str | None = None) -> str:
     rest = url.removeprefix(match["scheme"])
     if driver == "sqlite":
         return driver + _sqlite_rest(match, rest, password)
-    place = _PLACE.fullmatch(match["place"])
-    if place is None:
-        raise ValueError("the host is odd; in a password write @ as %40, / as %2F, : as %3A and % as %25")
-    if place["port"] and not 0 < int(place["port"]) <= _LAST_PORT:
-        raise ValueError("the port must be between 1 and 65535")
+    _require_known_options(match["query"] or "")
+    places = [_host_and_port(place) for place in match["place"].split(",")]
+    if len(places) > 1:
+        rest = _with_hosts_as_options(match, places)
     if password is None:
         return driver + rest
     if passwords_in(url):
@@ -56,6 +55,59 @@ def normal_url(url: str, password: str | None = None) -> str:
         raise ValueError(f"database.password needs a user in the address: {_EXAMPLE}")
     user, colon, behind = rest.removeprefix("://").partition("@")
     return f"{driver}://{user.rstrip(':')}:{quote(password, safe='')}{colon}{behind}"
+
+
+def _host_and_port(place: str) -> tuple[str, str]:
+    match = _PLACE.fullmatch(place)
+    if match is None:
+        raise ValueError("the host is odd; in a password write @ as %40, / as %2F, : as %3A and % as %25")
+    if match["port"] and not 0 < int(match["port"]) <= _LAST_PORT:
+        raise ValueError("the port must be between 1 and 65535")
+    return match["host"], match["port"] or ""
+
+
+def _with_hosts_as_options(match: re.Match[str], places: list[tuple[str, str]]) -> str:
+    """Return what follows the scheme with `host1:5432,host2:5432` in the form that SQLAlchemy reads.
+
+    Of several servers the one that can be written to is meant, unless the address says otherwise.
+    """
+    if not all(host for host, _ in places):
+        raise ValueError("one of its hosts, between the commas, is empty")
+    query = match["query"] or ""
+    given = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
+    if given & {"host", "hostaddr", "port"}:
+        raise ValueError("names hosts before the ? and behind it; keep one of them")
+    options = ["host=" + ",".join(host.strip("[]") for host, _ in places)]
+    if any(port for _, port in places):
+        options.append("port=" + ",".join(port for _, port in places))
+    if "target_session_attrs" not in given:
+        options.append("target_session_attrs=read-write")
+    login = match.string[match.end("scheme") : match.start("place")]
+    return f"{login}/{match['database'] or ''}?{'&'.join([*options, *([query] if query else [])])}"
+
+
+def _require_known_options(query: str) -> None:
+    """Raise ValueError for what libpq does not know: connecting would fail, in words that no operator expects."""
+    if not query:
+        return
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if not _is_known_option(name):
+            raise ValueError(
+                f"has the option {name!r}, which PostgreSQL's own library (libpq) does not know; take it out"
+                " (behind a pooler, such as pgbouncer, paypoll needs none)"
+            )
+        if name == "port" and not re.fullmatch(r"\d{0,5}(?:,\d{0,5})*", value):
+            raise ValueError("the port behind the ? must be a number")
+
+
+def _is_known_option(name: str) -> bool:
+    from psycopg2 import ProgrammingError  # type: ignore[import-untyped]  # it has no types of its own
+    from psycopg2.extensions import parse_dsn  # type: ignore[import-untyped]  # the same
+
+    try:
+        return name.isidentifier() and bool(parse_dsn(f"{name}=x"))
+    except ProgrammingError:
+        return False
 
 
 def passwords_in(url: str) -> tuple[str, ...]:

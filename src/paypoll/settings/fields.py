@@ -49,8 +49,8 @@ def _empty_or_mail_address(text: str) -> str:
     return addresses.mail_address(text) if text else text
 
 
-def _empty_or_web_address(text: str) -> str:
-    return addresses.web_address(text, query=True) if text else text
+def _empty_or_ping_address(text: str) -> str:
+    return addresses.ping_address(text) if text else text
 
 
 def _reference_pattern(pattern: str) -> str:
@@ -78,4 +78,4 @@ LinkPattern = Annotated[Line, AfterValidator(links.link_pattern)]
 MailAddress = Annotated[Line, AfterValidator(addresses.mail_address)]
 MailSender = Annotated[Line, AfterValidator(addresses.mail_sender)]
 OptionalMailAddress = Annotated[Line, AfterValidator(_empty_or_mail_address)]
-OptionalWebAddress = Annotated[Line, AfterValidator(_empty_or_web_address)]
+OptionalPingAddress = Annotated[Line, AfterValidator(_empty_or_ping_address)]

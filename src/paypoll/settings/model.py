@@ -31,7 +31,7 @@ from paypoll.settings.fields import (
     MailSender,
     Name,
     OptionalMailAddress,
-    OptionalWebAddress,
+    OptionalPingAddress,
     Port,
     Rate,
     ReferencePattern,
@@ -117,6 +117,7 @@ class DatabaseSettings(Section):
     connect_timeout: Timeout = timedelta(seconds=10)
     lock_timeout: Timeout = timedelta(seconds=5)
     statement_timeout: Timeout = timedelta(seconds=30)
+    clock_tolerance: Timeout = timedelta(minutes=2)
 
     @field_validator("url")
     @classmethod
@@ -260,7 +261,7 @@ class AlertSettings(Section):
 
     to: tuple[MailAddress, ...]
     smtp_trouble_after: Duration = timedelta(hours=1)
-    ping_url: OptionalWebAddress = ""
+    ping_url: OptionalPingAddress = ""
 
     @field_validator("to")
     @classmethod

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from paypoll.database import lower_case
 from paypoll.errors import OrderNotFoundError
 from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.tables import orders
@@ -16,7 +17,7 @@ _LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).wi
 def find_order_id(connection: sa.Connection, wanted: str) -> int:
     """Return the id of the order with this number (any case) or id. Raise OrderNotFoundError."""
     wanted = wanted.strip().lstrip("#")
-    by_number = sa.select(orders.c.id).where(sa.func.lower(orders.c.order_number) == wanted.lower())
+    by_number = sa.select(orders.c.id).where(lower_case(orders.c.order_number) == wanted.lower())
     found = connection.scalar(sa.select(orders.c.id).where(orders.c.order_number == wanted))
     found = found or connection.scalar(by_number.order_by(orders.c.id).limit(1))
     if found is None and wanted.isdecimal() and len(wanted) < 19:  # noqa: PLR2004 - a bigint has at most 19 digits

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from paypoll.database import lower_case
 from paypoll.payments.order import Account, Checkout, Event, Order, OrderItem, Ticket
 from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.tables import checkouts, events, history, items, orders, organisers, refunds, tickets, users
@@ -74,16 +75,17 @@ _TICKETS = (
 _REFUNDED, _ONCE_VOID = "refunded", "once void"
 _MARKS = sa.union_all(
     sa.select(refunds.c.order_id, sa.literal_column(f"'{_REFUNDED}'")).where(
-        refunds.c.order_id.in_(_ORDER_IDS), sa.func.lower(refunds.c.status).not_in(_TURNED_DOWN)
+        refunds.c.order_id.in_(_ORDER_IDS), lower_case(refunds.c.status).not_in(_TURNED_DOWN)
     ),
     sa.select(history.c.order_id, sa.literal_column(f"'{_ONCE_VOID}'")).where(
         history.c.order_id.in_(_ORDER_IDS), history.c.status.in_(_VOID)
     ),
 )
-_GUESTS = (
-    sa.select(users.c.id, users.c.email)
-    .where(sa.func.lower(users.c.email).in_(sa.bindparam("emails", expanding=True)))
-    .order_by(users.c.id)
+_EMAILS: sa.BindParameter[str] = sa.bindparam("emails", expanding=True)
+# By the unique index of the column; only who is not there is looked for among all accounts.
+_GUESTS_AS_SPELLED, _GUESTS = (
+    sa.select(users.c.id, users.c.email).where(email.in_(_EMAILS)).order_by(users.c.id)
+    for email in (users.c.email, lower_case(users.c.email))
 )
 
 
@@ -212,10 +214,16 @@ def _grouped(
 
 def _accounts_of_guests(connection: sa.Connection, heads: Iterable[sa.RowMapping]) -> list[Account]:
     """Return the accounts that have the e-mail, in any case, of an order that nobody was logged in for."""
-    emails = {head["email"].lower() for head in heads if head["user_id"] is None and head["email"]}
-    if not emails:
-        return []
-    return [Account(user_id, email) for user_id, email in connection.execute(_GUESTS, {"emails": sorted(emails)})]
+    emails = {head["email"] for head in heads if head["user_id"] is None and head["email"]}
+    found: list[Account] = []
+    if emails:
+        rows = connection.execute(_GUESTS_AS_SPELLED, {"emails": sorted(emails)})
+        found += [Account(user_id, email) for user_id, email in rows]
+    # The one that is written exactly so would go first anyway.
+    if others := {email.lower() for email in emails - {account.email for account in found}}:
+        rows = connection.execute(_GUESTS, {"emails": sorted(others)})
+        found += [Account(user_id, email) for user_id, email in rows]
+    return found
 
 
 def _account(head: sa.RowMapping, guests: Sequence[Account]) -> Account | None:

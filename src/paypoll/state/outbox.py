@@ -31,7 +31,11 @@ _BEGIN_SENDING = (
 _GIVE_BACK = sa.update(outbox).where(_WANTED).values(lease_run=None, lease_until=None)
 _WITHDRAW = (
     sa.update(outbox)
-    .where(outbox.c.dedupe_key.in_(sa.bindparam("dedupe_keys", expanding=True)), outbox.c.state == "waiting")
+    .where(
+        outbox.c.order_id == sa.bindparam("wanted"),
+        outbox.c.kind.in_(sa.bindparam("kinds", expanding=True)),
+        outbox.c.state == "waiting",
+    )
     .values(state="withdrawn", lease_run=None, lease_until=None)
 )
 
@@ -156,9 +160,12 @@ def give_up(connection: sa.Connection, mail: Mail, error: str) -> None:
     _give_back_ours(connection, mail, undeliverable)
 
 
-def withdraw(connection: sa.Connection, *dedupe_keys: str) -> bool:
-    """Withdraw mails that are not true any more. False when there are none, or they are being sent already."""
-    return connection.execute(_WITHDRAW, {"dedupe_keys": dedupe_keys}).rowcount > 0
+def withdraw(connection: sa.Connection, order_id: int, *kinds: str) -> bool:
+    """Withdraw an order's mails of these kinds, which are not true any more.
+
+    False when there are none, or they are being sent already.
+    """
+    return connection.execute(_WITHDRAW, {"wanted": order_id, "kinds": kinds}).rowcount > 0
 
 
 def forget_told(connection: sa.Connection, order_id: int, prefix: str, marker: str) -> None:

@@ -178,6 +178,16 @@ run = sa.Table(
     sa.Index("run_started", "started_at"),
 )
 
+lease = sa.Table(
+    "lease",
+    metadata,
+    # organiser-token:<profile>: what one run on all hosts may do at a time, also while no transaction is open.
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    # By the database's clock. A holder that lives prolongs it in time.
+    sa.Column("until", UtcDateTime, nullable=False),
+)
+
 oldest = sa.Table(
     # The name is that of Alembic's own table in 0.1.0, which runs on tables of its own version alone and reads it here.
     "alembic_version",

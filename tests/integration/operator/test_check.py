@@ -14,7 +14,7 @@ from paypoll.admin.check import check_all, exit_code
 from paypoll.admin.check.finding import Finding, Mark
 from paypoll.admin.check.host import check_timer
 from paypoll.app import App
-from paypoll.database import transaction
+from paypoll.database import CONNECTIONS, transaction
 from paypoll.mail.mailer import RecipientRefusedError
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import MailSink
@@ -279,6 +279,31 @@ class TestDatabase:
         assert all(is_problem(finding, "may not", "paypoll db grants") for finding in found["rights"])
         assert any("UPDATE orders_order: status" in finding.text for finding in found["rights"])
         assert "last run" in found
+
+    def test_time_outs_that_the_server_does_not_keep_are_named(self, make_app: MakeApp, engine: sa.Engine) -> None:
+        app = make_app()
+        assert one(check(app), "time-outs").mark is Mark.OK
+        app.engine.dispose()
+        app.engine = sa.create_engine(engine.url)  # as behind a pooler that drops what a transaction sets
+        assert is_problem(one(check(app), "time-outs"), "lock_timeout is 0, not 5000", "statement_timeout", "pooler")
+
+    @pytest.mark.parametrize(
+        ("limit", "mark"), [(CONNECTIONS - 1, Mark.PROBLEM), (CONNECTIONS, Mark.WARNING), (CONNECTIONS + 1, Mark.OK)]
+    )
+    @pytest.mark.parametrize("whose", ["ROLE postgres", "DATABASE {database}"])
+    def test_connections_are_compared_with_the_limit(
+        self, make_app: MakeApp, engine: sa.Engine, whose: str, limit: int, mark: Mark
+    ) -> None:
+        altered = f"ALTER {whose.format(database=engine.url.database)} CONNECTION LIMIT"
+        with transaction(engine) as connection:
+            connection.exec_driver_sql(f"{altered} {limit}")
+        try:
+            finding = one(check(make_app()), "connections")
+        finally:
+            with transaction(engine) as connection:
+                connection.exec_driver_sql(f"{altered} -1")
+        assert finding.mark is mark
+        assert ("CONNECTION LIMIT" in finding.next_step) == (mark is not Mark.OK)
 
     def test_clock_that_differs_is_named(self, make_app: MakeApp) -> None:
         app = make_app()

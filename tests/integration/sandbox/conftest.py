@@ -43,7 +43,7 @@ class Client:
         self.session.trust_env = False
         self.session.headers["Authorization"] = f"Bearer {bearer}"
 
-    def get(self, path: str, **params: str) -> requests.Response:
+    def get(self, path: str, **params: str | list[str]) -> requests.Response:
         return self.session.get(self.url + path, params=params, timeout=self.patience, allow_redirects=False)
 
     def delete(self, path: str) -> requests.Response:
@@ -96,6 +96,14 @@ def make_client(sim: Simulator) -> Iterator[MakeClient]:
 @pytest.fixture
 def client(make_client: MakeClient) -> Client:
     return make_client()
+
+
+@pytest.fixture
+def transaction(sim: Simulator, checkout: str) -> str:
+    """The transaction of the checkout over 10.10 GBP, which is paid."""
+    payment = sim.pay(checkout).payment
+    assert payment is not None
+    return payment.id
 
 
 @pytest.fixture

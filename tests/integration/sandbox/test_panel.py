@@ -1,13 +1,16 @@
 """The simulator's own pages and HTTP control API."""
 
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import requests
 
+from paypoll.sandbox.sumup.effects import KINDS
 from paypoll.sandbox.sumup.ledger import CARD_THAT_DECLINES, CARD_THAT_PAYS
 from paypoll.sandbox.sumup.simulator import Simulator
+from paypoll.sandbox.sumup.tampering import Contradiction
 
 from .conftest import LONG, MERCHANT, Client, MakeClient
 
@@ -241,3 +244,69 @@ def test_api_body_that_is_no_object_is_400(client: Client, body: bytes) -> None:
     answer = client.session.post(f"{client.url}/sandbox/merchants", data=body, timeout=LONG)
 
     assert answer.status_code == 400
+
+
+def test_api_json_that_curl_announces_as_a_form_is_read_as_json(sim: Simulator, client: Client, checkout: str) -> None:
+    sim.pay(checkout)
+    path = f"{client.url}/sandbox/checkouts/{checkout}/refund"
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answer = client.session.post(path, data=b'{"amount": 4.00}', headers=headers, timeout=LONG)
+
+    assert answer.status_code == 200
+    assert sim.checkout(checkout).refunded == 4
+
+
+def test_api_begins_and_ends_a_payment(sim: Simulator, client: Client, checkout: str) -> None:
+    path = f"/sandbox/checkouts/{checkout}"
+
+    assert client.post(f"{path}/begin-payment").json()["transactions"][0]["status"] == "PENDING"
+    assert client.post(f"{path}/begin-payment").status_code == 409
+    assert client.post(f"{path}/expire").status_code == 409
+    assert client.post(f"{path}/end-payment").json()["status"] == "PAID"
+    assert client.post(f"{path}/end-payment").status_code == 409
+    assert sim.checkout(checkout).status == "PAID"
+
+
+def test_api_contradicts_and_tells_the_truth_again(sim: Simulator, client: Client, checkout: str) -> None:
+    path = f"/sandbox/checkouts/{checkout}"
+    assert client.post(f"{path}/contradict", {"kind": "failed-but-paid"}).status_code == 400
+    sim.pay(checkout)
+    assert client.post(f"{path}/contradict", {"kind": "everything"}).status_code == 400
+
+    assert client.post(f"{path}/contradict", {"kind": "failed-but-paid"}).status_code == 200
+
+    assert client.get(f"/v0.1/checkouts/{checkout}").json()["status"] == "FAILED"
+    client.post(f"{path}/untamper")
+    assert client.get(f"/v0.1/checkouts/{checkout}").json()["status"] == "PAID"
+
+
+def test_docs_name_every_contradiction_and_every_kind_of_fault() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+
+    assert [one for one in (*Contradiction, *KINDS) if f"`{one}`" not in page] == []
+
+
+def test_api_sells_and_pays_out(sim: Simulator, client: Client) -> None:
+    sale = client.post("/sandbox/sales", {"merchant_code": MERCHANT, "amount": 20}).json()
+    assert (sale["payment_type"], sale["amount"]) == ("POS", 20)
+
+    made = client.post("/sandbox/payouts", {"merchant_code": MERCHANT, "date": "2026-05-09", "fee_rate": 0.1}).json()
+
+    assert made == [{"type": "PAYOUT", "amount": 18, "fee": 2}]
+    assert [str(payout.on) for payout in sim.ledger.payouts(MERCHANT)] == ["2026-05-09"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/sandbox/sales", {"merchant_code": MERCHANT}),
+        ("/sandbox/sales", {"merchant_code": MERCHANT, "amount": -1}),
+        ("/sandbox/sales", {"amount": 1}),
+        ("/sandbox/payouts", {}),
+        ("/sandbox/payouts", {"merchant_code": MERCHANT, "date": "soon"}),
+        ("/sandbox/payouts", {"merchant_code": MERCHANT, "fee_rate": "high"}),
+    ],
+)
+def test_api_sale_or_payout_that_makes_no_sense_is_400(client: Client, path: str, body: object) -> None:
+    assert client.post(path, body).status_code == 400

@@ -1,27 +1,18 @@
 """SumUp's transaction endpoints, where alone a refund shows."""
 
 from decimal import Decimal
-from urllib.parse import parse_qsl
 
 import pytest
 
 from paypoll.payments.gateway import Found, TransactionAnswer
 from paypoll.sandbox.sumup.ledger import CheckoutStateError
 from paypoll.sandbox.sumup.simulator import Simulator
+from paypoll.sandbox.sumup.tampering import Contradiction
 from paypoll.sumup import wire
 
-from .conftest import MERCHANT, OTHER_KEY, OTHER_MERCHANT, Client, MakeClient, MovableClock
+from .conftest import MERCHANT, OTHER_KEY, OTHER_MERCHANT, Client, MakeClient
 
 PATH = f"/v2.1/merchants/{MERCHANT}/transactions"
-HISTORY = f"{PATH}/history"
-
-
-@pytest.fixture
-def transaction(sim: Simulator, checkout: str) -> str:
-    """The transaction of the checkout over 10.10 GBP, which is paid."""
-    payment = sim.pay(checkout).payment
-    assert payment is not None
-    return payment.id
 
 
 def understood(client: Client, transaction: str) -> TransactionAnswer:
@@ -54,10 +45,80 @@ def test_read_refunded_shows_only_in_events(sim: Simulator, client: Client, chec
 
     found = client.get(PATH, id=transaction).json()
 
-    refunds = [event for event in found["transaction_events"] if event["type"] == "REFUND"]
+    refunds = [event for event in found["transaction_events"] if event["event_type"] == "REFUND"]
     assert [(event["status"], event["amount"]) for event in refunds] == [("REFUNDED", 4), ("REFUNDED", 6.1)]
     assert (found["status"], found["simple_status"]) == ("SUCCESSFUL", "SUCCESSFUL")
     assert understood(client, transaction).refunded == Decimal("10.10")
+
+
+def test_read_events_stand_in_both_lists_of_the_schema(
+    sim: Simulator, client: Client, checkout: str, transaction: str
+) -> None:
+    sim.refund(checkout, Decimal("4.00"))
+
+    found = client.get(PATH, id=transaction).json()
+
+    full = [(event["event_type"], event["status"], event["amount"]) for event in found["transaction_events"]]
+    compact = [(event["type"], event["status"], event["amount"]) for event in found["events"]]
+    assert full == compact == [("PAYOUT", "SCHEDULED", 10.1), ("REFUND", "REFUNDED", 4)]
+    assert not any("type" in event for event in found["transaction_events"])
+    # One account of the same money, not two.
+    assert understood(client, transaction).refunded == Decimal("4.00")
+
+
+def test_read_pending_refund_is_none_yet_and_settled_is_one(
+    sim: Simulator, client: Client, checkout: str, transaction: str
+) -> None:
+    sim.refund(checkout, status="PENDING")
+    assert understood(client, transaction).refunded == 0
+
+    sim.settle_returns(checkout)
+
+    assert understood(client, transaction).refunded == Decimal("10.10")
+
+
+def test_read_sale_without_a_checkout_is_found_by_its_foreign_id(sim: Simulator, client: Client) -> None:
+    sale = sim.sell(amount=Decimal("3.20"), merchant_code=MERCHANT, foreign_transaction_id="till-7")
+
+    found = client.get(PATH, foreign_transaction_id="till-7").json()
+
+    assert (found["id"], found["payment_type"], found["entry_mode"]) == (sale.id, "POS", "CHIP")
+    assert client.get("/v0.1/checkouts").json() == []
+
+
+@pytest.mark.parametrize("contradiction", list(Contradiction))
+def test_contradict_says_two_things_that_cannot_both_be_true_until_untampered(
+    sim: Simulator, client: Client, checkout: str, transaction: str, contradiction: Contradiction
+) -> None:
+    def told() -> tuple[str, list[str] | None, str, str]:
+        seen = client.get(f"/v0.1/checkouts/{checkout}").json()
+        attempts = [attempt["status"] for attempt in seen["transactions"]] if "transactions" in seen else None
+        one = client.get(PATH, id=transaction).json()
+        return seen["status"], attempts, one["status"], one["simple_status"]
+
+    truth = ("PAID", ["SUCCESSFUL"], "SUCCESSFUL", "SUCCESSFUL")
+    assert told() == truth
+    sim.contradict(checkout, contradiction)
+
+    expected = {
+        Contradiction.FAILED_BUT_PAID: ("FAILED", *truth[1:]),
+        Contradiction.EXPIRED_BUT_PAID: ("EXPIRED", *truth[1:]),
+        Contradiction.PENDING_BUT_PAID: ("PENDING", *truth[1:]),
+        Contradiction.PAID_BUT_TRANSACTION_PENDING: (*truth[:2], "PENDING", "PENDING"),
+        Contradiction.PAID_BUT_TRANSACTION_FAILED: (*truth[:2], "FAILED", "FAILED"),
+        Contradiction.PAID_WITHOUT_TRANSACTIONS: ("PAID", None, *truth[2:]),
+        Contradiction.SIMPLE_STATUS_CANCELLED: (*truth[:3], "CANCELLED"),
+        Contradiction.SIMPLE_STATUS_FAILED: (*truth[:3], "FAILED"),
+        Contradiction.SIMPLE_STATUS_NON_COLLECTION: (*truth[:3], "NON_COLLECTION"),
+    }
+    assert told() == expected[contradiction]
+    sim.untamper(checkout)
+    assert told() == truth
+
+
+def test_contradict_unpaid_is_refused(sim: Simulator, checkout: str) -> None:
+    with pytest.raises(ValueError, match="not paid"):
+        sim.contradict(checkout, Contradiction.FAILED_BUT_PAID)
 
 
 def test_read_charged_back_shows_in_events(sim: Simulator, client: Client, checkout: str, transaction: str) -> None:
@@ -92,6 +153,7 @@ def test_refund_unpaid_is_refused(sim: Simulator, checkout: str) -> None:
 def test_read_unknown_or_unnamed_is_refused(client: Client, transaction: str) -> None:
     assert client.get(PATH, id="nobody").status_code == 404
     assert client.get(PATH, id=transaction, transaction_code="another").status_code == 404
+    assert client.get(PATH, foreign_transaction_id="nobody's").status_code == 404
     assert client.get(PATH).status_code == 400
 
 
@@ -111,62 +173,3 @@ def test_tamper_with_the_transaction_leaves_the_checkout(
     assert "REFUNDED" not in client.get(f"/v0.1/checkouts/{checkout}").text
     sim.untamper(checkout)
     assert client.get(PATH, id=transaction).json()["simple_status"] == "SUCCESSFUL"
-
-
-def make_history(sim: Simulator, clock: MovableClock, count: int) -> list[str]:
-    ids = []
-    for number in range(count):
-        checkout = sim.create_checkout(reference=f"H-{number}", amount=Decimal(5), merchant_code=MERCHANT)
-        payment = sim.pay(checkout).payment
-        assert payment is not None
-        ids.append(payment.id)
-        clock.move(minutes=1)
-    return ids
-
-
-@pytest.mark.parametrize("order", ["ascending", "descending"])
-def test_history_page_by_page_gives_every_transaction_once(
-    sim: Simulator, client: Client, clock: MovableClock, order: str
-) -> None:
-    ids = make_history(sim, clock, 7)
-    seen: list[str] = []
-    params = {"limit": "3", "order": order}
-    pages = 0
-    while True:
-        page = client.get(HISTORY, **params).json()
-        seen += [item["id"] for item in page["items"]]
-        pages += 1
-        if not page["links"]:
-            break
-        assert page["links"][0]["rel"] == "next"
-        params = dict(parse_qsl(page["links"][0]["href"]))
-
-    assert seen == (ids if order == "ascending" else ids[::-1])
-    assert pages == 3
-
-
-def test_history_within_times_gives_those(sim: Simulator, client: Client, clock: MovableClock) -> None:
-    ids = make_history(sim, clock, 4)
-
-    page = client.get(HISTORY, oldest_time="2026-05-01T12:01:00Z", newest_time="2026-05-01T14:02:00+02:00").json()
-
-    assert [item["id"] for item in page["items"]] == ids[1:3]
-
-
-def test_history_shows_failed_attempts_and_refunded_sums(
-    sim: Simulator, client: Client, clock: MovableClock, checkout: str
-) -> None:
-    sim.decline(checkout)
-    clock.move(minutes=1)
-    sim.pay(checkout)
-    sim.refund(checkout, Decimal("1.10"))
-    sim.refund(checkout, Decimal("2.00"))
-
-    items = client.get(HISTORY).json()["items"]
-
-    assert [(item["status"], item["refunded_amount"]) for item in items] == [("FAILED", 0), ("SUCCESSFUL", 3.1)]
-
-
-@pytest.mark.parametrize("bad", [{"limit": "0"}, {"limit": "x"}, {"oldest_time": "soon"}, {"order": "any"}])
-def test_history_with_bad_parameters_is_400(client: Client, bad: dict[str, str]) -> None:
-    assert client.get(HISTORY, **bad).status_code == 400

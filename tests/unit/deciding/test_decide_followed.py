@@ -362,6 +362,25 @@ class TestFirstSight:
         assert (decision.outcome, decision.reason) == (Outcome.COMPLETE, Reason.PAID_LATE)
 
 
+class TestClocks:
+    @pytest.mark.parametrize("minutes", [-11, 11, 24 * 60])
+    @pytest.mark.parametrize("status", STATES)
+    def test_row_46_sumups_clock_differs_nothing_fails_or_expires(self, status: str, minutes: int) -> None:
+        gateway = sumup(an_answer(status, answered_at=NOW + timedelta(minutes=minutes)))
+        decision = outcome(known(created_at=OLD), gateway)
+        assert (decision.outcome, decision.reason) == (Outcome.UNCHANGED, Reason.CLOCKS_DIFFER)
+        assert ("close", "chk-1") not in gateway.asked
+
+    def test_row_46_sumups_clock_differs_paid_is_completed(self) -> None:
+        answer = an_answer(answered_at=NOW + timedelta(days=1))
+        assert outcome(an_order(), sumup(answer)).outcome is Outcome.COMPLETE
+
+    @pytest.mark.parametrize("minutes", [-10, 0, 10])
+    def test_row_46_clocks_that_nearly_agree_are_trusted(self, minutes: int) -> None:
+        gateway = sumup(an_answer("FAILED", answered_at=NOW + timedelta(minutes=minutes)))
+        assert outcome(known(created_at=OLD), gateway).outcome is Outcome.FAIL
+
+
 class TestSchedule:
     POLICY = a_policy()
     WINDOW = POLICY.late_window

@@ -10,6 +10,7 @@ from paypoll.settings.addresses import (
     is_loopback,
     mail_address,
     mail_sender,
+    ping_address,
     web_address,
 )
 from paypoll.settings.links import fill, link_pattern
@@ -56,6 +57,27 @@ def test_web_address_that_is_none_is_refused(text: str) -> None:
 
 def test_web_address_with_a_query_is_kept_where_one_may_be() -> None:
     assert web_address("https://ping.example/a?b=c/", query=True) == "https://ping.example/a?b=c/"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://ping.example/0b5a",
+        "https://ping.example/key/slug?create=1",
+        "https://kuma.example/api/push/TOKEN",
+        "https://kuma.example/sub/api/push/TOKEN?status=up&msg=OK&ping=",
+    ],
+)
+def test_ping_address_that_can_say_both_is_kept(text: str) -> None:
+    assert ping_address(text) == text
+
+
+@pytest.mark.parametrize(
+    ("query", "name"), [("status=up", "status"), ("state=complete", "state"), ("a=b&STATUS=", "STATUS"), ("s=0", "s")]
+)
+def test_ping_address_that_would_call_every_run_good_is_refused(query: str, name: str) -> None:
+    with pytest.raises(ValueError, match=f"has {name}= behind"):
+        ping_address(f"https://ping.example/a?{query}")
 
 
 def test_guarded_address_without_tls_is_for_this_machine_only() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, make_url
 
 from paypoll.settings.database_url import masked_url, normal_url, passwords_in
 
@@ -14,6 +14,45 @@ from paypoll.settings.database_url import masked_url, normal_url, passwords_in
 )
 def test_postgresql_address_in_any_form_names_psycopg2(scheme: str, rest: str) -> None:
     assert normal_url(f"{scheme}://{rest}") == f"postgresql+psycopg2://{rest}"
+
+
+@pytest.mark.parametrize(
+    ("rest", "host", "port", "others"),
+    [
+        ("u:p%40ss@one:5432,two:5433/shop", "one,two", "5432,5433", {}),
+        ("u:p%40ss@one,two:5433/shop?sslmode=require", "one,two", ",5433", {"sslmode": "require"}),
+        ("u:p%40ss@one,two/shop?target_session_attrs=any", "one,two", ",", {"target_session_attrs": "any"}),
+        ("u:p%40ss@[::1]:5432,[fe80::1]/shop", "::1,fe80::1", "5432,", {}),
+    ],
+)
+def test_address_of_several_hosts_is_what_libpq_reads(rest: str, host: str, port: str, others: dict[str, str]) -> None:
+    url = make_url(normal_url(f"postgresql://{rest}"))
+    _, read = create_engine(url).dialect.create_connect_args(url)
+    login = {"user": "u", "password": "p@ss", "dbname": "shop"}
+    assert read == {**login, "host": host, "port": port, "target_session_attrs": "read-write", **others}
+
+
+def test_address_of_several_hosts_takes_a_password_given_apart() -> None:
+    url = make_url(normal_url("postgresql://u@one:5432,two/shop", "s/e:c@ret"))
+    assert (url.username, url.password, url.query["host"]) == ("u", "s/e:c@ret", "one,two")
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [
+        ("u:hunter2@h/d?pgbouncer=true&connection_limit=1", "'pgbouncer'"),
+        ("u:hunter2@h/d?sslmode=require&connection_limit=1", "'connection_limit'"),
+        ("u:hunter2@h/d?a%20b=1", "'a b'"),
+        ("u:hunter2@one,two/d?host=three", "before the"),
+        ("u:hunter2@one,,two/d", "is empty"),
+        ("u:hunter2@one:1,two:99999/d", "port"),
+        ("u:hunter2@/d?host=h&port=x", "port"),
+    ],
+)
+def test_address_that_libpq_would_not_take_is_refused_with_the_reason(rest: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        normal_url(f"postgresql://{rest}")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_sqlite_address_with_a_full_path_is_kept() -> None:

@@ -12,6 +12,7 @@ from paypoll.settings.model import Settings
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from paypoll.database import DatabaseOptions
     from paypoll.mail.compose import Composer
     from paypoll.mail.mailer import Mailer
     from paypoll.payments.gateway import PaymentGateway
@@ -29,6 +30,11 @@ class Installation(Protocol):
     @property
     def engine(self) -> "sa.Engine":
         """The database, read-only."""
+        ...
+
+    @property
+    def database_options(self) -> "DatabaseOptions":
+        """How the database is reached."""
         ...
 
     @property
@@ -59,7 +65,7 @@ def check_all(there: Installation, *, send_test_alert: bool = False) -> Iterator
     settings, clock = there.settings, there.clock
     checks: list[tuple[str, Check]] = [
         ("settings", lambda: host.check_settings(settings)),
-        ("database", lambda: database.check_database(there.engine, settings, clock)),
+        ("database", lambda: database.check_database(there.engine, there.database_options, settings, clock)),
         ("SumUp", lambda: sumup.check_sumup(there.gateway, settings)),
         ("mail", lambda: mail.check_mail(there.composer, there.mailer, settings)),
         ("ticket printer", lambda: printing.check_printing(there.printer, settings)),

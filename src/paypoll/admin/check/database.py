@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
+from paypoll.admin.check.sessions import check_sessions, is_pooled
 from paypoll.clock import Clock, ago
-from paypoll.database import describe_error, transaction
+from paypoll.database import DatabaseOptions, describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
+from paypoll.runs.clock_check import clock_difference, describe_difference
 from paypoll.settings.model import Settings
 from paypoll.shop.schema import schema_problems
 from paypoll.shop.tables import checkouts, orders, organisers
@@ -49,12 +51,13 @@ _NEW_COLUMN = re.compile(r"the column (\S+)\.(\S+) is new ")
 _OTHER_SHOP = "look for a version of paypoll that knows this shop"
 
 
-def check_database(engine: sa.Engine, settings: Settings, clock: Clock) -> Iterator[Finding]:
+def check_database(engine: sa.Engine, options: DatabaseOptions, settings: Settings, clock: Clock) -> Iterator[Finding]:
     """Look at all of it, in one transaction that changes nothing. Out of reach, the rest is skipped."""
     try:
         with transaction(engine) as connection:
             yield fine("database", _server(connection))
-            yield from _clock(clock, connection)
+            yield from check_sessions(options, connection)
+            yield from _clock(settings, clock, connection)
             yield from _rights(connection)
             yield from _schema(connection)
             yield from _index(connection)
@@ -73,6 +76,8 @@ def check_database(engine: sa.Engine, settings: Settings, clock: Clock) -> Itera
 
 def _way_in(problem: str) -> str:
     """Return what to do about a refused login or right."""
+    if "startup parameter" in problem:
+        return "take options= out of database.url: a pooler refuses it"
     if "password" in problem:
         return "correct database.password (or the file or credential it comes from)"
     if "does not exist" in problem:
@@ -85,21 +90,21 @@ def _server(connection: sa.Connection) -> str:
         return f"{connection.dialect.name}: for the demo, not for a shop"
     role, name = connection.execute(sa.text("SELECT current_user, current_database()")).one()
     version = ".".join(map(str, connection.dialect.server_version_info or ()))
-    return f"PostgreSQL {version}, database {name}, role {role}"
+    pooled = ", through a pooler" if is_pooled(connection) else ""
+    return f"PostgreSQL {version}, database {name}, role {role}{pooled}"
 
 
-def _clock(clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
+def _clock(settings: Settings, clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
     if connection.dialect.name != "postgresql":
         return
-    before = clock.now()
-    there = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-    skew = there - (before + (clock.now() - before) / 2)
-    seconds = f"{abs(skew.total_seconds()):.1f} s"
-    if abs(skew) > _LARGEST_SKEW:
-        direction = "behind" if skew > timedelta(0) else "ahead of"
-        yield wrong("clock", f"this machine is {seconds} {direction} the database", "set both clocks by NTP")
-    else:
-        yield fine("clock", f"this machine and the database differ by {seconds}")
+    ahead = clock_difference(clock, connection)
+    if abs(ahead) <= _LARGEST_SKEW:
+        yield fine("clock", f"this machine and the database differ by {abs(ahead).total_seconds():.1f} s")
+        return
+    text = describe_difference(ahead)
+    if abs(ahead) > settings.database.clock_tolerance:
+        text += "; no run begins until they agree (database.clock_tolerance)"
+    yield wrong("clock", text, "set both clocks by NTP")
 
 
 def _rights(connection: sa.Connection) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import responses
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 from paypoll.sandbox.sumup.jsontext import dumps
 
@@ -29,14 +29,20 @@ class Request:
         return _fields(self.query)
 
     @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The query's fields in their order, also one that stands several times."""
+        return parse_qsl(self.query, keep_blank_values=True)
+
+    @property
     def form(self) -> dict[str, str]:
         """The fields of a form in the body; of one that stands twice, the last."""
         return _fields(self.body.decode("utf-8", "replace"))
 
     @property
     def is_form(self) -> bool:
-        """Whether the body is what a browser's form sends."""
-        return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        """Whether the body is what a browser's form sends. `curl -d` says so of JSON, too: that is none."""
+        announced = self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        return announced and not self.body.lstrip().startswith(b"{")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +65,16 @@ def refusal(status: int, code: str, message: str, **more: object) -> Answer:
     return answer({"error_code": code, "message": message, **more}, status)
 
 
-def problem(status: int, kind: str, detail: str) -> Answer:
+def problem(status: int, kind: str, detail: str, content_type: str = PROBLEM, **more: object) -> Answer:
     """Return an error in the form of SumUp's newer endpoints (RFC 9457)."""
     document = {
         "type": f"https://developer.sumup.com/problem/{kind}",
         "title": phrase(status),
         "status": int(status),
         "detail": detail,
+        **more,
     }
-    return Answer(status, dumps(document).encode(), PROBLEM)
+    return Answer(status, dumps(document).encode(), content_type)
 
 
 def phrase(status: int) -> str:

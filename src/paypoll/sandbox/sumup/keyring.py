@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from paypoll.clock import Clock
 
@@ -23,22 +24,38 @@ class AuthKind(StrEnum):
     REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of a grant type
 
 
+class Scope(StrEnum):
+    """What a bearer may do besides having checkouts made, read and closed."""
+
+    PAYMENTS = "payments"
+    HISTORY = "transactions.history"
+    PAYOUTS = "payouts.read"
+    REFUNDS = "refunds.write"
+
+
+EVERY_SCOPE: Final = frozenset(Scope)
+CONNECTION_SCOPES: Final = frozenset({Scope.PAYMENTS, Scope.HISTORY})
+"""Those of a merchant's connection unless others are given: what shops have long asked for."""
+CLIENT_SCOPES: Final = frozenset({Scope.PAYMENTS})
+"""Those of a token of client_credentials unless others are given: it has long seen no transactions at SumUp."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a bearer may see: the checkouts of one merchant, and perhaps its transactions."""
+    """What a bearer may see: the checkouts of one merchant, and what the scopes allow."""
 
     kind: AuthKind
     merchant_code: str = ""
+    scopes: frozenset[Scope] = EVERY_SCOPE
 
     @property
     def granted(self) -> bool:
         """Whether the bearer is let in at all."""
         return self.kind not in {AuthKind.NONE, AuthKind.UNKNOWN, AuthKind.EXPIRED}
 
-    @property
-    def sees_transactions(self) -> bool:
-        """Whether transactions may be read: SumUp does not let tokens of client_credentials do so."""
-        return self.kind in {AuthKind.API_KEY, AuthKind.REFRESH_TOKEN}
+    def may(self, scope: Scope) -> bool:
+        """Say whether the bearer may do this."""
+        return self.granted and scope in self.scopes
 
 
 class OAuthError(Exception):
@@ -56,12 +73,14 @@ class Tokens:
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
     life: int
+    scopes: frozenset[Scope]
 
 
 @dataclass(frozen=True, slots=True)
 class _Client:
     secret: str = field(repr=False)
     merchant_code: str
+    scopes: frozenset[Scope]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +93,7 @@ class _Token:
 class _Grant:
     client_id: str
     merchant_code: str
+    scopes: frozenset[Scope]
 
 
 class Keyring:
@@ -89,20 +109,28 @@ class Keyring:
         self._tokens: dict[str, _Token] = {}
         self._grants: dict[str, _Grant] = {}
 
-    def add_api_key(self, key: str, merchant_code: str) -> None:
+    def add_api_key(self, key: str, merchant_code: str, scopes: frozenset[Scope] = EVERY_SCOPE) -> None:
         """Let in whoever has this key, as this merchant."""
         with self._lock:
-            self._api_keys[key] = Access(AuthKind.API_KEY, merchant_code)
+            self._api_keys[key] = Access(AuthKind.API_KEY, merchant_code, scopes)
 
-    def add_client(self, client_id: str, secret: str, merchant_code: str) -> None:
-        """Let this client fetch tokens; by client_credentials it acts for its own merchant."""
+    def add_client(
+        self, client_id: str, secret: str, merchant_code: str, scopes: frozenset[Scope] = CLIENT_SCOPES
+    ) -> None:
+        """Let this client fetch tokens; by client_credentials it acts for its own merchant, in these scopes."""
         with self._lock:
-            self._clients[client_id] = _Client(secret, merchant_code)
+            self._clients[client_id] = _Client(secret, merchant_code, scopes)
 
-    def connect(self, client_id: str, merchant_code: str, refresh_token: str = "") -> str:
+    def connect(
+        self,
+        client_id: str,
+        merchant_code: str,
+        refresh_token: str = "",
+        scopes: frozenset[Scope] = CONNECTION_SCOPES,
+    ) -> str:
         """Return a refresh token, as if the merchant had let the client act for it."""
         with self._lock:
-            return self._new_grant(_Grant(client_id, merchant_code), refresh_token)
+            return self._new_grant(_Grant(client_id, merchant_code, scopes), refresh_token)
 
     def issue(self, access: Access) -> str:
         """Return a new access token that lets its bearer in so."""
@@ -113,8 +141,12 @@ class Keyring:
         """Take back what the merchant granted: its refresh tokens and the access tokens made from them."""
         with self._lock:
             self._grants = {token: made for token, made in self._grants.items() if made.merchant_code != merchant_code}
-            lost = Access(AuthKind.REFRESH_TOKEN, merchant_code)
-            self._tokens = {token: made for token, made in self._tokens.items() if made.access != lost}
+            lost = (AuthKind.REFRESH_TOKEN, merchant_code)
+            self._tokens = {
+                token: made
+                for token, made in self._tokens.items()
+                if (made.access.kind, made.access.merchant_code) != lost
+            }
 
     def expire_tokens(self) -> None:
         """Let every access token be expired: the next request with one is answered 401."""
@@ -144,8 +176,8 @@ class Keyring:
             if client is None or client.secret != secret:
                 raise OAuthError("invalid_client")
             if grant_type == AuthKind.CLIENT_CREDENTIALS:
-                access = Access(AuthKind.CLIENT_CREDENTIALS, client.merchant_code)
-                return Tokens(self._new_token(access), None, self._life)
+                access = Access(AuthKind.CLIENT_CREDENTIALS, client.merchant_code, client.scopes)
+                return Tokens(self._new_token(access), None, self._life, client.scopes)
             if grant_type != AuthKind.REFRESH_TOKEN:
                 raise OAuthError("unsupported_grant_type")
             grant = self._grants.get(refresh_token)
@@ -155,7 +187,8 @@ class Keyring:
             if self.rotate:
                 del self._grants[refresh_token]
                 renewed = self._new_grant(grant)
-            return Tokens(self._new_token(Access(AuthKind.REFRESH_TOKEN, grant.merchant_code)), renewed, self._life)
+            access = Access(AuthKind.REFRESH_TOKEN, grant.merchant_code, grant.scopes)
+            return Tokens(self._new_token(access), renewed, self._life, grant.scopes)
 
     @property
     def _life(self) -> int:

@@ -6,6 +6,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
+from email.utils import format_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
@@ -36,17 +38,17 @@ class SocketLine:
     def send(self, answer: Answer) -> None:
         """Send the whole answer."""
         self.on_end(answer.status)
-        self._write(_head(answer) + answer.body)
+        self._write(self._head(answer) + answer.body)
 
     def send_cut(self, answer: Answer, length: int) -> None:
         """Announce the whole body, send its first `length` bytes, and hang up."""
         self.on_end(answer.status)
         self._handler.close_connection = True
-        self._write(_head(answer) + answer.body[:length])
+        self._write(self._head(answer) + answer.body[:length])
 
     def drip(self, answer: Answer, pause: float) -> None:
         """Send the body byte by byte, with a pause before each."""
-        self._write(_head(answer))
+        self._write(self._head(answer))
         for place in range(len(answer.body)):
             self.pause(pause)
             if place == len(answer.body) - 1:
@@ -79,19 +81,26 @@ class SocketLine:
         except BlockingIOError:
             return False
 
+    def _head(self, answer: Answer) -> bytes:
+        return _head(answer, self._handler.server.date())
+
     def _write(self, data: bytes) -> None:
         self._handler.wfile.write(data)
 
 
 class SandboxServer(ThreadingHTTPServer):
-    """Listens from its construction on; `start` begins to answer, `stop` ends every connection and thread."""
+    """Listens from its construction on; `start` begins to answer, `stop` ends every connection and thread.
+
+    `date` gives what the Date header says; without a date there is no such header.
+    """
 
     # All threads are waited for in `stop`, so that none outlives a test.
     daemon_threads = False
     request_queue_size = 128
 
-    def __init__(self, host: str, port: int, backend: Backend) -> None:
+    def __init__(self, host: str, port: int, backend: Backend, date: Callable[[], datetime | None]) -> None:
         self.backend = backend
+        self.date = date
         self._lock = threading.Lock()
         self._connections: set[Connection] = set()
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -186,8 +195,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the journal holds what there is to know."""
 
 
-def _head(answer: Answer) -> bytes:
+def _head(answer: Answer, date: datetime | None) -> bytes:
     fields = {
+        **({"Date": format_datetime(date, usegmt=True)} if date is not None else {}),
         "Content-Type": answer.content_type,
         "Content-Length": str(len(answer.body)),
         "Cache-Control": "no-store",

@@ -1,36 +1,32 @@
 """A SumUp on this machine: its endpoints over real HTTP, and a control API for tests and the demo."""
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from paypoll.clock import Clock, SystemClock
-from paypoll.sandbox.sumup.api import SumUpApi
+from paypoll.sandbox.sumup.api.router import SumUpApi
+from paypoll.sandbox.sumup.controls import TOKEN_LIFE, Controls
 from paypoll.sandbox.sumup.effects import Effect, Latency
 from paypoll.sandbox.sumup.exchange import Answer, Request
 from paypoll.sandbox.sumup.faults import Aim, Fault, Faults
 from paypoll.sandbox.sumup.journal import Journal, Seen
-from paypoll.sandbox.sumup.keyring import Access, AuthKind, Keyring
-from paypoll.sandbox.sumup.ledger import CARD_THAT_PAYS, Checkout, Kind, Ledger
-from paypoll.sandbox.sumup.panel import Panel
+from paypoll.sandbox.sumup.keyring import Access
+from paypoll.sandbox.sumup.notifications import WEBHOOK_SECRET, Form, Notification, Notifier
+from paypoll.sandbox.sumup.panel.books import Books
+from paypoll.sandbox.sumup.panel.router import Panel
 from paypoll.sandbox.sumup.server import SandboxServer, SocketLine
-from paypoll.sandbox.sumup.tampering import Tampering
-
-TOKEN_LIFE: Final = timedelta(seconds=3599)
 
 
-class Simulator:
+class Simulator(Controls):
     """SumUp, simulated. A context manager: it listens inside the block, on a free port unless one is given.
 
-    Every method may be called from any thread, and all but `url` also before and after the block. A checkout is named
-    by its id; methods raise `ledger.NoCheckoutError` for one that is not there and `ledger.CheckoutStateError` when
-    its state does not allow what is asked.
+    Every method may be called from any thread, and all but `url` also before and after the block.
 
     `rotate_refresh_tokens`: each refresh gives a new refresh token and burns the old one. `seed`: the same ids in
-    every run.
+    every run. `notifications`: in which form a checkout's `return_url` is told of changes, by `send_notifications`.
     """
 
     def __init__(
@@ -42,23 +38,27 @@ class Simulator:
         rotate_refresh_tokens: bool = False,
         token_life: timedelta = TOKEN_LIFE,
         seed: int | None = None,
+        notifications: Form = Form.NONE,
+        webhook_secret: str = WEBHOOK_SECRET,
     ) -> None:
         """Raise ValueError if the host is not a loopback address: the control API has no password."""
         if not ip_address(host).is_loopback:
             raise ValueError("the sandbox listens on loopback addresses only")
-        self._clock = clock or SystemClock()
+        super().__init__(
+            clock or SystemClock(), rotate_refresh_tokens=rotate_refresh_tokens, token_life=token_life, seed=seed
+        )
         self._host = host
         self._port = port
         self._server: SandboxServer | None = None
-        self.ledger = Ledger(self._clock, seed)
-        self.keyring = Keyring(self._clock, token_life, rotate=rotate_refresh_tokens)
+        self.date_skew: timedelta | None = timedelta(0)
+        """How far SumUp's clock is ahead of ours, as its `Date` header shows; None: answers have no such header."""
         self.faults = Faults()
         self.journal = Journal(self._clock)
-        self._tampering = Tampering()
+        self.notifier = Notifier(self._clock, self._object_url, notifications, webhook_secret)
+        self.ledger.on_change = self.notifier.note_change
         self._api = SumUpApi(self.ledger, self.keyring, self._tampering, self._clock, self._pay_url)
-        self._panel = Panel(
-            self.ledger, self.keyring, self._tampering, self.faults, self.journal, self._clock, self._pay_url
-        )
+        books = Books(self.ledger, self.keyring, self._tampering, self._clock, self._pay_url)
+        self._panel = Panel(books, self.faults, self.journal, self.notifier)
 
     def __enter__(self) -> Self:
         self.start()
@@ -71,7 +71,7 @@ class Simulator:
 
     def start(self) -> None:
         """Listen. Raise OSError when the port is taken."""
-        self._server = SandboxServer(self._host, self._port, self._respond)
+        self._server = SandboxServer(self._host, self._port, self._respond, self._date)
         self._port = self._server.port
         self._server.start()
 
@@ -87,118 +87,14 @@ class Simulator:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
-    # --- who may ask -------------------------------------------------------------------------------------
+    @property
+    def notifications(self) -> tuple[Notification, ...]:
+        """What was, or is to be, posted to the `return_url` of checkouts, the oldest first."""
+        return self.notifier.all
 
-    def add_merchant(self, code: str, api_key: str) -> None:
-        """Let in whoever has the API key, as this merchant. A merchant may have several."""
-        self.keyring.add_api_key(api_key, code)
-
-    def add_client(self, client_id: str, secret: str, merchant_code: str = "") -> None:
-        """Let an OAuth client fetch tokens; by client_credentials it acts for this merchant."""
-        self.keyring.add_client(client_id, secret, merchant_code)
-
-    def connect_merchant(self, merchant_code: str, client_id: str, refresh_token: str = "") -> str:
-        """Return a refresh token (the given one), as if the merchant had let the client act for it."""
-        return self.keyring.connect(client_id, merchant_code, refresh_token)
-
-    def issue_access_token(self, merchant_code: str) -> str:
-        """Return a new access token of a connected merchant, as it would stand in the shop's database."""
-        return self.keyring.issue(Access(AuthKind.REFRESH_TOKEN, merchant_code))
-
-    def revoke(self, merchant_code: str) -> None:
-        """Take the merchant's connection back: its refresh tokens are `invalid_grant`, its access tokens unknown."""
-        self.keyring.revoke(merchant_code)
-
-    def expire_access_tokens(self) -> None:
-        """Answer 401 to every access token given out so far."""
-        self.keyring.expire_tokens()
-
-    # --- checkouts ---------------------------------------------------------------------------------------
-
-    def create_checkout(
-        self,
-        *,
-        reference: str,
-        amount: Decimal,
-        currency: str = "GBP",
-        merchant_code: str,
-        checkout_id: str = "",
-        valid_until: datetime | None = None,
-        redirect_url: str = "",
-        hosted: bool = False,
-    ) -> str:
-        """Make a PENDING checkout and return its id.
-
-        Unlike SumUp's own POST it lets a merchant have two with the same reference. A hosted one expires after 30
-        minutes, another one at `valid_until` or never. Raise `ledger.DuplicateError` when the id is taken.
-        """
-        wanted = Checkout(
-            id=checkout_id,
-            reference=reference,
-            amount=amount,
-            currency=currency,
-            merchant_code=merchant_code,
-            created_at=self._clock.now(),
-            valid_until=valid_until,
-            redirect_url=redirect_url,
-            hosted=hosted,
-        )
-        return self.ledger.create(wanted, unique_reference=False).id
-
-    def checkout(self, checkout_id: str) -> Checkout:
-        """Return the checkout as it is now."""
-        return self.ledger.get(checkout_id)
-
-    def pay(self, checkout_id: str, *, card: str = CARD_THAT_PAYS, force: bool = False) -> Checkout:
-        """Attempt to pay: PAID, or FAILED where SumUp's sandbox declines the card or the amount (11.00, 42.01, …).
-
-        With `force` it is PAID whatever the amount, and also when it is EXPIRED: the payment was under way.
-        """
-        return self.ledger.pay(checkout_id, card=card, force=force)
-
-    def decline(self, checkout_id: str) -> Checkout:
-        """Let an attempt fail. The checkout is FAILED and can still be paid."""
-        return self.ledger.decline(checkout_id)
-
-    def expire(self, checkout_id: str) -> Checkout:
-        """Make an unpaid checkout EXPIRED."""
-        return self.ledger.close(checkout_id)
-
-    def refund(self, checkout_id: str, amount: Decimal | None = None, *, status: str = "REFUNDED") -> Checkout:
-        """Give money back, all that is left if no amount is given. `status` is the event's: PENDING, FAILED, …"""
-        return self.ledger.give_back(checkout_id, Kind.REFUND, amount, status)
-
-    def charge_back(self, checkout_id: str, amount: Decimal | None = None, *, status: str = "SUCCESSFUL") -> Checkout:
-        """Let the customer's bank take money back, all that is left if no amount is given."""
-        return self.ledger.give_back(checkout_id, Kind.CHARGE_BACK, amount, status)
-
-    def forget(self, checkout_id: str) -> None:
-        """Know nothing of the checkout any more: 404, and in no list."""
-        self.ledger.forget(checkout_id)
-
-    def tamper(self, checkout_id: str, /, **changed: object) -> None:
-        """Put other values into SumUp's answer about the checkout, wherever it is told of (read, list, close).
-
-        `tampering.ABSENT` leaves a field out, `jsontext.JsonText` writes any text in its place, and a Decimal is
-        written digit for digit.
-        """
-        self._tampering.set(checkout_id, changed)
-
-    def tamper_body(self, checkout_id: str, body: bytes) -> None:
-        """Put these bytes in the place of SumUp's whole answer about the checkout."""
-        self._tampering.set_body(checkout_id, body)
-
-    def tamper_transaction(self, checkout_id: str, /, **changed: object) -> None:
-        """Put other values into the answer about the checkout's latest transaction. Raise ValueError without one."""
-        attempts = self.ledger.get(checkout_id).attempts
-        if not attempts:
-            raise ValueError("nobody has tried to pay this checkout")
-        self._tampering.set(attempts[-1].id, changed)
-
-    def untamper(self, checkout_id: str) -> None:
-        """Undo all changes to the answers about the checkout and its transactions."""
-        for name in (checkout_id, *(attempt.id for attempt in self.ledger.get(checkout_id).attempts)):
-            self._tampering.clear(name)
+    def send_notifications(self) -> int:
+        """Post what is due by the clock, each once; return how many. Nothing is posted unless this is called."""
+        return self.notifier.send_due()
 
     # --- faults and the log ------------------------------------------------------------------------------
 
@@ -259,6 +155,12 @@ class Simulator:
                 return
             line.pause(fault.effect.seconds)
         line.send(respond())
+
+    def _date(self) -> datetime | None:
+        return None if self.date_skew is None else self._clock.now() + self.date_skew
+
+    def _object_url(self, checkout_id: str) -> str:
+        return f"{self.url}/v0.1/checkouts/{checkout_id}"
 
     def _pay_url(self, checkout_id: str) -> str:
         return f"{self.url}/pay/{checkout_id}"

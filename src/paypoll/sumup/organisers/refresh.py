@@ -3,7 +3,7 @@
 A refresh may invalidate the refresh token it was made with: if the new one is stored late, or not at all, the
 organiser's connection is lost. So, step by step:
 
-1. One thread of this process at a time, and by the session lock one run on all hosts; the shop knows no such lock.
+1. One thread of this process at a time, and by a lease one run on all hosts; the shop knows no such lease.
 2. Read the tokens again: another run may have renewed them meanwhile, and then its token serves.
 3. Write them back as they are, in a short transaction: if that fails, a new token could not be stored either.
 4. Ask SumUp, with no transaction open.
@@ -33,7 +33,7 @@ from paypoll.shop.changes import mark_connection_expired, rehearse_token_write, 
 from paypoll.shop.connections import OrganiserConnection, reread_connection
 from paypoll.sumup import document, refusal
 from paypoll.sumup.document import UnreadableError
-from paypoll.sumup.organisers.session_lock import SessionLock
+from paypoll.sumup.organisers.lease import Lease
 from paypoll.sumup.pace import StoppedError, Wait
 from paypoll.sumup.retry import STOPPED, Ask
 from paypoll.sumup.token_answer import TokenAnswer, read_token_answer
@@ -82,9 +82,8 @@ class TokenRefresher:
         self._clock = clock
         self._wait = wait
         self._read_only = read_only
-        self._session_lock = SessionLock(engine, wait)
-        # One refresh at a time in this process: it takes at most one database session beside the pool, and a thread
-        # that waits here holds none.
+        self._lease = Lease(engine, wait)
+        # One refresh at a time in this process. A thread that waits here holds no connection of the database.
         self._lock = threading.Lock()
         self._failed: dict[int, _Failed] = {}
         self._renewed: dict[int, tuple[str, float]] = {}
@@ -137,7 +136,7 @@ class TokenRefresher:
         if obstacle := self._obstacle(known, refused):
             return obstacle
         try:
-            with self._session_lock.held(f"organiser-token:{known.profile_id}") as is_held:
+            with self._lease.held(f"organiser-token:{known.profile_id}") as is_held:
                 if not is_held:
                     return NoAnswer("another run is renewing the organiser's token and has not come to an end")
                 current = self._reread(known)

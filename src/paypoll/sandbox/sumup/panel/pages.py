@@ -5,8 +5,8 @@ from html import escape
 
 from paypoll.payments.gateway import CheckoutStatus
 from paypoll.payments.money import show_amount
+from paypoll.sandbox.sumup.entries import CARD_THAT_DECLINES, CARD_THAT_PAYS, Checkout
 from paypoll.sandbox.sumup.exchange import HTML, Answer
-from paypoll.sandbox.sumup.ledger import CARD_THAT_DECLINES, CARD_THAT_PAYS, Checkout
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }

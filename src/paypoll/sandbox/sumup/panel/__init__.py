@@ -1,0 +1,1 @@
+"""The simulator's own pages and control API, which SumUp does not have."""
