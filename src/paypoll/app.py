@@ -18,8 +18,8 @@ from paypoll.mail.delivered import Delivered
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
+from paypoll.state.memory import require_ready_to_work
 from paypoll.state.outbox import is_any_due
-from paypoll.state.upgrade import require_ready
 from paypoll.state.watches import WatchRules, peek
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class App:
         return App(self.settings, clock=clock, stop=self.stop)
 
     def require_ready(self) -> None:
-        """Raise SchemaError unless the shop's tables and paypoll's own are those of this version."""
-        require_ready(self.engine)
+        """Raise SchemaError unless the tables are those of this version, and paypoll remembers what it did."""
+        require_ready_to_work(self.engine)
 
     def is_idle(self) -> bool:
         """Say whether a run would find nothing to do: no order is due, and no mail.

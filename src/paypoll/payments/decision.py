@@ -80,6 +80,8 @@ class Reason(StrEnum):
     TICKETS_INCOMPLETE = "tickets_incomplete"
     TICKETS_GONE = "tickets_gone"
     TICKETS_UNPAID = "tickets_unpaid"
+    ID_REUSED = "id_reused"
+    MEMORY_LOST = "memory_lost"
 
 
 class NoticeKind(StrEnum):

@@ -19,7 +19,7 @@ from paypoll.runs.apply import Applied
 from paypoll.runs.load import load_each, load_for_decision
 from paypoll.runs.report import OrderError, RunReport, describe_order_error
 from paypoll.state import watches
-from paypoll.state.upgrade import require_ready
+from paypoll.state.memory import require_ready_to_work
 from paypoll.state.watches import WatchRules
 
 _MOST = 1000
@@ -61,7 +61,7 @@ class DryRun:
         """Return the report that a run would come to now, over what is due or over the orders `only`."""
         started = self.clock.now()
         report = RunReport(run_id="dry-run", started_at=started, dry=True)
-        require_ready(self.engine)
+        require_ready_to_work(self.engine)
         with transaction(self.engine) as connection:
             wanted = list(only) or watches.peek(connection, self.watch_rules, started, limit=_MOST)
             loaded = load_each(connection, wanted)

@@ -19,7 +19,9 @@ from paypoll.shop import orders as shop
 from paypoll.shop.find import find_numbers
 from paypoll.shop.orders import with_places_taken
 from paypoll.state.fulfilments import spent_on_others
+from paypoll.state.memory import adopted_until
 from paypoll.state.records import load_records
+from paypoll.state.spent import spent_in_shop
 
 
 def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
@@ -32,6 +34,7 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
         for order_id, order in shop.load_orders(connection, order_ids).items()
     }
     records = load_records(connection, list(orders)) if orders else {}
+    until = adopted_until(connection) if orders else None
     return {
         order_id: replace(
             order,
@@ -42,6 +45,8 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
             changed_at=records[order_id].changed_at,
             looked_at=records[order_id].looked_at,
             seen=records[order_id].seen,
+            records_of=records[order_id].records_of,
+            before_memory=until is not None and order.created_at <= until,
         )
         for order_id, order in orders.items()
     }
@@ -115,4 +120,7 @@ def load_for_decision(connection: sa.Connection, order_id: int, evidence: Eviden
         return None
     if lock:
         order = with_places_taken(connection, order, lock=True)
-    return replace(order, spent_elsewhere=spent_on_others(connection, order_id, evidence.sumup_ids))
+    spent = spent_on_others(connection, order_id, evidence.sumup_ids)
+    if evidence.shows_payment:
+        spent |= spent_in_shop(connection, order_id, evidence.sumup_ids, evidence.asked_at or order.created_at)
+    return replace(order, spent_elsewhere=spent)

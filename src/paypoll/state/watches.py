@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,7 +15,24 @@ from paypoll.state.tables import watch
 # Built once, not for every order.
 _WANTED = watch.c.order_id == sa.bindparam("wanted")
 _HOLD = sa.select(watch.c.lease_run, watch.c.status).where(_WANTED).with_for_update()
-_NOTE = sa.update(watch).where(_WANTED).values(checks=watch.c.checks + 1, missing_checks=0)
+_ENROLLED = ["order_id", "first_seen_at", "order_number", "order_created_at"]
+
+
+def _of_order(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
+    return sa.select(column).where(orders.c.id == watch.c.order_id).correlate(watch).scalar_subquery()
+
+
+_NOTE = (
+    sa.update(watch)
+    .where(_WANTED)
+    .values(
+        checks=watch.c.checks + 1,
+        missing_checks=0,
+        # Rows of 0.1.0 lack them. What is there stays: it says of which order the records are.
+        order_number=sa.func.coalesce(watch.c.order_number, _of_order(orders.c.order_number)),
+        order_created_at=sa.func.coalesce(watch.c.order_created_at, _of_order(orders.c.created_at)),
+    )
+)
 _NOTE_MISSING = _NOTE.values(missing_checks=watch.c.missing_checks + 1)
 
 
@@ -32,19 +50,22 @@ class WatchRules:
 def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
     """Put every order that should be under watch and is not yet on the list."""
     new = (
-        sa.select(orders.c.id, sa.literal(now, watch.c.first_seen_at.type))
+        sa.select(orders.c.id, sa.literal(now, watch.c.first_seen_at.type), orders.c.order_number, orders.c.created_at)
         .outerjoin(watch, watch.c.order_id == orders.c.id)
         .where(watch.c.order_id.is_(None), _concerns_us(rules, now))
         # Two runs that enrol the same orders wait for each other's rows: sorted by id, so that they cannot
         # deadlock.
         .order_by(orders.c.id)
     )
-    connection.execute(insert_unless_there(connection, watch).from_select(["order_id", "first_seen_at"], new))
+    connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, new))
 
 
 def enrol_order(connection: sa.Connection, order_id: int, now: datetime) -> None:
     """Put one order on the list, whatever its status."""
-    connection.execute(insert_unless_there(connection, watch).values(order_id=order_id, first_seen_at=now))
+    one = sa.select(
+        orders.c.id, sa.literal(now, watch.c.first_seen_at.type), orders.c.order_number, orders.c.created_at
+    ).where(orders.c.id == order_id)
+    connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, one))
 
 
 def claim(
