@@ -98,7 +98,8 @@ class OutageReporter:
                 .join(watch, watch.c.order_id == orders.c.id)
                 .where(
                     orders.c.status.in_(WAITING),
-                    orders.c.created_at <= now - self._stuck_after,
+                    # 45: one that waits for the second time has waited since it was set back.
+                    sa.func.coalesce(watch.c.settled_at, orders.c.created_at) <= now - self._stuck_after,
                     watch.c.stuck_told_at.is_(None),
                     watch.c.last_checked_at.is_not(None),
                 )
