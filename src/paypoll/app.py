@@ -18,8 +18,8 @@ from paypoll.mail.delivered import Delivered
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
+from paypoll.state.memory import require_ready_to_work
 from paypoll.state.outbox import Whose, is_any_due
-from paypoll.state.upgrade import require_ready
 from paypoll.state.watches import WatchRules, peek
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class App:
         return App(self.settings, clock=clock, stop=self.stop)
 
     def require_ready(self) -> None:
-        """Raise SchemaError unless the shop's tables and paypoll's own are those of this version."""
-        require_ready(self.engine)
+        """Raise SchemaError unless the tables are those of this version, and paypoll remembers what it did."""
+        require_ready_to_work(self.engine)
 
     def is_idle(self) -> bool:
         """Say whether a run would find nothing to do: no order is due, and no mail.
@@ -310,17 +310,14 @@ class App:
         """Return what applies decisions in this run."""
         from paypoll.runs.apply import Applier
 
-        return Applier(
-            self.engine,
-            policy or self.policy,
-            self.fulfilment_rules,
-            self.desk,
-            run_id,
-            self.settings.verification.lease,
-        )
+        lease = self.settings.verification.lease
+        return Applier(self.engine, policy or self.policy, self.fulfilment_rules, self.desk, run_id, lease)
 
-    def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
-        """Return the use case of one run. `max_age` overrides the setting, for expiring by hand."""
+    def cycle(self, run_id: str, *, max_age: timedelta | None = None, accept_reviews: bool = False) -> "Cycle":
+        """Return the use case of one run. `max_age` overrides the setting, for expiring by hand.
+
+        `accept_reviews`: nothing is held back, however many orders SumUp denies.
+        """
         from paypoll.alerts.outages import OutageReporter
         from paypoll.runs.cycle import Cycle, CycleRules
 
@@ -331,6 +328,7 @@ class App:
             time_budget=verification.time_budget,
             lease=verification.lease,
             parallel_requests=self.settings.sumup.parallel_requests,
+            brake_orders=0 if accept_reviews else verification.brake_orders,
         )
         outages = OutageReporter(
             self.desk,

@@ -194,6 +194,18 @@ def is_among(column: sa.ColumnElement[Any], query: sa.CompoundSelect[Any]) -> sa
     return _Among(column, query.scalar_subquery())
 
 
+_EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def readable(column: sa.ColumnElement[Any]) -> sa.ColumnElement[datetime]:
+    """Return a time of the shop's for a list or a sum: one that Python has no date for is drawn to the nearest it has.
+
+    PostgreSQL knows the year 20260, the year 44 BC and infinity. One such row must not spoil the whole list.
+    """
+    first, last = (sa.literal(moment, UtcDateTime()) for moment in (_EARLIEST, _LATEST))
+    return sa.type_coerce(sa.case((column > last, last), (column < first, first), else_=column), UtcDateTime())
+
+
 class _LowerCase(FunctionElement[str]):
     """A text in lower case, with A to Z as everywhere, whatever the database's locale takes for their small letters."""
 

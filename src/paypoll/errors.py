@@ -55,3 +55,14 @@ class RefusedError(PaypollError):
     """What was asked for is not allowed in the order's present state; the sentence says why and what is."""
 
     exit_code = ExitCode.INCOMPLETE
+
+
+class UnreadableOrderError(PaypollError):
+    """A row of this order holds a value that nothing can be made of, such as an event in the year 20260."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+    def __init__(self, order_id: int, number: str, words: str) -> None:
+        self.order_id = order_id
+        self.number = number or f"(id {order_id})"
+        super().__init__(f"order {self.number} holds a value that cannot be read; put it right in the shop: {words}")

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from paypoll.database import transaction
+from paypoll.database import readable, transaction
 from paypoll.mail.doubts import DOUBTS
 from paypoll.payments.statuses import WAITING
 from paypoll.shop.tables import orders
@@ -103,7 +103,7 @@ def _waiting(connection: sa.Connection) -> tuple[WaitingOrder, ...]:
             orders.c.order_number,
             orders.c.email,
             orders.c.total,
-            orders.c.created_at,
+            readable(orders.c.created_at).label("created_at"),
             watch.c.checks,
             watch.c.last_checked_at,
             watch.c.next_check_at,

@@ -40,10 +40,10 @@ from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.find import find_order_id, lock_order
 from paypoll.state import outbox, watches
 from paypoll.state.audit import describe_evidence, record
+from paypoll.state.memory import require_ready_to_work
 from paypoll.state.resolutions import ACTION, Verdict
 from paypoll.state.runs import new_run_id
 from paypoll.state.tables import outbox as outbox_table
-from paypoll.state.upgrade import require_ready
 
 _FRESH = timedelta(minutes=5)
 """For so long what SumUp said may be acted upon: a person may leave the question unanswered for an hour."""
@@ -102,7 +102,7 @@ class Resolver:
 
         Raise OrderNotFoundError, or RefusedError when it is not in review.
         """
-        require_ready(self.engine)
+        require_ready_to_work(self.engine)
         with transaction(self.engine) as connection:
             order = load_order(connection, find_order_id(connection, wanted))
             return require_open(connection, order, wanted, self.clock.now())

@@ -8,7 +8,6 @@ from paypoll.admin.completion import as_unfulfilled, obstacle_to_completion
 from paypoll.payments.classify import Assessment, assess
 from paypoll.payments.decision import Decision
 from paypoll.payments.evidence import Evidence
-from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment
 from paypoll.payments.order import Order
 from paypoll.payments.override import OverriddenPayment, rest_on
@@ -65,6 +64,8 @@ def _forbidden(order: Order, seen: Assessment, policy: Policy) -> str:
     """Return why nobody may issue this order's tickets, whatever the reason given; empty when they may be issued."""
     if order.fulfilment is None and _shown(seen) and not _unspent(order, seen):
         return "its payment has paid for another order already, and cannot pay for two"
+    if order.records_of:
+        return f"paypoll's records under its id are of {order.records_of}: issue its tickets in the shop's admin"
     if order.tickets or order.fulfilment is not None:
         flaw = ticket_flaw(order)
         return f"{flaw[1]} No place gets a second ticket: put them right in the shop's admin" if flaw else ""
@@ -94,11 +95,7 @@ def _shown(seen: Assessment) -> tuple[_Shown, ...]:
 
 def _unspent(order: Order, seen: Assessment) -> tuple[_Shown, ...]:
     """Return those of the payments that have not paid for another order."""
-    return tuple(shown for shown in _shown(seen) if not _ids(shown.answer) & order.spent_elsewhere)
-
-
-def _ids(answer: CheckoutAnswer) -> set[str]:
-    return {answer.id, answer.transaction_id, *(attempt.id for attempt in answer.attempts)}
+    return tuple(shown for shown in _shown(seen) if not shown.answer.payment_names & order.spent_elsewhere)
 
 
 def _assess(order: Order, evidence: Evidence, policy: Policy) -> Assessment:

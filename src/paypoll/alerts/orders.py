@@ -85,6 +85,14 @@ _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
         "See which tickets exist and why. Issue the missing ones by hand, or cancel the odd ones.",
     ),
     Reason.TICKETS_GONE: ("The tickets were issued before and are gone now. Find out who removed them, and why.",),
+    Reason.ID_REUSED: (
+        "The shop was restored from a backup, and has given this order the id of another. Look at the payment.",
+        "Issue its tickets in the shop's admin, or refund it; paypoll has records of the other order under this id.",
+    ),
+    Reason.MEMORY_LOST: (
+        "Ask the customer whether the tickets arrived: paypoll's records of that time are lost.",
+        "If not, issue them with `paypoll resolve --issue --override`; a second set would be valid beside the first.",
+    ),
     Reason.TICKETS_UNPAID: ("Tickets exist, but SumUp knows no payment for them. Cancel them or collect the money.",),
 }
 _PAID_ADVICE = ("The customer has paid. Refund the payment, or put the order right and issue the tickets by hand.",)

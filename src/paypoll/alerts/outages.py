@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.orders import Level
-from paypoll.database import transaction
+from paypoll.database import readable, transaction
 from paypoll.mail.contexts import AlertOrder
 from paypoll.payments.evidence import CLOCK_TOLERANCE, Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
@@ -18,6 +18,7 @@ from paypoll.state.incidents import open_troubles
 from paypoll.state.tables import watch
 
 SUMUP_SILENT = "sumup_silent"
+ORDERS_DENIED = "orders_denied"
 CLOCKS_DIFFER = "clocks_differ"
 _MOST_LISTED = 200
 
@@ -103,11 +104,18 @@ class OutageReporter:
         """List the orders that have been waiting for too long. Each is listed once, however long it goes on."""
         with transaction(engine) as connection:
             stuck = (
-                sa.select(orders.c.id, orders.c.order_number, orders.c.total, orders.c.email, orders.c.created_at)
+                sa.select(
+                    orders.c.id,
+                    orders.c.order_number,
+                    orders.c.total,
+                    orders.c.email,
+                    readable(orders.c.created_at).label("created_at"),
+                )
                 .join(watch, watch.c.order_id == orders.c.id)
                 .where(
                     orders.c.status.in_(WAITING),
-                    orders.c.created_at <= now - self._stuck_after,
+                    # 45: one that waits for the second time has waited since it was set back.
+                    sa.func.coalesce(watch.c.settled_at, orders.c.created_at) <= now - self._stuck_after,
                     watch.c.stuck_told_at.is_(None),
                     watch.c.last_checked_at.is_not(None),
                 )
@@ -141,6 +149,42 @@ class OutageReporter:
                     )
                     for row in rows
                 ),
+            )
+
+    def tell_of_denial(self, engine: sa.Engine, now: datetime, *, held: int, answered: int, merchant_code: str) -> None:
+        """Tell, once, that SumUp denies so many orders that its key is more likely wrong (48); or that it is over."""
+        with transaction(engine) as connection:
+            if not held:
+                self._desk.tell_of_recovery(
+                    connection,
+                    ORDERS_DENIED,
+                    headline="Orders are not held back any more",
+                    found="SumUp had denied many orders at once",
+                    todo=("Nothing. What was held back has been decided upon.",),
+                    now=now,
+                )
+                return
+            whose = f"merchant {merchant_code}" if merchant_code else "a merchant that the settings do not name"
+            denied = f"{held} are not known to it, or are paid in another currency or to another merchant"
+            found = (
+                f"Of {answered} orders that SumUp answered about, {denied}.",
+                f"The settings say that the key is that of {whose}. `paypoll check` asks SumUp whether it is.",
+                "These orders are held back and stay as they are. Exact payments are fulfilled as ever.",
+            )
+            self._desk.tell_of_trouble(
+                connection,
+                ORDERS_DENIED,
+                f"{held} of {answered} orders are held back",
+                tell_after=timedelta(0),
+                headline="SumUp denies many orders at once; they are held back",
+                found=found,
+                todo=(
+                    "See whether the API key, or sumup.base_url, is of another account or of a sandbox.",
+                    "Once that is put right, the next run verifies them.",
+                    "If SumUp is right, let them go to review: `paypoll run-once --accept-reviews`.",
+                    "What went to review before: `paypoll recheck --reason not_found` brings it back.",
+                ),
+                now=now,
             )
 
     def _tell_of_silence(self, connection: sa.Connection, now: datetime) -> None:

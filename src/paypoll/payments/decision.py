@@ -49,6 +49,7 @@ class Reason(StrEnum):
     BROKEN_ANSWER = "broken_answer"
     UNKNOWN_STATUS = "unknown_status"
     MISSING_ONCE = "missing_once"
+    HELD_BACK = "held_back"
     ABANDONED = "abandoned"
     STILL_UNPAID = "still_unpaid"
     VOID = "void"
@@ -79,6 +80,8 @@ class Reason(StrEnum):
     TICKETS_INCOMPLETE = "tickets_incomplete"
     TICKETS_GONE = "tickets_gone"
     TICKETS_UNPAID = "tickets_unpaid"
+    ID_REUSED = "id_reused"
+    MEMORY_LOST = "memory_lost"
 
 
 class NoticeKind(StrEnum):

@@ -129,11 +129,12 @@ class Evidence:
 
     @property
     def sumup_ids(self) -> frozenset[str]:
-        """Every checkout and transaction id in the answers: what may have paid for another order already."""
-        answers = [look.value for look in self.reads.values() if isinstance(look, Found)]
-        return frozenset(
-            sumup_id
-            for answer in answers
-            for sumup_id in (answer.id, answer.transaction_id, *(attempt.id for attempt in answer.attempts))
-            if sumup_id
-        )
+        """Every name of a payment in the answers: what may have paid for another order already."""
+        answers = (look.value for look in self.reads.values() if isinstance(look, Found))
+        return frozenset(name for answer in answers for name in answer.payment_names)
+
+    @property
+    def shows_payment(self) -> bool:
+        """Whether money was taken, by the state of any checkout or by one of its attempts."""
+        answers = (look.value for look in self.reads.values() if isinstance(look, Found))
+        return any(answer.status == CheckoutStatus.PAID or answer.successful_attempts for answer in answers)

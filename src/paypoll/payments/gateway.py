@@ -119,6 +119,12 @@ class CheckoutAnswer:
         """The attempts in which money was taken; exactly one in a sound PAID answer."""
         return tuple(attempt for attempt in self.attempts if attempt.successful)
 
+    @property
+    def payment_names(self) -> frozenset[str]:
+        """All that SumUp, or the shop, may name this payment by: the checkout's id, transaction ids and codes."""
+        attempts = (name for attempt in self.attempts for name in (attempt.id, attempt.transaction_code))
+        return frozenset({self.id, self.transaction_id, self.transaction_code, *attempts} - {""})
+
 
 @dataclass(frozen=True, slots=True)
 class TransactionAnswer:

@@ -52,7 +52,7 @@ class VerifiedPayment:
     @property
     def sumup_ids(self) -> frozenset[str]:
         """Every id by which SumUp names this payment: none of them may have paid for another order."""
-        return frozenset({self.answer.id, self.answer.transaction_id, self.attempt.id} - {""})
+        return self.answer.payment_names | frozenset({self.attempt.id, self.attempt.transaction_code} - {""})
 
     @property
     def transaction_code(self) -> str:

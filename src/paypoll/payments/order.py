@@ -140,6 +140,8 @@ class Order:
     of it: the browser can set such an order back as well.
     `account` is the buyer's account, or the one with the order's e-mail; None when there is none yet.
     `missing_checks` counts earlier runs in which SumUp knew no checkout of this order.
+    `records_of` is the number of the order that paypoll's records under this id are of, where it is another one: a shop
+    restored from a backup gives ids out again. `before_memory`: the order is from before paypoll lost its records.
     `spent_elsewhere` holds SumUp ids (checkouts, transactions) that have fulfilled another order already.
     """
 
@@ -166,6 +168,8 @@ class Order:
     seen: tuple[SeenCheckout, ...] = ()
     changed_at: datetime | None = None
     looked_at: datetime | None = None
+    records_of: str = ""
+    before_memory: bool = False
 
     @property
     def places(self) -> int:

@@ -38,6 +38,9 @@ def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> D
         return to_review(Reason.NOTHING_TO_PAY, [f"The order's total is {order.total}."])
     if done := _issued_by_a_person(order, seen):  # 25c
         return _put_back(order, done)
+    if seen.paid and order.records_of:
+        found = [f"paypoll's records under this order's id are of {order.records_of}, so nothing is issued by itself."]
+        return to_review(Reason.ID_REUSED, found, payments=[order.number, *_ids(seen)])
     if seen.paid:
         return _decide_paid(order, seen, evidence, policy, now)
     return unpaid.decide_unpaid(order, seen, evidence, policy, now)
@@ -81,6 +84,9 @@ def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, 
     if payment.sumup_ids & order.spent_elsewhere:
         found = [f"Checkout {payment.checkout_id} has already paid for another order."]
         return to_review(Reason.SPENT_ELSEWHERE, found, payments=_ids(seen))
+    if order.before_memory and not order.tickets and order.fulfilment is None:
+        found = ["It is from before paypoll lost its records, and may have had its tickets already."]
+        return to_review(Reason.MEMORY_LOST, found, payments=_ids(seen))
     surplus = [other.answer for other in seen.verified if other is not payment]
     surplus += [other.answer for other in seen.flawed if not other.returned]
     surplus += [other.answer for other in seen.unchecked]

@@ -19,7 +19,7 @@ from paypoll.database import transaction
 from paypoll.mail.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.message_id import new_message_id
 from paypoll.payments.classify import Assessment, assess, checkout_ids
-from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason
+from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found
 from paypoll.payments.hosted_page import hosted_page
@@ -28,6 +28,7 @@ from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.payments.schedule import next_look
 from paypoll.payments.statuses import BASKET, WAITING, OrderStatus
+from paypoll.runs.brake import is_suspect
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, order_lines, restore
 from paypoll.runs.load import as_found, load_for_decision
 from paypoll.shop.changes import note_checkout, set_order_status
@@ -95,8 +96,11 @@ class Applier:
     run_id: str
     lease: timedelta
 
-    def apply(self, order_id: int, evidence: Evidence, now: datetime) -> Applied | None:
-        """Decide about the order as it is now and write everything down. None when it is not this run's any more."""
+    def apply(self, order_id: int, evidence: Evidence, now: datetime, *, hold: bool = False) -> Applied | None:
+        """Decide about the order as it is now and write everything down. None when it is not this run's any more.
+
+        With `hold`, a review that a wrong world would lead to is held back (48).
+        """
         with transaction(self.engine) as connection:
             if not lock_order(connection, order_id):
                 self._tell_if_paid_and_gone(connection, order_id, evidence, now)
@@ -113,6 +117,8 @@ class Applier:
                 return None
             order = as_found(order, held.status, now)
             decision = decide(order, evidence, self.policy, now)
+            if hold and is_suspect(order, evidence, decision, self.policy):
+                decision = unchanged(Reason.HELD_BACK, f"held back, like many others: {decision.explanation}")
             return self._write(connection, order, evidence, decision, now)
 
     def _write(
@@ -158,7 +164,8 @@ class Applier:
             changed=present.changed_at == now,
             next_check_at=self._next_look(present, evidence, seen, decision, now),
             answer=decision.reason.value,
-            missing=decision.reason is Reason.MISSING_ONCE,
+            # One that is held back may be missing, and would else be given another run each time.
+            missing=decision.reason in {Reason.MISSING_ONCE, Reason.HELD_BACK} and not seen.known_at_sumup,
         )
         return Applied.of(order, decision, tickets=tickets, told=told)
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.alerts.outages import OutageReporter
 from paypoll.clock import Clock
-from paypoll.database import Trouble, describe_error, sort_error, transaction
+from paypoll.database import Trouble, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.mail.delivery_thread import Courier, Deliver
 from paypoll.payments.decision import Outcome
@@ -32,8 +32,9 @@ from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.statuses import WATCHED
 from paypoll.runs.apply import Applied, Applier
-from paypoll.runs.load import load_orders
-from paypoll.runs.report import OrderError, RunReport
+from paypoll.runs.brake import Brake
+from paypoll.runs.load import Loaded, load_each
+from paypoll.runs.report import OrderError, RunReport, describe_order_error
 from paypoll.state import watches
 from paypoll.state.watches import WatchRules
 
@@ -52,6 +53,7 @@ class CycleRules:
     time_budget: timedelta
     lease: timedelta
     parallel_requests: int
+    brake_orders: int = 5
 
 
 class Cycle:
@@ -80,6 +82,7 @@ class Cycle:
         self._stopped = stopped
         self._on_paid = on_paid
         self._policy: Policy = applier.policy
+        self._brake = Brake(applier.policy, rules.brake_orders)
         self._run_id = applier.run_id
         self._has_asked = False
         self._is_limited = True
@@ -92,11 +95,12 @@ class Cycle:
         with self._courier(report) as courier:
             courier.nudge()
             with closing(self._verified(report, only)) as verified:
-                for order, evidence in verified:
-                    applied = self._apply(order, evidence, report)
+                for order, evidence, held in self._braked(verified, report):
+                    applied = self._apply(order, evidence, report, hold=held)
                     self._outages.observe(evidence)
                     if applied is not None and applied.outcome is not Outcome.UNCHANGED:
                         courier.nudge()
+            self._tell_of_brake(report, whole=not only)
             report.standstills += self._outages.tell_of_sumup(self._engine, self._clock.now())
             self._outages.tell_of_stuck_orders(self._engine, self._clock.now())
             self._outages.summarise_alerts(self._engine, self._clock.now())
@@ -132,10 +136,11 @@ class Cycle:
                     limit=self._rules.batch_size,
                     lease=self._rules.lease,
                 )
-                orders = load_orders(connection, claimed) if claimed else {}
+                loaded = load_each(connection, claimed)
             if not claimed:
                 return
-            yield [orders[order_id] for order_id in claimed if order_id in orders]
+            self._note_unreadable(loaded, report)
+            yield [loaded.orders[order_id] for order_id in claimed if order_id in loaded.orders]
 
     def _claim_these(self, only: Sequence[int], report: RunReport) -> list[Order]:
         now = self._clock.now()
@@ -143,9 +148,15 @@ class Cycle:
             for order_id in only:
                 watches.enrol_order(connection, order_id, now)
             claimed = watches.claim_these(connection, only, self._run_id, now, lease=self._rules.lease)
-            orders = load_orders(connection, claimed)
+            loaded = load_each(connection, claimed)
+        self._note_unreadable(loaded, report)
         report.taken_over += len(set(only) - set(claimed))
-        return list(orders.values())
+        return list(loaded.orders.values())
+
+    def _note_unreadable(self, loaded: Loaded, report: RunReport) -> None:
+        """Let an order that cannot be read meet its error, and the others go on (41a)."""
+        for order_id, error in loaded.unreadable.items():
+            self._note_error(order_id, error.number, error, report)
 
     # -- verify -------------------------------------------------------------------------------------------
 
@@ -174,7 +185,7 @@ class Cycle:
                 except (DatabaseUnavailableError, SettingsError):
                     raise  # organisers' credentials are read from the database
                 except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
-                    self._note_error(order, error, report)
+                    self._note_error(order.id, order.number, error, report)
                     continue
                 if evidence is None or self._stopped():
                     self._release(order)
@@ -206,14 +217,43 @@ class Cycle:
 
     # -- decide and apply ---------------------------------------------------------------------------------
 
-    def _apply(self, order: Order, evidence: Evidence, report: RunReport) -> Applied | None:
+    def _braked(
+        self, verified: Iterator[tuple[Order, Evidence]], report: RunReport
+    ) -> Iterator[tuple[Order, Evidence, bool]]:
+        """Yield the orders with their evidence, and whether they are held back; those that may be, later (48)."""
+        for order, evidence in verified:
+            if not self._brake.observe(order, evidence, self._clock.now()):
+                yield order, evidence, False
+            for awaited in self._brake.due():
+                yield awaited.order, awaited.evidence, awaited.held
+        for awaited in self._brake.due(ended=True):
+            if self._stopped():
+                self._release(awaited.order)
+            else:
+                yield awaited.order, awaited.evidence, awaited.held
+        report.held_back = self._brake.held
+
+    def _tell_of_brake(self, report: RunReport, *, whole: bool) -> None:
+        brake = self._brake
+        if brake.held:
+            log.critical("orders are held back: SumUp denies too many", held=brake.held, answered=brake.answered)
+        if brake.held or (whole and brake.answered and report.ended == "finished" and not self._stopped()):
+            self._outages.tell_of_denial(
+                self._engine,
+                self._clock.now(),
+                held=brake.held,
+                answered=brake.answered,
+                merchant_code=self._policy.merchant_code,
+            )
+
+    def _apply(self, order: Order, evidence: Evidence, report: RunReport, *, hold: bool) -> Applied | None:
         with structlog.contextvars.bound_contextvars(order=order.number):
             try:
-                applied = self._applier.apply(order.id, evidence, self._clock.now())
+                applied = self._applier.apply(order.id, evidence, self._clock.now(), hold=hold)
             except (DatabaseUnavailableError, SettingsError):
                 raise
             except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
-                self._note_error(order, error, report)
+                self._note_error(order.id, order.number, error, report)
                 return None
             if applied is None:
                 report.taken_over += 1
@@ -234,17 +274,17 @@ class Cycle:
             tickets=applied.tickets,
         )
 
-    def _note_error(self, order: Order, error: Exception, report: RunReport) -> None:
+    def _note_error(self, order_id: int, number: str, error: Exception, report: RunReport) -> None:
         """Write down that an order met an error, and give it back. It stays due."""
         busy = isinstance(error, SQLAlchemyError) and sort_error(error) is Trouble.BUSY
-        words = describe_error(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"
-        report.order_errors.append(OrderError(order.number, words, expected=busy))
+        words = describe_order_error(error)
+        report.order_errors.append(OrderError(number, words, expected=busy))
         if busy:
-            log.warning("the order is held by somebody else; it stays due", order=order.number, error=words)
+            log.warning("the order is held by somebody else; it stays due", order=number, error=words)
         else:
-            log.error("the order met an unexpected error; it stays due", order=order.number, exc_info=error)
+            log.error("the order met an unexpected error; it stays due", order=number, exc_info=error)
         with transaction(self._engine) as connection:
-            watches.note_order_error(connection, order.id, self._run_id, self._clock.now(), words)
+            watches.note_order_error(connection, order_id, self._run_id, self._clock.now(), words)
 
     def _release(self, order: Order) -> None:
         with transaction(self._engine) as connection:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from paypoll.clock import Clock
 from paypoll.database import transaction
+from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.payments.decision import Decision, Outcome
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import Closing, fetch_evidence
@@ -15,10 +16,10 @@ from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.runs.apply import Applied
-from paypoll.runs.load import as_found, load_for_decision, load_orders
-from paypoll.runs.report import RunReport
+from paypoll.runs.load import as_found, load_each, load_for_decision
+from paypoll.runs.report import OrderError, RunReport, describe_order_error
 from paypoll.state import watches
-from paypoll.state.upgrade import require_ready
+from paypoll.state.memory import require_ready_to_work
 from paypoll.state.watches import WatchRules
 
 _MOST = 1000
@@ -63,15 +64,22 @@ class DryRun:
         """Return the report that a run would come to now, over what is due or over the orders `only`."""
         started = self.clock.now()
         report = RunReport(run_id="dry-run", started_at=started, dry=True)
-        require_ready(self.engine)
+        require_ready_to_work(self.engine)
         with transaction(self.engine) as connection:
             wanted = list(only) or watches.peek(connection, self.watch_rules, started, limit=_MOST)
-            loaded = load_orders(connection, wanted)
-        for order in (loaded[key] for key in wanted if key in loaded):
+            loaded = load_each(connection, wanted)
+        report.order_errors += [OrderError(e.number, str(e), expected=False) for e in loaded.unreadable.values()]
+        for order in (loaded.orders[key] for key in wanted if key in loaded.orders):
             if self.stopped():
                 report.ended = "stopped"
                 break
-            looked = self.look_at(order)
+            try:
+                looked = self.look_at(order)
+            except (DatabaseUnavailableError, SettingsError):
+                raise
+            except Exception as error:  # noqa: BLE001 - around one order, as in a run
+                report.order_errors.append(OrderError(order.number, describe_order_error(error), expected=False))
+                continue
             decision = looked.decision
             tickets = looked.order.places if decision.outcome is Outcome.COMPLETE else 0
             report.applied.append(

@@ -3,6 +3,7 @@
 Tickets are rows here. Their PDFs are made from the rows at delivery, and can be made again at any time.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,11 +19,17 @@ from paypoll.settings.model import SiteSettings
 from paypoll.shop.accounts import account_for_guest
 from paypoll.shop.capacity import raise_tickets_sold
 from paypoll.shop.changes import complete_order, insert_tickets
+from paypoll.shop.tables import tickets
 from paypoll.shop.ticket_rows import ticket_row
 from paypoll.state import outbox
 from paypoll.state.fulfilments import record_fulfilment
 from paypoll.state.tables import ticket_place
 from paypoll.tickets.numbers import new_ticket_number
+
+_MOST_TRIES = 500
+_NEWEST_RECORDED = sa.select(sa.func.max(ticket_place.c.ticket_id)).scalar_subquery()
+_NEWEST_THERE = sa.select(sa.func.coalesce(sa.func.max(tickets.c.id), 0)).scalar_subquery()
+_NEWEST_IF_RESTORED = sa.select(_NEWEST_RECORDED).where(_NEWEST_RECORDED > _NEWEST_THERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ def _issue(
         event = _event_of(item)
         numbers[item.id] = tuple(new_ticket_number(event.slug) for _ in range(item.quantity))
         rows += [ticket_row(number, order, event, account, rules.qr_prefix, now) for number in numbers[item.id]]
-    ticket_ids = insert_tickets(connection, rows)
+    ticket_ids = _insert_tickets(connection, rows)
     places = [
         {
             "order_item_id": item_id,
@@ -111,6 +118,22 @@ def _issue(
     ]
     connection.execute(sa.insert(ticket_place), places)
     return numbers
+
+
+def _insert_tickets(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> dict[str, int]:
+    """Insert the tickets and return their ids by their numbers, with ids that no ticket of ours ever had.
+
+    A shop that was restored from a backup gives ids out again, and `ticket_place` knows each once. A sequence does not
+    go back with a savepoint, so each try skips as many ids as there are tickets.
+    """
+    newest = connection.scalar(_NEWEST_IF_RESTORED)
+    for _ in range(_MOST_TRIES if newest is not None else 0):
+        with connection.begin_nested() as savepoint:
+            ticket_ids = insert_tickets(connection, rows)
+            if newest is None or min(ticket_ids.values()) > newest:
+                return ticket_ids
+            savepoint.rollback()
+    return insert_tickets(connection, rows)
 
 
 def post_confirmation(

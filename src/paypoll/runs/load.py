@@ -6,17 +6,23 @@ when it is known which payments SumUp shows.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
+from paypoll.database import Trouble, describe_error, sort_error
+from paypoll.errors import DatabaseUnavailableError, SettingsError, UnreadableOrderError
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.order import Order
 from paypoll.shop import orders as shop
 from paypoll.shop.capacity import count_places, may_fulfil, with_places_taken
+from paypoll.shop.find import find_numbers
 from paypoll.state.fulfilments import spent_on_others
+from paypoll.state.memory import adopted_until
 from paypoll.state.records import load_records
+from paypoll.state.spent import spent_in_shop
 
 
 def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
@@ -26,6 +32,7 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
     """
     orders = count_places(connection, shop.load_orders(connection, order_ids))
     records = load_records(connection, list(orders)) if orders else {}
+    until = adopted_until(connection) if orders else None
     return {
         order_id: replace(
             order,
@@ -36,14 +43,68 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
             changed_at=records[order_id].changed_at,
             looked_at=records[order_id].looked_at,
             seen=records[order_id].seen,
+            records_of=records[order_id].records_of,
+            before_memory=until is not None and order.created_at <= until,
         )
         for order_id, order in orders.items()
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Orders by their ids, and those that hold a value which cannot be read: an event in the year 20260."""
+
+    orders: dict[int, Order] = field(default_factory=dict)
+    unreadable: dict[int, UnreadableOrderError] = field(default_factory=dict)
+
+
+def load_each(connection: sa.Connection, order_ids: Sequence[int]) -> Loaded:
+    """Return these orders as `load_orders` does, in a batch; if that fails, one by one, so that one spoils no other.
+
+    Each try is within a savepoint: an error of the server's would end the caller's transaction.
+    """
+    if not order_ids:
+        return Loaded()
+    try:
+        with connection.begin_nested():
+            return Loaded(load_orders(connection, order_ids))
+    except Exception as error:
+        if not _is_the_data(error):
+            raise
+    loaded = Loaded()
+    for order_id in order_ids:
+        try:
+            with connection.begin_nested():
+                loaded.orders.update(load_orders(connection, [order_id]))
+        except Exception as error:
+            if not _is_the_data(error):
+                raise
+            loaded.unreadable[order_id] = _unreadable(connection, order_id, error)
+    return loaded
+
+
 def load_order(connection: sa.Connection, order_id: int) -> Order | None:
-    """Return one order as `load_orders` does, or None when there is none with this id."""
-    return load_orders(connection, [order_id]).get(order_id)
+    """Return one order as `load_orders` does, or None when there is none with this id.
+
+    Raise UnreadableOrderError when it holds a value that cannot be read.
+    """
+    loaded = load_each(connection, [order_id])
+    if order_id in loaded.unreadable:
+        raise loaded.unreadable[order_id]
+    return loaded.orders.get(order_id)
+
+
+def _is_the_data(error: Exception) -> bool:
+    """Say whether a row is to blame, and not the database, the network or a lock."""
+    if isinstance(error, DatabaseUnavailableError | SettingsError):
+        return False
+    return not isinstance(error, SQLAlchemyError) or sort_error(error) is Trouble.OTHER
+
+
+def _unreadable(connection: sa.Connection, order_id: int, error: Exception) -> UnreadableOrderError:
+    number = find_numbers(connection, [order_id]).get(order_id, "")
+    words = describe_error(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"
+    return UnreadableOrderError(order_id, number, words)
 
 
 def load_for_decision(connection: sa.Connection, order_id: int, evidence: Evidence, *, lock: bool) -> Order | None:
@@ -53,12 +114,15 @@ def load_for_decision(connection: sa.Connection, order_id: int, evidence: Eviden
     another order. With `lock` (a run, under the order's row lock) the events of an order that may get its tickets now
     are locked before their places are counted, and stay so until the transaction ends.
     """
-    order = load_order(connection, order_id)
+    order = load_orders(connection, [order_id]).get(order_id)
     if order is None:
         return None
     if lock and may_fulfil(order, evidence):
         order = with_places_taken(connection, order, lock=True)
-    return replace(order, spent_elsewhere=spent_on_others(connection, order_id, evidence.sumup_ids))
+    spent = spent_on_others(connection, order_id, evidence.sumup_ids)
+    if evidence.shows_payment:
+        spent |= spent_in_shop(connection, order_id, evidence.sumup_ids, evidence.asked_at or order.created_at)
+    return replace(order, spent_elsewhere=spent)
 
 
 def as_found(order: Order, left_in: str | None, now: datetime) -> Order:

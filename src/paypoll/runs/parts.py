@@ -44,7 +44,7 @@ class RunParts(Protocol):
         """Say whether a run would find nothing to do. Asked first: then nothing else is loaded."""
         ...
 
-    def cycle(self, run_id: str, *, max_age: timedelta | None = None) -> "Cycle":
+    def cycle(self, run_id: str, *, max_age: timedelta | None = None, accept_reviews: bool = False) -> "Cycle":
         """Return the use case of one run."""
         ...
 

@@ -31,10 +31,11 @@ def record_run(
     *,
     only: Sequence[int] = (),
     max_age: timedelta | None = None,
+    accept_reviews: bool = False,
     beside: Beside = nullcontext,
 ) -> RunReport:
     """Do one run and return its report. `only` as in `Cycle.run`; `max_age` overrides the
-    setting, for expiring by hand.
+    setting, for expiring by hand; `accept_reviews` turns the brake off (outcomes, row 48).
 
     `beside` gets the report, which fills while the run goes on, and is entered for as long.
 
@@ -53,7 +54,7 @@ def record_run(
             _begin(parts, report, command)
             with beside(report):
                 if only or not parts.is_idle():
-                    parts.cycle(report.run_id, max_age=max_age).run(report, only)
+                    parts.cycle(report.run_id, max_age=max_age, accept_reviews=accept_reviews).run(report, only)
                 _say_what_stands_still(parts, report)
         except SQLAlchemyError as error:
             report.ended = "failed"
@@ -81,7 +82,12 @@ def exit_code(report: RunReport) -> ExitCode:
         return ExitCode.TRY_LATER
     if report.incomplete:
         return ExitCode.INCOMPLETE
-    if report.sumup_halted or report.standstills or (report.delivered.halted and report.ended != "stopped"):
+    if (
+        report.held_back
+        or report.sumup_halted
+        or report.standstills
+        or (report.delivered.halted and report.ended != "stopped")
+    ):
         return ExitCode.TRY_LATER
     return ExitCode.OK
 

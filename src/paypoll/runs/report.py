@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from paypoll.database import describe_error
+from paypoll.errors import PaypollError
 from paypoll.mail.delivered import Delivered
 
 if TYPE_CHECKING:
@@ -20,11 +24,19 @@ class OrderError:
     expected: bool
 
 
+def describe_order_error(error: Exception) -> str:
+    """Return what an order met, in one line."""
+    if isinstance(error, SQLAlchemyError):
+        return describe_error(error)
+    return str(error) if isinstance(error, PaypollError) else f"{type(error).__name__}: {error}"
+
+
 @dataclass(slots=True)
 class RunReport:
     """The result of one run. `dry` runs changed nothing. `ended`: finished, stopped or out_of_time.
 
     `standstills`: what keeps the platform's orders, or mail as a whole, or all mail of a kind from going on.
+    `held_back` counts the orders that SumUp denied, and that were not put to review because they are too many.
     """
 
     run_id: str
@@ -36,6 +48,7 @@ class RunReport:
     delivered: Delivered = field(default_factory=Delivered)
     sumup_halted: str = ""
     standstills: list[str] = field(default_factory=list)
+    held_back: int = 0
     ended: str = "finished"
     ended_at: datetime | None = None
 

@@ -180,6 +180,7 @@ class VerificationSettings(Section):
     late_window: Duration = timedelta(hours=72)
     first_look: Duration = timedelta(days=30)
     failed_grace: Duration = timedelta(minutes=10)
+    brake_orders: Count = 5
     references: Annotated[tuple[ReferencePattern, ...], Field(min_length=1)] = REFERENCES
     batch_size: Annotated[Count, Field(le=1000)] = 20
     time_budget: Timeout = timedelta(minutes=4)

@@ -1,5 +1,6 @@
 """Find orders by what people call them, and take the lock on one."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -33,6 +34,18 @@ def find_waiting(connection: sa.Connection, created_before: datetime) -> list[in
         orders.c.status == OrderStatus.PENDING_VERIFICATION.value, orders.c.created_at <= created_before
     )
     return list(connection.scalars(query.order_by(orders.c.created_at, orders.c.id)))
+
+
+def find_numbers(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, str]:
+    """Return the numbers of these orders by their ids, and read nothing else of them."""
+    query = sa.select(orders.c.id, orders.c.order_number).where(orders.c.id.in_(list(order_ids)))
+    return {row.id: row.order_number for row in connection.execute(query)}
+
+
+def find_statuses(connection: sa.Connection, order_ids: Sequence[int]) -> dict[str, str]:
+    """Return the statuses of these orders by their numbers, and read nothing else of them."""
+    query = sa.select(orders.c.order_number, orders.c.status).where(orders.c.id.in_(list(order_ids)))
+    return {row.order_number: row.status for row in connection.execute(query)}
 
 
 def lock_order(connection: sa.Connection, order_id: int) -> bool:

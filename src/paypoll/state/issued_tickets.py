@@ -71,7 +71,11 @@ def _faces_of(order_ids: Collection[int]) -> sa.Select[Any]:
             organiser.c.last_name,
         )
         .select_from(ticket_place)
-        .join(tickets, tickets.c.id == ticket_place.c.ticket_id)
+        # By its number as well: a shop restored from a backup gives ids out again.
+        .join(
+            tickets,
+            sa.and_(tickets.c.id == ticket_place.c.ticket_id, tickets.c.ticket_number == ticket_place.c.ticket_number),
+        )
         .join(items, items.c.id == ticket_place.c.order_item_id)
         .join(orders, orders.c.id == ticket_place.c.order_id)
         .join(events, events.c.id == tickets.c.event_id)

@@ -8,14 +8,27 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.payments.order import Fulfilment, SeenCheckout
+from paypoll.shop.tables import items, orders
 from paypoll.state.resolutions import closed_without_tickets
 from paypoll.state.seen_checkouts import load_seen
-from paypoll.state.tables import fulfilment, watch
+from paypoll.state.tables import fulfilment, ticket_place, watch
 
+# A restored shop gives ids out again, those of items as well: their places may be filled by another order's tickets.
+_FILLED_BY_ANOTHER = sa.exists(items.c.id).where(
+    items.c.order_id == watch.c.order_id,
+    ticket_place.c.order_item_id == items.c.id,
+    ticket_place.c.order_id != watch.c.order_id,
+)
 # Built once, not for every order.
 _RECORDS = (
     sa.select(
         watch.c.order_id,
+        orders.c.order_number,
+        orders.c.created_at,
+        watch.c.order_number.label("recorded_number"),
+        watch.c.order_created_at.label("recorded_created_at"),
+        fulfilment.c.order_number.label("fulfilled_number"),
+        _FILLED_BY_ANOTHER.label("filled_by_another"),
         watch.c.missing_checks,
         watch.c.seen_void,
         watch.c.settled_at,
@@ -27,6 +40,7 @@ _RECORDS = (
         fulfilment.c.by_person,
         fulfilment.c.issued_by,
     )
+    .join(orders, orders.c.id == watch.c.order_id)
     .outerjoin(fulfilment, fulfilment.c.order_id == watch.c.order_id)
     .where(watch.c.order_id.in_(sa.bindparam("order_ids", expanding=True)))
 )
@@ -46,6 +60,7 @@ class Records:
     changed_at: datetime | None = None
     looked_at: datetime | None = None
     seen: tuple[SeenCheckout, ...] = ()
+    records_of: str = ""
 
 
 def load_records(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Records]:
@@ -54,6 +69,10 @@ def load_records(connection: sa.Connection, order_ids: Sequence[int]) -> dict[in
     seen = load_seen(connection, order_ids)
     found = {order_id: Records(rejected=order_id in rejected, seen=seen[order_id]) for order_id in order_ids}
     for row in connection.execute(_RECORDS, {"order_ids": list(order_ids)}):
+        if another := _another_order(row):
+            # They are of another order, and none of them counts for this one.
+            found[row.order_id] = Records(records_of=another)
+            continue
         found[row.order_id] = Records(
             fulfilment=_fulfilment(row),
             missing_checks=row.missing_checks or 0,
@@ -64,6 +83,16 @@ def load_records(connection: sa.Connection, order_ids: Sequence[int]) -> dict[in
             seen=seen[row.order_id],
         )
     return found
+
+
+def _another_order(row: Any) -> str:
+    """Return the number of the order that the records under this id are of, if it is another one; else nothing."""
+    for number in (row.recorded_number, row.fulfilled_number):
+        if number is not None and number != row.order_number:
+            return str(number)
+    if row.recorded_created_at is not None and row.created_at > row.recorded_created_at:
+        return f"{row.order_number} of {row.recorded_created_at:%d %B %Y}"
+    return "another order" if row.filled_by_another else ""
 
 
 def _fulfilment(row: Any) -> Fulfilment | None:

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
+from paypoll.database import readable
 from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.tables import orders
 from paypoll.state.tables import audit
@@ -71,7 +72,7 @@ def open_reviews(connection: sa.Connection) -> list[OpenReview]:
             orders.c.order_number,
             orders.c.email,
             orders.c.total,
-            sa.func.coalesce(audit.c.at, orders.c.updated_at).label("since"),
+            sa.func.coalesce(audit.c.at, readable(orders.c.updated_at)).label("since"),
             audit.c.reason,
             audit.c.explanation,
         )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,7 +16,24 @@ from paypoll.state.tables import watch
 _WANTED = watch.c.order_id == sa.bindparam("wanted")
 _HOLD = sa.select(watch.c.lease_run, watch.c.status).where(_WANTED).with_for_update()
 _LEFT_IN = sa.select(watch.c.status).where(_WANTED)
-_NOTE = sa.update(watch).where(_WANTED).values(checks=watch.c.checks + 1, missing_checks=0)
+_ENROLLED = ["order_id", "first_seen_at", "order_number", "order_created_at"]
+
+
+def _of_order(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
+    return sa.select(column).where(orders.c.id == watch.c.order_id).correlate(watch).scalar_subquery()
+
+
+_NOTE = (
+    sa.update(watch)
+    .where(_WANTED)
+    .values(
+        checks=watch.c.checks + 1,
+        missing_checks=0,
+        # Rows of 0.1.0 lack them. What is there stays: it says of which order the records are.
+        order_number=sa.func.coalesce(watch.c.order_number, _of_order(orders.c.order_number)),
+        order_created_at=sa.func.coalesce(watch.c.order_created_at, _of_order(orders.c.created_at)),
+    )
+)
 _NOTE_MISSING = _NOTE.values(missing_checks=watch.c.missing_checks + 1)
 
 
@@ -33,19 +51,22 @@ class WatchRules:
 def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
     """Put every order that should be under watch and is not yet on the list."""
     new = (
-        sa.select(orders.c.id, sa.literal(now, watch.c.first_seen_at.type))
+        sa.select(orders.c.id, sa.literal(now, watch.c.first_seen_at.type), orders.c.order_number, orders.c.created_at)
         .outerjoin(watch, watch.c.order_id == orders.c.id)
         .where(watch.c.order_id.is_(None), _concerns_us(rules, now))
         # Two runs that enrol the same orders wait for each other's rows: sorted by id, so that they cannot
         # deadlock.
         .order_by(orders.c.id)
     )
-    connection.execute(insert_unless_there(connection, watch).from_select(["order_id", "first_seen_at"], new))
+    connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, new))
 
 
 def enrol_order(connection: sa.Connection, order_id: int, now: datetime) -> None:
     """Put one order on the list, whatever its status."""
-    connection.execute(insert_unless_there(connection, watch).values(order_id=order_id, first_seen_at=now))
+    one = sa.select(
+        orders.c.id, sa.literal(now, watch.c.first_seen_at.type), orders.c.order_number, orders.c.created_at
+    ).where(orders.c.id == order_id)
+    connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, one))
 
 
 def claim(
@@ -136,6 +157,12 @@ def left_in(connection: sa.Connection, order_id: int) -> str | None:
 def follow(connection: sa.Connection, order_id: int, now: datetime) -> None:
     """Have the order looked at in the next run, whatever its status."""
     connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(next_check_at=now))
+
+
+def put_back(connection: sa.Connection, order_id: int, status: str, now: datetime) -> None:
+    """Note that a person has let the order wait again: looked at in the next run, and as if for the first time."""
+    again = {"status": status, "settled_at": now, "next_check_at": now, "missing_checks": 0, "stuck_told_at": None}
+    connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(again))
 
 
 def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) -> None:

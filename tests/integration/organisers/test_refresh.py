@@ -169,7 +169,9 @@ def test_refresh_answer_lost_on_the_way_with_a_new_refresh_token_is_told(
     assert stage.profile()["sumup_connection_status"] == "expired"
 
 
-def test_refresh_client_refused_marks_no_organiser_and_is_asked_once(stage: "Stage", make_client: "MakeClient") -> None:
+def test_refresh_client_refused_marks_no_organiser_and_is_asked_once_for_each(
+    stage: "Stage", make_client: "MakeClient"
+) -> None:
     stage.connect("MONE", expires_in=-1)
     stage.connect("MTWO", expires_in=-1)
     client = make_client(oauth=OAuthClient("client-1", "not-the-secret"))
@@ -177,7 +179,7 @@ def test_refresh_client_refused_marks_no_organiser_and_is_asked_once(stage: "Sta
         look = client.read_checkout(stage.checkout(merchant_code), merchant_code)
         assert isinstance(look, NotAllowed)
         assert (look.merchant_code, "invalid_client" in look.detail) == (merchant_code, True)
-    assert stage.refreshes == 1
+    assert stage.refreshes == 2
     statuses = {row["sumup_connection_status"] for row in stage.shop.rows("accounts_artistprofile")}
     assert statuses == {"connected"}
 

@@ -186,7 +186,8 @@ def test_table_of_moves_is_what_the_rules_do() -> None:
 
 def test_exploration_meets_every_reason_there_is() -> None:
     # One that is missed: the lists above lack an order or an answer that leads to it.
-    assert set().union(*explored().values()) == set(Reason)
+    # What is held back is held back by the run (`paypoll.runs.brake`), and not by the rules.
+    assert set().union(*explored().values()) == set(Reason) - {Reason.HELD_BACK}
 
 
 def test_picture_of_states_names_every_status_and_every_verdict_of_a_person() -> None:

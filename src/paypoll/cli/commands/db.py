@@ -83,6 +83,44 @@ def _status_lines(version: str | None, needed: str, step: str, problems: list[st
     return [own, "the shop's tables:", *(line for problem in problems for line in wrapped(problem))]
 
 
+@database_group.command("adopt")
+@click.option("--by", metavar="NAME", help="Who decides. Else whoever called sudo, or is logged in.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation. Needed where there is no terminal.")
+@json_option
+@click.pass_context
+def adopt_command(context: click.Context, *, by: str | None, yes: bool, as_json: bool) -> None:
+    """Go on in a shop whose paypoll lost its records: the schema was dropped, or is not in the dump.
+
+    Runs refuse to begin there, because tickets could be issued twice. Restore the schema if there is a dump of it. If
+    there is none, this shows what would be taken over, and asks. Orders from before the newest mark of the old paypoll
+    that prove paid and lack tickets go to review; later ones go the usual way.
+
+    \b
+    Example:
+      paypoll db adopt
+    """
+    from paypoll.admin.adopt import find_lost, take_over
+
+    with opened_app(context, quiet=True) as app:
+        lost = find_lost(app.engine)
+        short = [row["order_number"] for row in lost.short]
+        document = {"schema": SCHEMA, "newest_mark": lost.newest_mark.isoformat(), "marked": lost.marked}
+        if as_json:
+            click.echo(json.dumps({**document, "paid_without_all_tickets": short}, indent=2, ensure_ascii=False))
+        else:
+            click.echo(f"The newest mark of the paypoll before is of {lost.newest_mark:%Y-%m-%d %H:%M} UTC.")
+            click.echo(f"{lost.marked} orders bear its lines. Orders from before go to review if they prove paid.")
+            click.echo(f"{len(short)} paid orders from before lack tickets; admins are told of them.")
+            click.echo("\n".join(line for number in short for line in wrapped(number)), nl=bool(short))
+        if not yes:
+            if not sys.stdin.isatty():
+                raise click.UsageError("nothing was changed: there is no terminal to ask on; look, and add --yes")
+            click.confirm("Go on without the lost records?", abort=True, err=True)
+        take_over(app.engine, lost, app.desk, who=person(by, os.environ), clock=app.clock)
+    if not as_json:
+        click.echo("Taken over: the next run begins.")
+
+
 @database_group.command("grants")
 @click.option("--role", default="paypoll", show_default=True, help="The database role that paypoll logs in as.")
 def grants_command(role: str) -> None:

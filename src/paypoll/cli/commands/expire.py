@@ -12,6 +12,7 @@ from paypoll.cli.options import DurationType, dry_run_option, json_option, verbo
 
 if TYPE_CHECKING:
     from paypoll.app import App
+    from paypoll.runs.report import RunReport
 
 
 @click.command("expire")
@@ -35,7 +36,7 @@ def expire_command(
     """Expire waiting orders by hand.
 
     SumUp is asked first, always: an order that proves paid is fulfilled instead, and one that SumUp gives no answer
-    about stays as it is. Checkouts are closed at SumUp before their order expires.
+    about stays as it is (exit status 75: try again later). Checkouts are closed at SumUp before their order expires.
 
     \b
     Examples:
@@ -59,7 +60,7 @@ def expire_command(
             click.confirm(f"Ask SumUp about {len(chosen)} waiting order(s), and expire what is unpaid?", abort=True)
         report = record_run(app, "expire", only=chosen, max_age=timedelta(0), beside=progress_shown)
         show_report(report, as_json=as_json, verbose=True)
-        return app.stop.exit_code or exit_code(report)
+        return app.stop.exit_code or exit_code(report) or _unanswered(report)
 
 
 def _older_than(app: "App", age: timedelta) -> list[int]:
@@ -77,14 +78,21 @@ def _require_waiting(app: "App", chosen: list[int]) -> None:
     from paypoll.database import transaction
     from paypoll.errors import RefusedError
     from paypoll.payments.statuses import OrderStatus
-    from paypoll.runs.load import load_orders
+    from paypoll.shop.find import find_statuses
 
     with transaction(app.engine) as connection:
-        for order in load_orders(connection, chosen).values():
-            if order.status != OrderStatus.PENDING_VERIFICATION:
-                raise RefusedError(
-                    f"order {order.number} is {order.status}: only orders in pending_verification can be expired"
-                )
+        for number, status in find_statuses(connection, chosen).items():
+            if status != OrderStatus.PENDING_VERIFICATION:
+                raise RefusedError(f"order {number} is {status}: only orders in pending_verification can be expired")
+
+
+def _unanswered(report: "RunReport") -> int:
+    """Return 75 when an order stays as it is because SumUp did not say what was needed, else 0."""
+    from paypoll.exitcodes import ExitCode
+    from paypoll.payments.decision import Reason
+
+    unsaid = {Reason.NO_ANSWER, Reason.BROKEN_ANSWER, Reason.NOT_ALLOWED, Reason.NOT_CLOSED, Reason.CLOSING_FIRST}
+    return ExitCode.TRY_LATER if any(one.reason in unsaid for one in report.applied) else ExitCode.OK
 
 
 def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
@@ -92,4 +100,4 @@ def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
 
     report = app.dry_run(max_age=timedelta(0)).run(chosen)
     click.echo(report_json(report) if as_json else "\n".join(report_lines(report, verbose=True)))
-    return 0
+    return _unanswered(report)

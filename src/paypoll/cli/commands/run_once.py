@@ -20,10 +20,21 @@ if TYPE_CHECKING:
 @click.option(
     "--order", "orders", multiple=True, metavar="ORDER", help="Only this order, due or not. May be given again."
 )
+@click.option(
+    "--accept-reviews",
+    is_flag=True,
+    help="Bring to review what SumUp denies, however many orders that are. Else many at once are held back.",
+)
 @json_option
 @click.pass_context
 def run_once_command(
-    context: click.Context, *, verbose: bool, dry_run: bool, orders: tuple[str, ...], as_json: bool
+    context: click.Context,
+    *,
+    verbose: bool,
+    dry_run: bool,
+    orders: tuple[str, ...],
+    accept_reviews: bool,
+    as_json: bool,
 ) -> int:
     """Verify the waiting orders once, issue tickets, send mail.
 
@@ -39,7 +50,7 @@ def run_once_command(
         if dry_run:
             return _dry_run(app, orders, as_json=as_json)
         only = find_orders(app, orders)
-        report = record_run(app, "run-once", only=only, beside=progress_shown)
+        report = record_run(app, "run-once", only=only, accept_reviews=accept_reviews, beside=progress_shown)
         show_report(report, as_json=as_json, verbose=verbose)
         return app.stop.exit_code or exit_code(report)
 

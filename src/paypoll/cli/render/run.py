@@ -48,6 +48,7 @@ def report_json(report: RunReport) -> str:
                 }
                 for applied in report.applied
             ],
+            "held_back": report.held_back,
             "sumup_halted": report.sumup_halted,
             "standstills": report.standstills,
             "errors": [{"order": error.order, "error": error.error} for error in report.order_errors],
@@ -114,6 +115,9 @@ def _summary(report: RunReport) -> list[str]:
     if report.sumup_halted:
         lines.append(click.style(f"SumUp: {report.sumup_halted}; the other orders stay due", fg="yellow"))
     lines += [click.style(f"stands still: {standstill}", fg="red") for standstill in report.standstills]
+    if report.held_back:
+        words = f"{report.held_back} orders held back: SumUp denies too many at once; is the key this shop's?"
+        lines.append(click.style(words, fg="red"))
     if report.order_errors:
         lines.append(click.style(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
     if report.taken_over:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 import structlog
 
 import paypoll
+from paypoll.database import readable
 from paypoll.payments.decision import Outcome
 from paypoll.payments.statuses import WAITING
 from paypoll.runs.monitoring.latency import Latency
@@ -55,9 +56,9 @@ def _lines(connection: sa.Connection, report: RunReport, latency: Latency) -> It
 def _backlog_lines(connection: sa.Connection, report: RunReport) -> Iterator[str]:
     """Yield what waits now."""
     waiting, oldest = connection.execute(
-        sa.select(sa.func.count(), sa.func.min(orders.c.created_at)).where(orders.c.status.in_(WAITING))
+        sa.select(sa.func.count(), sa.func.min(readable(orders.c.created_at))).where(orders.c.status.in_(WAITING))
     ).one()
-    age = (_ended(report) - oldest).total_seconds() if oldest else 0
+    age = (_ended(report) - oldest).total_seconds() if waiting else 0
     unsent, oldest_mail = connection.execute(
         sa.select(sa.func.count(), sa.func.min(outbox.c.created_at)).where(outbox.c.state.in_(UNSENT))
     ).one()

@@ -87,7 +87,6 @@ class TokenRefresher:
         self._lock = threading.Lock()
         self._failed: dict[int, _Failed] = {}
         self._renewed: dict[int, tuple[str, float]] = {}
-        self._client_refused = ""
 
     def token(self, known: OrganiserConnection, refused: str, ask: Ask) -> str | NoToken:
         """Return a token that has not expired and is not the refused one; or why there is none.
@@ -162,8 +161,6 @@ class TokenRefresher:
                 "the organiser's access token has expired or is refused, and without sumup.client_id and "
                 "sumup.client_secret in the settings it cannot be renewed",
             )
-        if self._client_refused:
-            return NotAllowed(merchant, self._client_refused)
         if not connection.refresh_token:
             return NotAllowed(
                 merchant,
@@ -231,9 +228,10 @@ class TokenRefresher:
         if reply.status not in _REFUSALS or not refusal.is_sumups(reply):
             return BrokenAnswer(f"no access token: unexpected answer {said}", garbled=True)
         if not _is_invalid_grant(reply):
-            # Not the organiser's fault, and the same for all of them: the client is wrong, or may not do this.
-            self._client_refused = f"no access token: SumUp answered {said} to the client of the settings"
-            return NotAllowed(current.merchant_code, self._client_refused)
+            # 18a: whatever it says, it was said about this token alone. That the client is wrong shows at the others
+            # too, at a request each; taking it for all of them would let one organiser hold up the others' orders.
+            why = f"no access token: SumUp answered {said} to the client of the settings"
+            return NotAllowed(current.merchant_code, why)
         # Final for this refresh token. If it is no longer the stored one, somebody has used it before us.
         if not self._persist(
             lambda connection: mark_connection_expired(connection, current, self._clock.now()),

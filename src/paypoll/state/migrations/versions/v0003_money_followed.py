@@ -40,6 +40,7 @@ def upgrade() -> None:
         *(sa.column(name, UtcDateTime) for name in ("next_check_at", "settled_at", "first_seen_at")),
         schema=SCHEMA,
     )
+    _name_orders()
     op.execute(sa.update(watch).where(watch.c.status.in_(("cancelled", "refunded"))).values(seen_void=sa.true()))
     # Version 0.1.0 left the next look of orders whose window was over where it was: they would all be due at once.
     # Its window counted from when paypoll moved the order, and was 72 hours unless set otherwise.
@@ -49,6 +50,22 @@ def upgrade() -> None:
         op.execute(sa.update(watch).where(over, followed).values(next_check_at=None))
         still_open = watch.c.status.in_(("pending", "failed", "expired", "cancelled", "refunded"))
         op.execute(sa.update(watch).where(sa.not_(over), still_open).values(next_check_at=sa.func.now()))
+
+
+def _name_orders() -> None:
+    """Write to which order the records belong, as the audit trail has it: a restored shop gives ids out again."""
+    audit = sa.table("audit", *(sa.column(name) for name in ("id", "order_id", "order_number")), schema=SCHEMA)
+    for name in ("watch", "fulfilment"):
+        table = sa.table(name, sa.column("order_id"), sa.column("order_number"), schema=SCHEMA)
+        newest = (
+            sa.select(audit.c.order_number)
+            .where(audit.c.order_id == table.c.order_id, audit.c.order_number.is_not(None))
+            .order_by(audit.c.id.desc())
+            .limit(1)
+            .correlate(table)
+            .scalar_subquery()
+        )
+        op.execute(sa.update(table).values(order_number=newest))
 
 
 def downgrade() -> None:

@@ -1,0 +1,96 @@
+"""Whether paypoll still remembers what it did in this shop.
+
+Its records can be lost while the shop lives on: the schema is dropped, or left out of a restore. Then a paid order
+whose tickets went out would get them a second time. The shop itself shows that there was a paypoll before: its dated
+lines in the payment notes. A first installation bears none.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from paypoll.database import transaction
+from paypoll.errors import SchemaError
+from paypoll.payments.statuses import OrderStatus
+from paypoll.shop.tables import history, items, orders, tickets
+from paypoll.state.tables import run
+from paypoll.state.upgrade import require_ready
+
+ADOPTED = "adopted"
+"""The run row that says until when another paypoll was at work here: its `started_at`."""
+
+_LAST_LINE = r"(?:^|.*\n)\[(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\] paypoll: "
+_MARKED = orders.c.payment_notes.contains(" UTC] paypoll: ", autoescape=True)
+_REVIEWED = sa.and_(history.c.status == "manual_review", history.c.changed_by_id.is_(None))
+_ADOPTED_UNTIL = sa.select(run.c.started_at).where(run.c.id == ADOPTED)
+_PAID = ("completed", "confirmed", "processing", "shipped", "delivered")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What another paypoll has left in the shop. `short`: paid orders from before that have not all their tickets."""
+
+    newest_mark: datetime
+    marked: int
+    short: tuple[sa.RowMapping, ...]
+
+
+def is_lost(connection: sa.Connection) -> bool:
+    """Say whether paypoll's tables are fresh in a shop that bears its marks. Cheap once there was a run."""
+    if connection.dialect.name != "postgresql" or connection.scalar(sa.select(run.c.id).limit(1)) is not None:
+        return False
+    marks = (sa.select(orders.c.id).where(_MARKED), sa.select(history.c.id).where(_REVIEWED))
+    return any(connection.scalar(mark.limit(1)) is not None for mark in marks)
+
+
+def require_memory(connection: sa.Connection) -> None:
+    """Raise SchemaError when paypoll's records are lost."""
+    if is_lost(connection):
+        raise SchemaError(
+            "paypoll's own tables are empty, but the shop's orders bear its marks: its records are lost, and tickets "
+            "could be issued twice. Restore the schema `paypoll` from the dump that belongs to the shop's; if there is "
+            "none, `paypoll db adopt` shows what it would take over as it is"
+        )
+
+
+def require_ready_to_work(engine: sa.Engine) -> None:
+    """Raise SchemaError unless the tables are those of this version, and paypoll remembers what it did."""
+    require_ready(engine)
+    with transaction(engine) as connection:
+        require_memory(connection)
+
+
+def adopted_until(connection: sa.Connection) -> datetime | None:
+    """Return until when another paypoll was at work here, whose records are lost; None as a rule."""
+    return connection.scalar(_ADOPTED_UNTIL)
+
+
+def survey(connection: sa.Connection) -> Lost:
+    """Return what another paypoll has left in the shop."""
+    line = sa.func.max(sa.func.substring(orders.c.payment_notes, _LAST_LINE))
+    written, marked = connection.execute(sa.select(line, sa.func.count()).where(_MARKED)).one()
+    reviewed = connection.scalar(sa.select(sa.func.max(history.c.created_at)).where(_REVIEWED))
+    moments = [reviewed] if reviewed is not None else []
+    if written:  # the lines have minutes
+        moments.append(datetime.strptime(written, "%Y-%m-%d %H:%M").replace(tzinfo=UTC) + timedelta(minutes=1))
+    newest = max(moments, default=datetime.min.replace(tzinfo=UTC))
+    return Lost(newest, marked, tuple(connection.execute(_short(newest)).mappings()))
+
+
+def adopt(connection: sa.Connection, lost: Lost, *, host: str, version: str, now: datetime) -> None:
+    """Write down until when another paypoll was at work: what was paid before, and lacks tickets, becomes a case."""
+    row = {"id": ADOPTED, "command": "db adopt", "host": host, "version": version, "ended": "finished", "counts": {}}
+    connection.execute(sa.insert(run), {**row, "started_at": lost.newest_mark, "ended_at": now})
+
+
+def _short(newest: datetime) -> sa.Select[tuple[int, str, str, object]]:
+    places = sa.select(sa.func.sum(items.c.quantity)).where(items.c.order_id == orders.c.id).scalar_subquery()
+    there = sa.select(sa.func.count()).where(tickets.c.order_id == orders.c.id).scalar_subquery()
+    paid = sa.or_(orders.c.is_paid, orders.c.status.in_(_PAID))
+    void = (OrderStatus.CANCELLED.value, OrderStatus.REFUNDED.value)
+    return (
+        sa.select(orders.c.id, orders.c.order_number, orders.c.email, orders.c.total)
+        .where(orders.c.created_at <= newest, paid, orders.c.status.not_in(void), there < places)
+        .order_by(orders.c.id)
+    )

@@ -1,0 +1,94 @@
+"""One order that cannot be read, one organiser whose token cannot be renewed: theirs alone wait, the others go on."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+from tests.acceptance.papers import subject
+from tests.acceptance.promises import check_issued
+from tests.acceptance.stage import PRICE, Placed, Stage
+from tests.acceptance.test_organisers import OVER, Connected
+
+from paypoll.sandbox.sumup.effects import Line, Respond
+from paypoll.sandbox.sumup.exchange import Answer
+
+INCOMPLETE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """SumUp's answer to a refresh, in the words of OAuth 2."""
+
+    status: int
+    error: str
+
+    def spoil(self, line: Line, respond: Respond) -> None:
+        """Answer with the refusal."""
+        del respond
+        line.send(Answer(self.status, json.dumps({"error": self.error}).encode()))
+
+
+def poison(stage: Stage) -> list[Placed]:
+    """Place orders of which each holds something that PostgreSQL takes and Python has nothing for."""
+    far, old = (stage.event(title) for title in ("Far Concert", "Old Concert"))
+    orders = [stage.order(f"ORD-{name}", places=[(event, 1, PRICE)], checkout="PAID") for name, event in
+              (("FAR", far), ("OLD", old), ("NEVER", stage.concert), ("SUM", stage.concert))]  # fmt: skip
+    stage.sql("UPDATE events_event SET event_date = '20260-05-01' WHERE id = :event", event=far)
+    stage.sql("UPDATE events_event SET event_date = '0044-03-15 BC' WHERE id = :event", event=old)
+    stage.sql("UPDATE orders_order SET created_at = '20260-05-01' WHERE id = :order", order=orders[2].id)
+    stage.sql("UPDATE orders_orderitem SET price = 'NaN' WHERE order_id = :order", order=orders[3].id)
+    return orders
+
+
+def test_row_41a_row_that_cannot_be_read_holds_up_its_own_order_alone(stage: Stage) -> None:
+    poisoned = poison(stage)
+    good = [stage.order(f"ORD-GOOD-{number}", checkout="PAID") for number in (1, 2)]
+    # An answer of SumUp's that the shop has kept, and that nobody needs, may hold what it will.
+    stage.sql(
+        "UPDATE payments_sumupcheckout SET sumup_response = ('{\"n\": ' || repeat('9', 5000) || '}')::jsonb"
+        " WHERE order_id = :order",
+        order=good[1].id,
+    )
+    dry = stage.run_once("--dry-run")
+    ended = stage.run_once()
+    for order in good:
+        check_issued(stage, order)
+    for report in (dry.report, ended.report):
+        assert {error["order"] for error in report["errors"]} >= {"ORD-FAR", "ORD-OLD", "ORD-NEVER"}
+    assert any("year 20260 is out of range" in error["error"] for error in ended.report["errors"])
+    assert ended.code == INCOMPLETE
+    for order in poisoned[:3]:
+        (row,) = stage.sql("SELECT status, payment_notes FROM orders_order WHERE id = :order", order=order.id)
+        assert tuple(row.values()) == ("pending_verification", "")
+        assert (stage.tickets(order), stage.mails(order)) == ([], [])
+    # What lists them all, or one of them, says so instead of falling over.
+    queue = stage.paypoll("queue")
+    assert (queue.code, queue.stdout.count("error: order ORD-")) == (0, 3)
+    shown = stage.paypoll("inspect", "ORD-FAR")
+    assert shown.code == INCOMPLETE
+    assert "order ORD-FAR holds a value that cannot be read; put it right in the shop" in " ".join(shown.errors)
+    stage.sql("UPDATE events_event SET event_date = current_date + 20 WHERE event_date > '9999-12-31'")
+    assert stage.run_once("--order", "ORD-FAR").code == 0
+    check_issued(stage, poisoned[0])
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(400, "invalid_request"), (400, "unauthorized_client"), (401, "invalid_client")]
+)
+def test_row_18a_refresh_refused_for_one_organiser_leaves_the_others_alone(
+    stage: Stage, status: int, error: str
+) -> None:
+    connected = Connected(stage)
+    for merchant in ("MFIRST", "MSECOND", "MTHIRD"):
+        connected.organiser(merchant, sumup_expires_at=OVER)
+    orders = {merchant: connected.order(f"ORD-{merchant}", merchant) for merchant in connected.events}
+    with stage.sumup.fault(_Refused(status, error), path="/token", times=1):
+        ended = stage.run_once()
+    waiting = [merchant for merchant, order in orders.items() if stage.status(order) == "pending_verification"]
+    assert len(waiting) == 1
+    assert ended.reason(orders[waiting[0]]) == "not_allowed"
+    told = [subject(mail) for mail in stage.sink.messages if "refuses the credential" in subject(mail)]
+    assert [waiting[0] in words for words in told] == [True]
+    assert connected.profile(waiting[0])["sumup_connection_status"] == "connected"
+    assert stage.run_once().code == 0
+    check_issued(stage, orders[waiting[0]])

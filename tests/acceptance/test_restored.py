@@ -1,0 +1,79 @@
+"""A shop that was restored to an older moment, and a paypoll whose own tables are lost."""
+
+from datetime import timedelta
+
+from tests.acceptance.papers import body, subject
+from tests.acceptance.promises import check_completed, check_issued, check_review
+from tests.acceptance.stage import Placed, Stage
+
+SETTINGS, USAGE = 78, 2
+OF_AN_ORDER = ("events_ticket", "orders_orderstatushistory", "payments_sumupcheckout", "orders_orderitem")
+
+
+def restore_before(stage: Stage, order: Placed) -> None:
+    """Bring the shop back to the moment before this order, sequences and all; paypoll's records stay."""
+    for table in OF_AN_ORDER:
+        rows = stage.sql(f"DELETE FROM {table} WHERE order_id = :order RETURNING id", order=order.id)  # noqa: S608
+        if rows:
+            restart(stage, table, min(row["id"] for row in rows))
+    stage.sql("DELETE FROM orders_order WHERE id = :order", order=order.id)
+    restart(stage, "orders_order", order.id)
+
+
+def restart(stage: Stage, table: str, next_id: int) -> None:
+    """Let the table's next row have this id."""
+    stage.sql("SELECT setval(pg_get_serial_sequence(:table, 'id'), :next, false)", table=table, next=next_id)
+
+
+def test_row_39a_new_order_under_an_old_id_is_a_case_and_the_next_one_gets_its_tickets(stage: Stage) -> None:
+    old = stage.order("ORD-OLD", checkout="PAID")
+    unpaid = stage.order("ORD-UNPAID", checkout="PENDING")
+    stage.run_once()
+    check_completed(stage, old)
+    for order in (unpaid, old):
+        restore_before(stage, order)
+    new, following = (stage.order(f"ORD-{name}", checkout="PAID") for name in ("NEW", "FOLLOWING"))
+    fresh = stage.order("ORD-FRESH", checkout="PAID")
+    assert (new.id, following.id) == (old.id, unpaid.id)
+    ended = stage.run_once()
+    assert (ended.code, ended.report["errors"]) == (0, [])
+    check_review(stage, new, reason="id_reused", found="records under this order's id are of ORD-OLD")
+    check_review(stage, following, reason="id_reused", found="are of ORD-UNPAID")
+    # The ids of its tickets had been given out before as well.
+    check_issued(stage, fresh)
+    forbidden = stage.paypoll("resolve", "ORD-NEW", "--issue", "--override", "--reason", "try", "--yes")
+    assert (forbidden.code, "of ORD-OLD" in " ".join(forbidden.errors)) == (1, True)
+    # The old one's confirmation is not sent with tickets of somebody else.
+    stage.sql("UPDATE paypoll.outbox SET state = 'waiting' WHERE kind = 'confirmation' AND order_id = :id", id=old.id)
+    before = len(stage.mails(old))
+    stage.run_once()
+    assert len(stage.mails(old)) == before
+
+
+def test_row_39b_lost_records_stop_runs_until_a_person_adopts_the_shop(stage: Stage) -> None:
+    done, short = stage.order("ORD-DONE", checkout="PAID"), stage.order("ORD-SHORT", checkout="PAID")
+    stage.run_once()
+    check_issued(stage, done)
+    before = stage.order("ORD-BEFORE", checkout="PAID")
+    # The shop is restored to a moment at which one lacked its tickets, and without paypoll's tables.
+    stage.sql("DELETE FROM events_ticket WHERE order_id = :order", order=short.id)
+    stage.sql("DROP SCHEMA paypoll CASCADE")
+    assert stage.paypoll("db", "upgrade", database__url=stage.owner_url).code == 0
+    stage.grant()
+    for command in (("run-once",), ("run-once", "--dry-run"), ("resolve", "ORD-BEFORE", "--reject", "--reason", "x")):
+        refused = stage.paypoll(*command)
+        assert (refused.code, "paypoll db adopt" in refused.stderr) == (SETTINGS, True), command
+    assert stage.status(before) == "pending_verification"
+    shown = stage.paypoll("db", "adopt", "--json")
+    assert (shown.code, shown.report["paid_without_all_tickets"]) == (USAGE, ["ORD-SHORT"])
+    assert stage.run_once().code == SETTINGS
+    assert stage.paypoll("db", "adopt", "--yes", "--by", "Ada").code == 0
+    # Marks have minutes: an order that is placed after the newest one goes the usual way.
+    after = stage.order("ORD-AFTER", checkout="PAID", age=-timedelta(minutes=3))
+    assert stage.run_once().code == 0
+    check_review(stage, before, reason="memory_lost", found="may have had its tickets already")
+    check_issued(stage, after)
+    (told,) = [mail for mail in stage.sink.messages if "before paypoll lost its records" in subject(mail)]
+    assert "ORD-SHORT" in body(told)
+    assert stage.paypoll("db", "adopt", "--yes").code == 1
+    assert stage.paypoll("runs").code == 0

@@ -1,0 +1,33 @@
+"""A payment that has completed another order in the shop already, without paypoll."""
+
+from typing import Any
+
+from tests.acceptance.promises import check_issued, check_review
+from tests.acceptance.stage import Stage
+
+
+def test_payment_that_the_shop_spent_on_another_order_buys_nothing_twice(stage: Stage) -> None:
+    by_code, by_row, by_ticket, free = (
+        stage.order(f"ORD-{name}", checkout="PAID") for name in ("CODE", "ROW", "TICKET", "FREE")
+    )
+    codes = {}
+    for order in (by_code, by_ticket, free):
+        payment = stage.sumup.checkout(order.checkout).payment
+        assert payment is not None
+        codes[order.number] = payment.code
+    done: dict[str, Any] = {"status": "completed", "is_paid": True}
+    # By the transaction in the order's column; by the stored checkout; by tickets of an order not marked as paid.
+    stage.order("ORD-TOOK-CODE", checkout="", transaction_id=codes["ORD-CODE"], **done)
+    took_row = stage.order("ORD-TOOK-ROW", checkout="", **done)
+    stage.shop.add_checkout(took_row.id, took_row.number, by_row.checkout)
+    took = stage.order("ORD-TOOK-TICKET", checkout="", status="confirmed", transaction_id=codes["ORD-TICKET"])
+    stage.issue_as_the_shop(took, places=2)
+    # Neither paid nor ticketed: it has taken nothing.
+    stage.order("ORD-TOOK-NOTHING", checkout="", status="cancelled", transaction_id=codes["ORD-FREE"])
+    assert stage.run_once().code == 0
+    for order in (by_code, by_row, by_ticket):
+        check_review(stage, order, reason="spent_elsewhere", found="has already paid for another order")
+    check_issued(stage, free)
+    forbidden = stage.paypoll("resolve", "ORD-CODE", "--issue", "--override", "--reason", "try", "--yes")
+    assert forbidden.code == 1
+    assert "cannot pay for two" in " ".join(forbidden.errors)
