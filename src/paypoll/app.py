@@ -99,23 +99,9 @@ class App:
     @cached_property
     def policy(self) -> "Policy":
         """What decisions depend on."""
-        from paypoll.payments.policy import Policy
+        from paypoll.settings.policy import policy_of
 
-        verification = self.settings.verification
-        return Policy(
-            currency=self.settings.site.currency,
-            merchant_code=self.settings.sumup.merchant_code,
-            time_zone=self.settings.site.zone,
-            max_age=verification.max_age,
-            late_window=verification.late_window,
-            max_quantity=self.settings.tickets.max_quantity,
-            create_guest_accounts=self.settings.tickets.create_guest_accounts,
-            close_before_expiry=verification.close_before_expiry,
-            references=verification.references,
-            failed_grace=verification.failed_grace,
-            review_when_full=self.settings.tickets.when_full == "review",
-            api_url=self.settings.sumup.base_url,
-        )
+        return policy_of(self.settings)
 
     def _policy_with(self, max_age: timedelta | None) -> "Policy":
         return self.policy if max_age is None else replace(self.policy, max_age=max_age)
@@ -143,18 +129,7 @@ class App:
         from paypoll.sumup.organisers.refresh import OAuthClient, TokenRefresher
 
         sumup = self.settings.sumup
-        options = SumUpOptions(
-            base_url=sumup.base_url,
-            connect_timeout=sumup.connect_timeout.total_seconds(),
-            read_timeout=sumup.read_timeout.total_seconds(),
-            answer_timeout=sumup.answer_timeout.total_seconds(),
-            parallel_requests=sumup.parallel_requests,
-            requests_per_second=sumup.requests_per_second,
-            retry_budget=sumup.retry_budget.total_seconds(),
-            retry_after_cap=sumup.retry_after_cap.total_seconds(),
-            tries=sumup.tries,
-            breaker_after=sumup.breaker_after,
-        )
+        options = SumUpOptions.of(sumup)
         client = OAuthClient(sumup.client_id, sumup.client_secret.reveal()) if sumup.client_secret else None
         refresher = TokenRefresher(
             self.engine, client, clock=self.clock, wait=self.stop.wait, read_only=self._read_only

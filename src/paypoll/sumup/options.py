@@ -2,9 +2,11 @@
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import urlsplit
 
 from paypoll.errors import SettingsError
+from paypoll.settings.model import SumUpSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,22 @@ class SumUpOptions:
     retry_after_cap: float = 30.0
     tries: int = 3
     breaker_after: int = 5
+
+    @classmethod
+    def of(cls, settings: SumUpSettings) -> Self:
+        """Return the limits that the settings name."""
+        return cls(
+            base_url=settings.base_url,
+            connect_timeout=settings.connect_timeout.total_seconds(),
+            read_timeout=settings.read_timeout.total_seconds(),
+            answer_timeout=settings.answer_timeout.total_seconds(),
+            parallel_requests=settings.parallel_requests,
+            requests_per_second=settings.requests_per_second,
+            retry_budget=settings.retry_budget.total_seconds(),
+            retry_after_cap=settings.retry_after_cap.total_seconds(),
+            tries=settings.tries,
+            breaker_after=settings.breaker_after,
+        )
 
     def __post_init__(self) -> None:
         problems = [*_url_problems(self.base_url)]
