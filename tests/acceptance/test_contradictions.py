@@ -52,25 +52,22 @@ class SaysPending:
 
 # -- PAID, and something else speaks for or against it -----------------------------------------------------------------
 
+CHARGED_BACK = "25.00 GBP was charged back"
+CHARGE_BACKS: list[dict[str, Any]] = [
+    {"simple_status": "CHARGE_BACK"},
+    {"simple_status": "CHARGEBACK"},
+    {"status": "CHARGED_BACK"},
+    {"simple_status": "NON_COLLECTION"},
+    {"transaction_events": [{"event_type": "CHARGEBACK", "status": "SUCCESSFUL", "amount": 25}]},
+    {"events": [{"type": "NON_COLLECTION", "status": "SUCCESSFUL", "amount": 25}]},
+]
 TRANSACTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "other-amount": ({"amount": Decimal("24.99")}, "mismatch", "the transaction's amount is 24.99 GBP"),
     "other-currency": ({"currency": "EUR"}, "mismatch", "the transaction's currency is EUR"),
     "other-merchant": ({"merchant_code": "MOTHER"}, "mismatch", "the transaction's merchant is MOTHER"),
     "simple-cancelled": ({"simple_status": "CANCELLED"}, "mismatch", "simple_status is CANCELLED"),
     "simple-failed": ({"simple_status": "FAILED"}, "mismatch", "simple_status is FAILED"),
-    **{
-        f"charged-back-{number}": (changes, "refunded", "25.00 GBP was charged back")
-        for number, changes in enumerate[dict[str, Any]](
-            [
-                {"simple_status": "CHARGE_BACK"},
-                {"simple_status": "CHARGEBACK"},
-                {"status": "CHARGED_BACK"},
-                {"simple_status": "NON_COLLECTION"},
-                {"transaction_events": [{"event_type": "CHARGEBACK", "status": "SUCCESSFUL", "amount": 25}]},
-                {"events": [{"type": "NON_COLLECTION", "status": "SUCCESSFUL", "amount": 25}]},
-            ]
-        )
-    },
+    **{f"charged-back-{number}": (changes, "refunded", CHARGED_BACK) for number, changes in enumerate(CHARGE_BACKS)},
 }
 """What SumUp's transaction says about a PAID checkout of 25.00, with the review's reason and what it says."""
 

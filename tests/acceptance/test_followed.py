@@ -357,12 +357,12 @@ def test_row_45_order_that_is_stuck_a_second_time_is_told_again(stage: Stage) ->
 def test_row_26a_evidence_older_than_the_lease_is_not_applied(stage: Stage) -> None:
     order = stage.order("ORD-SUSPENDED", age=3 * HOUR)
     with stage.sumup.fault(Later(), method="DELETE") as held:
-        process = stage.start("run-once", "--json", verification__lease="2s", mail__message_timeout="1s")
+        process = stage.start("run-once", "--json", verification__lease="1s", mail__message_timeout="500ms")
         stage.sumup.journal.wait_until(lambda journal: journal.count("DELETE") > 0, PATIENCE)
         os.kill(process.pid, signal.SIGSTOP)
         (watched,) = stage.sql("SELECT lease_until FROM paypoll.watch WHERE order_id = :id", id=order.id)
         stage.sql(
-            "SELECT pg_sleep(greatest(0, extract(epoch FROM :until - now())) + 0.1)", until=watched["lease_until"]
+            "SELECT pg_sleep(greatest(0, extract(epoch FROM :until - now())) + 1.5)", until=watched["lease_until"]
         )
         os.kill(process.pid, signal.SIGCONT)
         held.clear()

@@ -102,6 +102,10 @@ def issued(new_stage: Callable[[], Stage]) -> World:
     made = World(stage, orders)
     made.run()
     made.kept = {name: stage.row(orders[name]) for name in ("replayed", "stale")}
+    spent = orders["spent"] = stage.order("ORD-SPENT", checkout="PAID")
+    (payment,) = stage.sumup.checkout(orders["replayed"].checkout).attempts
+    attempt = {"id": payment.id, "status": "SUCCESSFUL", "amount": payment.amount, "currency": "GBP"}
+    stage.sumup.tamper(spent.checkout, transaction_id=payment.id, transactions=[attempt])
     stage.shop.update("orders_order", orders["replayed"].id, status="pending_verification")
     # A page of the shop that had read the order before, saves the whole row after.
     stage.shop.update("orders_order", orders["stale"].id, **{name: old for name, old in stale.items() if name != "id"})
@@ -159,6 +163,14 @@ def test_row_25b_tickets_issued_by_the_shop_are_left_and_the_order_completed(iss
     assert stage.mails(order) == []
     (alert,) = stage.alerts(order)
     assert "the shop issued the tickets itself" in subject(alert)
+
+
+def test_payment_that_has_paid_for_another_order_goes_to_review(issued: World) -> None:
+    order, stage = issued["spent"], issued.stage
+    assert (stage.status(order), stage.tickets(order)) == ("requires_manual_review", [])
+    assert stage.reasons(order) == ["spent_elsewhere"]
+    (alert,) = stage.alerts(order)
+    assert "has already paid for another order" in body(alert)
 
 
 def test_run_again_over_issued_orders_changes_nothing(issued: World) -> None:

@@ -30,7 +30,9 @@ def run_as_promised(stage: Stage, **environ: str) -> Ended:
     promised = stage.run_once("--dry-run", **environ)
     kept = stage.run_once(**environ)
     assert promised.code == 0, promised.stderr
-    assert what_becomes(promised, told) == what_becomes(kept, told)
+    said, done = what_becomes(promised, told), what_becomes(kept, told)
+    differ = {number: (said.get(number), done.get(number)) for number in said | done}
+    assert said == done, {number: both for number, both in differ.items() if both[0] != both[1]}
     return kept
 
 
