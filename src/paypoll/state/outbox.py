@@ -15,6 +15,7 @@ from paypoll.database import insert_unless_there
 from paypoll.state.tables import outbox
 
 _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 5, 10, 15, 30, 60))
+_CLOCK_TOLERANCE = timedelta(minutes=10)
 UNSENT = ("waiting", "sending")
 
 # Built once, not for every mail.
@@ -91,10 +92,11 @@ def claim_mail(
 
     A row that another run has leased is not due, nor one whose next attempt is still to come.
     """
-    free = sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
+    until = outbox.c.lease_until
+    free = sa.or_(until.is_(None), until <= now, until > now + lease + _CLOCK_TOLERANCE)
     due = (
         sa.select(outbox)
-        .where(outbox.c.state.in_(UNSENT), outbox.c.next_attempt_at <= now, free, _kinds(alerts=alerts))
+        .where(outbox.c.state.in_(UNSENT), _has_waited(now), free, _kinds(alerts=alerts))
         .order_by((outbox.c.kind == "alert").desc(), outbox.c.created_at, outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -206,9 +208,7 @@ def withdraw_these(connection: sa.Connection, mail_ids: Sequence[int], why: str)
 
 def is_any_due(connection: sa.Connection, now: datetime, *, alerts: bool = True) -> bool:
     """Say whether there is mail to deliver now, alerts included or not."""
-    due = sa.select(outbox.c.id).where(
-        outbox.c.state.in_(UNSENT), outbox.c.next_attempt_at <= now, _kinds(alerts=alerts)
-    )
+    due = sa.select(outbox.c.id).where(outbox.c.state.in_(UNSENT), _has_waited(now), _kinds(alerts=alerts))
     return connection.scalar(due.limit(1)) is not None
 
 
@@ -229,6 +229,11 @@ def _what_may_have_arrived(mail: Mail, *, maybe_sent: bool) -> dict[str, Any]:
 def _give_back_ours(connection: sa.Connection, mail: Mail, values: Mapping[str, Any]) -> None:
     # A run whose lease ran out must not put off what another run has sent meanwhile, or what was withdrawn.
     connection.execute(_GIVE_BACK.where(*_OURS), {"wanted": mail.id, "holder": mail.lease_run, **values})
+
+
+def _has_waited(now: datetime) -> sa.ColumnElement[bool]:
+    """Say which mails' next attempt is due. A pause longer than any was written under a clock that was ahead."""
+    return sa.or_(outbox.c.next_attempt_at <= now, outbox.c.next_attempt_at > now + _PAUSES[-1] + _CLOCK_TOLERANCE)
 
 
 def _kinds(*, alerts: bool) -> sa.ColumnElement[bool]:
