@@ -30,6 +30,7 @@ _TELLS_OF_NO_PAYMENT = re.compile(
     r"expired unpaid|may be paid a second time|may be paid twice|orders?: expired"
     r"|answer cannot be used|broken answer|new checkout status|unknown status|waiting for SumUp"
 )
+_TELLS_OF_SUMUP = re.compile(r"answer cannot be used|broken answer|new checkout status|unknown status")
 _TELLS_OF_A_CASE = re.compile(r"needs a person|orders?: review")
 _SUMMARY = re.compile(r"\b\d+ orders?: ")
 _TAKES_NO_MONEY = frozenset({"FAILED", "CANCELLED"})
@@ -239,13 +240,15 @@ def _no_clock_hides_an_order(accounts: _Accounts, order: "Sold") -> Iterator[str
 
 
 def _a_basket_is_silent(accounts: _Accounts, order: "Sold") -> Iterator[str]:
-    """Rows 5b and 15b: nothing was tried, so nobody hears of it."""
+    """Rows 5b and 15b: nothing was tried, so nobody hears of it, but of an answer that cannot be used (row 10)."""
     if not order.basket:
         return
     status = accounts.books.orders[order.id][1]
     if status != "pending":
         yield f"it is an abandoned basket, and {status} now"
     for mail in accounts.tellings(order):
+        if _TELLS_OF_SUMUP.search(mail.subject):
+            continue
         yield f"it is an abandoned basket, and admins were told: {mail.subject}"
 
 

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, TransactionAnswer
@@ -52,7 +52,8 @@ def checkout_json(real: "RealCheckout", said: Contradiction | None, *, listed: b
     if paid is not None:
         attempts.append(_attempt(paid.id, "SUCCESSFUL", real, paid, paid.at))
     elif said is not None and said.attempt:
-        attempts.append(_attempt(f"txn-{real.id}-tried", said.attempt, real, None, real.made_at))
+        newest = max([real.made_at, *real.declined_at]) + timedelta(seconds=1)
+        attempts.append(_attempt(f"txn-{real.id}-tried", said.attempt, real, None, newest))
     answer: dict[str, Any] = {
         "id": real.id,
         "status": status,
@@ -90,9 +91,10 @@ def transaction_json(payment: "Payment", said: Contradiction | None) -> dict[str
     }
 
 
-def read_checkout(answer: Mapping[str, Any]) -> Found[CheckoutAnswer] | BrokenAnswer:
-    """Return the answer as paypoll reads it."""
-    return wire.read_checkout(json.dumps(answer).encode(), str(answer["id"]))
+def read_checkout(answer: Mapping[str, Any], now: datetime) -> Found[CheckoutAnswer] | BrokenAnswer:
+    """Return the answer as paypoll reads it, with SumUp's own clock in its `Date`."""
+    look = wire.read_checkout(json.dumps(answer).encode(), str(answer["id"]))
+    return Found(replace(look.value, answered_at=now)) if isinstance(look, Found) else look
 
 
 def read_checkouts(answers: list[dict[str, Any]], reference: str) -> Found[tuple[CheckoutAnswer, ...]] | BrokenAnswer:

@@ -299,7 +299,7 @@ class SumUp:
             return NotFound("no such checkout")
         answer = checkout_json(real, self._said_of(real), listed=False)
         self._note(question, checkout_id, answer["status"], attempts=_attempts_in(answer))
-        return read_checkout(answer)
+        return read_checkout(answer, self._now())
 
     def _said_of(self, real: RealCheckout) -> Contradiction | None:
         """Return what is said about a checkout against the truth, while it is."""

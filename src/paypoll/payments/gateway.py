@@ -108,10 +108,10 @@ class CheckoutAnswer:
 
     @property
     def newest_attempt(self) -> Attempt | None:
-        """The last attempt by SumUp's time; without times, the last of the list."""
+        """The last attempt by SumUp's time; without times, or of several at once, the last of the list."""
         times = [attempt.timestamp for attempt in self.attempts if attempt.timestamp is not None]
         if times and len(times) == len(self.attempts):
-            return self.attempts[times.index(max(times))]
+            return self.attempts[max(range(len(times)), key=lambda i: (times[i], i))]
         return self.attempts[-1] if self.attempts else None
 
     @property

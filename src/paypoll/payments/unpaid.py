@@ -31,14 +31,14 @@ def decide_unpaid(order: Order, seen: Assessment, evidence: Evidence, policy: Po
     """Decide about an order without a payment. Every order that gets here is WAITING, BASKET or LATE."""
     if doubt := _doubt(seen):  # 10, 18, 19
         return doubt
+    if abs(evidence.clock_difference) > CLOCK_TOLERANCE:  # 46; by such a clock no window is over either
+        minutes = int(evidence.clock_difference.total_seconds() // 60)
+        why = f"SumUp's clock and this host's differ by {minutes} minutes: ages mean nothing"
+        return unchanged(Reason.CLOCKS_DIFFER, why)
     if unresolved := _unresolved(order, seen, policy, now):  # 3a, 3b
         return unresolved
     if is_late_sight(order, policy, now):
         return unchanged(Reason.BEFORE_OUR_TIME, "seen for the first time when its window was over, and unpaid")
-    if abs(evidence.clock_difference) > CLOCK_TOLERANCE:  # 46
-        minutes = int(evidence.clock_difference.total_seconds() // 60)
-        why = f"SumUp's clock and this host's differ by {minutes} minutes: ages mean nothing"
-        return unchanged(Reason.CLOCKS_DIFFER, why)
     if order.status in BASKET:
         return _decide_basket(order, seen, policy, now)
     if order.status in LATE:

@@ -41,6 +41,7 @@ watch = sa.Table(
     sa.Column("order_number", sa.Text),
     sa.Column("order_created_at", UtcDateTime),
     sa.Index("watch_next_check", "next_check_at"),
+    sa.Index("watch_last_checked", "last_checked_at"),
     sa.Index("watch_settled", "settled_at"),
 )
 

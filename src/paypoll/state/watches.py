@@ -9,14 +9,19 @@ import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there, is_among
 from paypoll.payments.statuses import BASKET, LATE, VOID, WAITING, OrderStatus
-from paypoll.shop.tables import orders
+from paypoll.shop.tables import checkouts, orders
 from paypoll.state.tables import watch
+
+_JUST_MADE = timedelta(minutes=15)
+
+_CLOCK_TOLERANCE = timedelta(minutes=10)
+"""What is dated later than this from now was written under a clock that was ahead."""
 
 # Built once, not for every order.
 _WANTED = watch.c.order_id == sa.bindparam("wanted")
 _HOLD = sa.select(watch.c.lease_run, watch.c.status).where(_WANTED).with_for_update()
 _LEFT_IN = sa.select(watch.c.status).where(_WANTED)
-_ENROLLED = ["order_id", "first_seen_at", "order_number", "order_created_at"]
+_ENROLLED = ["order_id", "first_seen_at", "order_number", "order_created_at", "next_check_at"]
 
 
 def _of_order(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
@@ -49,11 +54,15 @@ class WatchRules:
 
 
 def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
-    """Put every order that should be under watch and is not yet on the list."""
+    """Put every order that should be under watch and is not yet on the list.
+
+    It is due from then on until it has been looked at: the shop may move it before this run has come to that.
+    """
+    moment = sa.literal(now, watch.c.first_seen_at.type)
     new = (
-        sa.select(orders.c.id, sa.literal(now, watch.c.first_seen_at.type), orders.c.order_number, orders.c.created_at)
+        sa.select(orders.c.id, moment, orders.c.order_number, orders.c.created_at, moment)
         .outerjoin(watch, watch.c.order_id == orders.c.id)
-        .where(watch.c.order_id.is_(None), _concerns_us(rules, now))
+        .where(watch.c.order_id.is_(None), _is_due(rules, now))
         # Two runs that enrol the same orders wait for each other's rows: sorted by id, so that they cannot
         # deadlock.
         .order_by(orders.c.id)
@@ -63,9 +72,10 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
 
 def enrol_order(connection: sa.Connection, order_id: int, now: datetime) -> None:
     """Put one order on the list, whatever its status."""
-    one = sa.select(
-        orders.c.id, sa.literal(now, watch.c.first_seen_at.type), orders.c.order_number, orders.c.created_at
-    ).where(orders.c.id == order_id)
+    moment = sa.literal(now, watch.c.first_seen_at.type)
+    one = sa.select(orders.c.id, moment, orders.c.order_number, orders.c.created_at, moment).where(
+        orders.c.id == order_id
+    )
     connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, one))
 
 
@@ -85,12 +95,11 @@ def claim(
     by itself, so a killed run blocks nobody. An order is claimed once a run, and not at all when another run has
     looked at it since this one `began`: a waiting order stays due, and concurrent runs would check it again and again.
     """
-    unchecked = sa.or_(watch.c.last_checked_at.is_(None), watch.c.last_checked_at <= began)
+    unchecked = sa.or_(watch.c.last_checked_at.is_(None), watch.c.last_checked_at <= began, _is_of_the_future(now))
     due = (
         sa.select(watch.c.order_id)
         .join(orders, orders.c.id == watch.c.order_id)
-        .where(_is_free(now), watch.c.last_run.is_distinct_from(run_id), unchecked, _is_due(now))
-        .where(_concerns_us(rules, now))
+        .where(_is_free(now, lease), watch.c.last_run.is_distinct_from(run_id), unchecked, _is_due(rules, now))
         .order_by(
             (orders.c.status != next(iter(WAITING))).asc(),
             watch.c.last_checked_at.asc().nulls_first(),
@@ -110,7 +119,7 @@ def peek(connection: sa.Connection, rules: WatchRules, now: datetime, *, limit: 
     due = (
         sa.select(orders.c.id)
         .outerjoin(watch, watch.c.order_id == orders.c.id)
-        .where(_concerns_us(rules, now), sa.or_(watch.c.order_id.is_(None), _is_due(now)))
+        .where(_is_due(rules, now))
         .order_by(watch.c.last_checked_at.asc().nulls_first(), orders.c.created_at, orders.c.id)
         .limit(limit)
     )
@@ -123,7 +132,7 @@ def claim_these(
     """Take these orders for this run, due or not; those that another run holds are left out."""
     free = (
         sa.select(watch.c.order_id)
-        .where(watch.c.order_id.in_(list(order_ids)), _is_free(now))
+        .where(watch.c.order_id.in_(list(order_ids)), _is_free(now, lease))
         .order_by(watch.c.order_id)
         .with_for_update(skip_locked=True)
     )
@@ -213,28 +222,46 @@ def note_check(
     connection.execute(_NOTE_MISSING if missing else _NOTE, {"wanted": order_id, **seen})
 
 
-def _concerns_us(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
-    """Orders that paypoll looks at: the waiting ones, those it follows, and those it has not seen before."""
-    after = now - rules.first_look
-    unsettled = sa.or_(watch.c.order_id.is_(None), watch.c.status.is_distinct_from(orders.c.status))
-    kinds = [
-        orders.c.status.in_(WAITING),
-        watch.c.next_check_at <= now,
-        sa.and_(orders.c.status.in_(_unpaid(rules)), orders.c.created_at > after, unsettled),
-    ]
-    return sa.and_(is_among(orders.c.id, _candidates(rules, now, after)), sa.or_(*kinds))
+def _is_due(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
+    """Say which orders are to be looked at: each part is found by an index, however many orders there are.
 
-
-def _candidates(rules: WatchRules, now: datetime, after: datetime) -> sa.CompoundSelect[tuple[int]]:
-    """Every order that may concern us, and few others, each part found by an index however many orders there are.
-
-    That of `watch` is ours; the shop may have one on (status, created_at), as `paypoll check` recommends.
+    Those of `watch` are ours. The shop has one on the creation of its checkouts, and may have one on (status,
+    created_at), as `paypoll check` recommends.
     """
-    return sa.union_all(
-        sa.select(orders.c.id).where(orders.c.status.in_(WAITING)),
-        sa.select(orders.c.id).where(orders.c.status.in_(_unpaid(rules)), orders.c.created_at > after),
-        sa.select(watch.c.order_id).where(watch.c.next_check_at <= now),
+    after = now - rules.first_look
+    not_as_left = sa.or_(watch.c.order_id.is_(None), watch.c.status.is_distinct_from(orders.c.status))
+    new_or_changed = (
+        sa.select(orders.c.id)
+        .outerjoin(watch, watch.c.order_id == orders.c.id)
+        .where(orders.c.status.in_(_unpaid(rules)), orders.c.created_at > after, not_as_left)
     )
+    due = sa.union_all(
+        sa.select(orders.c.id).where(orders.c.status.in_(WAITING)),
+        new_or_changed,
+        sa.select(watch.c.order_id).where(watch.c.next_check_at <= now),
+        sa.select(watch.c.order_id).where(_is_of_the_future(now)),
+        _tried_anew(after, now),
+    )
+    return is_among(orders.c.id, due)
+
+
+def _tried_anew(after: datetime, now: datetime) -> sa.Select[tuple[int]]:
+    """Find the orders that were not followed any more, and have a new checkout: it can be paid.
+
+    The shop dates a row before it commits it, and by a clock of its own: the last look may have come in between.
+    """
+    unseen = sa.or_(watch.c.last_checked_at < checkouts.c.created_at, checkouts.c.created_at > now - _JUST_MADE)
+    return (
+        sa.select(watch.c.order_id)
+        .join(checkouts, checkouts.c.order_id == watch.c.order_id)
+        .where(checkouts.c.created_at > after, checkouts.c.created_at <= now, watch.c.next_check_at.is_(None))
+        .where(watch.c.last_checked_at.is_not(None), unseen)
+    )
+
+
+def _is_of_the_future(now: datetime) -> sa.ColumnElement[bool]:
+    """Say which orders were last looked at under a clock that was ahead, and is right again: its dates mean nothing."""
+    return watch.c.last_checked_at > now + _CLOCK_TOLERANCE
 
 
 def _unpaid(rules: WatchRules) -> frozenset[OrderStatus]:
@@ -242,12 +269,10 @@ def _unpaid(rules: WatchRules) -> frozenset[OrderStatus]:
     return LATE | VOID | (BASKET if rules.abandoned else frozenset())
 
 
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(watch.c.status.is_distinct_from(orders.c.status), watch.c.next_check_at <= now)
-
-
-def _is_free(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(watch.c.lease_until.is_(None), watch.c.lease_until <= now)
+def _is_free(now: datetime, lease: timedelta) -> sa.ColumnElement[bool]:
+    """Say which orders nobody holds. A lease that is longer than any was taken under a clock that was ahead."""
+    until = watch.c.lease_until
+    return sa.or_(until.is_(None), until <= now, until > now + lease + _CLOCK_TOLERANCE)
 
 
 def _lease(connection: sa.Connection, order_ids: Sequence[int], run_id: str, until: datetime) -> None:

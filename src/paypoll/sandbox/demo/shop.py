@@ -150,9 +150,15 @@ class SmallShop:
             payment_id=f"pay-{reference}",
             checkout_reference=reference,
             sumup_checkout_id=checkout_id,
-            created_at=order["created_at"],
-            updated_at=order["created_at"],
-            **{"amount": order["total"], "currency": "GBP", "status": "pending", "should_poll": True, **values},
+            **{
+                "created_at": order["created_at"],
+                "updated_at": order["created_at"],
+                "amount": order["total"],
+                "currency": "GBP",
+                "status": "pending",
+                "should_poll": True,
+                **values,
+            },
         )
 
     def _reflected(self, connection: sa.Connection, name: str) -> sa.Table:

@@ -30,6 +30,8 @@ def upgrade() -> None:
     op.add_column("watch", sa.Column("seen_void", sa.Boolean, nullable=False, server_default=sa.false()), schema=SCHEMA)
     op.add_column("watch", sa.Column("order_number", sa.Text), schema=SCHEMA)
     op.add_column("watch", sa.Column("order_created_at", UtcDateTime), schema=SCHEMA)
+    # A look that is dated in the future was made under a wrong clock, and is made again.
+    op.create_index("watch_last_checked", "watch", ["last_checked_at"], schema=SCHEMA)
     op.add_column(
         "fulfilment", sa.Column("by_person", sa.Boolean, nullable=False, server_default=sa.false()), schema=SCHEMA
     )

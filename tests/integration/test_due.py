@@ -1,0 +1,127 @@
+"""When an order is looked at again: after a new checkout, and after a clock was wrong."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from paypoll.database import transaction
+from paypoll.payments.decision import Reason
+from paypoll.runs.record import record_run
+from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.state import watches
+from paypoll.testing import MERCHANT, NOW
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Bench, Place
+
+_DAY = timedelta(days=1)
+
+
+def reasons(bench: "Bench") -> list[Reason]:
+    """Run once, and return what was found about each order that was looked at."""
+    return [applied.reason for applied in record_run(bench.app, "run-once").applied]
+
+
+def look_until_the_end(bench: "Bench") -> None:
+    """Let the window of every order pass, with a look at its end."""
+    reasons(bench)
+    bench.clock.move(4 * _DAY)
+    assert reasons(bench)
+    bench.clock.move(_DAY)
+    assert reasons(bench) == []
+
+
+def test_row_20a_new_checkout_of_an_order_that_was_not_followed_any_more_is_seen_when_paid(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    order_id = place("ORD-1", "FAILED")
+    look_until_the_end(bench)
+    made = bench.clock.now() - timedelta(hours=1)
+    shop.add_checkout(order_id, "ORD-1-2", "chk-ORD-1-2", merchant_code=MERCHANT, created_at=made, updated_at=made)
+    place.set_status("ORD-1-2", "PENDING")
+    assert reasons(bench) == [Reason.STILL_UNPAID]
+    bench.clock.move(timedelta(hours=7))
+    place.set_status("ORD-1-2", "PAID")
+    assert reasons(bench) == [Reason.PAID_LATE]
+    assert shop.row("orders_order", order_id)["status"] == "completed"
+
+
+def test_row_20a_checkout_that_the_shop_committed_after_the_last_look_is_seen_though_it_is_dated_before(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    order_id = place("ORD-1", "FAILED")
+    reasons(bench)
+    bench.clock.move(4 * _DAY)
+    made = bench.clock.now() - timedelta(seconds=1)
+    assert reasons(bench) == [Reason.STILL_UNPAID]
+    shop.add_checkout(order_id, "ORD-1-2", "chk-ORD-1-2", merchant_code=MERCHANT, created_at=made, updated_at=made)
+    place.set_status("ORD-1-2", "PAID")
+    bench.clock.move(timedelta(minutes=5))
+    assert reasons(bench) == [Reason.PAID_LATE]
+
+
+def test_order_completed_by_the_shop_with_a_new_checkout_is_looked_at_once(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    order_id = place("ORD-1", "PENDING")
+    reasons(bench)
+    shop.update("orders_order", order_id, status="completed")
+    bench.clock.move(_DAY)
+    made = bench.clock.now() - timedelta(hours=1)
+    shop.add_checkout(order_id, "ORD-1-2", "chk-ORD-1-2", merchant_code=MERCHANT, created_at=made, updated_at=made)
+    assert reasons(bench) == [Reason.NOT_WATCHED]
+    bench.clock.move(timedelta(minutes=5))
+    assert reasons(bench) == []
+
+
+def test_row_46_looks_under_a_clock_that_was_ahead_hold_no_order_back(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    waiting, failed = place("ORD-1", "PENDING"), place("ORD-2", "FAILED")
+    reasons(bench)
+    bench.clock.move(5 * _DAY)
+    assert reasons(bench)
+    bench.clock.move(-5 * _DAY + timedelta(minutes=5))
+    place.set_status("ORD-1", "PAID")
+    place.set_status("ORD-2", "PAID")
+    assert set(reasons(bench)) <= {Reason.PAID, Reason.PAID_LATE}
+    assert [shop.row("orders_order", order)["status"] for order in (waiting, failed)] == ["completed"] * 2
+
+
+def test_row_46_lease_that_was_taken_under_a_clock_that_was_ahead_holds_nothing(bench: "Bench", place: "Place") -> None:
+    order_id = place("ORD-1")
+    ahead, lease = NOW + _DAY, timedelta(minutes=3)
+    with transaction(bench.app.engine) as connection:
+        watches.enrol_order(connection, order_id, ahead)
+        assert watches.claim_these(connection, [order_id], "a run that was killed", ahead, lease=lease)
+    assert reasons(bench) == [Reason.PAID]
+
+
+def test_row_46_mail_that_was_put_off_under_a_clock_that_was_ahead_leaves_at_once(
+    bench: "Bench", place: "Place"
+) -> None:
+    place("ORD-1")
+    bench.clock.move(_DAY)
+    bench.mailer.down = "the mail server is out of reach"
+    reasons(bench)
+    assert bench.mailer.sent == []
+    bench.clock.move(-_DAY + timedelta(minutes=5))
+    bench.mailer.down = ""
+    reasons(bench)
+    assert [recipients for _, recipients in bench.mailer.sent] == [("ord-1@example.org",)]
+
+
+@pytest.mark.parametrize("status", ["processing", "requires_manual_review"])
+def test_row_26_order_that_the_shop_moves_while_the_first_run_that_asked_is_killed_is_told_by_the_next(
+    bench: "Bench", shop: SmallShop, place: "Place", status: str
+) -> None:
+    order_id = place("ORD-1")
+    with transaction(bench.app.engine) as connection:
+        watches.enrol(connection, bench.app.watch_rules, NOW)  # and no more: that run is dead
+    shop.update("orders_order", order_id, status=status)
+    bench.clock.move(timedelta(minutes=5))
+    assert reasons(bench) == [Reason.PAID_NOT_ISSUED]
+    assert [message["Subject"] for message, _ in bench.mailer.sent] == [
+        f"[Jersey Events CRITICAL] Order ORD-1 is {status}, and was paid"
+    ]
