@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from paypoll.admin.resend import Resender
     from paypoll.admin.resolve import Resolver
     from paypoll.alerts.desk import AlertDesk
-    from paypoll.mail.compose import Composer
+    from paypoll.mail.content.compose import Composer
     from paypoll.mail.mailer import Mailer
     from paypoll.mail.packing import MailPacker
     from paypoll.payments.gateway import PaymentGateway
@@ -179,7 +179,7 @@ class App:
     @cached_property
     def mailer(self) -> "Mailer":
         """The mail server."""
-        from paypoll.mail.smtp import SmtpMailer, SmtpOptions
+        from paypoll.mail.smtp.client import SmtpMailer, SmtpOptions
 
         mail = self.settings.mail
         return SmtpMailer(
@@ -199,7 +199,7 @@ class App:
     @cached_property
     def composer(self) -> "Composer":
         """What fills the templates of mails."""
-        from paypoll.mail.compose import ComposeOptions, Composer
+        from paypoll.mail.content.compose import ComposeOptions, Composer
 
         site, mail = self.settings.site, self.settings.mail
         return Composer(

@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 
 from paypoll.mail.mailer import Mailer, MailError, MailUnavailableError, MessageRefusedError, RecipientRefusedError
-from paypoll.mail.smtp import SmtpMailer, SmtpOptions
+from paypoll.mail.smtp.client import SmtpMailer, SmtpOptions
 from paypoll.sandbox.mail.sink import MailSink
 from paypoll.sandbox.mail.smtp_session import Stage
 from paypoll.testing import FakeMailer

@@ -10,8 +10,8 @@ import jinja2
 import pytest
 from jinja2 import meta
 
-from paypoll.mail.compose import KINDS, Attachment, ComposeOptions
-from paypoll.mail.contexts import AlertContext, AlertOrder, ConfirmationContext, FailureContext, OrderLine
+from paypoll.mail.content.compose import KINDS, Attachment, ComposeOptions
+from paypoll.mail.content.contexts import AlertContext, AlertOrder, ConfirmationContext, FailureContext, OrderLine
 from paypoll.tickets.sheet import Sheet
 
 ROOT = Path(__file__).parents[2]

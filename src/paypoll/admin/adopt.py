@@ -10,7 +10,7 @@ from paypoll.alerts.orders import Level
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import RefusedError
-from paypoll.mail.contexts import AlertOrder
+from paypoll.mail.content.contexts import AlertOrder
 from paypoll.payments.money import show_amount
 from paypoll.state.audit import record
 from paypoll.state.memory import ADOPTED, Lost, adopt, is_lost, survey

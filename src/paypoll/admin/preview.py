@@ -8,10 +8,10 @@ from email.policy import SMTP
 from pathlib import Path
 
 from paypoll.errors import RefusedError
-from paypoll.mail.compose import Attachment, Composer
-from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, MailContext
+from paypoll.mail.content.compose import Attachment, Composer
+from paypoll.mail.content.contexts import AlertContext, ComposeError, ConfirmationContext, MailContext
+from paypoll.mail.content.samples import SAMPLES, SUMMARY
 from paypoll.mail.packing import CALENDAR_NAME, CALENDAR_PARAMETERS, WITH_TICKETS
-from paypoll.mail.samples import SAMPLES, SUMMARY
 from paypoll.settings.model import Settings
 from paypoll.templates import missing_folders
 from paypoll.tickets.sample import sample_face
@@ -67,7 +67,7 @@ def _ticket(settings: Settings, printer: TicketPrinter, problems: list[str]) -> 
 
 
 def _calendar(settings: Settings, now: datetime) -> Iterator[Attachment]:
-    from paypoll.mail.calendar import CalendarSite, calendar_file
+    from paypoll.mail.content.calendar import CalendarSite, calendar_file
 
     site = settings.site
     confirmation = _at_home(settings, SAMPLES["confirmation"])

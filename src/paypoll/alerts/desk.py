@@ -10,8 +10,8 @@ import sqlalchemy as sa
 import structlog
 
 from paypoll.alerts.orders import Level, OrderAlert
-from paypoll.mail.contexts import AlertContext, AlertOrder
-from paypoll.mail.message_id import new_message_id
+from paypoll.mail.content.contexts import AlertContext, AlertOrder
+from paypoll.mail.content.message_id import new_message_id
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import Order
 from paypoll.settings.model import SiteSettings

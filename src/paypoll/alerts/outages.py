@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.orders import Level
 from paypoll.database import readable, transaction
-from paypoll.mail.contexts import AlertOrder
+from paypoll.mail.content.contexts import AlertOrder
 from paypoll.payments.evidence import CLOCK_TOLERANCE, Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
 from paypoll.payments.money import show_amount

@@ -30,7 +30,7 @@ from paypoll.mail.mailer import (
 )
 from paypoll.mail.outcomes import MailOutcomes
 from paypoll.mail.reporter import MailReporter
-from paypoll.mail.session import ReusedSession
+from paypoll.mail.smtp.session import ReusedSession
 from paypoll.shop.find import email_of
 from paypoll.state import outbox
 from paypoll.state.audit import record

@@ -1,6 +1,6 @@
 """The port of the mail server, and every way in which sending a message can end.
 
-The adapter is `paypoll.mail.smtp`; a fake of it is in `paypoll.testing`.
+The adapter is `paypoll.mail.smtp.client`; a fake of it is in `paypoll.testing`.
 """
 
 from collections.abc import Sequence

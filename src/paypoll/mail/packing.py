@@ -7,10 +7,10 @@ import sqlalchemy as sa
 
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.mail.compose import Attachment, Composer
-from paypoll.mail.contexts import ComposeError, ConfirmationContext
+from paypoll.mail.content.compose import Attachment, Composer
+from paypoll.mail.content.contexts import ComposeError, ConfirmationContext
+from paypoll.mail.content.message_id import part_message_id
 from paypoll.mail.delivery import Parcel
-from paypoll.mail.message_id import part_message_id
 from paypoll.mail.splitting import mailed_size, plan_attachments
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import set_ticket_files
@@ -103,7 +103,7 @@ class MailPacker:
 
     def _calendar(self, mail: Mail) -> Sequence[Attachment]:
         """Return the file that puts the order's events into a calendar, if any has a date."""
-        from paypoll.mail.calendar import CalendarSite, calendar_file
+        from paypoll.mail.content.calendar import CalendarSite, calendar_file
 
         site = CalendarSite(self._site.name, self._site.base_url, self._domain, self._site.zone)
         file = calendar_file(ConfirmationContext.from_json(mail.content), site, mail.created_at)

@@ -16,8 +16,8 @@ from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.alerts.orders import Level, alert_about
 from paypoll.database import transaction
-from paypoll.mail.contexts import ConfirmationContext, FailureContext
-from paypoll.mail.message_id import new_message_id
+from paypoll.mail.content.contexts import ConfirmationContext, FailureContext
+from paypoll.mail.content.message_id import new_message_id
 from paypoll.payments.classify import Assessment, assess, checkout_ids
 from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence

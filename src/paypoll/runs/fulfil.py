@@ -9,8 +9,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from paypoll.mail.contexts import ConfirmationContext, OrderLine
-from paypoll.mail.message_id import new_message_id
+from paypoll.mail.content.contexts import ConfirmationContext, OrderLine
+from paypoll.mail.content.message_id import new_message_id
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Account, Event, Order, OrderItem
 from paypoll.payments.override import OverriddenPayment

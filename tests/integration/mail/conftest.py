@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from paypoll.mail.smtp import SmtpMailer, SmtpOptions
+from paypoll.mail.smtp.client import SmtpMailer, SmtpOptions
 
 CERTIFICATES = Path(__file__).with_name("certificates")
 CA_FILE = CERTIFICATES / "ca.pem"

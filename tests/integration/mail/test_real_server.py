@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
-from paypoll.mail.compose import Attachment, ComposeOptions, Composer
+from paypoll.mail.content.compose import Attachment, ComposeOptions, Composer
+from paypoll.mail.content.samples import SAMPLES
 from paypoll.mail.mailer import MailUnavailableError, MessageRefusedError
-from paypoll.mail.samples import SAMPLES
-from paypoll.mail.smtp import SmtpMailer, SmtpOptions
+from paypoll.mail.smtp.client import SmtpMailer, SmtpOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from paypoll.mail.mailer import MailUnavailableError
-from paypoll.mail.smtp import SmtpOptions
+from paypoll.mail.smtp.client import SmtpOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from tests.settings_text import sound_settings, write_settings_file
 from paypoll.admin.preview import write_preview
 from paypoll.app import App
 from paypoll.errors import RefusedError
-from paypoll.mail.compose import KINDS
+from paypoll.mail.content.compose import KINDS
 from paypoll.settings.load import load_settings
 from paypoll.testing import FakePrinter
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar, Timezone
 
-from paypoll.mail.calendar import CalendarSite, calendar_file
-from paypoll.mail.contexts import ConfirmationContext, OrderLine
+from paypoll.mail.content.calendar import CalendarSite, calendar_file
+from paypoll.mail.content.contexts import ConfirmationContext, OrderLine
 
 JERSEY = ZoneInfo("Europe/Jersey")
 SITE = CalendarSite("Jersey Events", "https://shop.example.org", "example.org", JERSEY)

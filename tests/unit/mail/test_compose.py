@@ -17,9 +17,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from paypoll.mail.compose import KINDS, Attachment, ComposeOptions, Composer
-from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, OrderLine
-from paypoll.mail.samples import SAMPLES
+from paypoll.mail.content.compose import KINDS, Attachment, ComposeOptions, Composer
+from paypoll.mail.content.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, OrderLine
+from paypoll.mail.content.samples import SAMPLES
 
 EXAMPLES = settings().max_examples  # of the profile
 DATE = datetime(2026, 11, 23, 15, 0, 7, tzinfo=UTC)

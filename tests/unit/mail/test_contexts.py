@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from paypoll.mail.contexts import (
+from paypoll.mail.content.contexts import (
     AlertContext,
     ComposeError,
     ConfirmationContext,
@@ -15,7 +15,7 @@ from paypoll.mail.contexts import (
     MailContext,
     OrderLine,
 )
-from paypoll.mail.samples import SAMPLES
+from paypoll.mail.content.samples import SAMPLES
 
 
 @pytest.mark.parametrize("context", SAMPLES.values(), ids=SAMPLES.keys())

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from paypoll.mail.connection import Deadline
+from paypoll.mail.smtp.connection import Deadline
 
 
 @pytest.fixture

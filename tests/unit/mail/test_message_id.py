@@ -2,7 +2,7 @@
 
 import pytest
 
-from paypoll.mail.message_id import new_message_id, part_message_id
+from paypoll.mail.content.message_id import new_message_id, part_message_id
 
 
 def test_new_message_id_differs_each_time_and_has_the_domain() -> None:

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from paypoll.mail import templating
-from paypoll.mail.compose import ComposeOptions, Composer
-from paypoll.mail.contexts import ComposeError
-from paypoll.mail.samples import SAMPLES, template_problems
+from paypoll.mail.content import templating
+from paypoll.mail.content.compose import ComposeOptions, Composer
+from paypoll.mail.content.contexts import ComposeError
+from paypoll.mail.content.samples import SAMPLES, template_problems
 
 
 def a_composer(folder: Path | None) -> Composer:
@@ -84,7 +84,7 @@ def test_template_that_breaks_several_kinds_of_mail_is_one_problem(tmp_path: Pat
 
 
 def test_own_html_takes_nothing_from_plain_text_that_would_not_be_escaped() -> None:
-    pages = list(Path(templating.__file__).with_name("templates").glob("*.html"))
+    pages = list((Path(templating.__file__).parents[1] / "templates").glob("*.html"))
     assert len(pages) > 4
     assert [page.name for page in pages if ".txt" in page.read_text(encoding="utf-8")] == []
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from paypoll.database import DatabaseOptions
-    from paypoll.mail.compose import Composer
+    from paypoll.mail.content.compose import Composer
     from paypoll.mail.mailer import Mailer
     from paypoll.payments.gateway import PaymentGateway
     from paypoll.tickets.ticket import TicketPrinter

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from paypoll.admin.check.finding import Finding, fine, skipped, unreachable, wrong
-from paypoll.mail.compose import Composer
-from paypoll.mail.contexts import AlertContext, ComposeError
+from paypoll.mail.content.compose import Composer
+from paypoll.mail.content.contexts import AlertContext, ComposeError
+from paypoll.mail.content.message_id import new_message_id
 from paypoll.mail.mailer import Mailer, MailError, MailUnavailableError, RecipientDeferredError, SenderRefusedError
-from paypoll.mail.message_id import new_message_id
 from paypoll.settings.model import Settings
 
 _TOPIC = "mail server"
@@ -16,7 +16,7 @@ _TEST = "test alert"
 
 def check_mail(composer: Composer, mailer: Mailer, settings: Settings) -> Iterator[Finding]:
     """Fill every template, connect and log in. No mail is sent."""
-    from paypoll.mail.samples import template_problems
+    from paypoll.mail.content.samples import template_problems
 
     folder = settings.mail.template_folder
     problems = template_problems(composer)

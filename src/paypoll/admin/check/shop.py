@@ -9,7 +9,7 @@ from paypoll.admin.check.finding import Finding, advice, fine, skipped
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import SettingsError
-from paypoll.mail.plain import one_line
+from paypoll.mail.content.plain import one_line
 from paypoll.shop.capacity import CountedWrong, find_counted_wrong
 from paypoll.shop.schema import schema_problems
 from paypoll.state.astray import find_astray

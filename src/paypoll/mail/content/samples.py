@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from paypoll.mail.compose import KINDS, Composer
-from paypoll.mail.contexts import (
+from paypoll.mail.content.compose import KINDS, Composer
+from paypoll.mail.content.contexts import (
     AlertContext,
     AlertOrder,
     ComposeError,

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self
 
-from paypoll.mail.plain import block, one_line
+from paypoll.mail.content.plain import block, one_line
 
 
 class ComposeError(Exception):

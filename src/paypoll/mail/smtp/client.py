@@ -18,8 +18,6 @@ from typing import Literal
 import structlog
 
 from paypoll.mail.address import address_problem, envelope_address, split_sender
-from paypoll.mail.connection import Connection, Deadline, TlsConnection
-from paypoll.mail.login import log_in
 from paypoll.mail.mailer import (
     MailError,
     MailSession,
@@ -30,7 +28,9 @@ from paypoll.mail.mailer import (
     refusal,
 )
 from paypoll.mail.refusal import About, Step, is_about_size, whom_it_is_about
-from paypoll.mail.reply import show_reply
+from paypoll.mail.smtp.connection import Connection, Deadline, TlsConnection
+from paypoll.mail.smtp.login import log_in
+from paypoll.mail.smtp.reply import show_reply
 
 log = structlog.get_logger(__name__)
 

@@ -6,10 +6,10 @@ Not by smtplib's `login`: it takes ASCII only, and its UnicodeEncodeError carrie
 import base64
 import ssl
 
-from paypoll.mail.connection import Connection
 from paypoll.mail.mailer import MailUnavailableError, refusal
 from paypoll.mail.refusal import Step, whom_it_is_about
-from paypoll.mail.reply import show_reply
+from paypoll.mail.smtp.connection import Connection
+from paypoll.mail.smtp.reply import show_reply
 
 _ACCEPTED = 235
 _CHALLENGE = 334

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from paypoll.logs import redact
-from paypoll.mail.plain import one_line
+from paypoll.mail.content.plain import one_line
 
 _LONGEST = 300
 

@@ -20,11 +20,11 @@ from jinja2 import (
     select_autoescape,
 )
 
-from paypoll.mail.contexts import ComposeError
+from paypoll.mail.content.contexts import ComposeError
 from paypoll.payments.money import show_amount
 from paypoll.templates import TemplateLoader
 
-_FOLDER = Path(__file__).with_name("templates")
+_FOLDER = Path(__file__).parents[1] / "templates"
 # The errors that code in a template may raise, besides Jinja2's own.
 _TEMPLATE_BUGS = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone
 
-from paypoll.mail.contexts import ConfirmationContext, OrderLine
+from paypoll.mail.content.contexts import ConfirmationContext, OrderLine
 
 _UTC_NAMES = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT", "Universal"})
 # Other years are placeholders of the shop, not dates; calendars and time zone rules do not cover them either.

@@ -17,12 +17,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from paypoll.mail.address import address_problem, envelope_address, split_sender
-from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, MailContext
-from paypoll.mail.message_id import part_message_id
-from paypoll.mail.plain import header_text
-from paypoll.mail.policies import ATTACHMENT, MESSAGE
+from paypoll.mail.content.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, MailContext
+from paypoll.mail.content.message_id import part_message_id
+from paypoll.mail.content.plain import header_text
+from paypoll.mail.content.policies import ATTACHMENT, MESSAGE
+from paypoll.mail.content.templating import Templates
 from paypoll.mail.splitting import LINE
-from paypoll.mail.templating import Templates
 from paypoll.settings.colour import DEFAULT_ACCENT, text_on
 
 _CONTEXTS: Mapping[str, type[MailContext]] = {

@@ -1,0 +1,1 @@
+"""What mails say: contexts, templates, headers, the calendar file."""
