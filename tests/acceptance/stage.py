@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from tests.settings_text import world_settings, write_settings_file
 
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import Mail, MailSink
+from paypoll.sandbox.shifted_clock import ShiftedClock
 from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.state.grants import grants_sql
 
@@ -47,30 +47,6 @@ SOON = timedelta(minutes=15)
 _POLLING = {"should_poll", "polling_started_at", "last_polled_at", "poll_count", "updated_at"}
 
 _numbers = itertools.count(1)
-
-
-class ShiftedClock:
-    """SumUp's clock: this machine's, but for what is to have happened some time ago."""
-
-    def __init__(self) -> None:
-        self._behind = timedelta(0)
-
-    def now(self) -> datetime:
-        """Return the time."""
-        return datetime.now(UTC) - self._behind
-
-    def monotonic(self) -> float:
-        """Return seconds on a clock that only moves forward."""
-        return time.monotonic()
-
-    @contextmanager
-    def back(self, behind: timedelta) -> Iterator[None]:
-        """Have the time be some while ago inside the block."""
-        self._behind = behind
-        try:
-            yield
-        finally:
-            self._behind = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

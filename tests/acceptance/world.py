@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.acceptance.shop_pages import blank_pages
 from tests.acceptance.stage import ADMIN, Ended, Placed, Stage
 
 from paypoll.sandbox.mail.sink import Mail
@@ -75,6 +76,7 @@ class World:
         self.runs.append(ended)
         self.shops.append(self.stage.dump("public", polling=False))
         self.mails.append(self.stage.sink.messages)
+        assert blank_pages(self.stage.engine, self.stage.media) == []
         return ended
 
     def __getitem__(self, name: str) -> Placed:

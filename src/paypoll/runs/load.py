@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.order import Order
 from paypoll.shop import orders as shop
-from paypoll.shop.orders import with_places_taken
+from paypoll.shop.capacity import count_places, may_fulfil, with_places_taken
 from paypoll.state.fulfilments import spent_on_others
 from paypoll.state.records import load_records
 
@@ -24,10 +24,7 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
 
     The places taken are counted as well: what is to be closed hangs on whether a late payment can be honoured.
     """
-    orders = {
-        order_id: with_places_taken(connection, order, lock=False)
-        for order_id, order in shop.load_orders(connection, order_ids).items()
-    }
+    orders = count_places(connection, shop.load_orders(connection, order_ids))
     records = load_records(connection, list(orders)) if orders else {}
     return {
         order_id: replace(
@@ -53,12 +50,13 @@ def load_for_decision(connection: sa.Connection, order_id: int, evidence: Eviden
     """Return the order with all that a decision about it rests on, or None when it is gone.
 
     Beside `load_order`: the places taken at its events, and which of the payments in the evidence have paid for
-    another order. With `lock` (a run, under the order's row lock) the events stay locked until the transaction ends.
+    another order. With `lock` (a run, under the order's row lock) the events of an order that may get its tickets now
+    are locked before their places are counted, and stay so until the transaction ends.
     """
     order = load_order(connection, order_id)
     if order is None:
         return None
-    if lock:
+    if lock and may_fulfil(order, evidence):
         order = with_places_taken(connection, order, lock=True)
     return replace(order, spent_elsewhere=spent_on_others(connection, order_id, evidence.sumup_ids))
 

@@ -22,7 +22,10 @@ class OrderError:
 
 @dataclass(slots=True)
 class RunReport:
-    """The result of one run. `dry` runs changed nothing. `ended`: finished, stopped or out_of_time."""
+    """The result of one run. `dry` runs changed nothing. `ended`: finished, stopped or out_of_time.
+
+    `standstills`: what keeps the platform's orders, or mail as a whole, or all mail of a kind from going on.
+    """
 
     run_id: str
     started_at: datetime
@@ -32,6 +35,7 @@ class RunReport:
     taken_over: int = 0
     delivered: Delivered = field(default_factory=Delivered)
     sumup_halted: str = ""
+    standstills: list[str] = field(default_factory=list)
     ended: str = "finished"
     ended_at: datetime | None = None
 

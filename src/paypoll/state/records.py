@@ -25,6 +25,7 @@ _RECORDS = (
         fulfilment.c.paid_at,
         fulfilment.c.fulfilled_at,
         fulfilment.c.by_person,
+        fulfilment.c.issued_by,
     )
     .outerjoin(fulfilment, fulfilment.c.order_id == watch.c.order_id)
     .where(watch.c.order_id.in_(sa.bindparam("order_ids", expanding=True)))
@@ -75,4 +76,5 @@ def _fulfilment(row: Any) -> Fulfilment | None:
         paid_at=row.paid_at,
         fulfilled_at=row.fulfilled_at,
         by_person=row.by_person,
+        issued_by=row.issued_by,
     )

@@ -117,6 +117,7 @@ _LOOKS: tuple[tuple[Look[Any], Look[Any]], ...] = (
     *((Found(an_answer(status, attempts=(_UNDER_WAY,))), NotFound()) for status in ("PENDING", "FAILED")),
     (Found(an_answer("FAILED", attempts=(replace(_DECLINED, timestamp=NOW),))), NotFound()),
     (Found(an_answer("FAILED", attempts=(_DECLINED,), made_at=NOW - timedelta(hours=1))), NotFound()),
+    (Found(an_answer("PENDING", answered_at=NOW - timedelta(days=1))), NotFound()),
     *((failure, NotFound()) for failure in (NotFound(), NoAnswer("late"), NotAllowed("", "no"), BrokenAnswer("odd"))),
 )
 

@@ -49,6 +49,7 @@ def report_json(report: RunReport) -> str:
                 for applied in report.applied
             ],
             "sumup_halted": report.sumup_halted,
+            "standstills": report.standstills,
             "errors": [{"order": error.order, "error": error.error} for error in report.order_errors],
             "mail": {
                 "sent": report.delivered.sent,
@@ -56,6 +57,7 @@ def report_json(report: RunReport) -> str:
                 "undeliverable": report.delivered.undeliverable,
                 "unexpected": report.delivered.unexpected,
                 "halted": report.delivered.halted,
+                "alerts_halted": report.delivered.alerts_halted,
             },
         },
         indent=2,
@@ -111,6 +113,7 @@ def _summary(report: RunReport) -> list[str]:
         lines.append(click.style(f"mail stopped: {mail.halted}", fg="yellow"))
     if report.sumup_halted:
         lines.append(click.style(f"SumUp: {report.sumup_halted}; the other orders stay due", fg="yellow"))
+    lines += [click.style(f"stands still: {standstill}", fg="red") for standstill in report.standstills]
     if report.order_errors:
         lines.append(click.style(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
     if report.taken_over:
