@@ -19,7 +19,7 @@ from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
 from paypoll.state.memory import require_ready_to_work
-from paypoll.state.outbox import is_any_due
+from paypoll.state.outbox import Whose, is_any_due
 from paypoll.state.watches import WatchRules, peek
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ class App:
             close_before_expiry=verification.close_before_expiry,
             references=verification.references,
             failed_grace=verification.failed_grace,
+            review_when_full=self.settings.tickets.when_full == "review",
+            api_url=self.settings.sumup.base_url,
         )
 
     def _policy_with(self, max_age: timedelta | None) -> "Policy":
@@ -129,7 +131,8 @@ class App:
         """Where alerts are posted."""
         from paypoll.alerts.desk import AlertDesk
 
-        return AlertDesk(self.settings.alerts.to, self.settings.site, self.settings.mail.domain)
+        alerts = self.settings.alerts
+        return AlertDesk(alerts.to, self.settings.site, self.settings.mail.domain, remind_every=alerts.remind_every)
 
     @cached_property
     def gateway(self) -> "PaymentGateway":
@@ -194,6 +197,7 @@ class App:
                 entrance_hint=tickets.entrance_hint,
                 what_to_bring=tickets.what_to_bring,
             ),
+            stamping=tickets.stamping,
         )
         return PrintWorkers(options, tickets.print_processes)
 
@@ -327,28 +331,38 @@ class App:
             brake_orders=0 if accept_reviews else verification.brake_orders,
         )
         outages = OutageReporter(
-            self.desk, stuck_after=verification.stuck_after, trouble_after=verification.trouble_after
+            self.desk,
+            stuck_after=verification.stuck_after,
+            trouble_after=verification.trouble_after,
+            platform=self.settings.sumup.merchant_code,
         )
         return Cycle(
             engine=self.engine,
             gateway=lambda: self.gateway,
             applier=self.applier(run_id, self._policy_with(max_age)),
-            deliver=lambda should_stop, alerts: self.deliver(run_id, should_stop, alerts=alerts),
+            deliver=lambda should_stop, whose: self.deliver(run_id, should_stop, whose),
             outages=outages,
             clock=self.clock,
             rules=rules,
             stopped=self.stop,
+            on_paid=self.printer.get_ready,
         )
 
-    def deliver(self, run_id: str, should_stop: Callable[[], bool], *, alerts: bool = True) -> Delivered:
+    def deliver(self, run_id: str, should_stop: Callable[[], bool], whose: Whose = Whose.ALL) -> Delivered:
         """Send the mail that is due."""
         with transaction(self.engine) as connection:
-            if not is_any_due(connection, self.clock.now(), alerts=alerts):
+            if not is_any_due(connection, self.clock.now(), whose):
                 return Delivered()
         from paypoll.alerts.mail import MailAlerts
-        from paypoll.mail.delivery import Delivery, DeliveryRules
+        from paypoll.mail.delivery import Delivery
+        from paypoll.mail.delivery_queue import DeliveryRules
 
-        rules = DeliveryRules(batch_size=self.settings.mail.batch_size, lease=self.settings.verification.lease)
+        verification = self.settings.verification
+        rules = DeliveryRules(
+            batch_size=self.settings.mail.batch_size,
+            lease=verification.lease,
+            retry_time=verification.time_budget / 4,
+        )
         told = MailAlerts(self.desk, lasting=self.settings.alerts.smtp_trouble_after)
         delivery = Delivery(self.engine, self.packer, self.mailer, told, self.clock, rules, run_id)
-        return delivery.deliver(should_stop, alerts=alerts)
+        return delivery.deliver(should_stop, whose)

@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from paypoll.mail.address import address_problem
-from paypoll.mail.mailer import MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
+from paypoll.mail.mailer import MailError, MailSession, MailUnavailableError, RecipientRefusedError
 from paypoll.payments.gateway import (
     Attempt,
     BrokenAnswer,
@@ -34,7 +34,7 @@ from paypoll.payments.order import Checkout, Event, Order, OrderItem
 from paypoll.payments.policy import Policy
 from paypoll.payments.statuses import OrderStatus
 from paypoll.tickets.qr import qr_png
-from paypoll.tickets.ticket import PrintError, TicketFace
+from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 MERCHANT = "MPLATFORM"
@@ -234,25 +234,29 @@ class FakePrinter:
 
     broken: str = ""
 
+    def get_ready(self) -> None:
+        """Be ready as it is."""
+
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
         """Print nothing ahead."""
 
-    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
         """Return a line a face."""
         if self.broken:
             raise PrintError(self.broken)
-        for face in faces:
-            try:
-                qr_png(face.qr_data)
-            except ValueError as error:
-                raise PrintError(f"the tickets of order {face.order_number} could not be printed: {error}") from None
-        return [f"%PDF-fake {face.ticket_number} {face.qr_data}".encode() for face in faces]
+        return [self._print(face) for face in faces]
+
+    def _print(self, face: TicketFace) -> PrintedTicket:
+        try:
+            return PrintedTicket(f"%PDF-fake {face.ticket_number} {face.qr_data}".encode(), qr_png(face.qr_data))
+        except ValueError as error:
+            raise PrintError(f"the tickets of order {face.order_number} could not be printed: {error}") from None
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return all lines."""
         if not faces:
             raise PrintError("there is no ticket to print")
-        return b"\n".join(self.print_tickets(faces))
+        return b"\n".join(ticket.pdf for ticket in self.print_tickets(faces))
 
 
 @dataclass
@@ -303,7 +307,8 @@ class _FakeSession:
             raise MailUnavailableError("the session with the mail server was lost before")
         try:
             self.mailer.send(message, recipients)
-        except (RecipientRefusedError, MessageRefusedError):
+        except MailError as error:
+            self.is_over = isinstance(error, MailUnavailableError)
             raise
         except BaseException:
             self.is_over = True

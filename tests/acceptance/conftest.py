@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.acceptance.shop_pages import blank_pages
 from tests.acceptance.stage import Stage, opened_stage
 
 if TYPE_CHECKING:
@@ -37,5 +38,6 @@ def _opened(server: "Server", folders: pytest.TempPathFactory) -> Iterator[Stage
     try:
         with opened_stage(server.url(name), folders.mktemp("stage")) as stage:
             yield stage
+            assert blank_pages(stage.engine, stage.media) == []
     finally:
         server.run(f"DROP DATABASE {name} WITH (FORCE)")

@@ -168,6 +168,7 @@ class Stage:
         amount: Decimal | None = None,
         currency: str = "GBP",
         merchant: str = MERCHANT,
+        hosted: bool = False,
         **columns: Any,
     ) -> str:
         """Make a checkout of the order at SumUp, and its row in the shop unless it is not `stored`. Return its id."""
@@ -177,6 +178,7 @@ class Stage:
             amount=order.total if amount is None else amount,
             currency=currency,
             merchant_code=merchant,
+            hosted=hosted,
         )
         match state:
             case "PAID":

@@ -143,8 +143,9 @@ def test_row_25a_stale_copy_saved_by_the_shop_is_healed_in_silence(issued: World
     order, stage = issued["stale"], issued.stage
     check_completed(stage, order)
     row, before = stage.row(order), issued.kept["stale"]
-    for column in ("status", "is_paid", "paid_at", "transaction_id"):
+    for column in ("status", "is_paid", "paid_at", "transaction_id", "user_id"):
         assert row[column] == before[column]
+    assert row["user_id"] is not None  # a guest's: the old copy had none
     assert stage.alerts(order) == []
     assert [one["reason"] for one in stage.audit(order)] == ["paid", "overwritten"]
 

@@ -219,6 +219,12 @@ def test_row_18_checkout_that_may_be_at_a_merchant_who_cannot_be_asked_is_not_ca
         assert connected.stage.run_once().code == OK
         connected.stage.let_time_pass()
     check_waiting(connected.stage, order, reason="not_allowed")
+    # One organiser's lost connection is told every day, and is no failure of the run.
+    connected.stage.sql("UPDATE paypoll.trouble SET told_at = told_at - interval '24 hours'")
+    for _ in range(2):
+        assert connected.stage.run_once().code == OK
+    told = [subject(mail) for mail in connected.stage.sink.messages if "MOWN" in subject(mail)]
+    assert told == ["[Jersey Events CRITICAL] SumUp refuses the credential for merchant MOWN"] * 2
 
 
 # -- stored at once, by one of several ---------------------------------------------------------------------------

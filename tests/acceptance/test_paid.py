@@ -1,5 +1,6 @@
 """Paid orders, each of its own kind, in one run: the rows of docs/outcomes.md that end in tickets."""
 
+import base64
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -191,18 +192,28 @@ def test_row_15a_unstored_paid_checkout_beside_a_failed_one_completes_the_order(
     check_completed(world.stage, world["unstored"])
 
 
-def test_row_27_guest_gets_an_account_that_nobody_can_log_in_to(world: World) -> None:
+def test_row_27a_guest_gets_an_account_that_the_owner_of_the_address_can_enter_and_nobody_else(world: World) -> None:
     order, stage = world["guest"], world.stage
     tickets = check_completed(stage, order)
     (account,) = stage.shop.rows("accounts_user", email=order.email)
     assert {ticket["customer_id"] for ticket in tickets} == {account["id"]}
-    assert re.fullmatch(r"![A-Za-z0-9]{40}", account["password"])
+    # Active and usable, so the shop's reset mail goes to the address; and no password has a digest that is random.
+    algorithm, iterations, salt, digest = account["password"].split("$")
+    assert (algorithm, int(iterations) >= 600_000, len(salt)) == ("pbkdf2_sha256", True, 22)
+    assert len(base64.b64decode(digest, validate=True)) == 32
     expected = {
-        "user_type": "customer", "is_active": False, "is_staff": False, "is_superuser": False, "phone": "",
+        "user_type": "customer", "is_active": True, "is_staff": False, "is_superuser": False, "phone": "",
         "first_name": "Ada", "last_name": "Le Sueur", "email_verified": False, "last_login": None,
     }  # fmt: skip
     assert {name: account[name] for name in expected} == expected
-    assert stage.row(order)["user_id"] is None
+    assert stage.row(order)["user_id"] == account["id"]
+
+
+def test_row_27_guests_accounts_have_nothing_in_common(world: World) -> None:
+    stage = world.stage
+    made = stage.sql("SELECT password FROM accounts_user WHERE password LIKE 'pbkdf2%'")
+    pieces = [piece for row in made for piece in row["password"].split("$")[2:]]
+    assert len(pieces) == len(set(pieces)) == 2 * len(made) > 2
 
 
 def test_row_27_guest_with_a_known_address_in_other_case_gets_tickets_for_that_account(world: World) -> None:
@@ -210,7 +221,7 @@ def test_row_27_guest_with_a_known_address_in_other_case_gets_tickets_for_that_a
     tickets = check_completed(stage, order)
     same = stage.sql("SELECT id, email FROM accounts_user WHERE lower(email) = :email", email=order.email)
     assert [account["email"] for account in same] == ["Ada.Known@Buyer.example"]
-    assert {ticket["customer_id"] for ticket in tickets} == {same[0]["id"]}
+    assert {ticket["customer_id"] for ticket in tickets} == {stage.row(order)["user_id"]} == {same[0]["id"]}
     assert {ticket["qr_data"].split("|")[3] for ticket in tickets} == {"Ada.Known@Buyer.example"}
 
 

@@ -60,4 +60,4 @@ def test_row_without_a_test_is_noticed() -> None:
     rows = [*rows_of_the_table(TABLE.read_text(encoding="utf-8")), "99"]
     assert [row for row, names in names_by_row(rows).items() if not names] == ["99"]
     assert {"1", "5a", "5b", "11a", "15a", "24a", "25a", "25b", "44", "46"} < set(rows)
-    assert len(rows) == len(set(rows)) == 60
+    assert len(rows) == len(set(rows)) >= 63

@@ -139,20 +139,25 @@ def test_sumup_that_is_silent_is_given_up_for_the_run_and_the_exit_status_says_s
 
 
 @pytest.mark.parametrize("key", ["", "sup_sk_wrong"])
-def test_row_18_credential_refused_leaves_orders_unchanged_and_is_told_once(stage: Stage, key: str) -> None:
+def test_row_18_credential_refused_leaves_orders_unchanged_and_is_told_once_a_day(stage: Stage, key: str) -> None:
     orders = [stage.order(f"ORD-KEY-{age}".upper(), checkout="PAID", age=ago) for age, ago in AGES.items()]
     refused: dict[str, str] = {"sumup__api_key": key} if key else {}
     if not key:
         stage.sumup.fault(Status(403), times=200)
     for _ in range(2):
-        assert stage.run_once(**refused).code == 0
+        ended = stage.run_once(**refused)
+        assert ended.code == TRY_LATER
+        assert [line["event"] for line in ended.log if line["level"] == "critical"] == ["standstill"]
+    # A day later.
+    stage.sql("UPDATE paypoll.trouble SET told_at = told_at - interval '24 hours'")
+    assert stage.run_once(**refused).code == TRY_LATER
     for order in orders:
         assert stage.status(order) == "pending_verification"
         assert stage.alerts(order) == []
     refusals = [mail for mail in stage.sink.messages if "refuses the credential" in subject(mail)]
     assert [subject(mail) for mail in refusals] == [
         f"[Jersey Events CRITICAL] SumUp refuses the credential for merchant {MERCHANT}"
-    ]
+    ] * 2
     assert "Renew the API key" in body(refusals[0])
 
 

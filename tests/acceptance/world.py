@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.acceptance.shop_pages import blank_pages
 from tests.acceptance.stage import Ended, Placed, Stage
 
 from paypoll.sandbox.mail.sink import Mail
@@ -40,6 +41,7 @@ class World:
         self.runs.append(self.stage.run_once())
         self.shops.append(self.stage.dump("public", polling=False))
         self.mails.append(self.stage.sink.messages)
+        assert blank_pages(self.stage.engine, self.stage.media) == []
         return self.runs[-1]
 
     def __getitem__(self, name: str) -> Placed:

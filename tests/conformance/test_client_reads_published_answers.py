@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from paypoll.payments.gateway import Attempt, BrokenAnswer, CheckoutAnswer, Found, TransactionAnswer
+from paypoll.payments.gateway import Attempt, BrokenAnswer, CheckoutAnswer, Found, TransactionAnswer, TransactionStatus
 from paypoll.sandbox.sumup.jsontext import dumps
 from paypoll.sumup import wire
 
@@ -42,11 +42,13 @@ CHECKOUT_FIELDS: Final[dict[str, tuple[str, object]]] = {
     "transaction_code": ("transaction_code", ""),
     "transaction_id": ("transaction_id", ""),
     "transactions": ("attempts", ()),
+    "date": ("made_at", None),
+    "valid_until": ("valid_until", None),
 }
 ATTEMPT_FIELDS: Final[dict[str, tuple[str, object]]] = {
     "id": ("id", ""),
     "transaction_code": ("transaction_code", ""),
-    "status": ("status", ""),
+    "status": ("status", TransactionStatus.ABSENT),
     "amount": ("amount", None),
     "currency": ("currency", ""),
     "merchant_code": ("merchant_code", ""),
@@ -56,6 +58,7 @@ ATTEMPT_FIELDS: Final[dict[str, tuple[str, object]]] = {
     "auth_code": ("auth_code", ""),
     "tip_amount": ("tip_amount", Decimal(0)),
 }
+STATUS: Final = {word: TransactionStatus(word) for word in ("SUCCESSFUL", "CANCELLED", "FAILED", "PENDING", "REFUNDED")}
 NEEDED: Final = frozenset({"id", "status", "amount", "currency"})
 """Without one of these, nothing can be decided upon a PAID checkout."""
 
@@ -108,7 +111,8 @@ def test_checkout_with_a_varied_attempt_differs_in_that_field_alone(variation: A
     (expected,) = understood(CHECKOUT).attempts
     if field in ATTEMPT_FIELDS:
         name, without = ATTEMPT_FIELDS[field]
-        changed: dict[str, Any] = {name: without if how in {"absent", "null"} else how}
+        given = STATUS.get(how, TransactionStatus.UNKNOWN) if field == "status" else how
+        changed: dict[str, Any] = {name: without if how in {"absent", "null"} else given}
         expected = replace(expected, **changed)
 
     found: tuple[Attempt, ...] = understood(CHECKOUT | {"transactions": [variation.document]}).attempts

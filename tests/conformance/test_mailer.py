@@ -80,7 +80,7 @@ class RealPostOffice:
         self.sink.fault(Stage.RCPT, "550 5.1.1 No such user", recipient=address)
 
     def refuse_next(self) -> None:
-        self.sink.fault(Stage.MESSAGE, "554 5.7.1 Spam", times=1)
+        self.sink.fault(Stage.MESSAGE, "554 5.6.0 Spam", times=1)
 
     def put_off_next(self) -> None:
         self.sink.fault(Stage.MAIL, "451 4.3.0 Later", times=1)
@@ -108,7 +108,7 @@ class FakePostOffice:
         self.mailer.refused[address] = "550 5.1.1 No such user"
 
     def refuse_next(self) -> None:
-        self.mailer.failures.append(MessageRefusedError("554 5.7.1 Spam"))
+        self.mailer.failures.append(MessageRefusedError("554 5.6.0 Spam"))
 
     def put_off_next(self) -> None:
         self.mailer.failures.append(MailUnavailableError("451 4.3.0 Later"))

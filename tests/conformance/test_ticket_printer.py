@@ -3,13 +3,16 @@
 What is on a ticket is in `tests/integration/tickets`; here is what the callers of the port rely on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from io import BytesIO
 from zoneinfo import ZoneInfo
 
 import pytest
+from PIL import Image
+from tests.pdfs import codes_in
 
 from paypoll.testing import FakePrinter
 from paypoll.tickets.printer import WeasyTicketPrinter
@@ -52,23 +55,28 @@ def printer(request: pytest.FixtureRequest) -> Iterator[TicketPrinter]:
             yield FakePrinter()
 
 
+def pdfs_of(printer: TicketPrinter, faces: Sequence[TicketFace]) -> list[bytes]:
+    """Print, and return the PDFs alone: how each was made is the printer's own affair."""
+    return [ticket.pdf for ticket in printer.print_tickets(faces)]
+
+
 def test_print_tickets_returns_one_pdf_a_face_in_their_order(printer: TicketPrinter) -> None:
-    pdfs = printer.print_tickets(ORDER)
+    pdfs = pdfs_of(printer, ORDER)
     assert len(set(pdfs)) == len(ORDER)
     assert all(pdf.startswith(b"%PDF") for pdf in pdfs)
-    assert printer.print_tickets(ORDER[::-1]) == pdfs[::-1]
+    assert pdfs_of(printer, ORDER[::-1]) == pdfs[::-1]
 
 
 def test_print_tickets_of_no_face_is_no_pdf(printer: TicketPrinter) -> None:
-    assert printer.print_tickets([]) == []
+    assert pdfs_of(printer, []) == []
 
 
 def test_print_of_the_same_face_has_the_same_bytes_whatever_was_printed_in_between(printer: TicketPrinter) -> None:
-    first = printer.print_tickets(ORDER)
-    printer.print_tickets(OTHER)
-    assert printer.print_tickets(ORDER) == first
+    first = pdfs_of(printer, ORDER)
+    pdfs_of(printer, OTHER)
+    assert pdfs_of(printer, ORDER) == first
     # An order may be sent again in parts, and each ticket's file is then compared with what is stored.
-    assert [pdf for face in ORDER for pdf in printer.print_tickets([face])] == first
+    assert [pdf for face in ORDER for pdf in pdfs_of(printer, [face])] == first
 
 
 def test_print_together_is_one_pdf_and_the_same_bytes_each_time(printer: TicketPrinter) -> None:
@@ -84,17 +92,17 @@ def test_print_together_of_no_face_is_refused(printer: TicketPrinter) -> None:
 
 
 def test_expect_changes_nothing_about_what_is_printed(printer: TicketPrinter) -> None:
-    without = printer.print_tickets(ORDER)
+    without = pdfs_of(printer, ORDER)
     printer.expect([OTHER, ORDER, ORDER])
     printer.expect([ORDER])
-    assert printer.print_tickets(ORDER) == without  # out of turn
-    assert printer.print_tickets(ORDER) == without  # once more than was expected
-    assert printer.print_tickets(OTHER) == printer.print_tickets(OTHER)
+    assert pdfs_of(printer, ORDER) == without  # out of turn
+    assert pdfs_of(printer, ORDER) == without  # once more than was expected
+    assert pdfs_of(printer, OTHER) == pdfs_of(printer, OTHER)
 
 
 def test_expect_of_what_cannot_be_printed_says_so_only_when_it_is_asked_for(printer: TicketPrinter) -> None:
     printer.expect([UNPRINTABLE, OTHER])
-    assert len(printer.print_tickets(OTHER)) == 1
+    assert len(pdfs_of(printer, OTHER)) == 1
     with pytest.raises(PrintError):
         printer.print_tickets(UNPRINTABLE)
 
@@ -103,9 +111,14 @@ def test_expect_of_what_cannot_be_printed_says_so_only_when_it_is_asked_for(prin
 def test_print_that_fails_names_the_order_shows_no_code_and_leaves_the_next_alone(
     printer: TicketPrinter, *, together: bool
 ) -> None:
-    before = printer.print_tickets(OTHER)
+    before = pdfs_of(printer, OTHER)
     with pytest.raises(PrintError) as failure:
         _ = printer.print_together(UNPRINTABLE) if together else printer.print_tickets(UNPRINTABLE)
     assert "ORD-1" in str(failure.value)
     assert "CODE" not in str(failure.value)
-    assert printer.print_tickets(OTHER) == before
+    assert pdfs_of(printer, OTHER) == before
+
+
+def test_print_tickets_has_each_code_as_a_picture_that_reads_as_its_text(printer: TicketPrinter) -> None:
+    for face, ticket in zip(ORDER, printer.print_tickets(ORDER), strict=True):
+        assert codes_in(Image.open(BytesIO(ticket.qr_png))) == [face.qr_data]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
@@ -12,15 +13,16 @@ import sqlalchemy as sa
 from paypoll.cli.render.run import report_json, report_lines
 from paypoll.database import transaction
 from paypoll.exitcodes import ExitCode
-from paypoll.mail.mailer import MailUnavailableError, MessageRefusedError, RecipientRefusedError
+from paypoll.mail.delivery_queue import DeliveryQueue, DeliveryRules
+from paypoll.mail.mailer import MailUnavailableError, MessageRefusedError, RecipientDeferredError, RecipientRefusedError
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
-from paypoll.state.incidents import open_troubles
-from paypoll.state.outbox import claim_mail, give_up, mark_sent, post, put_off, withdraw
+from paypoll.state.incidents import cause, note_trouble, open_troubles
+from paypoll.state.outbox import Whose, claim_mail, give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox
 from paypoll.testing import NOW, FakeMailer, FakePrinter
-from paypoll.tickets.ticket import PrintError, TicketFace
+from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place
@@ -167,8 +169,8 @@ def test_message_found_half_way_and_put_off_again_is_still_shown_as_perhaps_sent
 class LargePrinter(FakePrinter):
     """Each ticket is so large that a message has room for no second one."""
 
-    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
-        return [pdf + b" " * 6 * 1024**2 for pdf in super().print_tickets(faces)]
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
+        return [replace(ticket, pdf=ticket.pdf + b" " * 6 * 1024**2) for ticket in super().print_tickets(faces)]
 
 
 class CutOff(FakeMailer):
@@ -328,7 +330,7 @@ def test_row_36_one_ticket_that_cannot_be_printed_is_told_once_while_others_are_
     bench: "Bench", place: "Place"
 ) -> None:
     class Picky(FakePrinter):
-        def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+        def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
             if faces[0].order_number == "ORD-1":
                 raise PrintError("a letter that no font has")
             return super().print_tickets(faces)
@@ -365,7 +367,7 @@ def test_mail_that_meets_a_bug_ends_the_run_as_incomplete_and_is_told_when_it_la
     class Buggy(FakePrinter):
         mended = False
 
-        def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+        def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
             if not self.mended:
                 raise ZeroDivisionError(faces[0].order_number)
             return super().print_tickets(faces)
@@ -374,7 +376,8 @@ def test_mail_that_meets_a_bug_ends_the_run_as_incomplete_and_is_told_when_it_la
     place("ORD-1")
     for _ in range(16):
         report = run(bench)
-        assert exit_code(report) in (ExitCode.OK, ExitCode.INCOMPLETE)
+        stands_still = ExitCode.TRY_LATER if report.standstills else ExitCode.OK
+        assert exit_code(report) in (stands_still, ExitCode.INCOMPLETE)
         assert (exit_code(report) == ExitCode.INCOMPLETE) == (report.delivered.unexpected > 0)
         assert (report.delivered.unexpected > 0) == (
             "unforeseen error" in "\n".join(report_lines(report, verbose=True))
@@ -387,4 +390,85 @@ def test_mail_that_meets_a_bug_ends_the_run_as_incomplete_and_is_told_when_it_la
     bench.clock.move(timedelta(hours=1))
     assert run(bench).delivered.sent == 1
     with bench.app.engine.connect() as connection:
-        assert open_troubles(connection, "mail_error") == {}
+        assert open_troubles(connection, "mail_error") == []
+
+
+def test_session_that_ends_for_the_refusals_in_it_holds_up_one_mail_and_not_the_delivery(
+    bench: "Bench", engine: sa.Engine, place: "Place"
+) -> None:
+    for number in range(3):
+        place(f"ORD-{number}")
+    # They wait for one delivery together, the one that was tried behind the others.
+    bench.mailer.down = "connection refused"
+    run(bench)
+    bench.mailer.down = ""
+    bench.clock.move(timedelta(minutes=5))
+    too_many = MailUnavailableError("421 4.7.0 Error: too many errors", answered=True)
+    bench.mailer.failures = [RecipientDeferredError("450 4.2.2 Mailbox full"), too_many]
+    assert exit_code(run(bench)) == ExitCode.OK
+    assert sorted(mail["state"] for mail in mails(engine)) == ["sent", "waiting", "waiting"]
+    # In a session without refusals it is the server's own.
+    bench.clock.move(timedelta(minutes=5))
+    bench.mailer.failures = [too_many]
+    assert exit_code(run(bench)) == ExitCode.TRY_LATER
+    assert sum(mail["attempts"] for mail in mails(engine)) == 1 + 3 + 1
+
+
+def queued(engine: sa.Engine, fresh: int, tried: int) -> None:
+    """Post mails, the older of which were tried before."""
+    with transaction(engine) as connection:
+        for number in range(tried + fresh):
+            name = f"tried-{number}" if number < tried else f"fresh-{number - tried}"
+            post(
+                connection,
+                kind="payment_failed",
+                dedupe_key=name,
+                recipients=[f"{name}@example.org"],
+                content={},
+                message_id=f"<{name}@shop.example>",
+                now=NOW + timedelta(seconds=number),
+            )
+        connection.execute(sa.update(outbox).where(outbox.c.dedupe_key.startswith("tried")).values(attempts=3))
+
+
+def test_mail_never_tried_goes_first_and_what_failed_before_has_its_share(bench: "Bench", engine: sa.Engine) -> None:
+    queued(engine, fresh=7, tried=3)
+    rules = DeliveryRules(batch_size=4, lease=timedelta(minutes=3))
+    bench.clock.move(timedelta(minutes=1))
+    queue = DeliveryQueue(engine, bench.clock, rules, "run", lambda _mails: None)
+    turns = []
+    while (mail := queue.next(Whose.ALL)) is not None:
+        turns.append(mail.message_id[1:].partition("@")[0])
+    assert turns == [
+        *("fresh-0", "fresh-1", "fresh-2", "tried-0", "fresh-3", "fresh-4", "fresh-5", "tried-1"),
+        *("fresh-6", "tried-2"),
+    ]
+
+
+def test_mail_that_failed_before_is_left_for_the_next_run_when_its_time_is_over(
+    bench: "Bench", engine: sa.Engine
+) -> None:
+    queued(engine, fresh=1, tried=3)
+    rules = DeliveryRules(batch_size=4, lease=timedelta(minutes=3), retry_time=timedelta(seconds=10))
+    bench.clock.move(timedelta(minutes=1))
+    queue = DeliveryQueue(engine, bench.clock, rules, "run", lambda _mails: None)
+    assert [queue.next(Whose.ALL) is not None for _ in range(2)] == [True, True]
+    bench.clock.move(timedelta(seconds=10))
+    assert queue.next(Whose.ALL) is None
+    assert not queue.holds_any()
+    assert [mail["attempts"] for mail in mails(engine)] == [4, 3, 3, 1]
+
+
+def test_trouble_is_told_again_every_day_and_its_key_knows_the_cause_and_not_the_case(engine: sa.Engine) -> None:
+    def note(day: float) -> bool:
+        now = NOW + timedelta(days=day)
+        with transaction(engine) as connection:
+            return note_trouble(connection, "key", "why", now, tell_after=timedelta(0), remind_every=timedelta(days=1))
+
+    assert [note(day) for day in (0, 0.5, 1, 1.5, 2)] == [True, False, True, False, True]
+    # Written while the clock was ahead by a year, and the clock is right again.
+    with transaction(engine) as connection:
+        connection.execute(sa.text("UPDATE paypoll.trouble SET since = since + interval '1 year', told_at = NULL"))
+    assert note(3)
+    assert cause("/media/a/T-1.pdf: No space left on device") == cause("/media/b/T-22.pdf: No space left on device")
+    assert cause("No space left on device") != cause("Read-only file system")

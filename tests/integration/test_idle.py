@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = ("weasyprint", "requests", "jinja2", "alembic", "segno", "aiosmtpd", "smtplib", "tenacity")
+HEAVY = ("weasyprint", "requests", "jinja2", "alembic", "zxingcpp", "aiosmtpd", "smtplib", "tenacity")
 
 
 def loaded_by(*arguments: str) -> set[str]:

@@ -1,7 +1,7 @@
 """Two runs at once, and a shop that works meanwhile: the lease, the row lock, and deciding again under it."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -14,17 +14,19 @@ import sqlalchemy as sa
 
 import paypoll.runs.apply
 import paypoll.runs.load
+import paypoll.shop.accounts
 from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.payments.gateway import CheckoutAnswer, Found, Look
-from paypoll.payments.order import Order
+from paypoll.payments.order import Account, Order
 from paypoll.runs.record import record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.settings.load import load_settings
-from paypoll.shop.orders import with_places_taken
+from paypoll.shop.accounts import accounts_with
+from paypoll.shop.capacity import with_places_taken
 from paypoll.state.tables import outbox, watch
-from paypoll.testing import FakeGateway, an_attempt
+from paypoll.testing import NOW, FakeGateway, an_attempt
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place
@@ -223,6 +225,45 @@ def test_row_20_two_late_payments_do_not_both_take_the_last_places_thanks_to_the
     run_together([apps(), apps()], *late)
     assert sorted(order["status"] for order in shop.rows("orders_order")) == ends
     assert len(shop.rows("events_ticket")) == tickets
+
+
+@pytest.mark.parametrize(
+    ("is_locked", "patience", "made"),
+    [
+        pytest.param(True, 1.0, 1, id="as it is"),
+        pytest.param(False, 30.0, 2, id="control: without the lock"),
+    ],
+)
+def test_row_27_two_orders_of_one_new_guest_in_two_runs_make_one_account_thanks_to_the_guests_lock(
+    shop: SmallShop,
+    place: "Place",
+    apps: Callable[[], App],
+    monkeypatch: pytest.MonkeyPatch,
+    is_locked: bool,
+    patience: float,
+    made: int,
+) -> None:
+    """The orders are for two events, whose locks keep nobody apart, and spell the address in two ways."""
+    orders = [place("ORD-1", email="New.Guest@example.org")]
+    place.event = shop.add_event(shop.rows("accounts_user")[0]["id"], "Spring Concert", starts=NOW + timedelta(days=90))
+    orders.append(place("ORD-2", email="new.guest@Example.org"))
+    both = threading.Barrier(2)
+
+    def look_and_meet(connection: sa.Connection, emails: Iterable[str]) -> list[Account]:
+        found = accounts_with(connection, emails)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=patience)
+        return found
+
+    monkeypatch.setattr(paypoll.shop.accounts, "accounts_with", look_and_meet)
+    if not is_locked:
+        monkeypatch.setattr(paypoll.shop.accounts, "_LOCK_GUEST", sa.select(sa.bindparam("guest")))
+    run_together([apps(), apps()], *orders)
+    accounts = [row for row in shop.rows("accounts_user") if row["email"].lower() == "new.guest@example.org"]
+    assert len(accounts) == made
+    rows = shop.rows("orders_order")
+    assert [row["status"] for row in rows] == ["completed", "completed"]
+    assert {row["user_id"] for row in rows} == {account["id"] for account in accounts}
 
 
 def test_row_40_waiting_order_is_not_handed_to_and_fro_between_runs_at_once(

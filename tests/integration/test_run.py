@@ -3,9 +3,11 @@
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,7 @@ from paypoll.payments.gateway import CheckoutAnswer, Found, Look, NoAnswer
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
-from paypoll.testing import MERCHANT, NOW, FakeGateway, an_answer
+from paypoll.testing import MERCHANT, NOW, FakeGateway, FakeMailer, FakePrinter, an_answer
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place
@@ -56,6 +58,31 @@ def test_run_again_changes_nothing(bench: "Bench", shop: SmallShop, place: "Plac
     assert run(bench).applied == []
     assert {table: shop.rows(table) for table in before} == before
     assert len(bench.mailer.sent) == 1
+
+
+class Warming(FakePrinter):
+    """Notes how many questions SumUp had been asked when it was told to get ready."""
+
+    def __init__(self, gateway: FakeGateway) -> None:
+        super().__init__()
+        self.gateway = gateway
+        self.told: list[int] = []
+
+    def get_ready(self) -> None:
+        self.told.append(len(self.gateway.asked))
+
+
+def test_run_has_the_printer_get_ready_when_a_checkout_is_paid_and_not_before(bench: "Bench", place: "Place") -> None:
+    bench.app.printer = printer = Warming(bench.gateway)
+    place("ORD-1", "PENDING")
+    run(bench)
+    assert printer.told == []
+    bench.clock.move(timedelta(minutes=5))
+    asked = len(bench.gateway.asked)
+    place("ORD-2")
+    run(bench)
+    assert len(printer.told) == 1
+    assert asked < printer.told[0] < len(bench.gateway.asked)
 
 
 def test_run_claims_in_batches_the_new_order_behind_twenty_stuck_ones(
@@ -210,6 +237,23 @@ def test_alerts_leave_although_the_time_is_up(bench: "Bench", place: "Place") ->
     assert (report.ended, len(report.applied)) == ("out_of_time", 20)
     assert len([m for m, _ in bench.mailer.sent if "ORD-00 needs a person" in str(m["Subject"])]) == 1
     assert len(bench.mailer.sent) == 20
+
+
+def test_alerts_leave_although_a_customers_mail_took_all_the_time(bench: "Bench", place: "Place") -> None:
+    class Tarpit(FakeMailer):
+        def send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
+            if recipients != ("admin@shop.example",):
+                bench.clock.move(timedelta(minutes=6))
+            super().send(message, recipients)
+
+    mailer = bench.app.mailer = Tarpit()
+    place("ORD-1")
+    place("ORD-2")
+    look = bench.gateway.checkouts["chk-ORD-2"]
+    assert isinstance(look, Found)
+    bench.gateway.checkouts["chk-ORD-2"] = Found(replace(look.value, amount=Decimal(1)))
+    run(bench)
+    assert [to for _, to in mailer.sent] == [("ord-1@example.org",), ("admin@shop.example",)]
 
 
 @pytest.mark.parametrize(("others", "told"), [("PENDING", 0), (None, 1)])

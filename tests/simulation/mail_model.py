@@ -1,5 +1,6 @@
 """The mail server, the printer and the disk of a world: they take, refuse, lose and fail."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,9 +10,51 @@ from typing import Protocol
 
 from tests.simulation.fibers import SimulationError
 
-from paypoll.mail.mailer import MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
+from paypoll.mail.mailer import MailSession, MailUnavailableError, refusal
+from paypoll.mail.refusal import Step, whom_it_is_about
 from paypoll.tickets.files import FilesError, TicketFiles
-from paypoll.tickets.ticket import PrintError, TicketFace
+from paypoll.tickets.qr import qr_png
+from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server says to a message, and what is true of it: whether it is for good, for this mail alone."""
+
+    step: Step
+    code: int
+    text: str
+    final: bool = False
+    settles: bool = False
+    """It is for good, for this recipient, if the server takes others."""
+
+
+# Every row of the table of whom a refusal is about.
+LATER = (
+    Reply(Step.RCPT, 450, "4.2.2 mailbox full"),
+    Reply(Step.MAIL, 451, "4.3.0 try later"),
+    Reply(Step.MESSAGE, 554, "5.7.1 looks like spam"),
+    Reply(Step.RCPT, 554, "5.7.1 Relay access denied"),
+    Reply(Step.DATA, 451, "4.3.0 try later"),
+    Reply(Step.RCPT, 550, "no such user", settles=True),
+    Reply(Step.RCPT, 553, "5.7.1 Sender address rejected: not owned by user"),
+    Reply(Step.MESSAGE, 452, "4.3.1 disk full"),
+    Reply(Step.MESSAGE, 554, "5.5.1 no"),
+    Reply(Step.MESSAGE, 554, "5.2.252 SendAsDenied"),
+    Reply(Step.RCPT, 421, "4.7.0 too many errors"),
+    Reply(Step.MESSAGE, 550, "5.4.5 Daily user sending quota exceeded"),
+)
+FOR_GOOD = (
+    Reply(Step.RCPT, 550, "5.1.1 no such user", final=True),
+    Reply(Step.MESSAGE, 552, "5.3.4 too large", final=True),
+    Reply(Step.RCPT, 550, "5.2.1 mailbox disabled", final=True),
+    Reply(Step.MESSAGE, 550, "5.6.0 malformed", final=True),
+)
+AT_THE_DOOR = (
+    Reply(Step.GREETING, 421, "4.3.2 too busy"),
+    Reply(Step.AUTH, 535, "5.7.8 wrong password"),
+    Reply(Step.GREETING, 554, "5.7.1 not for you"),
+)
 
 
 class Faults(Protocol):
@@ -48,16 +91,27 @@ class MailServer:
     def __init__(self, faults: Faults, tick: Callable[[], int]) -> None:
         self.inbox: list[Delivered] = []
         self.refused: set[str] = set()
+        self.said: defaultdict[str, list[Reply]] = defaultdict(list)
+        """What was said to each message instead of taking it, by Message-ID."""
         self._faults = faults
         self._tick = tick
+        self._turns: defaultdict[tuple[Reply, ...], int] = defaultdict(int)
 
     @contextmanager
     def connect(self) -> Iterator[MailSession]:
         """Open a session."""
         self._faults.trip("smtp")
         if self._faults.fails("smtp_connect"):
-            raise MailUnavailableError("connection refused")
+            turn = self.next_of(AT_THE_DOOR)
+            if turn.code == AT_THE_DOOR[0].code:
+                raise MailUnavailableError("connection refused")
+            raise refusal(whom_it_is_about(turn.step, turn.code, turn.text), f"{turn.code} {turn.text}")
         yield _Session(self, self._faults)
+
+    def next_of(self, replies: tuple[Reply, ...]) -> Reply:
+        """Return the replies one after the other, so that each world meets several."""
+        self._turns[replies] += 1
+        return replies[(self._turns[replies] + self._tick()) % len(replies)]
 
     def take(self, message: EmailMessage, recipients: Sequence[str]) -> None:
         """Put a message into the inbox."""
@@ -88,18 +142,23 @@ class _Session:
             raise SimulationError("a session was used again after it broke")
         self._faults.trip("smtp")
         if set(recipients) & self._server.refused:
-            raise RecipientRefusedError("550 no such user")
+            self._refuse(message, FOR_GOOD[0])
         failure = self._faults.fails("smtp_send")
-        if failure == "refused" and "admin@shop.example" not in recipients:
-            raise MessageRefusedError("554 looks like spam")
+        if failure == "refused":
+            self._refuse(message, self._server.next_of(FOR_GOOD))
         if failure == "later":
-            self._broken = True
-            raise MailUnavailableError("451 try later")
+            self._refuse(message, self._server.next_of(LATER))
         self._server.take(message, recipients)
         self._faults.trip("smtp")
         if failure == "lost":
             self._broken = True
             raise MailUnavailableError("the connection was lost after the data", maybe_sent=True)
+
+    def _refuse(self, message: EmailMessage, reply: Reply) -> None:
+        self._server.said[str(message["Message-ID"])].append(reply)
+        error = refusal(whom_it_is_about(reply.step, reply.code, reply.text), f"{reply.code} {reply.text}")
+        self._broken = isinstance(error, MailUnavailableError)
+        raise error
 
 
 class Printer:
@@ -108,19 +167,24 @@ class Printer:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
+    def get_ready(self) -> None:
+        """Be ready as it is."""
+
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
         """Print nothing ahead."""
 
-    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
         """Return a line a ticket."""
         self._faults.trip("print")
         if self._faults.fails("print"):
             raise PrintError("no font was found")
-        return [f"%PDF {face.ticket_number} {face.qr_data}".encode() for face in faces]
+        return [
+            PrintedTicket(f"%PDF {face.ticket_number} {face.qr_data}".encode(), qr_png(face.qr_data)) for face in faces
+        ]
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return all lines."""
-        return b"\n".join(self.print_tickets(faces))
+        return b"\n".join(ticket.pdf for ticket in self.print_tickets(faces))
 
 
 class Disk(TicketFiles):

@@ -106,6 +106,7 @@ def broken_promises(world: "World") -> list[Broken]:
             found += [Broken(name, f"order {order.id}: {what}") for what in check(books, order)]
     found += [Broken(promise, what) for promise, what in broken_accounts(books)]
     found += [Broken("5 one payment, one order", what) for what in _shared_payments(books)]
+    found += [Broken("3 no mail is lost", what) for what in _lost_mail(books)]
     found += [Broken("6 nothing is left behind", f"{row[0]} is still leased") for row in books.leases]
     found += [
         Broken("6 nothing is left behind", f"a {kind} mail of order {order_id} is still {state}")
@@ -242,6 +243,27 @@ def _confirmation_arrives(books: Books, order: "Sold") -> Iterator[str]:
             yield f"its confirmation arrived with {len(mail.pdfs)} PDFs for {len(numbers)} tickets"
     if not arrived and (state != "undeliverable" or not books.admin_was_told(order, "cannot be delivered")):
         yield f"its confirmation never arrived, and is {state}"
+
+
+def _lost_mail(books: Books) -> Iterator[str]:
+    """What is marked as sent has arrived; no alert is given up, and no other mail but for its own sake."""
+    server = books.world.mail
+    arrived = {mail.message_id for mail in server.inbox}
+    others_taken = any(mail.recipients != (_ADMIN,) for mail in server.inbox)
+    for kind, order_id, state, message_id, _, recipients in books.mails:
+        what = f"a {kind} mail of order {order_id}"
+        if state == "sent" and message_id not in arrived:
+            yield f"{what} is marked as sent and never arrived"
+        if state != "undeliverable":
+            continue
+        if kind == "alert":
+            yield f"{what} was given up"
+        said = server.said[message_id]
+        sound = all(re.fullmatch(r"[^@\s]+@[^@\s]+", address) for address in recipients)
+        # Again and again: after a day it is given up, while others are taken.
+        settled = others_taken and (any(reply.settles for reply in said) or len(said) > 1)
+        if sound and not settled and not any(reply.final for reply in said):
+            yield f"{what} was given up, and the server said only {[f'{one.code} {one.text}' for one in said]}"
 
 
 def _expiry_is_definite(books: Books, order: "Sold") -> Iterator[str]:

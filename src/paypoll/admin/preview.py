@@ -59,11 +59,11 @@ def write_preview(
 
 def _ticket(settings: Settings, printer: TicketPrinter, problems: list[str]) -> Iterator[Attachment]:
     try:
-        (pdf,) = printer.print_tickets([sample_face(settings)])
+        (ticket,) = printer.print_tickets([sample_face(settings)])
     except PrintError as error:
         problems.append(str(error))
         return
-    yield Attachment("ticket.pdf", "application/pdf", pdf)
+    yield Attachment("ticket.pdf", "application/pdf", ticket.pdf)
 
 
 def _calendar(settings: Settings, now: datetime) -> Iterator[Attachment]:

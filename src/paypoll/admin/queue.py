@@ -7,8 +7,10 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from paypoll.database import readable, transaction
+from paypoll.mail.doubts import DOUBTS
 from paypoll.payments.statuses import WAITING
 from paypoll.shop.tables import orders
+from paypoll.state.astray import AstrayOrder, find_astray
 from paypoll.state.outbox import UNSENT
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import LastRun, last_run
@@ -68,6 +70,7 @@ class Backlog:
     now: datetime
     waiting: tuple[WaitingOrder, ...]
     reviews: tuple[OpenReview, ...]
+    astray: tuple[AstrayOrder, ...]
     mails: tuple[UnsentMail, ...]
     troubles: tuple[OpenTrouble, ...]
     last_run: LastRun | None
@@ -75,7 +78,7 @@ class Backlog:
     @property
     def empty(self) -> bool:
         """Whether nothing waits."""
-        return not (self.waiting or self.reviews or self.mails or self.troubles)
+        return not (self.waiting or self.reviews or self.astray or self.mails or self.troubles)
 
 
 def load_backlog(engine: sa.Engine, now: datetime) -> Backlog:
@@ -86,6 +89,7 @@ def load_backlog(engine: sa.Engine, now: datetime) -> Backlog:
             now=now,
             waiting=_waiting(connection),
             reviews=tuple(open_reviews(connection)),
+            astray=tuple(find_astray(connection, now)),
             mails=_unsent(connection, now),
             troubles=_troubles(connection),
             last_run=last_run(connection),
@@ -161,5 +165,7 @@ def _mail(row: sa.RowMapping) -> UnsentMail:
 
 
 def _troubles(connection: sa.Connection) -> tuple[OpenTrouble, ...]:
-    rows = connection.execute(sa.select(trouble).order_by(trouble.c.since))
+    # A doubt is one mail's own, and shown with that.
+    query = sa.select(trouble).where(trouble.c.key.not_like(f"{DOUBTS}%")).order_by(trouble.c.since)
+    rows = connection.execute(query)
     return tuple(OpenTrouble(row.key, row.since, row.told_at is not None, row.detail) for row in rows)

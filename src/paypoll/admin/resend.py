@@ -1,17 +1,20 @@
-"""Send a confirmation with its tickets again: a new mail with its own Message-ID, to the address the order has now."""
+"""Send mail again: an order's, to the address that the order has now; or all mail that was given up.
+
+A mail that waits, or was given up, is that same mail again. Only a confirmation that has gone out is posted anew.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
+from paypoll.admin.revive import KeptMail, kept_mails, revive, untrue, void
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError
 from paypoll.mail.delivered import Delivered
 from paypoll.payments.order import Order
-from paypoll.payments.rules import VOID_TICKETS
-from paypoll.payments.statuses import VOID
 from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
 from paypoll.runs.load import load_order
 from paypoll.shop.find import find_order_id, lock_order
@@ -24,10 +27,11 @@ from paypoll.state.upgrade import require_ready
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """What became of the mail: `state` is the outbox's (sent, waiting, undeliverable), `error` why it is not sent."""
+    """What became of an order's mail: `state` is the outbox's (sent, waiting, undeliverable), `error` why."""
 
     order: Order
     recipient: str
+    kind: str
     message_id: str
     tickets: int
     state: str
@@ -35,8 +39,19 @@ class Resent:
 
 
 @dataclass(frozen=True, slots=True)
+class Revived:
+    """What became of a mail that had been given up. `state`: as the outbox has it; `skipped` with the reason why."""
+
+    kind: str
+    order_number: str
+    recipients: tuple[str, ...]
+    state: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resender:
-    """Sends confirmations again. `deliver` sends the mail that is due, in the run with this id."""
+    """Sends mail again. `deliver` sends the mail that is due, in the run with this id."""
 
     engine: sa.Engine
     rules: FulfilmentRules
@@ -44,14 +59,13 @@ class Resender:
     clock: Clock
 
     def resend(self, wanted: str, who: str) -> Resent:
-        """Post the order's confirmation again and deliver what is due. `who` goes into the audit trail.
+        """Send the order's mail again and deliver what is due. `who` goes into the audit trail.
 
-        Raise OrderNotFoundError, or RefusedError when the order has no tickets by paypoll that still admit somebody,
-        or a confirmation of it is still on its way.
+        Raise OrderNotFoundError, or RefusedError when there is nothing to send: no mail of the order that waits or was
+        given up and still says what is true, and no tickets by paypoll that still admit somebody.
         """
         require_ready(self.engine)
-        now = self.clock.now()
-        run_id = new_run_id(now)
+        run_id = new_run_id(self.clock.now())
         with transaction(self.engine) as connection:
             order_id = find_order_id(connection, wanted)
             lock_order(connection, order_id)
@@ -59,9 +73,17 @@ class Resender:
             if order is None:
                 raise OrderNotFoundError(f"order {wanted} is gone from the shop")
             numbers = _issued(connection, order)
-            _require_sendable(connection, order, numbers)
-            times = 1 + _resent_before(connection, order)
-            message_id = post_confirmation(connection, order, numbers, self.rules, now, again=f"resend:{times}")
+            now = self.clock.now()
+            kept = _kept(connection, order, now)
+            if kept is None or kept.is_confirmation:
+                _require_sendable(order, numbers)
+            if kept is None:
+                times = 1 + _resent_before(connection, order)
+                message_id = post_confirmation(connection, order, numbers, self.rules, now, again=f"resend:{times}")
+                kind, was = "confirmation", ""
+            else:
+                revive(connection, kept, now)
+                message_id, kind, was = kept.message_id, kept.kind, f", which was {kept.state},"
             record(
                 connection,
                 now=now,
@@ -70,7 +92,7 @@ class Resender:
                 order_id=order.id,
                 order_number=order.number,
                 run_id=run_id,
-                explanation=f"the confirmation is sent again to {order.email} ({message_id})",
+                explanation=f"the {kind.replace('_', ' ')}{was} is sent again to {order.email} ({message_id})",
             )
         self.deliver(run_id)
         with transaction(self.engine) as connection:
@@ -78,7 +100,69 @@ class Resender:
                 sa.select(outbox.c.state, outbox.c.last_error).where(outbox.c.message_id == message_id)
             ).one()
         tickets = sum(len(issued) for issued in numbers.values())
-        return Resent(order, order.email, message_id, tickets, row.state, row.last_error or "")
+        return Resent(order, order.email, kind, message_id, tickets, row.state, row.last_error or "")
+
+    def resend_undeliverable(self, who: str) -> tuple[Revived, ...]:
+        """Try all mail again that was given up, alerts included, and return what became of each.
+
+        What is not true any more is skipped: the confirmation of an order that was refunded, say.
+        """
+        require_ready(self.engine)
+        run_id = new_run_id(self.clock.now())
+        revived: dict[int, tuple[KeptMail, str]] = {}
+        skipped: list[Revived] = []
+        with transaction(self.engine) as connection:
+            for mail in kept_mails(connection, self.clock.now(), "undeliverable"):
+                order = None
+                if mail.order_id is not None:
+                    lock_order(connection, mail.order_id)
+                    order = load_order(connection, mail.order_id)
+                number = order.number if order is not None else ""
+                if order is not None and (why := untrue(mail, order)):
+                    skipped.append(Revived(mail.kind, number, mail.recipients, "skipped", why))
+                    continue
+                revive(connection, mail, self.clock.now())
+                revived[mail.id] = (mail, number)
+                record(
+                    connection,
+                    now=self.clock.now(),
+                    action="resent",
+                    actor=who,
+                    order_id=mail.order_id,
+                    order_number=number or None,
+                    run_id=run_id,
+                    explanation=f"the {mail.kind.replace('_', ' ')}, which was undeliverable, is tried again",
+                )
+        if revived:
+            self.deliver(run_id)
+        return (*self._what_became(revived), *skipped)
+
+    def _what_became(self, revived: dict[int, tuple[KeptMail, str]]) -> list[Revived]:
+        with transaction(self.engine) as connection:
+            rows = connection.execute(
+                sa.select(outbox.c.id, outbox.c.recipients, outbox.c.state, outbox.c.last_error)
+                .where(outbox.c.id.in_(list(revived)))
+                .order_by(outbox.c.id)
+            ).all()
+        return [
+            Revived(revived[row.id][0].kind, revived[row.id][1], tuple(row.recipients), row.state, row.last_error or "")
+            for row in rows
+        ]
+
+
+def _kept(connection: sa.Connection, order: Order, now: datetime) -> KeptMail | None:
+    """Return the mail of the order that waits or was given up, and still says what is true: tickets before others."""
+    kept = kept_mails(connection, now, *UNSENT, "undeliverable", order_id=order.id)
+    true = sorted((mail for mail in kept if mail.is_confirmation or not untrue(mail, order)), key=_importance)
+    if not true:
+        return None
+    if true[-1].busy:
+        raise RefusedError(f"order {order.number}: a run is sending its mail just now; look again in a minute")
+    return true[-1]
+
+
+def _importance(mail: KeptMail) -> tuple[bool, int]:
+    return mail.is_confirmation, mail.id
 
 
 def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...]]:
@@ -95,25 +179,13 @@ def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...
     }
 
 
-def _require_sendable(connection: sa.Connection, order: Order, numbers: dict[int, tuple[str, ...]]) -> None:
+def _require_sendable(order: Order, numbers: dict[int, tuple[str, ...]]) -> None:
     if not any(numbers.values()):
         raise RefusedError(
             f"order {order.number} is {order.status} and has no tickets issued by paypoll: there is nothing to send"
         )
-    void = [ticket.number for ticket in order.tickets if ticket.status in VOID_TICKETS]
-    if order.status in VOID or void:
-        what = f"it is {order.status}" if order.status in VOID else f"{len(void)} of its tickets are void"
-        raise RefusedError(f"order {order.number}: {what}, so its tickets are not sent again")
-    waiting = connection.execute(
-        sa.select(outbox.c.attempts, outbox.c.last_error).where(
-            outbox.c.order_id == order.id,
-            outbox.c.kind.in_(("confirmation", "late_confirmation")),
-            outbox.c.state.in_(UNSENT),
-        )
-    ).first()
-    if waiting is not None:
-        why = f" (attempt {waiting.attempts}: {waiting.last_error})" if waiting.last_error else ""
-        raise RefusedError(f"order {order.number}: its confirmation is still waiting and leaves by itself{why}")
+    if why := void(order):
+        raise RefusedError(f"order {order.number}: {why}, so its tickets are not sent again")
 
 
 def _resent_before(connection: sa.Connection, order: Order) -> int:

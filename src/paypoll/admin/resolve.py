@@ -16,8 +16,10 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from paypoll.admin.completion import as_unfulfilled, require_open
 from paypoll.admin.weighing import Case, as_if_waiting, patient, payment_of, weigh
 from paypoll.alerts.desk import AlertDesk
+from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.alerts.orders import alert_about
 from paypoll.clock import Clock
 from paypoll.database import Trouble, sort_error, transaction
@@ -31,6 +33,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.statuses import OrderStatus
 from paypoll.runs.apply import answer_for
+from paypoll.runs.completion import complete_missing
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
 from paypoll.runs.load import load_for_decision, load_order
 from paypoll.shop.changes import note_checkout, set_order_status
@@ -60,7 +63,7 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What came of it. `tickets` counts those issued now; `overridden` is what did not match."""
+    """What came of it. `tickets` counts those issued now, `mended` those that can be read now."""
 
     order: Order
     resolution: Resolution
@@ -68,6 +71,7 @@ class Settled:
     tickets: int = 0
     overridden: tuple[str, ...] = ()
     still_payable: tuple[str, ...] = ()
+    mended: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Resolver:
         require_ready_to_work(self.engine)
         with transaction(self.engine) as connection:
             order = load_order(connection, find_order_id(connection, wanted))
-        return _require_review(order, wanted)
+            return require_open(connection, order, wanted, self.clock.now())
 
     def look_at(self, order: Order) -> Case:
         """Ask SumUp about the order, closing nothing there, and say what stands against issuing its tickets."""
@@ -123,7 +127,7 @@ class Resolver:
                 if not lock_order(connection, order.id):
                     raise OrderNotFoundError(f"order {order.number} is gone from the shop")
                 now = self.clock.now()
-                present = _require_review(load_order(connection, order.id), order.number)
+                present = require_open(connection, load_order(connection, order.id), order.number, now)
                 outbox.forget_told(connection, order.id, "alert:review:", run_id)
                 if resolution.verdict is Verdict.ISSUE:
                     if case is None:
@@ -168,20 +172,24 @@ class Resolver:
             raise RefusedError(f"order {present.number}: {against} To issue its tickets all the same, add --override")
         payment = payment_of(case, self.policy)
         note = _note(resolution, overridden=bool(case.objections))
-        if case.restores:
+        tickets = mended = 0
+        if stays := present.status != OrderStatus.REVIEW:
+            done = complete_missing(connection, present, payment, self.rules, explanation=note, run_id=run_id, now=now)
+            tickets, mended = done.issued, done.mended
+            tell_of_overfull_halls(self.desk, connection, as_unfulfilled(present), now)
+        elif case.restores:
             restore(connection, present, payment, explanation=note, run_id=run_id, now=now)
-            tickets = 0
         else:
             tickets = fulfil(connection, present, payment, self.rules, explanation=note, run_id=run_id, now=now)
             for notice in case.decision.notices if case.decision.outcome is Outcome.COMPLETE else ():
                 self.desk.tell_about_order(connection, present, alert_about(present, notice), now)
+            tell_of_overfull_halls(self.desk, connection, present, now)
         for checkout in present.checkouts:
             answer = answer_for(checkout, case.evidence)
             paid_at = (payment.paid_at or now) if answer is not None and answer is payment.answer else None
             note_checkout(connection, checkout, answer, now, settled=True, paid_at=paid_at)
-        settled = Settled(
-            present, resolution, OrderStatus.COMPLETED.value, tickets, case.objections, case.still_payable
-        )
+        status = present.status if stays else OrderStatus.COMPLETED.value
+        settled = Settled(present, resolution, status, tickets, case.objections, case.still_payable, mended)
         _record(connection, settled, case.evidence, run_id, now)
         watches.enrol_order(connection, present.id, now)
         watches.note_check(
@@ -199,9 +207,13 @@ class Resolver:
 
 
 def _close(connection: sa.Connection, present: Order, resolution: Resolution, run_id: str, now: datetime) -> Settled:
-    """Close the review without tickets: a line in the payment notes, in the history and in the trail, no new status."""
-    set_order_status(connection, present, OrderStatus.REVIEW, _note(resolution), now)
-    settled = Settled(present, resolution, OrderStatus.REVIEW.value)
+    """Close the review without tickets: a line in the payment notes, in the history and in the trail, no new status.
+
+    Of an order that the shop completed by itself, in the trail alone.
+    """
+    if present.status == OrderStatus.REVIEW:
+        set_order_status(connection, present, OrderStatus.REVIEW, _note(resolution), now)
+    settled = Settled(present, resolution, present.status)
     _record(connection, settled, None, run_id, now)
     # 24c: what can still be paid is closed by the next run, and a payment all the same is told.
     watches.enrol_order(connection, present.id, now)
@@ -237,20 +249,3 @@ def _reason_code(settled: Settled) -> str:
 def _note(resolution: Resolution, *, overridden: bool = False) -> str:
     what = "issued, overriding what SumUp says" if overridden else _NOTES[resolution.verdict]
     return f"resolved by {resolution.who}: {what}: {resolution.reason}"
-
-
-def _require_review(order: Order | None, wanted: str) -> Order:
-    if order is None:
-        raise OrderNotFoundError(f"order {wanted} is gone from the shop")
-    if order.status == OrderStatus.REVIEW:
-        return order
-    possible = {
-        OrderStatus.PENDING_VERIFICATION: "paypoll is still asking SumUp about it; `paypoll run-once --order` asks now",
-        OrderStatus.COMPLETED: "its tickets are issued; `paypoll resend` sends them again",
-        OrderStatus.FAILED: "paypoll still watches it; `paypoll run-once --order` asks SumUp now",
-        OrderStatus.EXPIRED: "paypoll still watches it; `paypoll run-once --order` asks SumUp now",
-    }
-    hint = next((text for status, text in possible.items() if status == order.status), "change it in the shop's admin")
-    raise RefusedError(
-        f"order {order.number} is {order.status}, and only orders in {OrderStatus.REVIEW.value} are resolved: {hint}"
-    )

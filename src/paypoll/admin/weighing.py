@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from paypoll.admin.completion import as_unfulfilled, obstacle_to_completion
 from paypoll.payments.classify import Assessment, assess
 from paypoll.payments.decision import Decision
 from paypoll.payments.evidence import Evidence
@@ -38,8 +39,11 @@ class Case:
 
 def weigh(order: Order, evidence: Evidence, policy: Policy, asked_at: datetime, now: datetime) -> Case:
     """Hold the order against what SumUp said: what a run would decide if the order were still waiting."""
-    decision = decide(as_if_waiting(order), evidence, patient(policy), now)
-    seen = _assess(order, evidence, policy)
+    in_review = order.status == OrderStatus.REVIEW
+    undone = "" if in_review else obstacle_to_completion(order)
+    weighed = order if in_review else as_unfulfilled(order)
+    decision = decide(as_if_waiting(weighed), evidence, patient(policy), now)
+    seen = _assess(weighed, evidence, policy)
     objections: tuple[str, ...] = ()
     if decision.payment is None:
         said = _sentence(decision.explanation)
@@ -50,8 +54,8 @@ def weigh(order: Order, evidence: Evidence, policy: Policy, asked_at: datetime, 
         asked_at=asked_at,
         decision=decision,
         objections=objections,
-        forbidden=_forbidden(order, seen, policy),
-        restores=bool(order.tickets) or order.fulfilment is not None,
+        forbidden=undone or _forbidden(weighed, seen, policy),
+        restores=bool(weighed.tickets) or weighed.fulfilment is not None,
         still_payable=seen.pending,
     )
 

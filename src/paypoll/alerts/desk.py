@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 import structlog
@@ -25,11 +26,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AlertDesk:
-    """Who is told, and what an alert needs to know of the site. `domain` is that of our Message-IDs."""
+    """Who is told, and what an alert needs to know of the site. `domain` is that of our Message-IDs.
+
+    `remind_every`: what lasts is told again after so long.
+    """
 
     admins: tuple[str, ...]
     site: SiteSettings
     domain: str
+    remind_every: timedelta = timedelta(days=1)
 
     def tell_about_order(self, connection: sa.Connection, order: Order, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about an order, in the caller's transaction. False when it was told before."""
@@ -99,9 +104,14 @@ class AlertDesk:
         found: Sequence[str],
         todo: Sequence[str],
         now: datetime,
+        admins: Sequence[str] = (),
     ) -> None:
-        """Write down that a trouble is there; tell of it, CRITICAL and once, when it has lasted for `tell_after`."""
-        if note_trouble(connection, key, detail, now, tell_after=tell_after):
+        """Write down that a trouble is there; tell of it, CRITICAL, when it has lasted for `tell_after`.
+
+        Once, and once more each time that it has lasted for `remind_every` since: in place of what has not left yet.
+        """
+        if note_trouble(connection, key, detail, now, tell_after=tell_after, remind_every=self.remind_every):
+            outbox.withdraw_about(connection, f"alert:{key}:", "told again")
             self.tell(
                 connection,
                 f"{key}:{now.isoformat()}",
@@ -110,6 +120,7 @@ class AlertDesk:
                 found=found,
                 todo=todo,
                 now=now,
+                admins=admins,
             )
 
     def tell_of_recovery(
@@ -126,6 +137,17 @@ class AlertDesk:
                 todo=todo,
                 now=now,
             )
+
+    def forget_trouble(self, connection: sa.Connection, key: str) -> None:
+        """Forget a trouble that is over, and what has not left about it."""
+        if end_trouble(connection, key):
+            outbox.withdraw_about(connection, f"alert:{key}:", "it was over before")
+
+    def hand_over(self, connection: sa.Connection, now: datetime) -> None:
+        """Send what waits for somebody who is no admin any more to those who are, unless they had it already."""
+        for row in outbox.waiting_alerts(connection, now):
+            if not set(row["recipients"]) & set(self.admins):
+                outbox.hand_over(connection, row, self.admins, partial(new_message_id, self.domain), now)
 
     def summarise(self, connection: sa.Connection, now: datetime) -> None:
         """Put one summary in place of many alerts of the same topic that are about to leave: fifty mails tell less."""

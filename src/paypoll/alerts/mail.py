@@ -11,10 +11,12 @@ from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.payments.order import Order
 from paypoll.shop.orders import load_order
 from paypoll.state import outbox
-from paypoll.state.incidents import end_trouble
+from paypoll.state.incidents import cause, end_trouble, note_trouble, open_troubles
 from paypoll.state.outbox import Mail
 
 SMTP_DOWN = "smtp_down"
+SMTP_REFUSES = "smtp_refuses"
+ALERT_REFUSED = "alert_refused"
 CANNOT_PRINT = "cannot_print"
 MAIL_ERROR = "mail_error"
 
@@ -43,8 +45,31 @@ class MailAlerts:
             now=now,
         )
 
-    def tell_mail_goes_out(self, connection: sa.Connection, now: datetime) -> None:
-        """Tell that the mail server is back, if they had been told that it was down."""
+    def hand_over(self, connection: sa.Connection, now: datetime) -> None:
+        """Send what waits for somebody who is no admin any more to those who are."""
+        self.desk.hand_over(connection, now)
+
+    def tell_we_are_refused(self, connection: sa.Connection, error: str, now: datetime) -> None:
+        """Tell at once that the mail server refuses us, and with us every mail."""
+        self.desk.tell_of_trouble(
+            connection,
+            f"{SMTP_REFUSES}:{cause(error)}",
+            error,
+            tell_after=timedelta(0),
+            headline="The mail server refuses all mail",
+            found=(error, "It is about the account, the sender, a quota or the server's rules, not about one mail."),
+            todo=(
+                "Put that right with whoever runs the mail server, or in the section [mail] of the settings.",
+                "Nothing is lost: the mails wait, and leave by themselves afterwards.",
+            ),
+            now=now,
+        )
+
+    def tell_mail_goes_out(self, connection: sa.Connection, now: datetime, *, from_customers: bool) -> bool:
+        """Tell that mail goes out again, if they had been told that it did not. Say whether we had been refused.
+
+        That we were refused is over when a customer's mail is taken: one to ourselves may be taken all the time.
+        """
         self.desk.tell_of_recovery(
             connection,
             SMTP_DOWN,
@@ -53,10 +78,52 @@ class MailAlerts:
             todo=("Nothing. What had waited is being sent.",),
             now=now,
         )
+        refused = open_troubles(connection, f"{SMTP_REFUSES}:") if from_customers else []
+        for trouble in refused[1:]:
+            end_trouble(connection, trouble.key)
+        for trouble in refused[:1]:
+            self.desk.tell_of_recovery(
+                connection,
+                f"{SMTP_REFUSES}{trouble.key.removeprefix(SMTP_REFUSES)}",
+                headline="Mail is going out again",
+                found="The mail server had been refusing all mail",
+                todo=("Nothing. What had waited is being sent.",),
+                now=now,
+            )
+        return bool(refused)
 
-    def tell_mail_waits(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
-        """Tell, once it lasts, that the server is there and does not take this mail: a full mailbox, greylisting."""
-        if now - mail.created_at < self.lasting:
+    def tell_alert_refused(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
+        """Tell the other admins, once it lasts, that one of them gets no alerts."""
+        for admin in mail.recipients:
+            others = tuple(other for other in self.desk.admins if other not in mail.recipients)
+            if not others:
+                note_trouble(connection, f"{ALERT_REFUSED}:{admin}", error, now, tell_after=self.lasting)
+                continue
+            self.desk.tell_of_trouble(
+                connection,
+                f"{ALERT_REFUSED}:{admin}",
+                error,
+                tell_after=self.lasting,
+                headline="An admin gets no alerts",
+                found=(f"The mail server says about {admin}: {error}",),
+                todo=("Correct alerts.to in the settings, or have the mailbox mended. What waits for it is kept.",),
+                now=now,
+                admins=others,
+            )
+
+    def end_alert_refused(self, connection: sa.Connection, mail: Mail) -> None:
+        """Forget that this admin got no alerts."""
+        for admin in mail.recipients:
+            self.desk.forget_trouble(connection, f"{ALERT_REFUSED}:{admin}")
+
+    def tell_mail_waits(
+        self, connection: sa.Connection, mail: Mail, error: str, now: datetime, *, at_once: bool = False
+    ) -> None:
+        """Tell that the server is there and does not take this mail: a full mailbox, greylisting.
+
+        Once it lasts; or `at_once`, where the server says that it will not, and only we go on trying.
+        """
+        if not at_once and now - mail.created_at < self.lasting:
             return
         if order := _order_of(connection, mail):
             alert = OrderAlert(
@@ -72,7 +139,7 @@ class MailAlerts:
         """Tell, once it lasts, that mails of this kind meet an error that nobody foresaw."""
         self.desk.tell_of_trouble(
             connection,
-            f"{MAIL_ERROR}:{mail.kind}",
+            f"{MAIL_ERROR}:{mail.kind}:{cause(error)}",
             error,
             tell_after=self.lasting,
             headline="A mail meets the same error again and again",
@@ -85,7 +152,7 @@ class MailAlerts:
         """Tell at once that mails of this kind wait for something that a person must put right."""
         self.desk.tell_of_trouble(
             connection,
-            f"{CANNOT_PRINT}:{mail.kind}",
+            f"{CANNOT_PRINT}:{mail.kind}:{cause(error)}",
             error,
             tell_after=timedelta(0),
             headline="Tickets or mails cannot be made",
@@ -98,23 +165,33 @@ class MailAlerts:
         """Tell that this mail will never arrive. Return the order that it is about; None when it was an alert."""
         order = _order_of(connection, mail)
         if order is not None:
+            self.forget_waiting(connection, mail)
             alert = OrderAlert(
                 key=f"undeliverable:{mail.kind}",
                 level=Level.CRITICAL,
                 headline=f"Order {order.number}: its {_words(mail)} mail cannot be delivered",
                 found=(f"To {order.email or '(no address)'}: {error}",),
-                todo=("Reach the customer another way, or correct the address and send the mail again.",),
+                todo=("Reach the customer another way, or correct the address in the shop and run `paypoll resend`.",),
             )
             self.desk.tell_about_order(connection, order, alert, now)
         return order
 
+    def forget_waiting(self, connection: sa.Connection, mail: Mail) -> None:
+        """Take back what has not left about a mail that waited, and does not any more."""
+        outbox.withdraw_about(connection, f"alert:mail_waits:{mail.kind}:order:{mail.order_id}:", "it was over before")
+
     def end_troubles(self, connection: sa.Connection, kinds: Iterable[str]) -> None:
-        """Forget the troubles of these kinds of mail, which go out again, so that the next one is told anew."""
+        """Forget the troubles of these kinds of mail, which go out again, so that the next one is told anew.
+
+        A trouble for which another mail of the kind still waits would only be told of again.
+        """
         for kind in kinds:
-            if outbox.has_failing(connection, kind):
-                continue  # it is in its pause, and would only be told of again
-            for key in (CANNOT_PRINT, MAIL_ERROR):
-                end_trouble(connection, f"{key}:{kind}")
+            prefixes = tuple(f"{key}:{kind}" for key in (CANNOT_PRINT, MAIL_ERROR))
+            troubles = open_troubles(connection, *prefixes)
+            lasting = {cause(error) for error in outbox.waiting_errors(connection, kind)} if troubles else set()
+            for trouble in troubles:
+                if trouble.key.split(":")[1] == kind and trouble.key.rpartition(":")[2] not in lasting:
+                    self.desk.forget_trouble(connection, trouble.key)
 
 
 def _order_of(connection: sa.Connection, mail: Mail) -> Order | None:

@@ -14,7 +14,7 @@ from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnsw
 from paypoll.payments.money import show_amount
 from paypoll.payments.statuses import WAITING
 from paypoll.shop.tables import orders
-from paypoll.state.incidents import end_trouble
+from paypoll.state.incidents import open_troubles
 from paypoll.state.tables import watch
 
 SUMUP_SILENT = "sumup_silent"
@@ -24,10 +24,16 @@ _MOST_LISTED = 200
 
 
 class OutageReporter:
-    """Observes SumUp's answers during a run, and tells the admins of what lasts."""
+    """Observes SumUp's answers during a run, and tells the admins of what lasts.
 
-    def __init__(self, desk: AlertDesk, *, stuck_after: timedelta, trouble_after: timedelta) -> None:
+    `platform` is the merchant code of the platform itself, as against the organisers'.
+    """
+
+    def __init__(
+        self, desk: AlertDesk, *, stuck_after: timedelta, trouble_after: timedelta, platform: str = ""
+    ) -> None:
         self._desk = desk
+        self._platform = platform
         self._stuck_after = stuck_after
         self._trouble_after = trouble_after
         self._no_answer = ""
@@ -58,26 +64,36 @@ class OutageReporter:
                 case Found(CheckoutAnswer() as answer):
                     self._answering |= {"", answer.merchant_code}
 
-    def tell_of_sumup(self, engine: sa.Engine, now: datetime) -> None:
-        """Tell, once, that SumUp has not answered for a while, or refuses a credential; and when that is over."""
+    def tell_of_sumup(self, engine: sa.Engine, now: datetime) -> list[str]:
+        """Tell that SumUp has not answered for a while, or refuses a credential; and when that is over.
+
+        Return what of it keeps the platform's own orders from going on.
+        """
         if not (self._no_answer or self._not_allowed or self._answering):
-            return
+            return []
+        standstills = []
         with transaction(engine) as connection:
             if self._answering:
                 self._tell_of_recovery(connection, now)
             elif self._no_answer:
                 self._tell_of_silence(connection, now)
+                if any(trouble.told_at for trouble in open_troubles(connection, SUMUP_SILENT)):
+                    standstills.append(f"SumUp has not been answering: {self._no_answer}")
             for merchant_code, detail in self._not_allowed.items():
                 self._tell_of_refusal(connection, merchant_code, detail, now)
+                # One order of the platform that could be read says that its key is good.
+                if merchant_code in {"", self._platform} and self._platform not in self._answering:
+                    standstills.append(f"SumUp refuses the platform's own credential: {detail}")
             for merchant_code in self._answering - set(self._not_allowed):
-                end_trouble(connection, f"not_allowed:{merchant_code}")
+                self._desk.forget_trouble(connection, f"not_allowed:{merchant_code}")
             if self._answering:
                 self._tell_of_clocks(connection, now)
             # Reading is one right and closing another: an answer to the one says nothing about the other.
             for merchant_code, detail in self._may_not_close.items():
                 self._tell_of_no_closing(connection, merchant_code, detail, now)
             for merchant_code in self._closed - set(self._may_not_close):
-                end_trouble(connection, f"may_not_close:{merchant_code}")
+                self._desk.forget_trouble(connection, f"may_not_close:{merchant_code}")
+        return standstills
 
     def summarise_alerts(self, engine: sa.Engine, now: datetime) -> None:
         """Let many alerts about the same trouble become one, before they leave."""
@@ -208,7 +224,7 @@ class OutageReporter:
 
     def _tell_of_clocks(self, connection: sa.Connection, now: datetime) -> None:
         if abs(self._clock_difference) <= CLOCK_TOLERANCE:
-            end_trouble(connection, CLOCKS_DIFFER)
+            self._desk.forget_trouble(connection, CLOCKS_DIFFER)
             return
         minutes = int(self._clock_difference.total_seconds() // 60)
         self._desk.tell_of_trouble(

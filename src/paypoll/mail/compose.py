@@ -103,8 +103,9 @@ class Composer:
         context_type = _CONTEXTS.get(kind)
         if context_type is None:
             raise ComposeError(f"{kind!r} is no kind of mail that this version of paypoll knows")
+        mail = context_type.from_json(content)
         names = {
-            "mail": context_type.from_json(content),
+            "mail": mail.at(date) if isinstance(mail, FailureContext) else mail,
             "site": self._options,
             "part": part,
             "parts": parts,

@@ -5,7 +5,7 @@ a default; what else is missing or of the wrong kind raises ComposeError. Text c
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self
@@ -112,7 +112,10 @@ class ConfirmationContext:
 
 @dataclass(frozen=True, slots=True)
 class FailureContext:
-    """An order whose payment failed. `retry_url` is where the customer can try again."""
+    """An order whose payment failed. `retry_url` is where the customer can try again.
+
+    `page_url` is SumUp's own page for it, which is better while it lives: until `page_until`.
+    """
 
     order_number: str
     customer_name: str
@@ -121,6 +124,13 @@ class FailureContext:
     currency: str
     lines: tuple[OrderLine, ...]
     retry_url: str
+    page_url: str = ""
+    page_until: datetime | None = None
+
+    def at(self, date: datetime) -> Self:
+        """Return the context for a mail that leaves at this time: while SumUp's page lives, that is where to try."""
+        lives = self.page_url and self.page_until is not None and date < self.page_until
+        return replace(self, retry_url=self.page_url) if lives else self
 
     def to_json(self) -> dict[str, Any]:
         """Return the context as JSON."""
@@ -132,6 +142,8 @@ class FailureContext:
             "currency": self.currency,
             "lines": [line.to_json() for line in self.lines],
             "retry_url": self.retry_url,
+            "page_url": self.page_url,
+            "page_until": self.page_until.isoformat() if self.page_until else None,
         }
 
     @classmethod
@@ -146,6 +158,8 @@ class FailureContext:
             currency=reader.text("currency"),
             lines=tuple(OrderLine.from_json(line) for line in reader.objects("lines")),
             retry_url=reader.web_address("retry_url"),
+            page_url=reader.web_address("page_url", ""),
+            page_until=reader.optional_moment("page_until"),
         )
 
 
@@ -273,6 +287,9 @@ class _Reader:
         if moment.utcoffset() is None:
             raise self._wrong(key, "a date and time with its offset from UTC")
         return moment
+
+    def optional_moment(self, key: str) -> datetime | None:
+        return None if self._content.get(key) is None else self.moment(key)
 
     def web_address(self, key: str, default: str | None = None) -> str:
         return _web_address(self.text(key, default), key, self._what)

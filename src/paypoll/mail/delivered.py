@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Delivered:
     """What a delivery came to. `halted`: the trouble that stopped it; `cut_short`: it was told to stop.
 
-    `unexpected` counts the mails, among those put off, that met an error nobody foresaw.
+    `alerts_halted`: the trouble that stopped the delivery of alerts, which may leave when customers' mail may not, and
+    the other way round. `unexpected` counts the mails, among those put off, that met an error nobody foresaw.
     """
 
     sent: int = 0
@@ -15,11 +16,8 @@ class Delivered:
     undeliverable: int = 0
     unexpected: int = 0
     halted: str = ""
+    alerts_halted: str = ""
     cut_short: bool = False
-
-    def is_over(self) -> bool:
-        """Whether it came to its end before the outbox was empty."""
-        return self.cut_short or bool(self.halted)
 
     def add(self, more: "Delivered") -> None:
         """Add what another delivery, after this one, came to."""
@@ -27,4 +25,6 @@ class Delivered:
         self.put_off += more.put_off
         self.undeliverable += more.undeliverable
         self.unexpected += more.unexpected
-        self.halted, self.cut_short = more.halted, more.cut_short
+        self.halted = self.halted or more.halted
+        self.alerts_halted = self.alerts_halted or more.alerts_halted
+        self.cut_short = more.cut_short

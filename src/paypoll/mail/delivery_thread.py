@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from paypoll.mail.delivered import Delivered
+from paypoll.state.outbox import Whose
 
-Deliver = Callable[[Callable[[], bool], bool], Delivered]
-"""Sends the mail that is due until told to stop; alerts to admins, too, or customers' mail alone."""
+Deliver = Callable[[Callable[[], bool], Whose], Delivered]
+"""Sends the mail that is due until told to stop: customers' mail alone, alerts alone, or all."""
 
 
 class ShouldStop(Protocol):
@@ -54,18 +55,22 @@ class Courier:
         failed is the last before `send_all`, and its error is raised at the end: orders do not depend on mail.
         """
         if self._under_way is None or (self._under_way.done() and self._under_way.exception() is None):
-            self._under_way = self._start(alerts=False)
+            self._under_way = self._start(Whose.CUSTOMERS)
 
     def send_all(self) -> None:
         """Deliver all that is due, alerts to admins included, after what is under way; return when that is done."""
-        self._start(alerts=True).result()
+        self._start(Whose.ALL).result()
 
-    def _start(self, *, alerts: bool) -> Future[None]:
+    def _start(self, whose: Whose) -> Future[None]:
         # In a copy of this thread's context, so that what is logged there names the run.
-        return self._pool.submit(copy_context().run, self._send, alerts)
+        return self._pool.submit(copy_context().run, self._send, whose)
 
-    def _send(self, alerts: bool) -> None:  # noqa: FBT001 - handed on by position
+    def _send(self, whose: Whose) -> None:
         if self._result.halted:
-            return
-        done = self._deliver(lambda: self._abandoned or self._should_stop(alerts=alerts), alerts)
+            # Alerts may be taken all the same: they have another recipient, and often stay on the server's own host.
+            if whose is Whose.CUSTOMERS or self._result.alerts_halted:
+                return
+            whose = Whose.ADMINS
+        alerts = whose is not Whose.CUSTOMERS
+        done = self._deliver(lambda: self._abandoned or self._should_stop(alerts=alerts), whose)
         self._result.add(done)

@@ -7,7 +7,8 @@ import base64
 import ssl
 
 from paypoll.mail.connection import Connection
-from paypoll.mail.mailer import MailUnavailableError
+from paypoll.mail.mailer import MailUnavailableError, refusal
+from paypoll.mail.refusal import Step, whom_it_is_about
 from paypoll.mail.reply import show_reply
 
 _ACCEPTED = 235
@@ -35,7 +36,8 @@ def log_in(connection: Connection, username: str, password: str) -> None:
     if code != _ACCEPTED:
         # Some servers quote the rejected command in their answer.
         shown = show_reply(code, reply, secrets=(plain, word, password))
-        raise MailUnavailableError(f"the mail server refuses the login of {username}: {shown}")
+        about = whom_it_is_about(Step.AUTH, code, reply.decode(errors="replace"))
+        raise refusal(about, f"the mail server refuses the login of {username}: {shown}")
 
 
 def _encode(text: str) -> str:

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from email.message import EmailMessage
 from typing import Protocol
 
+from paypoll.mail.refusal import About
+
 
 class MailSession(Protocol):
     """An open connection to the mail server, for many messages."""
@@ -15,8 +17,8 @@ class MailSession(Protocol):
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
         """Hand the message over. Return when the server has taken it for all recipients.
 
-        Raise RecipientRefusedError or MessageRefusedError when it will never be taken, MailUnavailableError when
-        it may be taken later. After MailUnavailableError the session must not be used again.
+        Raise a MailError that says whom the refusal is about. After MailUnavailableError the session must not be used
+        again; after the others it goes on.
         """
         ...
 
@@ -25,7 +27,7 @@ class Mailer(Protocol):
     """The mail server."""
 
     def connect(self) -> AbstractContextManager[MailSession]:
-        """Open a session. Raise MailUnavailableError when the server cannot be reached or refuses the login."""
+        """Open a session. Raise MailUnavailableError when the server cannot be reached or does not let us in."""
         ...
 
 
@@ -34,19 +36,60 @@ class MailError(Exception):
 
 
 class MailUnavailableError(MailError):
-    """Not now: connection, TLS, login, or a 4xx. `maybe_sent`: it was lost after the data, so it may have arrived."""
+    """Not now. `maybe_sent`: it was lost after the data, so it may have arrived.
 
-    def __init__(self, detail: str, *, maybe_sent: bool = False) -> None:
+    `answered`: the server said so itself (4xx), which every mail would hear. Else the connection was lost, which may
+    have to do with this one message.
+    """
+
+    def __init__(self, detail: str, *, maybe_sent: bool = False, answered: bool = False) -> None:
         super().__init__(detail)
         self.maybe_sent = maybe_sent
+        self.answered = answered
+
+
+class SenderRefusedError(MailUnavailableError):
+    """The server refuses us: account, sender, quota, relay. Every mail would meet it, and a person must mend it."""
+
+
+class DoubtfulRefusalError(MailError):
+    """The server refuses for good (5xx), and it cannot be told whether that is about us or about this mail.
+
+    `recipient_if_others_are_taken`: it is about the recipient if the server takes other recipients.
+    """
+
+    def __init__(self, detail: str, *, recipient_if_others_are_taken: bool = False) -> None:
+        super().__init__(detail)
+        self.recipient_if_others_are_taken = recipient_if_others_are_taken
+
+
+class RecipientDeferredError(MailError):
+    """The server does not take this recipient now (4xx on RCPT): a full mailbox, greylisting. Others may be taken."""
 
 
 class RecipientRefusedError(MailError):
-    """The server refuses this recipient for good (5xx on RCPT)."""
+    """The server refuses this recipient for good."""
 
 
 class MessageRefusedError(MailError):
-    """The server refuses this message for good (too large, or 5xx on DATA), whoever it is for.
+    """The server refuses this message for good, whoever it is for. `too_large`: a smaller one may be taken."""
 
-    A refusal of our own address (5xx on MAIL) is none of these: it would make every mail undeliverable.
-    """
+    def __init__(self, detail: str, *, too_large: bool = False) -> None:
+        super().__init__(detail)
+        self.too_large = too_large
+
+
+def refusal(about: About, detail: str) -> MailError:
+    """Return the error for a refusal that is about this."""
+    match about:
+        case About.RECIPIENT:
+            return RecipientRefusedError(detail)
+        case About.MESSAGE:
+            return MessageRefusedError(detail)
+        case About.US:
+            return SenderRefusedError(detail, answered=True)
+        case About.DOUBTFUL | About.DOUBTFUL_RECIPIENT:
+            return DoubtfulRefusalError(detail, recipient_if_others_are_taken=about is About.DOUBTFUL_RECIPIENT)
+        case About.NOW_RECIPIENT:
+            return RecipientDeferredError(detail)
+    return MailUnavailableError(detail, answered=True)

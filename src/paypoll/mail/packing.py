@@ -17,8 +17,7 @@ from paypoll.shop.changes import set_ticket_files
 from paypoll.state.issued_tickets import IssuedTicket, load_issued_tickets
 from paypoll.state.outbox import Mail
 from paypoll.tickets.files import FilesError, TicketFiles
-from paypoll.tickets.qr import qr_png
-from paypoll.tickets.ticket import PrintError, TicketPrinter
+from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketPrinter
 
 CALENDAR_NAME = "tickets.ics"
 CALENDAR_PARAMETERS = (("method", "PUBLISH"), ("charset", "utf-8"))
@@ -60,10 +59,14 @@ class MailPacker:
         self._loaded |= loaded
         self._printer.expect([ticket.face for ticket in loaded[order]] for order in wanted if order in loaded)
 
-    def pack(self, mail: Mail) -> Parcel:
-        """Return the mail's messages. Raise PrintError when something of it cannot be made or stored now."""
+    def pack(self, mail: Mail, size_limit: int | None = None) -> Parcel:
+        """Return the mail's messages, of at most `size_limit` bytes if given, else what the settings say.
+
+        Raise PrintError when something of it cannot be made or stored now.
+        """
+        limit = min(size_limit or self._size_limit, self._size_limit)
         try:
-            groups = self._attachments(mail) if mail.kind in WITH_TICKETS else [()]
+            groups = self._attachments(mail, limit) if mail.kind in WITH_TICKETS else [()]
             messages = tuple(
                 self._message(mail, attachments, part, len(groups)) for part, attachments in enumerate(groups, start=1)
             )
@@ -83,17 +86,19 @@ class MailPacker:
             parts=parts,
         )
 
-    def _attachments(self, mail: Mail) -> Sequence[Sequence[Attachment]]:
+    def _attachments(self, mail: Mail, limit: int) -> Sequence[Sequence[Attachment]]:
         """Print the order's tickets and return them, as attachments of one message or several."""
         if mail.order_id is None:
             raise PrintError(f"mail {mail.id} has tickets, but no order")
         tickets = self._tickets(mail.order_id)
         if not tickets:
             raise PrintError(f"not every ticket of order {mail.order_id} is there to be printed")
-        pdfs = self._printer.print_tickets([ticket.face for ticket in tickets])
-        self._store(tickets, pdfs)
+        printed = self._printer.print_tickets([ticket.face for ticket in tickets])
+        self._store(tickets, printed)
+        pdfs = [ticket.pdf for ticket in printed]
         calendar = self._calendar(mail)
-        first, *others = self._parcels(tickets, pdfs, beside=sum(mailed_size(len(file.content)) for file in calendar))
+        beside = sum(mailed_size(len(file.content)) for file in calendar)
+        first, *others = self._parcels(tickets, pdfs, limit, beside=beside)
         return [[*first, *calendar], *others]
 
     def _calendar(self, mail: Mail) -> Sequence[Attachment]:
@@ -110,14 +115,14 @@ class MailPacker:
         with transaction(self._engine) as connection:
             return load_issued_tickets(connection, [order_id], self._site).get(order_id, ())
 
-    def _store(self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes]) -> None:
+    def _store(self, tickets: Sequence[IssuedTicket], printed: Sequence[PrintedTicket]) -> None:
         """Write the tickets' files into the shop's media folder, where there is one, and then their paths."""
         if self._files is None:
             return
         try:
             paths = {
-                ticket.id: self._files.write(ticket.face.ticket_number, pdf, qr_png(ticket.face.qr_data))
-                for ticket, pdf in zip(tickets, pdfs, strict=True)
+                ticket.id: self._files.write(ticket.face.ticket_number, paper.pdf, paper.qr_png)
+                for ticket, paper in zip(tickets, printed, strict=True)
                 if not ticket.has_files
             }
         except FilesError as error:
@@ -128,7 +133,7 @@ class MailPacker:
                     set_ticket_files(connection, ticket_id, pdf_path, qr_path)
 
     def _parcels(
-        self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes], *, beside: int
+        self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes], limit: int, *, beside: int
     ) -> Sequence[Sequence[Attachment]]:
         """Return the tickets of each message, as `plan_attachments` lays them out.
 
@@ -142,9 +147,7 @@ class MailPacker:
                 printed[group] = self._printer.print_together(faces[group.start : group.stop])
             return printed[group]
 
-        plan = plan_attachments(
-            [len(pdf) for pdf in pdfs], self._size_limit, lambda group: len(together(group)), beside=beside
-        )
+        plan = plan_attachments([len(pdf) for pdf in pdfs], limit, lambda group: len(together(group)), beside=beside)
         if plan.together:
             names = [
                 f"tickets-{faces[group.start].order_number}-{part}.pdf" for part, group in enumerate(plan.messages, 1)

@@ -16,11 +16,29 @@ class MailReporter(Protocol):
     def tell_nothing_goes_out(self, connection: sa.Connection, error: str, now: datetime) -> None:
         """Take note that the mail server is down."""
 
-    def tell_mail_goes_out(self, connection: sa.Connection, now: datetime) -> None:
-        """Take note that the mail server has taken a mail."""
+    def tell_we_are_refused(self, connection: sa.Connection, error: str, now: datetime) -> None:
+        """Take note that the mail server refuses us, and with us every mail."""
 
-    def tell_mail_waits(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
-        """Take note that the server does not take this mail now."""
+    def tell_mail_goes_out(self, connection: sa.Connection, now: datetime, *, from_customers: bool) -> bool:
+        """Take note that the mail server has taken a customer's mail, or an alert. Return whether it had refused us."""
+        ...
+
+    def tell_mail_waits(
+        self, connection: sa.Connection, mail: Mail, error: str, now: datetime, *, at_once: bool = False
+    ) -> None:
+        """Take note that the server does not take this mail now; `at_once`: that it refuses it for good."""
+
+    def forget_waiting(self, connection: sa.Connection, mail: Mail) -> None:
+        """Take note that a mail that waited does not any more."""
+
+    def tell_alert_refused(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
+        """Take note that the server does not take this alert."""
+
+    def end_alert_refused(self, connection: sa.Connection, mail: Mail) -> None:
+        """Take note that the server takes alerts for this admin."""
+
+    def hand_over(self, connection: sa.Connection, now: datetime) -> None:
+        """Send what waits for former admins to the present ones."""
 
     def tell_meets_error(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
         """Take note that this mail meets an error that nobody foresaw."""

@@ -20,7 +20,16 @@ import structlog
 from paypoll.mail.address import address_problem, envelope_address, split_sender
 from paypoll.mail.connection import Connection, Deadline, TlsConnection
 from paypoll.mail.login import log_in
-from paypoll.mail.mailer import MailSession, MailUnavailableError, MessageRefusedError, RecipientRefusedError
+from paypoll.mail.mailer import (
+    MailError,
+    MailSession,
+    MailUnavailableError,
+    MessageRefusedError,
+    RecipientRefusedError,
+    SenderRefusedError,
+    refusal,
+)
+from paypoll.mail.refusal import About, Step, is_about_size, whom_it_is_about
 from paypoll.mail.reply import show_reply
 
 log = structlog.get_logger(__name__)
@@ -29,12 +38,7 @@ log = structlog.get_logger(__name__)
 _SEVEN_BIT = SMTP.clone(cte_type="7bit")
 _INTERNATIONAL = _SEVEN_BIT.clone(utf8=True)
 
-_OK = 250
 _START_INPUT = 354
-_TOO_LARGE = 552
-_TOO_LARGE_ENHANCED = re.compile(rb"5\.3\.4\b")
-# Bad sequence; authentication or STARTTLS required. They are about the settings or the session, never about a mail.
-_NOT_ABOUT_THE_MAIL = frozenset({503, 530})
 _QUIT_SECONDS = 5.0
 _FULL_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
@@ -91,9 +95,9 @@ class SmtpMailer:
                 connection.close()
                 raise
         except (OSError, UnicodeError) as error:
-            raise MailUnavailableError(f"{where}: {_describe(error)}") from error
+            raise _refusal_at_the_door(error)(f"{where}: {_describe(error)}") from error
         except MailUnavailableError as error:
-            raise MailUnavailableError(f"{where}: {error}") from None
+            raise type(error)(f"{where}: {error}") from None
         log.debug("connected to the mail server", server=where, tls=options.tls)
         return connection
 
@@ -104,12 +108,12 @@ class SmtpMailer:
 
     def _get_ready(self, connection: Connection) -> None:
         options = self._options
-        _expect_ok("EHLO", *connection.ehlo())
+        _expect_ok(Step.EHLO, "EHLO", *connection.ehlo())
         if options.tls == "starttls":
             if not connection.has_extn("starttls"):
                 raise MailUnavailableError("the mail server does not offer STARTTLS")
             connection.starttls_within_deadline(_trust(options.ca_file))
-            _expect_ok("EHLO", *connection.ehlo())
+            _expect_ok(Step.EHLO, "EHLO", *connection.ehlo())
         if options.username:
             log_in(connection, options.username, options.password() if options.password else "")
 
@@ -134,11 +138,11 @@ class _Session:
         self._connection.deadline.start(self._options.message_timeout)
         try:
             self._send(message, recipients)
-        except (RecipientRefusedError, MessageRefusedError):
-            self._reset()
-            raise
         except MailUnavailableError:
             self._lost = True
+            raise
+        except MailError:
+            self._reset()
             raise
         except OSError as error:
             self._lost = True
@@ -155,10 +159,7 @@ class _Session:
         content = _dot_stuffed(message.as_bytes(policy=_INTERNATIONAL if international else _SEVEN_BIT))
         self._check_size(len(content))
         self._say_sender(len(content), international=international)
-        answers = {address: self._say_recipient(address) for address in addresses}
-        refused += [answer for answer in answers.values() if answer]
-        if all(answers.values()):
-            raise RecipientRefusedError("; ".join(refused))
+        refused += self._say_recipients(addresses)
         self._say_data(content)
         if refused:
             raise RecipientRefusedError("; ".join(refused))
@@ -166,30 +167,43 @@ class _Session:
     def _check_size(self, size: int) -> None:
         limit = self._connection.esmtp_features.get("size", "")
         if limit.isdecimal() and 0 < int(limit) < size:
-            raise MessageRefusedError(f"too large: {size} bytes, and the mail server takes {limit} at most")
+            raise MessageRefusedError(
+                f"too large: {size} bytes, and the mail server takes {limit} at most", too_large=True
+            )
 
     def _say_sender(self, size: int, *, international: bool) -> None:
         options = f" SIZE={size}" if self._connection.has_extn("size") else ""
         if international:
             options += " SMTPUTF8 BODY=8BITMIME"
-        code, reply = self._connection.docmd("MAIL", f"FROM:<{self._sender}>{options}")
-        if code == _TOO_LARGE or (_is_final(code) and _TOO_LARGE_ENHANCED.match(reply)):
-            raise MessageRefusedError(show_reply(code, reply))
-        # Any other refusal is about the sender: it would meet every mail, and giving them up would lose them all.
-        _expect_ok(f"MAIL FROM {self._sender}", code, reply)
+        _expect_ok(
+            Step.MAIL,
+            f"MAIL FROM {self._sender}",
+            *self._connection.docmd("MAIL", f"FROM:<{self._sender}>{options}"),
+        )
 
-    def _say_recipient(self, address: str) -> str:
-        """Name a recipient, and return why the server refuses it for good, or nothing."""
-        code, reply = self._connection.docmd("RCPT", f"TO:<{address}>")
-        if _is_final(code) and code not in _NOT_ABOUT_THE_MAIL:
-            return f"{address}: {show_reply(code, reply)}"
-        _expect_ok(f"RCPT TO {address}", code, reply)
-        return ""
+    def _say_recipients(self, addresses: Sequence[str]) -> list[str]:
+        """Name the recipients, and return what was said of those that are refused for good, while others are taken.
+
+        Raise when all are, or when a refusal is about more than one recipient, or about now.
+        """
+        answers = {address: self._connection.docmd("RCPT", f"TO:<{address}>") for address in addresses}
+        taken = any(_is_ok(code) for code, _ in answers.values())
+        told = []
+        for address, (code, reply) in answers.items():
+            if _is_ok(code):
+                continue
+            about = whom_it_is_about(Step.RCPT, code, _text(reply), others_taken=taken)
+            if about is not About.RECIPIENT:
+                raise refusal(about, f"after RCPT TO {address} the mail server said: {show_reply(code, reply)}")
+            told.append(f"{address}: {show_reply(code, reply)}")
+        if not taken:
+            raise RecipientRefusedError("; ".join(told))
+        return told
 
     def _say_data(self, content: bytes) -> None:
         code, reply = self._connection.docmd("DATA")
         if code != _START_INPUT:
-            raise _refusal("DATA", code, reply)
+            raise _refusal(Step.DATA, "DATA", code, reply)
         self._connection.send(content + b".\r\n")
         # From here on the server may have the message, whether or not it answers.
         self._connection.deadline.be_patient()
@@ -198,7 +212,7 @@ class _Session:
         except OSError as error:
             raise MailUnavailableError(f"no answer after the message: {_describe(error)}", maybe_sent=True) from error
         if not _is_ok(code):
-            raise _refusal("the message", code, reply)
+            raise _refusal(Step.MESSAGE, "the message", code, reply)
 
     def _reset(self) -> None:
         """Make the session ready for the next message. A failure concerns only that one: this one was sent."""
@@ -212,21 +226,30 @@ def _is_ok(code: int) -> bool:
     return code // 100 == 2  # noqa: PLR2004 - the classes of replies, RFC 5321, 4.2.1
 
 
-def _is_final(code: int) -> bool:
-    return code // 100 == 5  # noqa: PLR2004
-
-
-def _expect_ok(what: str, code: int, reply: bytes) -> None:
+def _expect_ok(step: Step, what: str, code: int, reply: bytes) -> None:
     if not _is_ok(code):
-        raise MailUnavailableError(f"after {what} the mail server said: {show_reply(code, reply)}")
+        raise _refusal(step, what, code, reply)
 
 
-def _refusal(what: str, code: int, reply: bytes) -> MailUnavailableError | MessageRefusedError:
-    detail = f"after {what} the mail server said: {show_reply(code, reply)}"
-    if _is_final(code) and code not in _NOT_ABOUT_THE_MAIL:
-        return MessageRefusedError(detail)
-    # Not an SMTP reply. The message before it may have been accepted all the same.
-    return MailUnavailableError(detail, maybe_sent=what != "DATA" and code < 0)
+def _refusal(step: Step, what: str, code: int, reply: bytes) -> MailError:
+    about = whom_it_is_about(step, code, _text(reply))
+    error = refusal(about, f"after {what} the mail server said: {show_reply(code, reply)}")
+    if isinstance(error, MailUnavailableError) and step is Step.MESSAGE and code < 0:
+        # What is no reply of SMTP may be anything, also the answer to a message that was taken.
+        error.maybe_sent = True
+    if isinstance(error, MessageRefusedError):
+        error.too_large = is_about_size(code, _text(reply))
+    return error
+
+
+def _refusal_at_the_door(error: Exception) -> type[MailUnavailableError]:
+    """Return whether the server turns us away (5xx), which a person must mend, or is out of reach."""
+    code = error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
+    return SenderRefusedError if whom_it_is_about(Step.GREETING, code, "") is About.US else MailUnavailableError
+
+
+def _text(reply: bytes) -> str:
+    return reply.decode(errors="replace")
 
 
 def _dot_stuffed(content: bytes) -> bytes:

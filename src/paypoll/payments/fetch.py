@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, Question, ReadCheckout, ReadTransaction
-from paypoll.payments.gateway import NotFound, PaymentGateway
+from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found, Look, NotFound, PaymentGateway
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.questions import next_questions
@@ -28,9 +28,18 @@ class Closing(Enum):
 
 
 def fetch_evidence(
-    order: Order, gateway: PaymentGateway, policy: Policy, now: datetime, *, closing: Closing = Closing.ASK
+    order: Order,
+    gateway: PaymentGateway,
+    policy: Policy,
+    now: datetime,
+    *,
+    closing: Closing = Closing.ASK,
+    on_paid: Callable[[], None] = lambda: None,
 ) -> Evidence:
-    """Return SumUp's answers about the order. Nothing is changed at SumUp unless `closing` is ASK."""
+    """Return SumUp's answers about the order. Nothing is changed at SumUp unless `closing` is ASK.
+
+    `on_paid` is called as soon as one of its checkouts looks paid, while there is more to ask; perhaps several times.
+    """
     evidence = Evidence(asked_at=now)
     for _ in range(_MOST_ROUNDS):
         questions = next_questions(order, evidence, policy, now)
@@ -43,6 +52,8 @@ def fetch_evidence(
                 evidence = evidence.with_assumed_closing(question)
             else:
                 evidence = _ask(gateway, question, evidence)
+            if isinstance(question, ReadCheckout) and _is_paid(evidence.reads.get(question.checkout_id)):
+                on_paid()
     raise RuntimeError(f"order {order.number}: the inquiry does not come to an end")
 
 
@@ -58,6 +69,10 @@ def _ask(gateway: PaymentGateway, question: Question, evidence: Evidence) -> Evi
         case CloseCheckout(checkout_id, merchant_codes):
             closed = _ask_as_each(merchant_codes, lambda code: gateway.close_checkout(checkout_id, code))
             return evidence.with_closing(question, closed)
+
+
+def _is_paid(read: Look[CheckoutAnswer] | None) -> bool:
+    return isinstance(read, Found) and read.value.status == CheckoutStatus.PAID
 
 
 def _ask_as_each(merchant_codes: tuple[str, ...], ask: Callable[[str], A]) -> A | NotFound:

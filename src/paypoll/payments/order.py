@@ -14,8 +14,8 @@ class Event:
 
     `starts_on` and `starts_at` are local to the site's time zone: the shop stores no zone.
     `merchant_code` is the organiser's own SumUp merchant, empty if the organiser is not connected.
-    `issued` counts the tickets that admit somebody; it is read for late payments only, under the event's row lock,
-    and None otherwise.
+    `issued` counts the tickets that admit somebody, None where they were not counted; it is counted again, under the
+    event's lock, before tickets are issued. `sold` is the shop's own count, which may be ahead of it or behind.
     """
 
     id: int
@@ -31,6 +31,12 @@ class Event:
     organiser_name: str
     merchant_code: str
     issued: int | None = None
+    sold: int = 0
+
+    @property
+    def taken(self) -> int | None:
+        """How many places a late payment must take as taken: nobody held one for it. None when not counted."""
+        return None if self.issued is None else max(self.issued, self.sold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class OrderItem:
 class Checkout:
     """A row of payments_sumupcheckout: one try at paying.
 
+    `hosted_page` is the address of SumUp's page for it, where the shop has noted one with SumUp's answer.
     `checkout_ids` holds SumUp's ids from the row's two id columns, without empty ones and repetitions: when a
     customer tries again the shop reuses the row, and then the columns can differ.
     """
@@ -61,16 +68,23 @@ class Checkout:
     merchant_code: str
     status: str
     created_at: datetime
+    hosted_page: str = ""
+    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket that exists, whoever issued it."""
+    """A ticket that exists, whoever issued it. `customer_id` is the account that it is for.
+
+    `readable` says that it has a code for the scanner: a page of the shop issues tickets without one.
+    """
 
     id: int
     number: str
     event_id: int
     status: str
+    customer_id: int | None = None
+    readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +109,7 @@ class Fulfilment:
     paid_at: datetime
     fulfilled_at: datetime
     by_person: bool = False
+    issued_by: str = "paypoll"
 
 
 @dataclass(frozen=True, slots=True)

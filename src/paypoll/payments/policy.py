@@ -21,6 +21,8 @@ class Policy:
     organiser names one. `max_age`: from then on an unpaid order expires. `late_window`: for so long after that a
     payment may still arrive. `references`: patterns of the references under which the shop makes checkouts, with
     `{order_number}`. `failed_grace`: for so long after a declined card the buyer may be typing another one.
+    `review_when_full`: an order paid in time for more places than are left goes to a person. `api_url` is where SumUp
+    is asked: its pages for customers are at the same domain.
     """
 
     currency: str
@@ -33,6 +35,8 @@ class Policy:
     close_before_expiry: bool = True
     references: tuple[str, ...] = REFERENCES
     failed_grace: timedelta = timedelta(minutes=10)
+    review_when_full: bool = False
+    api_url: str = "https://api.sumup.com"
 
     def references_of(self, order: Order) -> tuple[str, ...]:
         """Return every reference under which the shop may have made a checkout of this order at SumUp.

@@ -107,6 +107,9 @@ def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, 
         late = (notices.paid_late(order), *extra)
         why = f"paid by checkout {payment.checkout_id} after it was {order.status}"
         return Decision(Outcome.COMPLETE, Reason.PAID_LATE, why, payment, late, close)
+    if policy.review_when_full and (overfull := overfull_halls(order)):  # 28a
+        found = [*overfull.values(), "Refund or admit."]
+        return to_review(Reason.HALL_FULL, found, extra, payments=_ids(seen), close=close)
     why = f"paid by checkout {payment.checkout_id}; everything fits"  # 1, 5a, 11, 14
     return Decision(Outcome.COMPLETE, Reason.PAID, why, payment, extra, close)
 
@@ -208,19 +211,39 @@ def _obstacle(order: Order, policy: Policy, now: datetime) -> tuple[Reason, list
 
 def _late_obstacle(order: Order, policy: Policy, now: datetime) -> tuple[Reason, list[str]] | None:
     """Return what forbids honouring a late payment: the event has begun, or the hall is full."""
-    asked = Counter[int]()
-    for item in order.items:
-        if item.event is not None:
-            asked[item.event.id] += item.quantity
+    asked = _places_asked(order)
     for item in order.items:
         event = item.event
         if event is None or policy.starts(event) <= now:
             return Reason.TOO_LATE, [f"The payment arrived after {item.event_title} began: refund or admit."]
-        if event.issued is None or event.issued + asked[event.id] > event.capacity:
-            taken = "an unknown number" if event.issued is None else event.issued
+        if event.taken is None or event.taken + asked[event.id] > event.capacity:  # 20b
+            taken = "an unknown number" if event.taken is None else event.taken
             found = f"{event.title} has {event.capacity} places and {taken} are taken: refund or admit."
             return Reason.HALL_FULL, [found]
     return None
+
+
+def overfull_halls(order: Order) -> dict[int, str]:
+    """Return in which events this order takes more places than there are (28a), each with a sentence of the numbers.
+
+    An order that was paid in time counts against the tickets alone: `sold` may hold the order itself.
+    """
+    asked = _places_asked(order)
+    halls = {item.event.id: item.event for item in order.items if item.event is not None}
+    return {
+        hall.id: f"{hall.title} has {hall.capacity} places, {hall.issued} have tickets already, and order "
+        f"{order.number} is for {asked[hall.id]} more."
+        for hall in halls.values()
+        if hall.issued is not None and hall.issued + asked[hall.id] > hall.capacity
+    }
+
+
+def _places_asked(order: Order) -> Counter[int]:
+    asked = Counter[int]()
+    for item in order.items:
+        if item.event is not None:
+            asked[item.event.id] += item.quantity
+    return asked
 
 
 def _is_worth_nothing(order: Order) -> bool:

@@ -31,4 +31,7 @@ LATE = frozenset({OrderStatus.FAILED, OrderStatus.EXPIRED})
 VOID = frozenset({OrderStatus.CANCELLED, OrderStatus.REFUNDED})
 """Never tickets; told if money was taken."""
 
+SET_BY_SHOP = frozenset({"confirmed", "processing", "shipped", "delivered"})
+"""What pages of the shop make of an order that they hold to be paid: paypoll never sets nor changes these."""
+
 WATCHED = WAITING | BASKET | LATE | VOID

@@ -13,6 +13,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
+from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.alerts.orders import Level, alert_about
 from paypoll.database import transaction
 from paypoll.mail.contexts import ConfirmationContext, FailureContext
@@ -21,6 +22,7 @@ from paypoll.payments.classify import Assessment, assess, checkout_ids
 from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found
+from paypoll.payments.hosted_page import hosted_page
 from paypoll.payments.order import Checkout, Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
@@ -134,6 +136,8 @@ class Applier:
             note_checkout(connection, checkout, answer, now, settled=settled, paid_at=paid_at)
         alerts = [alert_about(order, notice) for notice in decision.notices]
         told = [alert.key for alert in alerts if self.desk.tell_about_order(connection, order, alert, now)]
+        if decision.outcome is Outcome.COMPLETE:
+            told += tell_of_overfull_halls(self.desk, connection, order, now)
         moved = status != order.status
         record(
             connection,
@@ -230,6 +234,7 @@ class Applier:
 
     def _post_failure(self, connection: sa.Connection, order: Order, evidence: Evidence, now: datetime) -> None:
         """Tell the buyer, once for each time a card was declined: a replayed return URL mails nothing."""
+        page = hosted_page(order, evidence, self.policy.api_url, now)
         content = FailureContext(
             order_number=order.number,
             customer_name=order.customer_name,
@@ -238,6 +243,8 @@ class Applier:
             currency=self.rules.site.currency,
             lines=order_lines(order, self.rules.site),
             retry_url=self.rules.site.retry_link(order.id, order.number),
+            page_url=page.url if page else "",
+            page_until=page.until if page else None,
         )
         outbox.post(
             connection,

@@ -39,7 +39,7 @@ def require_same_time(parts: RunParts, run_id: str) -> None:
     tolerance = parts.settings.database.clock_tolerance
     with transaction(parts.engine) as connection:
         ahead = clock_difference(parts.clock, connection)
-        was_told = TROUBLE in open_troubles(connection, TROUBLE)
+        was_told = any(trouble.key == TROUBLE for trouble in open_troubles(connection, TROUBLE))
     if abs(ahead) <= tolerance:
         if was_told:
             _tell_that_it_is_over(parts)

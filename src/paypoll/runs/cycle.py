@@ -30,6 +30,7 @@ from paypoll.payments.fetch import fetch_evidence
 from paypoll.payments.gateway import PaymentGateway
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
+from paypoll.payments.statuses import WATCHED
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.brake import Brake
 from paypoll.runs.load import Loaded, load_each
@@ -68,6 +69,8 @@ class Cycle:
         clock: Clock,
         rules: CycleRules,
         stopped: Callable[[], bool],
+        *,
+        on_paid: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._gateway = gateway
@@ -77,6 +80,7 @@ class Cycle:
         self._clock = clock
         self._rules = rules
         self._stopped = stopped
+        self._on_paid = on_paid
         self._policy: Policy = applier.policy
         self._brake = Brake(applier.policy, rules.brake_orders)
         self._run_id = applier.run_id
@@ -84,6 +88,7 @@ class Cycle:
         self._is_limited = True
         self._began = clock.now()
         self._deadline = clock.monotonic() + rules.time_budget.total_seconds()
+        self._alerts_from: float | None = None
 
     def run(self, report: RunReport, only: Sequence[int] = ()) -> RunReport:
         """Do one run over what is due, or over the orders `only`. The report is filled as the run goes on."""
@@ -96,7 +101,7 @@ class Cycle:
                     if applied is not None and applied.outcome is not Outcome.UNCHANGED:
                         courier.nudge()
             self._tell_of_brake(report, whole=not only)
-            self._outages.tell_of_sumup(self._engine, self._clock.now())
+            report.standstills += self._outages.tell_of_sumup(self._engine, self._clock.now())
             self._outages.tell_of_stuck_orders(self._engine, self._clock.now())
             self._outages.summarise_alerts(self._engine, self._clock.now())
             courier.send_all()
@@ -198,7 +203,9 @@ class Cycle:
         """Ask about the order; None when the run's time is up: two batches that wait for a slow SumUp are too many."""
         if self._is_limited and self._should_end():
             return None
-        return fetch_evidence(order, gateway, self._policy, self._clock.now())
+        # Only an order that waits for its tickets is worth a printing process; quiet looks find old payments.
+        on_paid = self._on_paid if order.status in WATCHED else lambda: None
+        return fetch_evidence(order, gateway, self._policy, self._clock.now(), on_paid=on_paid)
 
     def _is_halted(self, report: RunReport) -> bool:
         """Say whether SumUp is not to be asked any more in this run, and say so in the log the first time."""
@@ -292,7 +299,11 @@ class Cycle:
         return self._stopped() or self._clock.monotonic() >= self._deadline
 
     def _should_end_delivery(self, *, alerts: bool) -> bool:
+        if not alerts:
+            return self._should_end()
         # The last delivery has a reserve of its own, and its alerts go first: else a lasting backlog of customers'
-        # mail would let none of them out, run after run.
-        reserve = _DELIVERY_RESERVE if alerts else 0.0
-        return self._stopped() or self._clock.monotonic() >= self._deadline + reserve
+        # mail would let none of them out, run after run. It counts from their turn on: the mail before may have taken
+        # minutes.
+        if self._alerts_from is None:
+            self._alerts_from = max(self._clock.monotonic(), self._deadline)
+        return self._stopped() or self._clock.monotonic() >= self._alerts_from + _DELIVERY_RESERVE

@@ -16,7 +16,9 @@ from paypoll.payments.order import Account, Event, Order, OrderItem
 from paypoll.payments.override import OverriddenPayment
 from paypoll.payments.statuses import OrderStatus
 from paypoll.settings.model import SiteSettings
-from paypoll.shop.changes import complete_order, create_account, insert_tickets
+from paypoll.shop.accounts import account_for_guest
+from paypoll.shop.capacity import raise_tickets_sold
+from paypoll.shop.changes import complete_order, insert_tickets
 from paypoll.shop.tables import tickets
 from paypoll.shop.ticket_rows import ticket_row
 from paypoll.state import outbox
@@ -58,10 +60,11 @@ def fulfil(
     Raise IntegrityError when a place has its ticket already, or the payment has fulfilled another order: the database
     forbids it, whatever was decided.
     """
-    account = order.account or create_account(connection, order, now)
+    account = order.account or account_for_guest(connection, order, now)
     numbers = _issue(connection, order, account, rules, now)
     done = record_fulfilment(connection, order, payment, issued_by="paypoll", run_id=run_id, now=now)
-    complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now)
+    complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now, account_id=account.id)
+    raise_tickets_sold(connection, order, now)
     post_confirmation(connection, order, numbers, rules, now)
     # What was said of the payment before would only confuse now, if it has not left yet.
     outbox.withdraw(connection, order.id, "payment_failed", "under_review")
@@ -86,7 +89,9 @@ def restore(
         if payment is None:
             raise ValueError("an order without a fulfilment is put back only with its payment")
         done = record_fulfilment(connection, order, payment, issued_by="shop", run_id=run_id, now=now)
-    complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now)
+    # The account that the tickets are for: whoever saved an old copy over the order may have taken it out.
+    account_id = next((ticket.customer_id for ticket in order.tickets), None)
+    complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now, account_id=account_id)
 
 
 def _issue(

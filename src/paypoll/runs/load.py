@@ -16,8 +16,8 @@ from paypoll.errors import DatabaseUnavailableError, SettingsError, UnreadableOr
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.order import Order
 from paypoll.shop import orders as shop
+from paypoll.shop.capacity import count_places, may_fulfil, with_places_taken
 from paypoll.shop.find import find_numbers
-from paypoll.shop.orders import with_places_taken
 from paypoll.state.fulfilments import spent_on_others
 from paypoll.state.memory import adopted_until
 from paypoll.state.records import load_records
@@ -29,10 +29,7 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
 
     The places taken are counted as well: what is to be closed hangs on whether a late payment can be honoured.
     """
-    orders = {
-        order_id: with_places_taken(connection, order, lock=False)
-        for order_id, order in shop.load_orders(connection, order_ids).items()
-    }
+    orders = count_places(connection, shop.load_orders(connection, order_ids))
     records = load_records(connection, list(orders)) if orders else {}
     until = adopted_until(connection) if orders else None
     return {
@@ -113,12 +110,13 @@ def load_for_decision(connection: sa.Connection, order_id: int, evidence: Eviden
     """Return the order with all that a decision about it rests on, or None when it is gone.
 
     Beside `load_order`: the places taken at its events, and which of the payments in the evidence have paid for
-    another order. With `lock` (a run, under the order's row lock) the events stay locked until the transaction ends.
+    another order. With `lock` (a run, under the order's row lock) the events of an order that may get its tickets now
+    are locked before their places are counted, and stay so until the transaction ends.
     """
     order = load_orders(connection, [order_id]).get(order_id)
     if order is None:
         return None
-    if lock:
+    if lock and may_fulfil(order, evidence):
         order = with_places_taken(connection, order, lock=True)
     spent = spent_on_others(connection, order_id, evidence.sumup_ids)
     if evidence.shows_payment:

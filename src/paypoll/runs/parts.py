@@ -11,6 +11,7 @@ from paypoll.mail.delivered import Delivered
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
+from paypoll.state.outbox import Whose
 
 if TYPE_CHECKING:
     from paypoll.alerts.desk import AlertDesk
@@ -47,7 +48,7 @@ class RunParts(Protocol):
         """Return the use case of one run."""
         ...
 
-    def deliver(self, run_id: str, should_stop: Callable[[], bool], *, alerts: bool = True) -> Delivered:
+    def deliver(self, run_id: str, should_stop: Callable[[], bool], whose: Whose = Whose.ALL) -> Delivered:
         """Send the mail that is due."""
         ...
 

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 import paypoll
+from paypoll.alerts.standstills import mail_standstills
 from paypoll.database import Trouble, describe_error, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, PaypollError, SettingsError
 from paypoll.exitcodes import ExitCode
@@ -54,6 +55,7 @@ def record_run(
             with beside(report):
                 if only or not parts.is_idle():
                     parts.cycle(report.run_id, max_age=max_age, accept_reviews=accept_reviews).run(report, only)
+                _say_what_stands_still(parts, report)
         except SQLAlchemyError as error:
             report.ended = "failed"
             if sort_error(error) is not Trouble.BUSY:
@@ -80,9 +82,22 @@ def exit_code(report: RunReport) -> ExitCode:
         return ExitCode.TRY_LATER
     if report.incomplete:
         return ExitCode.INCOMPLETE
-    if report.held_back or report.sumup_halted or (report.delivered.halted and report.ended != "stopped"):
+    if (
+        report.held_back
+        or report.sumup_halted
+        or report.standstills
+        or (report.delivered.halted and report.ended != "stopped")
+    ):
         return ExitCode.TRY_LATER
     return ExitCode.OK
+
+
+def _say_what_stands_still(parts: RunParts, report: RunReport) -> None:
+    """Look for what keeps mail from going on, also where this run had nothing to do, and say all of it in the log."""
+    with transaction(parts.engine) as connection:
+        report.standstills += mail_standstills(connection, parts.settings.alerts.to, parts.clock.now())
+    for standstill in report.standstills:
+        log.critical("standstill", what=standstill)
 
 
 def _begin(parts: RunParts, report: RunReport, command: str) -> None:

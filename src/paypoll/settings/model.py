@@ -26,6 +26,7 @@ from paypoll.settings.fields import (
     GuardedWebAddress,
     HostName,
     Line,
+    LinkOrPattern,
     LinkPattern,
     MailAddress,
     MailSender,
@@ -63,7 +64,7 @@ class SiteSettings(Section):
     accent_color: Line = DEFAULT_ACCENT
     logo: FullPath = None
     order_admin_url: LinkPattern = "{base_url}/admin/orders/order/{order_id}/change/"
-    retry_url: LinkPattern = "{base_url}/orders/{order_number}/"
+    retry_url: LinkOrPattern = "{base_url}/orders/{order_number}/"
 
     @field_validator("time_zone")
     @classmethod
@@ -196,7 +197,9 @@ class TicketSettings(Section):
     template_folder: FullPath = None
     create_guest_accounts: bool = True
     max_quantity: Annotated[Count, Field(le=10_000)] = 100
+    when_full: Literal["tell", "review"] = "tell"
     print_processes: Annotated[Count, Field(le=16)] = 2
+    stamping: bool = True
     entrance_hint: ShortText = ENTRANCE_HINT
     what_to_bring: ShortText = ""
     terms: str = ""
@@ -261,6 +264,7 @@ class AlertSettings(Section):
 
     to: tuple[MailAddress, ...]
     smtp_trouble_after: Duration = timedelta(hours=1)
+    remind_every: Timeout = timedelta(days=1)
     ping_url: OptionalPingAddress = ""
 
     @field_validator("to")

@@ -1,19 +1,17 @@
-"""Every statement that changes a table of the shop. Nothing else in paypoll writes there."""
+"""Statements that change tables of the shop; with `accounts` and `capacity`, all there are in paypoll."""
 
-import secrets
-import string
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.database import UtcDateTime, insert_unless_there
+from paypoll.database import UtcDateTime
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus
-from paypoll.payments.order import Account, Checkout, Order
+from paypoll.payments.order import Checkout, Order
 from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.connections import CONNECTED, EXPIRED, OrganiserConnection
-from paypoll.shop.tables import checkouts, history, orders, organisers, tickets, users
+from paypoll.shop.tables import checkouts, history, orders, organisers, tickets
 
 # The checkout's own status has the shop's words, also where the order goes to review.
 _CHECKOUT_STATUS: dict[str, str] = {
@@ -50,11 +48,47 @@ def set_order_status(connection: sa.Connection, order: Order, status: OrderStatu
 
 
 def complete_order(
-    connection: sa.Connection, order: Order, transaction_id: str, paid_at: datetime, note: str, now: datetime
+    connection: sa.Connection,
+    order: Order,
+    transaction_id: str,
+    paid_at: datetime,
+    note: str,
+    now: datetime,
+    *,
+    account_id: int | None,
 ) -> None:
-    """Move the order to completed, with what a verified payment means for its payment columns."""
-    paid = {"is_paid": True, "paid_at": paid_at, "transaction_id": transaction_id}
+    """Move the order to completed, with what a verified payment means for its payment columns.
+
+    A guest's order becomes that of the account that its tickets are for: pages of the shop that list an event's
+    buyers answer nobody while one of them has no account.
+    """
+    paid: dict[str, object] = {"is_paid": True, "paid_at": paid_at, "transaction_id": transaction_id}
+    if order.user_id is None and account_id is not None:
+        paid["user_id"] = account_id
     _move_order(connection, order, OrderStatus.COMPLETED, note, now, paid)
+
+
+def note_payment(
+    connection: sa.Connection,
+    order: Order,
+    transaction_id: str,
+    paid_at: datetime,
+    note: str,
+    now: datetime,
+    *,
+    account_id: int,
+) -> None:
+    """Write a line into the order's notes, and its payment unless it is marked as paid; its status stays."""
+    changed: dict[str, object] = {"wanted": order.id, "updated_at": now, "line": _line(note, now)}
+    if not order.is_paid:
+        changed |= {"is_paid": True, "paid_at": paid_at, "transaction_id": transaction_id}
+    if order.user_id is None:
+        changed["user_id"] = account_id
+    connection.execute(_MOVE_ORDER, changed)
+
+
+def _line(note: str, now: datetime) -> str:
+    return f"[{now:%Y-%m-%d %H:%M} UTC] paypoll: {note}"
 
 
 def _move_order(
@@ -65,8 +99,7 @@ def _move_order(
     now: datetime,
     payment: Mapping[str, object],
 ) -> None:
-    line = f"[{now:%Y-%m-%d %H:%M} UTC] paypoll: {note}"
-    changed = {"wanted": order.id, "status": status.value, "updated_at": now, "line": line}
+    changed = {"wanted": order.id, "status": status.value, "updated_at": now, "line": _line(note, now)}
     connection.execute(_MOVE_ORDER, {**changed, **payment})
     moved = {
         "status": _HISTORY_STATUS.get(status, status.value),
@@ -93,7 +126,9 @@ def note_checkout(
         # Found by its reference: from now on the shop's own refunds can name it.
         values["sumup_checkout_id"] = answer.id
     if answer is not None:
-        values["sumup_response"] = dict(answer.raw)
+        # What the shop needs to lead the customer back to SumUp's page stays, should a later answer not repeat it.
+        page = {"hosted_checkout_url": checkout.hosted_page} if checkout.hosted_page else {}
+        values["sumup_response"] = {**page, **answer.raw}
         if status := _CHECKOUT_STATUS.get(answer.status):
             values["status"] = status
     if paid_at is not None:
@@ -110,34 +145,6 @@ def insert_tickets(connection: sa.Connection, rows: Sequence[Mapping[str, Any]])
 def set_ticket_files(connection: sa.Connection, ticket_id: int, pdf_file: str, qr_code: str) -> None:
     """Write where a ticket's files are, below the shop's media folder."""
     connection.execute(sa.update(tickets).where(tickets.c.id == ticket_id).values(pdf_file=pdf_file, qr_code=qr_code))
-
-
-def create_account(connection: sa.Connection, order: Order, now: datetime) -> Account:
-    """Make an account for a guest, as the shop would for a customer who never logs in, and return it.
-
-    The password starts with `!`, which the shop's framework takes for "unusable". Two runs may want to create the
-    same account at once: the e-mail is unique, so one of them inserts and both read the same row. A guest without an
-    e-mail gets an address that belongs to the order alone, so that strangers do not share an account.
-    """
-    email = order.email or f"{order.number.lower()}@guest.invalid"
-    alphabet = string.ascii_letters + string.digits
-    row = {
-        "password": "!" + "".join(secrets.choice(alphabet) for _ in range(40)),
-        "last_login": None,
-        "is_superuser": False,
-        "first_name": order.first_name,
-        "last_name": order.last_name,
-        "email": email,
-        "is_staff": False,
-        "is_active": False,
-        "date_joined": now,
-        "user_type": "customer",
-        "phone": "",
-        "email_verified": False,
-    }
-    connection.execute(insert_unless_there(connection, users).values(row))
-    user_id = connection.execute(sa.select(users.c.id).where(users.c.email == email)).scalar_one()
-    return Account(int(user_id), email)
 
 
 # ---------------------------------------------------------------------------------------------------------

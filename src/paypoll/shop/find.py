@@ -11,6 +11,7 @@ from paypoll.payments.statuses import OrderStatus
 from paypoll.shop.tables import orders
 
 # Built once, not for every order.
+_EMAIL = sa.select(orders.c.email).where(orders.c.id == sa.bindparam("order_id"))
 _LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).with_for_update()
 
 
@@ -54,3 +55,9 @@ def lock_order(connection: sa.Connection, order_id: int) -> bool:
     ticket or a refund of this order and not committed yet, so that those are seen.
     """
     return connection.scalar(_LOCK, {"order_id": order_id}) is not None
+
+
+def email_of(connection: sa.Connection, order_id: int) -> str | None:
+    """Return the address that the order has now, or None when there is no such order."""
+    email: str | None = connection.scalar(_EMAIL, {"order_id": order_id})
+    return email

@@ -4,8 +4,7 @@ What paypoll itself remembers about them is not here: `paypoll.runs.load` adds i
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,16 +12,13 @@ import sqlalchemy as sa
 from paypoll.database import lower_case
 from paypoll.payments.order import Account, Checkout, Event, Order, OrderItem, Ticket
 from paypoll.payments.statuses import OrderStatus
+from paypoll.shop.accounts import account_of, accounts_with
 from paypoll.shop.tables import checkouts, events, history, items, orders, organisers, refunds, tickets, users
 
 # Refund rows in one of these states gave nothing back. The shop's other states (asked for, approved, done) all mean
 # that a person has to look before tickets are issued again.
 _TURNED_DOWN = ("rejected", "failed", "cancelled", "declined")
 _VOID = (OrderStatus.CANCELLED.value, OrderStatus.REFUNDED.value)
-_LATE = frozenset({OrderStatus.FAILED, OrderStatus.EXPIRED})
-
-ADMITTING = ("valid", "used")
-"""Ticket statuses that take a place in the hall."""
 
 # Built once, not for every order: SQLAlchemy takes longer to put a wide SELECT together than PostgreSQL to answer it.
 _ORDER_IDS: sa.BindParameter[int] = sa.bindparam("order_ids", expanding=True)
@@ -45,6 +41,7 @@ _ITEMS = (
         events.c.event_date,
         events.c.event_time,
         events.c.capacity,
+        events.c.tickets_sold,
         events.c.status.label("event_status"),
         events.c.organiser_id,
         organisers.c.display_name,
@@ -81,12 +78,6 @@ _MARKS = sa.union_all(
         history.c.order_id.in_(_ORDER_IDS), history.c.status.in_(_VOID)
     ),
 )
-_EMAILS: sa.BindParameter[str] = sa.bindparam("emails", expanding=True)
-# By the unique index of the column; only who is not there is looked for among all accounts.
-_GUESTS_AS_SPELLED, _GUESTS = (
-    sa.select(users.c.id, users.c.email).where(email.in_(_EMAILS)).order_by(users.c.id)
-    for email in (users.c.email, lower_case(users.c.email))
-)
 
 
 def load_order(connection: sa.Connection, order_id: int) -> Order | None:
@@ -104,7 +95,7 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
     order_checkouts = _grouped(connection, _CHECKOUTS, wanted)
     order_tickets = _grouped(connection, _TICKETS, wanted)
     marks = frozenset((row[0], row[1]) for row in connection.execute(_MARKS, wanted))
-    guests = _accounts_of_guests(connection, heads.values())
+    guests = accounts_with(connection, (head["email"] for head in heads.values() if head["user_id"] is None))
     return {
         order_id: Order(
             id=order_id,
@@ -120,7 +111,14 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
             items=tuple(_item(row) for row in order_items[order_id]),
             checkouts=tuple(_checkout(row) for row in order_checkouts[order_id]),
             tickets=tuple(
-                Ticket(row["id"], row["ticket_number"], row["event_id"], row["status"])
+                Ticket(
+                    row["id"],
+                    row["ticket_number"],
+                    row["event_id"],
+                    row["status"],
+                    row["customer_id"],
+                    readable=bool(row["qr_data"]),
+                )
                 for row in order_tickets[order_id]
             ),
             had_refund=(order_id, _REFUNDED) in marks,
@@ -129,32 +127,6 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
         )
         for order_id, head in heads.items()
     }
-
-
-def with_places_taken(connection: sa.Connection, order: Order, *, lock: bool) -> Order:
-    """Return a failed or expired order with its events' issued tickets counted; any other order as it is.
-
-    With `lock`, the events' rows are locked first (in the order of their ids, so that two runs cannot
-    deadlock): two late payments cannot both take the last place.
-    """
-    if order.status not in _LATE:
-        return order
-    event_ids = sorted({item.event.id for item in order.items if item.event is not None})
-    if lock:
-        for event_id in event_ids:
-            connection.execute(sa.select(events.c.id).where(events.c.id == event_id).with_for_update())
-    counted = dict.fromkeys(event_ids, 0)
-    taken = (
-        sa.select(tickets.c.event_id, sa.func.count())
-        .where(tickets.c.event_id.in_(event_ids), tickets.c.status.in_(ADMITTING))
-        .group_by(tickets.c.event_id)
-    )
-    counted.update((row[0], row[1]) for row in connection.execute(taken))
-    counted_items = tuple(
-        item if item.event is None else replace(item, event=replace(item.event, issued=counted[item.event.id]))
-        for item in order.items
-    )
-    return replace(order, items=counted_items)
 
 
 def _item(row: sa.RowMapping) -> OrderItem:
@@ -176,6 +148,7 @@ def _event(row: sa.RowMapping) -> Event | None:
         starts_on=row["event_date"],
         starts_at=row["event_time"],
         capacity=row["capacity"],
+        sold=row["tickets_sold"],
         status=row["event_status"],
         organiser_id=row["organiser_id"],
         organiser_name=organiser_name(row),
@@ -200,7 +173,15 @@ def _checkout(row: sa.RowMapping) -> Checkout:
         merchant_code=row["merchant_code"],
         status=row["status"],
         created_at=row["created_at"],
+        hosted_page=_hosted_page(row["sumup_response"]),
+        valid_until=row["valid_until"],
     )
+
+
+def _hosted_page(response: object) -> str:
+    """Return the address of SumUp's hosted page that stands in an answer which the shop has stored, if any."""
+    page = response.get("hosted_checkout_url") if isinstance(response, dict) else None
+    return page if isinstance(page, str) else ""
 
 
 def _grouped(
@@ -212,26 +193,8 @@ def _grouped(
     return grouped
 
 
-def _accounts_of_guests(connection: sa.Connection, heads: Iterable[sa.RowMapping]) -> list[Account]:
-    """Return the accounts that have the e-mail, in any case, of an order that nobody was logged in for."""
-    emails = {head["email"] for head in heads if head["user_id"] is None and head["email"]}
-    found: list[Account] = []
-    if emails:
-        rows = connection.execute(_GUESTS_AS_SPELLED, {"emails": sorted(emails)})
-        found += [Account(user_id, email) for user_id, email in rows]
-    # The one that is written exactly so would go first anyway.
-    if others := {email.lower() for email in emails - {account.email for account in found}}:
-        rows = connection.execute(_GUESTS, {"emails": sorted(others)})
-        found += [Account(user_id, email) for user_id, email in rows]
-    return found
-
-
 def _account(head: sa.RowMapping, guests: Sequence[Account]) -> Account | None:
-    """Return the order's account: the buyer's own, else the one with the order's e-mail, in any case.
-
-    Where several accounts differ in case only, the one that is written exactly so goes first, then the oldest.
-    """
+    """Return the order's account: the buyer's own, else the one with the order's e-mail, in any case."""
     if head["user_id"] is not None:
         return None if head["user_email"] is None else Account(head["user_id"], head["user_email"])
-    same = [account for account in guests if account.email.lower() == head["email"].lower()]
-    return min(same, key=lambda one: (one.email != head["email"], one.id), default=None)
+    return account_of(head["email"], guests)

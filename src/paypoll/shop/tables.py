@@ -67,7 +67,9 @@ events = sa.Table(
     _required("event_date", sa.Date),
     _required("event_time", sa.Time),
     _required("capacity", sa.Integer),
+    _required("tickets_sold", sa.Integer),
     _required("status", sa.String(20)),
+    _required("updated_at", UtcDateTime),
     sa.Column("organiser_id", _Id, sa.ForeignKey("accounts_user.id"), nullable=False),
 )
 
@@ -158,6 +160,7 @@ checkouts = sa.Table(
     _required("merchant_code", sa.String(50)),
     # One of created, pending, paid, failed, expired; also varchar(20).
     _required("status", sa.String(20)),
+    sa.Column("valid_until", UtcDateTime),
     sa.Column("sumup_response", _Json),
     _required("created_at", UtcDateTime),
     _required("updated_at", UtcDateTime),

@@ -4,9 +4,10 @@ A row goes waiting -> sending -> sent. It is marked as `sending` before the mail
 in that state after its lease has expired was cut off, may have arrived, and is sent again with the same Message-ID.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +16,10 @@ from paypoll.database import insert_unless_there
 from paypoll.state.tables import outbox
 
 _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 5, 10, 15, 30, 60))
+LONGEST_PAUSE = _PAUSES[-1]
 UNSENT = ("waiting", "sending")
+ALERT = "alert"
+_HANDED_OVER = "handed over to the present admins"
 
 # Built once, not for every mail.
 _WANTED = outbox.c.id == sa.bindparam("wanted")
@@ -40,6 +44,14 @@ _WITHDRAW = (
 )
 
 
+class Whose(StrEnum):
+    """Whose mail: what customers wait for, what admins are told, or both."""
+
+    CUSTOMERS = "customers"
+    ADMINS = "admins"
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True)
 class Mail:
     """A row of the outbox that this run has claimed. `interrupted`: an earlier run was cut off while sending it."""
@@ -54,6 +66,11 @@ class Mail:
     attempts: int
     lease_run: str
     interrupted: bool
+
+    @property
+    def is_alert(self) -> bool:
+        """Whether it is for admins, and not for a customer."""
+        return self.kind == ALERT
 
 
 def post(
@@ -85,20 +102,29 @@ def post(
 
 
 def claim_mail(
-    connection: sa.Connection, run_id: str, now: datetime, *, limit: int, lease: timedelta, alerts: bool = True
+    connection: sa.Connection,
+    run_id: str,
+    now: datetime,
+    *,
+    limit: int,
+    lease: timedelta,
+    whose: Whose = Whose.ALL,
+    tried: bool | None = None,
 ) -> list[Mail]:
-    """Take up to `limit` mails that are due, the oldest first: alerts before the others, or without `alerts`.
+    """Take up to `limit` mails that are due, alerts before the others, and the oldest first.
 
-    A row that another run has leased is not due, nor one whose next attempt is still to come.
+    `tried`: only those that were tried before, or only those that were not. A row that another run has leased is not
+    due, nor one whose next attempt is still to come.
     """
-    free = sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
     due = (
         sa.select(outbox)
-        .where(outbox.c.state.in_(UNSENT), outbox.c.next_attempt_at <= now, free, _kinds(alerts=alerts))
-        .order_by((outbox.c.kind == "alert").desc(), outbox.c.created_at, outbox.c.id)
+        .where(*_due(now), _is_free(now, lease), _of(whose))
+        .order_by((outbox.c.kind == ALERT).desc(), outbox.c.created_at, outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+    if tried is not None:
+        due = due.where(outbox.c.attempts > 0 if tried else outbox.c.attempts == 0)
     rows = list(connection.execute(due).mappings())
     if rows:
         connection.execute(
@@ -168,6 +194,15 @@ def withdraw(connection: sa.Connection, order_id: int, *kinds: str) -> bool:
     return connection.execute(_WITHDRAW, {"wanted": order_id, "kinds": kinds}).rowcount > 0
 
 
+def withdraw_about(connection: sa.Connection, prefix: str, why: str) -> None:
+    """Take back the mails that have not left and whose dedupe key begins so."""
+    connection.execute(
+        sa.update(outbox)
+        .where(outbox.c.dedupe_key.startswith(prefix, autoescape=True), outbox.c.state == "waiting")
+        .values(state="withdrawn", lease_run=None, lease_until=None, last_error=why)
+    )
+
+
 def forget_told(connection: sa.Connection, order_id: int, prefix: str, marker: str) -> None:
     """Let alerts about the order be posted again: a person has ended the condition that they told of.
 
@@ -189,12 +224,55 @@ def untried_alerts(connection: sa.Connection) -> list[sa.RowMapping]:
     """Return the alerts about orders that nobody has tried to send yet, locked, in the order they were posted."""
     query = (
         sa.select(outbox.c.id, outbox.c.topic, outbox.c.recipients, outbox.c.content)
-        .where(outbox.c.kind == "alert", outbox.c.state == "waiting", outbox.c.attempts == 0)
+        .where(outbox.c.kind == ALERT, outbox.c.state == "waiting", outbox.c.attempts == 0)
         .where(outbox.c.topic.is_not(None))
         .order_by(outbox.c.id)
         .with_for_update(skip_locked=True)
     )
     return list(connection.execute(query).mappings())
+
+
+def waiting_alerts(connection: sa.Connection, now: datetime) -> list[sa.RowMapping]:
+    """Return the alerts that wait and that no run has at hand, locked."""
+    query = (
+        sa.select(outbox)
+        .where(outbox.c.kind == ALERT, outbox.c.state == "waiting")
+        .where(sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now))
+        .order_by(outbox.c.id)
+        .with_for_update(skip_locked=True)
+    )
+    return list(connection.execute(query).mappings())
+
+
+def hand_over(
+    connection: sa.Connection,
+    row: sa.RowMapping,
+    recipients: Sequence[str],
+    new_message_id: Callable[[], str],
+    now: datetime,
+) -> None:
+    """Send an alert to these in place of whom it waits for: to each once, also where it was handed over before."""
+    about, _, _ = row["dedupe_key"].rpartition(":to:")
+    withdraw_these(connection, [row["id"]], _HANDED_OVER)
+    for recipient in recipients:
+        key = f"{about}:to:{recipient}"
+        brought_back = connection.execute(
+            sa.update(outbox)
+            .where(outbox.c.dedupe_key == key, outbox.c.state == "withdrawn", outbox.c.last_error == _HANDED_OVER)
+            .values(state="waiting", last_error=None, attempts=0, next_attempt_at=now)
+        )
+        if not brought_back.rowcount:
+            post(
+                connection,
+                kind=ALERT,
+                dedupe_key=key,
+                recipients=[recipient],
+                content=row["content"],
+                message_id=new_message_id(),
+                now=now,
+                order_id=row["order_id"],
+                topic=row["topic"],
+            )
 
 
 def withdraw_these(connection: sa.Connection, mail_ids: Sequence[int], why: str) -> None:
@@ -204,20 +282,40 @@ def withdraw_these(connection: sa.Connection, mail_ids: Sequence[int], why: str)
     )
 
 
-def is_any_due(connection: sa.Connection, now: datetime, *, alerts: bool = True) -> bool:
-    """Say whether there is mail to deliver now, alerts included or not."""
-    due = sa.select(outbox.c.id).where(
-        outbox.c.state.in_(UNSENT), outbox.c.next_attempt_at <= now, _kinds(alerts=alerts)
+def give_up_waiting(connection: sa.Connection, mail: Mail, error: str) -> bool:
+    """Mark a mail as undeliverable that was put off. False when another run has taken it since, or it is gone."""
+    given_up = sa.update(outbox).where(
+        outbox.c.id == mail.id, outbox.c.state == "waiting", outbox.c.lease_run.is_(None)
     )
+    return connection.execute(given_up.values(state="undeliverable", last_error=error)).rowcount == 1
+
+
+def readdress(connection: sa.Connection, mail: Mail, recipient: str) -> Mail:
+    """Send the mail to this address from now on, in place of those that it had. Return it as it is then."""
+    content = {**mail.content, "email": recipient} if "email" in mail.content else dict(mail.content)
+    connection.execute(sa.update(outbox).where(outbox.c.id == mail.id).values(recipients=[recipient], content=content))
+    return replace(mail, recipients=(recipient,), content=content)
+
+
+def is_any_due(connection: sa.Connection, now: datetime, whose: Whose = Whose.ALL) -> bool:
+    """Say whether there is mail to deliver now."""
+    due = sa.select(outbox.c.id).where(*_due(now), _of(whose))
     return connection.scalar(due.limit(1)) is not None
 
 
-def has_failing(connection: sa.Connection, kind: str) -> bool:
-    """Say whether a mail of this kind waits because an attempt at it failed."""
-    failing = sa.select(outbox.c.id).where(
+def waiting_errors(connection: sa.Connection, kind: str) -> set[str]:
+    """Return the errors for which mails of this kind wait."""
+    failed = sa.select(outbox.c.last_error).where(
         outbox.c.kind == kind, outbox.c.state == "waiting", outbox.c.last_error.is_not(None)
     )
-    return connection.scalar(failing.limit(1)) is not None
+    return set(connection.scalars(failed.distinct()))
+
+
+def last_taken_from_customers(connection: sa.Connection) -> datetime | None:
+    """Return when the mail server last took a customer's mail. What it takes for admins may stay in its own house."""
+    taken = sa.select(sa.func.max(outbox.c.sent_at)).where(outbox.c.state == "sent", outbox.c.kind != ALERT)
+    found: datetime | None = connection.scalar(taken)
+    return found
 
 
 def _what_may_have_arrived(mail: Mail, *, maybe_sent: bool) -> dict[str, Any]:
@@ -231,5 +329,23 @@ def _give_back_ours(connection: sa.Connection, mail: Mail, values: Mapping[str, 
     connection.execute(_GIVE_BACK.where(*_OURS), {"wanted": mail.id, "holder": mail.lease_run, **values})
 
 
-def _kinds(*, alerts: bool) -> sa.ColumnElement[bool]:
-    return sa.true() if alerts else outbox.c.kind != "alert"
+def _due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """Unsent, and its time has come; or it lies further ahead than any pause, as when the clock was wrong."""
+    in_time = outbox.c.next_attempt_at <= now
+    beyond = outbox.c.next_attempt_at > now + LONGEST_PAUSE
+    return outbox.c.state.in_(UNSENT), sa.or_(in_time, beyond)
+
+
+def _is_free(now: datetime, lease: timedelta) -> sa.ColumnElement[bool]:
+    # A lease that ends later than two of them was taken while the clock was wrong.
+    until = outbox.c.lease_until
+    return sa.or_(until.is_(None), until <= now, until > now + 2 * lease)
+
+
+def _of(whose: Whose) -> sa.ColumnElement[bool]:
+    match whose:
+        case Whose.CUSTOMERS:
+            return outbox.c.kind != ALERT
+        case Whose.ADMINS:
+            return outbox.c.kind == ALERT
+    return sa.true()

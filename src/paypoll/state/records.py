@@ -38,6 +38,7 @@ _RECORDS = (
         fulfilment.c.paid_at,
         fulfilment.c.fulfilled_at,
         fulfilment.c.by_person,
+        fulfilment.c.issued_by,
     )
     .join(orders, orders.c.id == watch.c.order_id)
     .outerjoin(fulfilment, fulfilment.c.order_id == watch.c.order_id)
@@ -104,4 +105,5 @@ def _fulfilment(row: Any) -> Fulfilment | None:
         paid_at=row.paid_at,
         fulfilled_at=row.fulfilled_at,
         by_person=row.by_person,
+        issued_by=row.issued_by,
     )

@@ -1,5 +1,7 @@
 """A made-up ticket, with which `paypoll check` tries the printer and `paypoll preview` shows how tickets look."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -25,3 +27,19 @@ def sample_face(settings: Settings) -> TicketFace:
         place=1,
         places=2,
     )
+
+
+def sample_faces(settings: Settings) -> Sequence[TicketFace]:
+    """Return three such tickets, which differ as an event's tickets do."""
+    face = sample_face(settings)
+    names = ("Ada Le Sueur", "Ben Le Sueur", "Zoe Le Sueur")
+    return [
+        replace(
+            face,
+            ticket_number=face.ticket_number[:-1] + str(number),
+            qr_data=face.qr_data.replace(face.ticket_number, face.ticket_number[:-1] + str(number)),
+            holder_name=name,
+            order_number=f"ORD-100{number}",
+        )
+        for number, name in enumerate(names)
+    ]

@@ -8,7 +8,6 @@ from datetime import datetime
 from enum import IntEnum
 
 from paypoll.payments.money import show_amount
-from paypoll.tickets.qr import qr_png
 from paypoll.tickets.ticket import TicketFace
 
 # Written out, because strftime speaks the language of the process, and a ticket must look the same on every host.
@@ -92,12 +91,12 @@ def first_fit(face: TicketFace) -> Fit:
     return Fit.CUT if len(face.venue_address) > _HOPELESS_ADDRESS else Fit.NORMAL
 
 
-def lay_out(face: TicketFace, terms: str, fit: Fit) -> Sheet:
-    """Return the face as the template wants it. Raise ValueError when its QR data does not go into a QR code."""
+def lay_out(face: TicketFace, qr_png: bytes, terms: str, fit: Fit) -> Sheet:
+    """Return the face as the template wants it; `qr_png` is the picture of its QR code."""
     title = _one_line(face.event_title)
     return Sheet(
         ticket_number=_one_line(face.ticket_number),
-        qr_image="data:image/png;base64," + b64encode(qr_png(face.qr_data)).decode("ascii"),
+        qr_image="data:image/png;base64," + b64encode(qr_png).decode("ascii"),
         event_title=title,
         title_class=_title_class(title),
         starts=face.starts,

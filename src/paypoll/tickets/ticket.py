@@ -4,7 +4,7 @@ The adapter is `paypoll.tickets.workers`, which prints with `paypoll.tickets.pri
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -32,15 +32,28 @@ class TicketFace:
     places: int
 
 
+@dataclass(frozen=True, slots=True)
+class PrintedTicket:
+    """A ticket's PDF, and the picture of its QR code as it is on it, a PNG. `stamped`: made from an earlier ticket."""
+
+    pdf: bytes
+    qr_png: bytes
+    stamped: bool = field(default=False, compare=False)
+
+
 class TicketPrinter(Protocol):
     """Makes PDFs. The same face gives the same bytes."""
+
+    def get_ready(self) -> None:
+        """Hear that tickets will be asked for soon: who takes long to begin, begins. Never raises PrintError."""
+        ...
 
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
         """Take note of the orders whose tickets are asked for next, to print them ahead. Never raises PrintError."""
         ...
 
-    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
-        """Return one PDF a face, in the same order. Raise PrintError when one cannot be made."""
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
+        """Return one ticket a face, in the same order. Raise PrintError when one cannot be made."""
         ...
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 from paypoll.tickets.look import TicketLook
 from paypoll.tickets.ticket import TicketFace
 
+_FILES = ("pdfs", "codes")
+
 
 @dataclass(frozen=True, slots=True)
 class PrinterOptions:
@@ -26,6 +28,7 @@ class PrinterOptions:
     site_name: str = ""
     terms: str = ""
     look: TicketLook = field(default_factory=TicketLook)
+    stamping: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,13 @@ class Job:
 class Answer:
     """What became of a job: its PDFs, or why it failed, and what was logged.
 
-    `missing` names a library without which nothing can be printed at all.
+    `codes` are the QR codes' pictures, and `stamped` says which tickets were made from earlier ones, one a PDF, unless
+    the tickets are `together`. `missing` names a library without which nothing can be printed at all.
     """
 
     pdfs: Sequence[bytes] = ()
+    codes: Sequence[bytes] = ()
+    stamped: Sequence[bool] = ()
     error: str = ""
     missing: str = ""
     events: Sequence[Mapping[str, Any]] = field(default=())
@@ -75,13 +81,14 @@ def read_job(line: bytes) -> Job:
 
 def answer_line(answer: Answer) -> bytes:
     """Return the answer as a line."""
-    return _line(asdict(answer) | {"pdfs": [b64encode(pdf).decode("ascii") for pdf in answer.pdfs]})
+    files = {name: [b64encode(file).decode("ascii") for file in getattr(answer, name)] for name in _FILES}
+    return _line(asdict(answer) | files)
 
 
 def read_answer(line: bytes) -> Answer:
     """Return the answer of a line."""
     values = json.loads(line)
-    return Answer(**values | {"pdfs": [b64decode(pdf) for pdf in values["pdfs"]]})
+    return Answer(**values | {name: [b64decode(file) for file in values[name]] for name in _FILES})
 
 
 def _read_path(path: str | None) -> Path | None:

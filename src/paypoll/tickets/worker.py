@@ -8,15 +8,15 @@ system itself limits its time for each job.
 import os
 import signal
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from typing import Any, BinaryIO
 
-import structlog
-
 from paypoll.gc_tuning import search_for_cycles_rarely
-from paypoll.tickets.libraries import found_by_the_loader
+from paypoll.tickets.events import listen
+from paypoll.tickets.libraries import loaded_lightly
 from paypoll.tickets.ticket import PrintError, TicketPrinter
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, answer_line, read_job, read_options
 
@@ -37,6 +37,7 @@ def main() -> None:
         # The default of SIGALRM ends the process, wherever it hangs, and also when nobody waits for it any more.
         signal.setitimer(signal.ITIMER_REAL, _LOADING)
         printer = _Printer(read_options(next(jobs)))
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for line in jobs:
             job = read_job(line)
             signal.setitimer(signal.ITIMER_REAL, seconds * max(len(job.faces), 1))
@@ -58,12 +59,14 @@ class _Printer:
 
     def __init__(self, options: PrinterOptions) -> None:
         self._events: list[Mapping[str, Any]] = []
-        structlog.configure(processors=[self._keep])
+        listen(self._keep)
         self._missing = ""
         try:
             self._printer = _make_printer(options)
         except (ImportError, OSError) as error:
             self._missing = str(error).strip().partition("  ")[0].splitlines()[0].rstrip(".")
+        else:
+            self._printer.get_ready()
 
     def answer(self, job: Job) -> Answer:
         """Print the tickets, or say why not."""
@@ -71,22 +74,28 @@ class _Printer:
             return Answer(missing=self._missing)
         self._events = []
         try:
-            return Answer(pdfs=self._print(job), events=self._events)
+            return replace(self._print(job), events=self._events)
         except PrintError as error:
             return Answer(error=str(error), events=self._events)
 
-    def _print(self, job: Job) -> list[bytes]:
-        return [self._printer.print_together(job.faces)] if job.together else self._printer.print_tickets(job.faces)
+    def _print(self, job: Job) -> Answer:
+        if job.together:
+            return Answer(pdfs=[self._printer.print_together(job.faces)])
+        tickets = self._printer.print_tickets(job.faces)
+        return Answer(
+            pdfs=[ticket.pdf for ticket in tickets],
+            codes=[ticket.qr_png for ticket in tickets],
+            stamped=[ticket.stamped for ticket in tickets],
+        )
 
-    def _keep(self, _logger: object, level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        """Keep what the printer logs for the answer: the settings of the log are those of the process that asked."""
-        self._events.append({"level": level, **event})
-        raise structlog.DropEvent
+    def _keep(self, level: str, event: str, **fields: Any) -> None:
+        """Keep what the printer says for the answer: the settings of the log are those of the process that asked."""
+        self._events.append({"level": level, "event": event, **fields})
 
 
 def _make_printer(options: PrinterOptions) -> TicketPrinter:
-    # It writes a long message about a missing library to stdout.
-    with redirect_stdout(StringIO()), found_by_the_loader():
+    # It tells of a missing library at length, and on stdout.
+    with redirect_stdout(StringIO()), loaded_lightly():
         from paypoll.tickets.printer import WeasyTicketPrinter
 
     return WeasyTicketPrinter(
@@ -95,6 +104,7 @@ def _make_printer(options: PrinterOptions) -> TicketPrinter:
         site_name=options.site_name,
         terms=options.terms,
         look=options.look,
+        stamping=options.stamping,
     )
 
 

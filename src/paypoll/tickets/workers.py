@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
 
 import structlog
 
-from paypoll.tickets.ticket import PrinterMissingError, PrintError, TicketFace
+from paypoll.tickets.ticket import PrintedTicket, PrinterMissingError, PrintError, TicketFace
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, job_line, options_line, read_answer
 
 log = structlog.get_logger(__name__)
@@ -22,13 +23,17 @@ log = structlog.get_logger(__name__)
 _LIMIT = 20.0
 """Seconds for one ticket, hundreds of times what it takes. A process that takes longer for a job is ended."""
 
+_TICKETS_WORTH_A_PROCESS = 100
+"""For fewer that wait, starting one more process takes as long as they do."""
+
 _TRIES = 2
 """The first death need not be the ticket's fault: the machine was short of memory, or the process was killed."""
 
 
 class PrintWorkers:
-    """A TicketPrinter with up to `processes` processes, each started when there is work for it. Close it when done.
+    """A TicketPrinter with up to `processes` processes. Close it when done.
 
+    The first is started when there is work for it, or will be soon; another one when so many tickets wait that it pays.
     The processes end with this one, however it ends. They get no secret: neither what is in the environment for
     paypoll nor the folder of systemd's credentials.
     """
@@ -36,23 +41,37 @@ class PrintWorkers:
     def __init__(self, options: PrinterOptions, processes: int, *, limit: float = _LIMIT) -> None:
         self._options = options
         self._limit = limit
-        self._threads = ThreadPoolExecutor(max_workers=processes, thread_name_prefix="print")
+        self._processes = processes
+        self._threads: list[threading.Thread] = []
+        self._jobs: SimpleQueue[tuple[Job, Future[Answer]] | None] = SimpleQueue()
+        self._waiting = 0
         self._ahead: dict[Job, Future[Answer]] = {}
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._closed = False
         self._lock = threading.Lock()
 
+    def get_ready(self) -> None:
+        """Start the first process, if there is none: loading takes it longer than a dozen tickets."""
+        with self._lock:
+            if self._closed or self._idle or self._busy:
+                return
+            try:
+                self._idle.append(_Worker(self._options, self._limit))
+            except PrintError:
+                """Whoever asks for a ticket will hear of it."""
+
     def expect(self, orders: Iterable[Sequence[TicketFace]]) -> None:
         """Begin to print these orders' tickets, which will be asked for in this order."""
         for faces in orders:
             job = Job(tuple(faces))
             if job not in self._ahead:
-                self._ahead[job] = self._threads.submit(self._do, job)
+                self._ahead[job] = self._submit(job)
 
-    def print_tickets(self, faces: Sequence[TicketFace]) -> list[bytes]:
-        """Return one PDF a face, in the same order. Raise PrintError when one cannot be made."""
-        return list(self._answer(Job(tuple(faces))).pdfs)
+    def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
+        """Return one ticket a face, in the same order. Raise PrintError when one cannot be made."""
+        answer = self._answer(Job(tuple(faces)))
+        return [PrintedTicket(*parts) for parts in zip(answer.pdfs, answer.codes, answer.stamped, strict=True)]
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return one PDF with a page a face. Raise PrintError when it cannot be made, as for no face at all."""
@@ -64,13 +83,15 @@ class PrintWorkers:
         with self._lock:
             self._closed = True
             workers = [*self._idle, *self._busy]
-        self._threads.shutdown(wait=False, cancel_futures=True)
+            for _ in self._threads:
+                self._jobs.put(None)
         for worker in workers:
             worker.end()
-        self._threads.shutdown(wait=True)
+        for thread in self._threads:
+            thread.join()
 
     def _answer(self, job: Job) -> Answer:
-        begun = self._ahead.pop(job, None) or self._threads.submit(self._do, job)
+        begun = self._ahead.pop(job, None) or self._submit(job)
         answer = begun.result()
         for event in answer.events:
             _log_again(**event)
@@ -80,8 +101,35 @@ class PrintWorkers:
             raise PrintError(answer.error)
         return answer
 
+    def _submit(self, job: Job) -> Future[Answer]:
+        """Put the job behind those that wait, and begin to work on one more at a time where that pays."""
+        begun: Future[Answer] = Future()
+        with self._lock:
+            if self._closed:
+                begun.set_exception(PrintError("the run is ending"))
+                return begun
+            self._waiting += len(job.faces)
+            self._jobs.put((job, begun))
+            if len(self._threads) < min(self._processes, 1 + self._waiting // _TICKETS_WORTH_A_PROCESS):
+                self._threads.append(
+                    threading.Thread(target=self._work, name=f"print_{len(self._threads)}", daemon=True)
+                )
+                self._threads[-1].start()
+        return begun
+
+    def _work(self) -> None:
+        """Do job after job, until there is to be an end. In a thread, one for each process."""
+        while (taken := self._jobs.get()) is not None:
+            job, begun = taken
+            with self._lock:
+                self._waiting -= len(job.faces)
+            try:
+                begun.set_result(self._do(job))
+            except BaseException as error:  # noqa: BLE001 -- whoever asked for the job is told
+                begun.set_exception(error)
+
     def _do(self, job: Job) -> Answer:
-        """Have the job done by a process that is free, or a new one. In a thread, one for each process."""
+        """Have the job done by a process that is free, or a new one."""
         death = ""
         for _ in range(_TRIES):
             worker = self._take()
@@ -145,19 +193,25 @@ class _Worker:
             )
         except OSError as error:
             raise PrintError(f"no printing process can be started: {error.strerror or type(error).__name__}") from error
-        self._greeting = options_line(options)
+        # At once, so that it loads what it needs while there is no job yet. It reads them before it loads anything.
+        self._tell(options_line(options))
+
+    def _tell(self, line: bytes) -> bool:
+        """Send a line; say whether the process took it."""
+        if self._process.stdin is None:
+            raise AssertionError("the process was started with pipes")
+        try:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+        except OSError:  # EPIPE: it ended before it had read all
+            return False
+        return True
 
     def ask(self, job: Job) -> Answer:
         """Return what became of the job. Raise _DeathError when the process ended before it had an answer."""
-        if self._process.stdin is None or self._process.stdout is None:
+        if self._process.stdout is None:
             raise AssertionError("the process was started with pipes")
-        try:
-            self._process.stdin.write(self._greeting + job_line(job))
-            self._process.stdin.flush()
-            self._greeting = b""
-            line = self._process.stdout.readline()
-        except OSError:  # EPIPE: it ended before it had read all
-            line = b""
+        line = self._process.stdout.readline() if self._tell(job_line(job)) else b""
         if not line.endswith(b"\n"):
             raise _DeathError(self._how_it_ended())
         return read_answer(line)

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paypoll.mail.mailer import MailError, MailUnavailableError, MessageRefusedError, RecipientRefusedError
+from paypoll.mail.mailer import (
+    DoubtfulRefusalError,
+    MailError,
+    MailUnavailableError,
+    MessageRefusedError,
+    RecipientDeferredError,
+    RecipientRefusedError,
+    SenderRefusedError,
+)
 
 if TYPE_CHECKING:
     from tests.integration.mail.conftest import MailServer, MakeMailer, MakeServer
@@ -41,22 +49,27 @@ def test_send_taken_arrives_whole_with_its_envelope(
     [
         ("MAIL", b"451 later", MailUnavailableError),
         ("MAIL", b"421 closing", MailUnavailableError),
-        ("MAIL", b"550 5.7.1 sender not allowed", MailUnavailableError),
-        ("MAIL", b"530 5.7.0 authentication required", MailUnavailableError),
+        ("MAIL", b"550 5.7.1 sender not allowed", DoubtfulRefusalError),
+        ("MAIL", b"530 5.7.0 authentication required", SenderRefusedError),
         ("MAIL", b"552 5.3.4 message too big", MessageRefusedError),
         ("MAIL", b"554 5.3.4 message too big", MessageRefusedError),
-        ("RCPT", b"450 greylisted", MailUnavailableError),
+        ("RCPT", b"450 greylisted", RecipientDeferredError),
         ("RCPT", b"421 closing", MailUnavailableError),
         ("RCPT", b"550 5.1.1 no such user", RecipientRefusedError),
-        ("RCPT", b"530 5.7.0 authentication required", MailUnavailableError),
-        ("RCPT", b"503 need MAIL first", MailUnavailableError),
+        ("RCPT", b"550 no such user", DoubtfulRefusalError),
+        ("RCPT", b"554 5.7.1 relay access denied", SenderRefusedError),
+        ("RCPT", b"530 5.7.0 authentication required", SenderRefusedError),
+        ("RCPT", b"503 need MAIL first", DoubtfulRefusalError),
         ("RCPT", b"HTTP nonsense", MailUnavailableError),
         ("DATA", b"451 later", MailUnavailableError),
-        ("DATA", b"554 no", MessageRefusedError),
+        ("DATA", b"554 no", DoubtfulRefusalError),
         ("DATA", b"250 what", MailUnavailableError),
         ("end", b"452 disk full", MailUnavailableError),
         ("end", b"421 closing", MailUnavailableError),
-        ("end", b"554 5.7.1 spam", MessageRefusedError),
+        ("end", b"554 5.7.1 spam", DoubtfulRefusalError),
+        ("end", b"554 5.6.0 malformed", MessageRefusedError),
+        ("end", b"552 too large", MessageRefusedError),
+        ("end", b"554 5.2.252 SendAsDenied", SenderRefusedError),
     ],
 )
 def test_send_answered_with_a_refusal_raises_by_stage_and_code(
@@ -80,8 +93,9 @@ def test_connect_turned_away_is_unavailable(
     server: "MailServer", make_mailer: "MakeMailer", message: EmailMessage, verb: str, answer: bytes
 ) -> None:
     server.answers[verb] = [answer]
-    with pytest.raises(MailUnavailableError, match=answer.split()[-1].decode()):
+    with pytest.raises(MailUnavailableError, match=answer.split()[-1].decode()) as caught:
         outcome(make_mailer, server, message)
+    assert isinstance(caught.value, SenderRefusedError) is answer.startswith(b"554")
     assert server.messages == []
 
 
@@ -102,10 +116,11 @@ def test_connect_to_no_host_is_unavailable(server: "MailServer", make_mailer: "M
 @pytest.mark.parametrize(
     ("verb", "answer", "expected"),
     [
-        ("RCPT", b"550 no such user", RecipientRefusedError),
+        ("RCPT", b"550 5.1.1 no such user", RecipientRefusedError),
+        ("RCPT", b"450 greylisted", RecipientDeferredError),
         ("MAIL", b"552 too large", MessageRefusedError),
-        ("DATA", b"554 no", MessageRefusedError),
-        ("end", b"554 spam", MessageRefusedError),
+        ("DATA", b"554 no", DoubtfulRefusalError),
+        ("end", b"554 spam", DoubtfulRefusalError),
     ],
 )
 def test_session_after_a_refusal_takes_the_next_message_on_the_same_connection(
@@ -130,7 +145,7 @@ def test_session_after_a_refusal_takes_the_next_message_on_the_same_connection(
 def test_session_whose_reset_fails_says_the_refusal_first_and_is_lost_then(
     server: "MailServer", make_mailer: "MakeMailer", message: EmailMessage
 ) -> None:
-    server.answers |= {"RCPT": [b"550 no such user"], "RSET": [b"421 closing"]}
+    server.answers |= {"RCPT": [b"550 5.1.1 no such user"], "RSET": [b"421 closing"]}
     with make_mailer(server).connect() as session:
         with pytest.raises(RecipientRefusedError):
             session.send(message, ADA)
@@ -142,7 +157,7 @@ def test_session_whose_reset_fails_says_the_refusal_first_and_is_lost_then(
 def test_session_after_unavailable_is_not_used_again(
     server: "MailServer", make_mailer: "MakeMailer", message: EmailMessage
 ) -> None:
-    server.answers["RCPT"] = [b"451 later"]
+    server.answers["DATA"] = [b"451 later"]
     with make_mailer(server).connect() as session:
         for _ in range(2):
             with pytest.raises(MailUnavailableError):
@@ -176,7 +191,7 @@ def test_send_to_several_with_one_put_off_reaches_nobody_yet(
 ) -> None:
     server.answers["RCPT"] = [b"250 ok", b"451 later"]
     error = outcome(make_mailer, server, message, "ada@example.org", "bob@example.org")
-    assert isinstance(error, MailUnavailableError)
+    assert isinstance(error, RecipientDeferredError)
     assert server.messages == []
 
 

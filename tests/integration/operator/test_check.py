@@ -13,6 +13,7 @@ from tests.settings_text import API_KEY
 from paypoll.admin.check import check_all, exit_code
 from paypoll.admin.check.finding import Finding, Mark
 from paypoll.admin.check.host import check_timer
+from paypoll.admin.check.printing import check_printing
 from paypoll.app import App
 from paypoll.database import CONNECTIONS, transaction
 from paypoll.mail.mailer import RecipientRefusedError
@@ -22,9 +23,10 @@ from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.settings.load import load_settings
 from paypoll.state.tables import run
 from paypoll.testing import FakeClock, FakeGateway, FakeMailer, FakePrinter
+from paypoll.tickets.printer import WeasyTicketPrinter
 
 if TYPE_CHECKING:
-    from tests.integration.operator.conftest import Command
+    from tests.integration.operator.conftest import Command, Desk
 
 MakeApp = Callable[..., App]
 
@@ -123,7 +125,17 @@ def test_all_is_well(settings_file: Path, simulator: Simulator, sink: MailSink, 
     fine = {finding.topic: finding.text for finding in found if finding.mark is Mark.OK}
     assert fine.keys() >= {
         *("settings", "database", "clock", "rights", "shop's tables", "index", "paypoll's tables", "last run"),
-        *("SumUp", "merchant", "mail templates", "mail server", "ticket printer", "fonts", "media folder"),
+        *(
+            "sold places",
+            "SumUp",
+            "merchant",
+            "mail templates",
+            "mail server",
+            "ticket printer",
+            "stamping",
+            "fonts",
+            "media folder",
+        ),
     }
     assert fine["last run"] == "2 minutes ago on shop1, finished"
     assert "DejaVu" in fine["fonts"]
@@ -342,7 +354,8 @@ class TestHost:
         assert list((tmp_path / "media").iterdir()) == []
 
     def test_no_media_folder_is_skipped(self, make_app: MakeApp) -> None:
-        assert one(check(make_app(PAYPOLL_TICKETS__MEDIA_FOLDER="")), "media folder").mark is Mark.SKIPPED
+        unset = one(check(make_app(PAYPOLL_TICKETS__MEDIA_FOLDER="")), "media folder")
+        assert (unset.mark, "its scanner rejects" in unset.text) == (Mark.WARNING, True)
 
     def test_folder_of_the_metrics_that_is_not_there_is_named(self, make_app: MakeApp, tmp_path: Path) -> None:
         found = check(make_app(PAYPOLL_METRICS__TEXTFILE=str(tmp_path / "gone" / "paypoll.prom")))
@@ -356,6 +369,19 @@ class TestHost:
         app = make_app()
         app.printer = FakePrinter(broken="ticket.html, line 7: broken")
         assert is_problem(one(check(app), "ticket printer"), "line 7")
+
+    def test_stamping_that_is_off_or_does_not_work_for_a_template_is_named(
+        self, make_app: MakeApp, tmp_path: Path
+    ) -> None:
+        (tmp_path / "ticket.css").write_text("article p { float: left } article + article { break-before: page }")
+        found = {}
+        for stamping in ("false", "true"):
+            app = make_app(PAYPOLL_TICKETS__TEMPLATE_FOLDER=str(tmp_path), PAYPOLL_TICKETS__STAMPING=stamping)
+            printer = WeasyTicketPrinter(template_folder=tmp_path, stamping=app.settings.tickets.stamping)
+            looked = check_printing(printer, app.settings)
+            (found[stamping],) = (finding for finding in looked if finding.topic == "stamping")
+        assert (found["false"].mark, "tickets.stamping" in found["false"].text) == (Mark.OK, True)
+        assert (found["true"].mark, "docs/templates.md" in found["true"].next_step) == (Mark.WARNING, True)
 
     @pytest.mark.parametrize(
         ("enabled", "active", "mark", "step"),
@@ -413,3 +439,53 @@ class TestCommand:
         problems = [finding["topic"] for finding in printed["findings"] if finding["mark"] == "PROBLEM"]
         assert problems == ["SumUp", "mail server"]
         assert printed["schema"] == 1
+
+
+class TestSoldPlaces:
+    """The shop's count of what was sold, which its pages go by, beside the tickets."""
+
+    @pytest.mark.parametrize(
+        ("capacity", "sold", "issued", "is_far"),
+        [
+            (100, 2, 2, False),
+            (100, 7, 2, False),
+            (100, 8, 2, True),
+            (5000, 200, 2, False),
+            (5000, 300, 2, True),
+            (3, 3, 2, True),
+            (2, 1, 2, True),
+            (2, 2, 2, False),
+        ],
+    )
+    def test_event_whose_count_is_far_from_its_tickets_is_named_with_the_sql(
+        self, desk: "Desk", make_app: MakeApp, capacity: int, sold: int, issued: int, is_far: bool
+    ) -> None:
+        starts = datetime.now(UTC) + timedelta(days=3)
+        desk.shop.update(
+            "events_event",
+            desk.event,
+            capacity=capacity,
+            tickets_sold=sold,
+            event_date=starts.date(),
+            title="A\x1b[1mB",
+        )
+        buyer = desk.shop.add_user("buyer@example.org")
+        for number, status in enumerate(["valid", "used", "cancelled", "refunded"]):
+            desk.shop.insert(
+                "events_ticket", ticket_number=f"T-{number}", event_id=desk.event, customer_id=buyer, status=status
+            )
+        assert issued == 2
+        found = one(check(make_app()), "sold places")
+        assert found.mark is (Mark.WARNING if is_far else Mark.OK)
+        if is_far:
+            assert (
+                f"{capacity} places and 2 tickets that admit somebody, and the shop counts {sold} as sold" in found.text
+            )
+            assert "\x1b" not in found.text
+            where = f"WHERE id = {desk.event} AND tickets_sold = {sold};"
+            assert found.next_step.endswith(f": UPDATE events_event SET tickets_sold = 2 {where}")  # noqa: S608 - only compared
+
+    def test_event_that_is_over_is_not_named(self, desk: "Desk", make_app: MakeApp) -> None:
+        yesterday = (datetime.now(UTC) - timedelta(days=2)).date()
+        desk.shop.update("events_event", desk.event, tickets_sold=99, event_date=yesterday)
+        assert one(check(make_app()), "sold places").mark is Mark.OK

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError
-from paypoll.mail.mailer import RecipientRefusedError
+from paypoll.mail.mailer import RecipientDeferredError, RecipientRefusedError
 from paypoll.payments.gateway import CheckoutStatus
 
 if TYPE_CHECKING:
@@ -60,9 +60,66 @@ def test_resend_while_the_mail_server_is_down_waits_and_is_not_posted_twice(desk
     desk.bench.mailer.down = "connection refused"
     resent = desk.app.resender.resend("ORD-1", "margot")
     assert (resent.state, resent.error) == ("waiting", "connection refused")
-    with pytest.raises(RefusedError, match=r"still waiting and leaves by itself.*connection refused"):
-        desk.app.resender.resend("ORD-1", "margot")
+    again = desk.app.resender.resend("ORD-1", "margot")
+    assert (again.state, again.message_id) == ("waiting", resent.message_id)
     assert len(confirmations(desk, order_id)) == 2
+
+
+def test_resend_of_a_mail_that_waits_goes_at_once_to_the_address_that_was_corrected(desk: "Desk") -> None:
+    order_id = desk.place("ORD-1")
+    desk.shop.update("orders_order", order_id, email="ada@exmaple.org")
+    desk.bench.mailer.failures = [RecipientDeferredError("450 4.1.2 Domain not found")]
+    desk.run()
+    (waiting,) = desk.mails(order_id)
+    assert waiting["state"] == "waiting"
+    desk.shop.update("orders_order", order_id, email="ada@example.org")
+    resent = desk.app.resender.resend("ORD-1", "margot")
+    assert (resent.state, resent.recipient, resent.message_id) == ("sent", "ada@example.org", waiting["message_id"])
+    ((message, recipients),) = desk.bench.mailer.sent
+    assert (recipients, message["To"]) == (("ada@example.org",), "ada@example.org")
+    changed = next(row for row in desk.trail(order_id) if row["action"] == "readdressed")
+    assert "ada@exmaple.org" in changed["explanation"]
+
+
+def test_resend_of_a_failure_mail_that_was_given_up_sends_that_one(desk: "Desk") -> None:
+    order_id = desk.place("ORD-1", CheckoutStatus.FAILED)
+    desk.shop.update("orders_order", order_id, email="no address")
+    desk.run()
+    desk.shop.update("orders_order", order_id, email="ada@example.org")
+    resent = desk.app.resender.resend("ORD-1", "margot")
+    assert (resent.state, resent.kind, resent.tickets) == ("sent", "payment_failed", 0)
+
+
+def test_resend_all_undeliverable_revives_what_is_still_true_and_skips_the_rest(
+    desk: "Desk", engine: sa.Engine
+) -> None:
+    for number in ("ORD-1", "ORD-2", "ORD-3"):
+        desk.place(number)
+    desk.bench.mailer.failures = [RecipientRefusedError("550 5.1.1 no such user") for _ in range(3)]
+    desk.run()
+    with transaction(engine) as connection:
+        connection.execute(sa.text("UPDATE orders_order SET status = 'refunded' WHERE order_number = 'ORD-3'"))
+        connection.execute(sa.text("UPDATE paypoll.outbox SET state = 'undeliverable' WHERE kind = 'alert'"))
+    before = len(desk.bench.mailer.sent)
+    revived = desk.app.resender.resend_undeliverable("margot")
+    assert [(one.kind, one.order_number, one.state) for one in revived if one.kind != "alert"] == [
+        ("confirmation", "ORD-1", "sent"),
+        ("confirmation", "ORD-2", "sent"),
+        ("confirmation", "ORD-3", "skipped"),
+    ]
+    assert {one.state for one in revived if one.kind == "alert"} == {"sent"}
+    assert len(desk.bench.mailer.sent) == before + len(revived) - 1
+    assert [one.order_number for one in desk.app.resender.resend_undeliverable("margot")] == ["ORD-3"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("ORD-1", "--all-undeliverable")])
+def test_resend_wants_an_order_or_all(paypoll: "Command", arguments: tuple[str, ...]) -> None:
+    assert paypoll("resend", *arguments).returncode == 2
+
+
+def test_resend_all_as_a_command_says_when_there_is_none(paypoll: "Command") -> None:
+    done = paypoll("resend", "--all-undeliverable")
+    assert (done.returncode, done.stdout.strip()) == (0, "No mail is undeliverable.")
 
 
 def test_resend_to_a_recipient_who_is_refused_says_so(desk: "Desk") -> None:

@@ -301,7 +301,7 @@ class TestClose:
         desk.run()
         assert desk.subjects() == []  # nobody has looked at it yet: the condition lasts
 
-    @pytest.mark.parametrize("status", ["completed", "pending_verification", "failed", "cancelled", "shipped"])
+    @pytest.mark.parametrize("status", ["completed", "pending_verification", "failed", "cancelled", "processing"])
     def test_order_that_is_not_in_review_is_refused(self, desk: "Desk", status: str) -> None:
         desk.place("ORD-1", status=CheckoutStatus.PENDING)
         desk.shop.update("orders_order", desk.shop.rows("orders_order")[0]["id"], status=status)

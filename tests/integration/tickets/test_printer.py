@@ -66,8 +66,8 @@ def printer() -> WeasyTicketPrinter:
 
 
 def only(printer: TicketPrinter, face: TicketFace) -> bytes:
-    (pdf,) = printer.print_tickets([face])
-    return pdf
+    (ticket,) = printer.print_tickets([face])
+    return ticket.pdf
 
 
 def text_of(pdf: bytes, page: int = 0) -> str:
@@ -227,8 +227,8 @@ def test_print_of_ticket_without_a_price_is_free_and_without_a_name_is_for_nobod
 
 def test_print_tickets_of_many_returns_one_pdf_each_in_order(printer: WeasyTicketPrinter) -> None:
     faces = [replace(FACE, place=n, qr_data=f"P|N{n}|1|a@b.c|0") for n in (1, 2, 3)]
-    pdfs = printer.print_tickets(faces)
-    assert [codes_on(pdf) for pdf in pdfs] == [[face.qr_data] for face in faces]
+    tickets = printer.print_tickets(faces)
+    assert [codes_on(ticket.pdf) for ticket in tickets] == [[face.qr_data] for face in faces]
     assert printer.print_tickets([]) == []
 
 
@@ -259,8 +259,8 @@ PRINT_AND_DIGEST = """
 import hashlib, pickle, sys
 from paypoll.tickets.printer import WeasyTicketPrinter
 face = pickle.loads(bytes.fromhex(sys.argv[1]))
-(pdf,) = WeasyTicketPrinter(site_name="Jersey Events").print_tickets([face])
-print(hashlib.sha256(pdf).hexdigest())
+(ticket,) = WeasyTicketPrinter(site_name="Jersey Events").print_tickets([face])
+print(hashlib.sha256(ticket.pdf).hexdigest())
 """
 
 
@@ -278,7 +278,7 @@ def test_print_of_same_face_in_other_processes_has_the_same_bytes() -> None:
 
 def test_print_after_other_tickets_has_the_same_bytes_as_alone(printer: WeasyTicketPrinter) -> None:
     others = [ODD_FACES["markup"], ODD_FACES["one-long-word"]]
-    assert printer.print_tickets([*others, FACE])[-1] == printer.print_tickets([FACE])[0]
+    assert printer.print_tickets([*others, FACE])[-1].pdf == only(printer, FACE)
 
 
 def test_print_at_another_time_has_the_same_bytes_where_fonttools_cuts_the_fonts(

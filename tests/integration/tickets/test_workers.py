@@ -1,6 +1,7 @@
 """Printing in processes of their own: what they print, and what becomes of a ticket that brings one of them down."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -84,18 +85,92 @@ def test_workers_print_the_same_bytes_as_the_printer_itself(make_workers: MakeWo
     assert workers.print_together(TWO) == itself.print_together(TWO)
 
 
-def test_workers_are_started_for_work_only_and_as_many_as_are_allowed(make_workers: MakeWorkers) -> None:
+def test_workers_are_started_for_work_only_and_one_is_enough_for_a_few_tickets(make_workers: MakeWorkers) -> None:
     before = children()
     workers = make_workers(2)
     assert children() == before
-    workers.print_tickets([FACE])
+    orders = [[replace(FACE, order_number=f"ORD-{number}")] for number in range(8)]
+    workers.expect(orders)
+    assert all(len(workers.print_tickets(faces)) == 1 for faces in orders)
     assert len(children() - before) == 1
+    workers.close()
+    assert children() == before
+
+
+def test_many_waiting_tickets_are_printed_by_as_many_processes_as_are_allowed(
+    make_workers: MakeWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paypoll.tickets.workers._TICKETS_WORTH_A_PROCESS", 2)
+    before = children()
+    workers = make_workers(2)
     orders = [[replace(FACE, order_number=f"ORD-{number}")] for number in range(8)]
     workers.expect(orders)
     assert all(len(workers.print_tickets(faces)) == 1 for faces in orders)
     assert len(children() - before) == 2
     workers.close()
     assert children() == before
+
+
+def test_workers_that_are_to_get_ready_have_one_process_that_prints_the_first_ticket(make_workers: MakeWorkers) -> None:
+    before = children()
+    workers = make_workers(2)
+    workers.get_ready()
+    workers.get_ready()
+    (worker,) = children() - before
+    wait_for(lambda: "libpango" in Path(f"/proc/{worker}/maps").read_text(encoding="utf-8"))
+    workers.print_tickets([FACE])
+    assert children() - before == {worker}
+    workers.close()
+    workers.get_ready()
+    assert children() == before
+
+
+def test_workers_that_cannot_get_ready_say_so_with_the_first_ticket(
+    make_workers: MakeWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    workers = make_workers()
+    workers.get_ready()
+    with pytest.raises(PrintError, match="no printing process can be started: No such file"):
+        workers.print_tickets([FACE])
+
+
+def test_broken_template_does_not_end_a_process_that_gets_ready(make_workers: MakeWorkers, tmp_path: Path) -> None:
+    (tmp_path / "ticket.html").write_text("{% if %}", encoding="utf-8")
+    before = children()
+    workers = make_workers(template_folder=tmp_path)
+    workers.get_ready()
+    with pytest.raises(PrintError, match="TemplateSyntaxError"):
+        workers.print_tickets([FACE])
+    assert len(children() - before) == 1
+
+
+_WITHOUT_FONTTOOLS = """
+import contextlib, hashlib, pickle, sys
+from paypoll.tickets.libraries import loaded_lightly
+lightly = loaded_lightly() if sys.argv[1] == "lightly" else contextlib.nullcontext()
+with lightly:
+    from paypoll.tickets.printer import WeasyTicketPrinter
+usual, emoji = pickle.loads(bytes.fromhex(sys.argv[2]))
+printer = WeasyTicketPrinter()
+tickets = printer.print_tickets([usual])
+loaded = "fontTools.ttLib" in sys.modules
+tickets += printer.print_tickets([emoji])
+print(loaded, "fontTools.ttLib" in sys.modules, hashlib.sha256(b"".join(ticket.pdf for ticket in tickets)).hexdigest())
+"""
+
+
+def test_fonttools_is_loaded_for_emoji_alone_and_does_the_same_as_ever() -> None:
+    """A WeasyPrint that takes other names of it, or takes them elsewhere, fails here."""
+    faces = pickle.dumps((FACE, replace(FACE, event_title="🎉 Party"))).hex()
+    said = {}
+    for how in ("lightly", "wholly"):
+        command = [sys.executable, "-c", _WITHOUT_FONTTOOLS, how, faces]
+        run = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 -- ourselves
+        said[how] = run.stdout.splitlines()[-1].split()
+    assert said["lightly"][:2] == ["False", "True"]
+    assert said["wholly"][:2] == ["True", "True"]
+    assert said["lightly"][2] == said["wholly"][2]
 
 
 def test_worker_that_is_killed_in_its_work_is_replaced_and_the_ticket_printed(make_workers: MakeWorkers) -> None:
@@ -121,7 +196,7 @@ def test_workers_killed_while_they_had_nothing_to_do_are_no_tickets_fault(make_w
     wait_for(lambda: children() == before)
     with capture_logs() as logged:
         assert (workers.print_tickets(TWO), workers.print_tickets(OTHER)) == first
-    assert logged == []
+    assert [line for line in logged if line["log_level"] != "debug"] == []
 
 
 def test_no_process_to_be_had_is_a_print_error(make_workers: MakeWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,8 +299,8 @@ def test_printing_process_starts_no_other_program(
         "sys.addaudithook(hook)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    (pdf,) = make_workers().print_tickets([FACE])
-    assert pdf.startswith(b"%PDF")
+    (ticket,) = make_workers().print_tickets([FACE])
+    assert ticket.pdf.startswith(b"%PDF")
     assert set(seen.read_text(encoding="utf-8").splitlines()) == {"import weasyprint"}
 
 
@@ -267,8 +342,8 @@ from paypoll.tickets.workers import PrintWorkers
 
 assert sys.stderr is None
 workers = PrintWorkers(PrinterOptions(site_name="Jersey Events"), 1, limit=60.0)
-(pdf,) = workers.print_tickets([FACE])
-print(pdf[:5].decode())
+(ticket,) = workers.print_tickets([FACE])
+print(ticket.pdf[:5].decode())
 workers.close()
 """
 

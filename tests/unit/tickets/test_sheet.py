@@ -84,7 +84,7 @@ def test_direction_is_that_of_the_first_letter(text: str, way: str) -> None:
 
 
 def test_sheet_of_face_has_one_line_everywhere_but_in_address_and_terms() -> None:
-    sheet = lay_out(FACE, "No refunds.\nNo exchange.", Fit.NORMAL)
+    sheet = lay_out(FACE, b"", "No refunds.\nNo exchange.", Fit.NORMAL)
     assert sheet.holder_name == "Ada Lovelace"
     assert sheet.venue_address == "Gloucester Street\nSt Helier\nJersey"
     assert sheet.terms == "No refunds.\nNo exchange."
@@ -92,17 +92,17 @@ def test_sheet_of_face_has_one_line_everywhere_but_in_address_and_terms() -> Non
 
 
 def test_sheet_at_last_fit_cuts_long_texts_with_an_ellipsis_and_no_others() -> None:
-    sheet = lay_out(FACE, "line\n" * 50 + "x" * 9000, Fit.CUT)
+    sheet = lay_out(FACE, b"", "line\n" * 50 + "x" * 9000, Fit.CUT)
     assert sheet.terms == "\n".join(["line"] * 12) + "…"
-    assert len(lay_out(FACE, "x" * 9000, Fit.CUT).terms) == 3000
-    assert lay_out(FACE, "x" * 9000, Fit.SMALLEST).terms == "x" * 9000
+    assert len(lay_out(FACE, b"", "x" * 9000, Fit.CUT).terms) == 3000
+    assert lay_out(FACE, b"", "x" * 9000, Fit.SMALLEST).terms == "x" * 9000
     assert sheet.event_title == FACE.event_title
     assert sheet.fit == Fit.SMALLEST
 
 
 def test_sheet_of_endless_line_is_cut_at_any_fit_beyond_the_widest_column() -> None:
-    assert lay_out(replace(FACE, holder_name="x" * 400), "", Fit.NORMAL).holder_name == "x" * 400
-    assert lay_out(replace(FACE, holder_name="x" * 9000), "", Fit.NORMAL).holder_name == "x" * 399 + "…"
+    assert lay_out(replace(FACE, holder_name="x" * 400), b"", "", Fit.NORMAL).holder_name == "x" * 400
+    assert lay_out(replace(FACE, holder_name="x" * 9000), b"", "", Fit.NORMAL).holder_name == "x" * 399 + "…"
 
 
 @pytest.mark.parametrize(("length", "fit"), [(4000, Fit.NORMAL), (4001, Fit.CUT)])

@@ -58,9 +58,15 @@ def test_job_arrives_as_it_was_on_one_line(of_faces: list[TicketFace], together:
         )
 
 
-@given(st.lists(st.binary(max_size=40), max_size=3), texts, texts)
-def test_answer_arrives_as_it_was_on_one_line(pdfs: list[bytes], error: str, event: str) -> None:
-    answer = Answer(pdfs=pdfs, error=error, events=[{"level": "warning", "event": event}])
+files = st.lists(st.binary(max_size=40), max_size=3)
+
+
+@given(files, files, st.lists(st.booleans()), texts, texts)
+def test_answer_arrives_as_it_was_on_one_line(
+    pdfs: list[bytes], codes: list[bytes], stamped: list[bool], error: str, event: str
+) -> None:
+    events = [{"level": "warning", "event": event}]
+    answer = Answer(pdfs=pdfs, codes=codes, stamped=stamped, error=error, events=events)
     line = answer_line(answer)
     assert line.count(b"\n") == 1
     assert read_answer(line) == answer
@@ -69,7 +75,9 @@ def test_answer_arrives_as_it_was_on_one_line(pdfs: list[bytes], error: str, eve
 @pytest.mark.parametrize("folder", [None, Path("/srv/shop/templates")])
 def test_options_arrive_as_they_were(folder: Path | None) -> None:
     look = TicketLook(accent="#123456", logo=folder and folder / "logo.png", what_to_bring="A photo ID.\nAn umbrella.")
-    options = PrinterOptions(folder, language="en-GB", site_name="Jersey «Events»", terms="a\nb", look=look)
+    options = PrinterOptions(
+        folder, language="en-GB", site_name="Jersey «Events»", terms="a\nb", look=look, stamping=folder is None
+    )
     assert read_options(options_line(options)) == options
 
 

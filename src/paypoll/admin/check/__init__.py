@@ -58,9 +58,12 @@ class Installation(Protocol):
         ...
 
 
-def check_all(there: Installation, *, send_test_alert: bool = False) -> Iterator[Finding]:
-    """Look at everything, one after the other. Changes nothing; sends a mail only with `send_test_alert`."""
-    from paypoll.admin.check import database, host, mail, printing, sumup
+def check_all(there: Installation, *, send_test_alert: bool = False, shop_url: str = "") -> Iterator[Finding]:
+    """Look at everything, one after the other. Changes nothing; sends a mail only with `send_test_alert`.
+
+    With `shop_url`, the shop there is asked as well which of its pages are still there.
+    """
+    from paypoll.admin.check import database, host, mail, pages, printing, shop, sumup
 
     settings, clock = there.settings, there.clock
     checks: list[tuple[str, Check]] = [
@@ -71,7 +74,10 @@ def check_all(there: Installation, *, send_test_alert: bool = False) -> Iterator
         ("ticket printer", lambda: printing.check_printing(there.printer, settings)),
         ("folders", lambda: host.check_folders(settings)),
         ("timer", host.check_timer),
+        ("sold places", lambda: shop.check_shop(there.engine, clock)),
     ]
+    if shop_url:
+        checks.append((pages.TOPIC, lambda: pages.check_pages(shop_url)))
     if send_test_alert:
         test = ("mail", lambda: mail.send_test_alert(there.composer, there.mailer, settings, clock.now()))
         checks.insert(4, test)

@@ -33,7 +33,11 @@ def check_folders(settings: Settings) -> Iterator[Finding]:
     """Try to write where runs write: the shop's media folder, and the folders of log, metrics and token."""
     media = settings.tickets.media_folder
     if media is None:
-        yield skipped("media folder", "tickets.media_folder is not set: tickets go out by mail and are not kept")
+        text = (
+            "tickets.media_folder is not set: tickets go out by mail alone, and when the shop saves a ticket without a "
+            "QR picture, at the first scan at the latest, it makes one of its own that its scanner rejects"
+        )
+        yield advice("media folder", text, "set tickets.media_folder to the shop's media folder")
     else:
         # Runs write below these alone; the media folder itself is written only to make them.
         folders = [media / name for name in _TICKET_FOLDERS]

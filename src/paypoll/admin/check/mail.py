@@ -6,7 +6,7 @@ from datetime import datetime
 from paypoll.admin.check.finding import Finding, fine, skipped, unreachable, wrong
 from paypoll.mail.compose import Composer
 from paypoll.mail.contexts import AlertContext, ComposeError
-from paypoll.mail.mailer import Mailer, MailUnavailableError, MessageRefusedError, RecipientRefusedError
+from paypoll.mail.mailer import Mailer, MailError, MailUnavailableError, RecipientDeferredError, SenderRefusedError
 from paypoll.mail.message_id import new_message_id
 from paypoll.settings.model import Settings
 
@@ -32,6 +32,8 @@ def _connect(mailer: Mailer, settings: Settings) -> Finding:
     try:
         with mailer.connect():
             pass
+    except SenderRefusedError as error:
+        return wrong(_TOPIC, str(error), "put that right with whoever runs it, or in the section [mail]")
     except MailUnavailableError as error:
         return unreachable(_TOPIC, str(error), "look at the mail server and at the section [mail]")
     how = {"starttls": "STARTTLS", "tls": "TLS", "none": "no encryption"}[mail.tls]
@@ -64,8 +66,10 @@ def _send_test(composer: Composer, mailer: Mailer, settings: Settings, now: date
             session.send(message, to)
     except ComposeError as error:
         return skipped(_TEST, f"not sent: {error}")
-    except MailUnavailableError as error:
+    except SenderRefusedError as error:
+        return wrong(_TEST, f"not taken: {error}", "put that right with whoever runs it, or in the section [mail]")
+    except (MailUnavailableError, RecipientDeferredError) as error:
         return unreachable(_TEST, f"not sent: {error}", "look at the mail server and at the section [mail]")
-    except (RecipientRefusedError, MessageRefusedError) as error:
+    except MailError as error:
         return wrong(_TEST, f"not taken: {error}", "correct alerts.to or mail.sender")
     return fine(_TEST, f"taken by the mail server for {', '.join(to)}; see that it arrives")

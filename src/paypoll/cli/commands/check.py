@@ -19,26 +19,42 @@ _COLOURS = {"OK": "green", "WARNING": "yellow", "PROBLEM": "red", "SKIPPED": "cy
 _INDENT = " " * 8
 
 
+def _shop_url(_context: click.Context, _option: click.Parameter, url: str | None) -> str:
+    from paypoll.settings.addresses import web_address
+
+    try:
+        return web_address(url) if url else ""
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command("check")
 @click.option("--send-test-alert", is_flag=True, help="Also send a test alert to the admins.")
+@click.option(
+    "--shop", "shop_url", metavar="URL", callback=_shop_url, help="Also ask the shop there for pages to be taken out."
+)
 @json_option
 @verbose_option
 @click.pass_context
-def check_command(context: click.Context, *, send_test_alert: bool, as_json: bool, verbose: bool) -> int:
+def check_command(context: click.Context, *, send_test_alert: bool, shop_url: str, as_json: bool, verbose: bool) -> int:
     """Check that everything a run needs is there, a line each: OK, or PROBLEM with what to do.
 
     Changes nothing, and goes on after a problem. Run it as paypoll's own user. Exit status: 78 when a person must
     put something right, else 75 when something is out of reach, else 0; a WARNING is advice and does not count.
 
+    --shop asks for the head of each page of the shop that issues tickets or completes orders by itself, without a
+    parameter, so that nothing can happen. Those that still answer are a PROBLEM.
+
     \b
     Examples:
       sudo paypoll check
+      sudo paypoll check --shop https://tickets.example.org
       paypoll check --send-test-alert
     """
     from paypoll.admin.check import exit_code
 
     found = []
-    for finding in _findings(context, send_test_alert=send_test_alert, verbose=verbose):
+    for finding in _findings(context, send_test_alert=send_test_alert, shop_url=shop_url, verbose=verbose):
         found.append(finding)
         if not as_json:
             click.echo(finding_line(finding))
@@ -75,14 +91,14 @@ def findings_json(found: "list[Finding]", code: int) -> str:
     return json.dumps({"schema": SCHEMA, "exit": code, "findings": entries}, indent=2, ensure_ascii=False)
 
 
-def _findings(context: click.Context, *, send_test_alert: bool, verbose: bool) -> "Iterator[Finding]":
+def _findings(context: click.Context, *, send_test_alert: bool, shop_url: str, verbose: bool) -> "Iterator[Finding]":
     from paypoll.admin.check import check_all
     from paypoll.errors import SettingsError
 
     try:
         # Read-only, so that the database itself vouches for our changing nothing.
         with opened_app(context, verbose=verbose, read_only=True) as app:
-            yield from check_all(app, send_test_alert=send_test_alert)
+            yield from check_all(app, send_test_alert=send_test_alert, shop_url=shop_url)
     except SettingsError as error:
         yield from _settings_problems(error)
 

@@ -3,13 +3,20 @@
 import json
 import os
 import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option
 from paypoll.cli.person import person
-from paypoll.cli.render.words import wrapped
+from paypoll.cli.render.words import plain, wrapped
+
+if TYPE_CHECKING:
+    from paypoll.admin.guests import Damage, Repaired
+
+_MOST_SHOWN = 20
 
 
 @click.group("db")
@@ -131,3 +138,67 @@ def grants_command(role: str) -> None:
         click.echo(grants_sql(role), nl=False)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--role") from None
+
+
+@database_group.command("repair-guests")
+@click.option("--dry-run", is_flag=True, help="Show what would be changed, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--by", metavar="NAME", help="Who does it. Else whoever called sudo, or is logged in.")
+@json_option
+@click.pass_context
+def repair_guests_command(context: click.Context, *, dry_run: bool, yes: bool, by: str | None, as_json: bool) -> int:
+    """Put right what version 0.1.0 made of guests. Run it as the owner of the shop's tables, once.
+
+    Accounts that it made for guests could be entered by nobody: they become active, with a password that nobody knows,
+    so that the owner of the address gets in by the shop's reset mail. Orders that it completed without an account get
+    the one that their tickets are for. What is to be changed is shown first; nobody is mailed, and no other account is
+    touched. Running it again is harmless.
+
+    \b
+    Examples:
+      paypoll db repair-guests --dry-run
+      paypoll db repair-guests --yes --by margot
+    """
+    from paypoll.admin.guests import find_damage, repair
+
+    with opened_app(context, read_only=dry_run) as app:
+        damage = find_damage(app.engine)
+        if not as_json:
+            click.echo("\n".join(_damage_lines(damage)))
+        wanted = not dry_run and not damage.none and (yes or sys.stdin.isatty())
+        if wanted and not yes:
+            click.confirm("Put it right?", abort=True, err=True)
+        done = repair(app.engine, damage, person(by, os.environ), app.clock.now()) if wanted else None
+    if as_json:
+        document = {"schema": SCHEMA, **asdict(damage), "repaired": asdict(done) if done else None}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=plain))
+    elif not damage.none:
+        click.echo(_repaired_line(done))
+    return 0
+
+
+def _damage_lines(damage: "Damage") -> list[str]:
+    if damage.none:
+        return ["Nothing to put right: every guest's account can be entered, and every order with tickets has one."]
+    lines = []
+    if damage.accounts:
+        lines.append(f"Accounts of guests that nobody can enter: {len(damage.accounts)}")
+        for account in damage.accounts[:_MOST_SHOWN]:
+            lines += wrapped(f"{account.email} (id {account.user_id}), made {account.joined:%d %B %Y}")
+        lines += _more(len(damage.accounts))
+    if damage.orders:
+        lines.append(f"Orders with tickets and without an account: {len(damage.orders)}")
+        for order in damage.orders[:_MOST_SHOWN]:
+            lines += wrapped(f"{order.order_number}: its tickets are for {order.email} (id {order.user_id})")
+        lines += _more(len(damage.orders))
+    return lines
+
+
+def _more(number: int) -> list[str]:
+    return [f"  and {number - _MOST_SHOWN} more (--json lists all)"] if number > _MOST_SHOWN else []
+
+
+def _repaired_line(done: "Repaired | None") -> str:
+    if done is None:
+        return "Nothing was changed. To put it right, run the command without --dry-run and with --yes."
+    return f"Put right: {done.accounts} accounts, {done.orders} orders."

@@ -14,6 +14,7 @@ from paypoll.clock import ago, span
 if TYPE_CHECKING:
     from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingOrder
     from paypoll.settings.model import SiteSettings
+    from paypoll.state.astray import AstrayOrder
     from paypoll.state.resolutions import OpenReview
 
 _MOST_SHOWN = 40
@@ -25,6 +26,9 @@ _MOST_SHOWN = 40
 @click.pass_context
 def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> None:
     """Show what waits: orders for SumUp, reviews for a person, mail for the mail server.
+
+    Also recent orders that a page of the shop completed by itself: paid with tickets missing, tickets that no scanner
+    reads, tickets of unpaid orders.
 
     \b
     Examples:
@@ -60,6 +64,11 @@ def backlog_lines(backlog: "Backlog", site: "SiteSettings") -> list[str]:
         for review in backlog.reviews[:_MOST_SHOWN]:
             lines += _review_lines(review, backlog, site)
         lines += _more(len(backlog.reviews))
+    if backlog.astray:
+        lines += headed(f"Completed by the shop itself ({len(backlog.astray)})")
+        for astray in backlog.astray[:_MOST_SHOWN]:
+            lines += _astray_lines(astray, backlog, site)
+        lines += _more(len(backlog.astray))
     if backlog.mails:
         lines += headed(f"Mail not sent ({len(backlog.mails)})")
         for mail in backlog.mails[:_MOST_SHOWN]:
@@ -100,6 +109,15 @@ def _review_lines(review: "OpenReview", backlog: "Backlog", site: "SiteSettings"
     lines = wrapped(f"{review.order_number}  {amount}, since {span(backlog.now - review.since)}")
     why = f"[{review.reason}] {review.explanation}" if review.reason else "put there by the shop, not by paypoll"
     return lines + wrapped(why, 6)
+
+
+def _astray_lines(order: "AstrayOrder", backlog: "Backlog", site: "SiteSettings") -> list[str]:
+    from paypoll.cli.render.astray import astray_sentences
+    from paypoll.payments.money import show_amount
+
+    amount = show_amount(order.total, site.currency)
+    lines = wrapped(f"{order.order_number}  {amount}, placed {ago(order.created_at, backlog.now)}")
+    return lines + [line for sentence in astray_sentences(order) for line in wrapped(sentence, 6)]
 
 
 def _mail_lines(mail: "UnsentMail", backlog: "Backlog") -> list[str]:

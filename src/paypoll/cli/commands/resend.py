@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -9,43 +11,91 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person
+from paypoll.cli.render.words import wrapped
 
 if TYPE_CHECKING:
-    from paypoll.admin.resend import Resent
+    from paypoll.admin.resend import Resent, Revived
+    from paypoll.app import App
 
 
 @click.command("resend")
-@click.argument("order")
+@click.argument("order", required=False)
+@click.option(
+    "--all-undeliverable",
+    "everything",
+    is_flag=True,
+    help="Try all mail again that was given up, alerts included. What is not true any more is skipped.",
+)
 @json_option
 @verbose_option
 @click.pass_context
-def resend_command(context: click.Context, *, order: str, as_json: bool, verbose: bool) -> int:
-    """Send an order's confirmation with its tickets again, to the address that the order has now.
+def resend_command(context: click.Context, *, order: str | None, everything: bool, as_json: bool, verbose: bool) -> int:
+    """Send an order's mail again, to the address that the order has now.
 
-    Only for orders whose tickets were issued by paypoll. The mail leaves at once; where the mail server does not
-    take it now (exit status 75), it waits and later runs try again.
+    A mail of the order that waits, or was given up as undeliverable, is tried again at once. Where all has gone out,
+    the confirmation with its tickets is sent once more; only for orders whose tickets were issued by paypoll. What
+    the mail server does not take now (exit status 75) waits, and later runs try again.
 
     \b
-    Example:
+    Examples:
       paypoll resend ORD-1001
+      paypoll resend --all-undeliverable
     """
+    if (order is None) is not everything:
+        raise click.UsageError("Name an order, or say --all-undeliverable.")
+    with opened_app(context, verbose=verbose) as app:
+        return _resend_all(app, as_json=as_json) if order is None else _resend_one(app, order, as_json=as_json)
+
+
+def _resend_one(app: "App", order: str, *, as_json: bool) -> int:
+    resent = app.resender.resend(pasted_order(order), person(None, os.environ))
+    click.echo(_as_json(resent) if as_json else _sentence(resent))
+    return _exit_status({resent.state})
+
+
+def _resend_all(app: "App", *, as_json: bool) -> int:
+    revived = app.resender.resend_undeliverable(person(None, os.environ))
+    click.echo(_all_as_json(revived) if as_json else "\n".join(_lines(revived)))
+    return _exit_status({one.state for one in revived})
+
+
+def _exit_status(states: set[str]) -> int:
     from paypoll.exitcodes import ExitCode
 
-    with opened_app(context, verbose=verbose) as app:
-        resent = app.resender.resend(pasted_order(order), person(None, os.environ))
-    click.echo(_as_json(resent) if as_json else _sentence(resent))
-    codes = {"sent": ExitCode.OK, "undeliverable": ExitCode.INCOMPLETE}
-    return codes.get(resent.state, ExitCode.TRY_LATER)
+    if states & {"waiting", "sending"}:
+        return ExitCode.TRY_LATER
+    return ExitCode.INCOMPLETE if "undeliverable" in states else ExitCode.OK
 
 
 def _sentence(resent: "Resent") -> str:
-    what = f"the confirmation of order {resent.order.number}"
-    tickets = f"{resent.tickets} ticket{'s' if resent.tickets != 1 else ''}"
+    what = f"the {resent.kind.replace('_', ' ')} mail of order {resent.order.number}"
+    if resent.kind.endswith("confirmation"):
+        what = f"the confirmation of order {resent.order.number}"
+    tickets = f", with {resent.tickets} ticket{'s' if resent.tickets != 1 else ''}" if resent.tickets else ""
     if resent.state == "sent":
-        return f"Sent {what} again, with {tickets}, to {resent.recipient}."
+        return f"Sent {what} again{tickets}, to {resent.recipient}."
     if resent.state == "undeliverable":
         return f"Could not send {what} to {resent.recipient or '(no address)'}: {resent.error}"
     return f"Posted {what} again; it waits to be sent{f': {resent.error}' if resent.error else '.'}"
+
+
+def _lines(revived: "tuple[Revived, ...]") -> list[str]:
+    if not revived:
+        return ["No mail is undeliverable."]
+    lines = []
+    for one in revived:
+        about = f" of {one.order_number}" if one.order_number else ""
+        to = ", ".join(one.recipients) or "(nobody)"
+        lines += wrapped(f"{one.kind.replace('_', ' ')}{about} to {to}: {one.state}", 0)
+        if one.error and one.state != "sent":
+            lines += wrapped(one.error, 4)
+    states = Counter(one.state for one in revived)
+    return [*lines, ", ".join(f"{number} {state}" for state, number in sorted(states.items()))]
+
+
+def _all_as_json(revived: "tuple[Revived, ...]") -> str:
+    document = {"schema": SCHEMA, "mails": [asdict(one) for one in revived]}
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def _as_json(resent: "Resent") -> str:
@@ -53,6 +103,7 @@ def _as_json(resent: "Resent") -> str:
         "schema": SCHEMA,
         "order": {"id": resent.order.id, "number": resent.order.number},
         "recipient": resent.recipient,
+        "kind": resent.kind,
         "message_id": resent.message_id,
         "tickets": resent.tickets,
         "state": resent.state,

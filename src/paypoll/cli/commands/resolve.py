@@ -45,12 +45,15 @@ def resolve_command(
     as_json: bool,
     verbose: bool,
 ) -> int:
-    """Decide, as a person, on an order in review (requires_manual_review).
+    """Decide, as a person, on an order in review (requires_manual_review), or one that the shop completed by itself.
 
     --issue asks SumUp now and shows what it says. Where nothing speaks against it, the tickets are issued and the
     confirmation is sent. Where something does, --override issues them all the same, and what did not match stands
     in the audit trail; so it is for customers who paid in another way. No place ever gets a second ticket, and a
     payment that has paid for another order is refused, overridden or not.
+
+    Of an order that a page of the shop completed by itself (see `paypoll queue`), --issue makes what is missing:
+    tickets for places that have none, and codes for tickets that no scanner reads. Its status stays.
 
     --refund-noted and --reject close the review without tickets. The order keeps its status in the shop (cancelling
     and refunding is done there), is no longer listed by `paypoll queue`, and never gets tickets by itself.
@@ -83,7 +86,7 @@ def resolve_command(
         settled = app.resolver.settle(found, resolution, case)
         if not as_json:
             click.echo("\n".join(_settled_lines(settled, site)))
-        mail = app.resolver.send_confirmation(settled) if settled.tickets else None
+        mail = app.resolver.send_confirmation(settled) if settled.tickets or settled.mended else None
         if resolution.verdict is not Verdict.ISSUE:
             # Its checkouts are closed at once, so that nobody pays them; a run that cannot is followed by the timer's.
             record_run(app, "resolve", only=[found.id])
@@ -133,13 +136,16 @@ def _question(resolution: "Resolution", order: "Order", case: "Case | None") -> 
 def _settled_lines(settled: "Settled", site: "SiteSettings") -> list[str]:
     order = settled.order
     by = f" by {settled.resolution.who}"
-    if settled.status_to == order.status:
+    if settled.resolution.verdict.value != "issue":
         link = site.order_admin_link(order.id, order.number)
         return [
             f"The review of order {order.number} is closed without tickets{by}.",
             *wrapped(f"It stays {order.status}: cancel or refund it in the shop, {link}"),
         ]
-    if not settled.tickets:
+    if settled.status_to == order.status:
+        done = f"{settled.tickets} tickets issued, {settled.mended} made readable"
+        lines = wrapped(f"Order {order.number} stays {order.status}{by}: {done}.", 0)
+    elif not settled.tickets:
         lines = [f"Order {order.number} is completed again{by}; its tickets stand, nothing was mailed."]
     else:
         number = f"{settled.tickets} ticket{'s' if settled.tickets != 1 else ''}"
@@ -159,6 +165,7 @@ def _as_json(settled: "Settled", mail: "Confirmation | None") -> str:
         "status_from": settled.order.status,
         "status_to": settled.status_to,
         "tickets": settled.tickets,
+        "mended": settled.mended,
         "overridden": list(settled.overridden),
         "still_payable": list(settled.still_payable),
         "mail": None if mail is None else {"state": mail.state, "error": mail.error},

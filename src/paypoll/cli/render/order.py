@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from paypoll.admin.inspect import Inspection, LiveLook
 from paypoll.cli.options import SCHEMA
+from paypoll.cli.render.astray import astray_sentences
 from paypoll.cli.render.words import headed, moment, plain, said, status, wrapped
 from paypoll.clock import ago
 from paypoll.payments.money import show_amount
@@ -23,6 +25,9 @@ def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
         f"  placed {moment(order.created_at, site)}, {ago(order.created_at, now)}",
         f"  {site.order_admin_link(order.id, order.number)}",
     ]
+    if inspection.astray:
+        lines += headed("Completed by the shop itself")
+        lines += [line for sentence in astray_sentences(inspection.astray) for line in wrapped(sentence)]
     lines += _watch_lines(inspection, site)
     lines += headed("Items")
     lines += [line for item in order.items for line in _item_lines(item, site)] or ["  none"]
@@ -74,6 +79,7 @@ def order_json(inspection: Inspection, site: SiteSettings) -> str:
         "mail": [{key: value for key, value in row.items() if key != "content"} for row in inspection.mails],
         "audit": inspection.trail,
         "watch": inspection.watch,
+        "astray": asdict(inspection.astray) if inspection.astray else None,
         "live": None
         if inspection.live is None
         else {name: getattr(inspection.live, name) for name in LiveLook.__slots__},

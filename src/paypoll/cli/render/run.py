@@ -50,6 +50,7 @@ def report_json(report: RunReport) -> str:
             ],
             "held_back": report.held_back,
             "sumup_halted": report.sumup_halted,
+            "standstills": report.standstills,
             "errors": [{"order": error.order, "error": error.error} for error in report.order_errors],
             "mail": {
                 "sent": report.delivered.sent,
@@ -57,6 +58,7 @@ def report_json(report: RunReport) -> str:
                 "undeliverable": report.delivered.undeliverable,
                 "unexpected": report.delivered.unexpected,
                 "halted": report.delivered.halted,
+                "alerts_halted": report.delivered.alerts_halted,
             },
         },
         indent=2,
@@ -115,6 +117,7 @@ def _summary(report: RunReport) -> list[str]:
     if report.held_back:
         words = f"{report.held_back} orders held back: SumUp denies too many at once; is the key this shop's?"
         lines.append(click.style(words, fg="red"))
+    lines += [click.style(f"stands still: {standstill}", fg="red") for standstill in report.standstills]
     if report.order_errors:
         lines.append(click.style(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
     if report.taken_over:

@@ -102,7 +102,7 @@ class SmallShop:
                 "slug": "-".join(title.lower().split())[:190],
                 "venue_name": "Town Hall",
                 "venue_address": "1 High Street\nSt Helier",
-                "capacity": 100,
+                "capacity": 5000,  # room for the crowds of the tests
                 "status": "published",
                 **values,
             },

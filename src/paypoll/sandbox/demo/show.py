@@ -15,6 +15,7 @@ from paypoll.runs.record import record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import MailSink
+from paypoll.sandbox.shifted_clock import ShiftedClock
 from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.settings.load import load_settings
 from paypoll.settings.model import Settings
@@ -56,7 +57,8 @@ class Demo:
 
     def run(self) -> Iterator[Act]:
         """Set up the shop in the prepared folder, and play both acts."""
-        with Simulator() as sumup, MailSink(self.mails) as sink:
+        time = ShiftedClock()
+        with Simulator(clock=time) as sumup, MailSink(self.mails) as sink:
             sumup.add_merchant(MERCHANT, API_KEY)
             self._write_config(sumup.url, sink.port)
             settings = load_settings(self.config, {})
@@ -65,7 +67,7 @@ class Demo:
                 shop.make_tables()
                 with transaction(app.engine) as connection:
                     upgrade(connection)
-                director = _Director(shop, sumup)
+                director = _Director(shop, sumup, time)
                 yield Act("Eight customers have been to the shop", director.first_act(), record_run(app, "demo"))
                 yield Act("A little later", director.second_act(), record_run(app, "demo"))
 
@@ -130,9 +132,10 @@ def _app(settings: Settings) -> Iterator[App]:
 class _Director:
     """Plays the customers, at the shop and at SumUp."""
 
-    def __init__(self, shop: SmallShop, sumup: Simulator) -> None:
+    def __init__(self, shop: SmallShop, sumup: Simulator, time: ShiftedClock) -> None:
         self._shop = shop
         self._sumup = sumup
+        self._time = time
         self._checkouts: dict[str, str] = {}
         organiser = shop.add_organiser("choir@shop.example", "St Helier Choir")
         starts = (datetime.now(UTC) + timedelta(days=18)).replace(hour=19, minute=30, second=0, microsecond=0)
@@ -159,8 +162,9 @@ class _Director:
         self._pay("ORD-1001")
         self._order("ORD-1002", "Ben Querée", [(self._concert, 1), (self._workshop, 1)])
         self._pay("ORD-1002")
-        self._order("ORD-1003", "Chloë Vibert", [(self._concert, 1)])
-        self._sumup.decline(self._checkouts["ORD-1003"])
+        self._order("ORD-1003", "Chloë Vibert", [(self._concert, 1)], age=timedelta(minutes=20))
+        with self._time.back(timedelta(minutes=18)):  # else paypoll would wait whether she tries another card
+            self._sumup.decline(self._checkouts["ORD-1003"])
         self._order("ORD-1004", "Dee O'Brien", [(self._workshop, 1)])
         self._order("ORD-1005", "Eve Mallet", [(self._concert, 2)], paid_amount=Decimal("1.00"))
         self._pay("ORD-1005")
@@ -174,7 +178,7 @@ class _Director:
         return (
             Story("ORD-1001", "Ada", "paid for two places"),
             Story("ORD-1002", "Ben", "paid as a guest, without an account, for two events"),
-            Story("ORD-1003", "Chloë", "had the card declined"),
+            Story("ORD-1003", "Chloë", "had the card declined, and tried no other"),
             Story("ORD-1004", "Dee", "is still looking for the card"),
             Story("ORD-1005", "Eve", "paid 1.00 GBP for an order of 25.00 GBP"),
             Story("ORD-1006", "Finn", "went away three hours ago without paying"),
@@ -218,7 +222,8 @@ class _Director:
             status="pending" if never_came_back else "pending_verification",
             user_id=user_id,
         )
-        self._checkout(number, number, paid_amount)
+        with self._time.back(age):
+            self._checkout(number, number, paid_amount)
 
     def _checkout(self, number: str, reference: str, amount: Decimal | None = None) -> None:
         order = self._shop.rows("orders_order", order_number=number)[0]

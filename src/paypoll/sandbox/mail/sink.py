@@ -17,6 +17,7 @@ from typing import Final, Self
 
 from aiosmtpd.smtp import Envelope
 
+from paypoll.sandbox.mail.refusals import REFUSALS
 from paypoll.sandbox.mail.smtp_session import Dialogue, Stage, Trouble
 
 _LONG: Final = 10.0
@@ -63,13 +64,21 @@ class MailFault:
 
     def strikes(self, stage: Stage, recipient: str) -> Trouble | None:
         """Return the trouble if it happens here, and count it."""
-        if stage is not self.stage or self._recipient not in {None, recipient}:
+        if stage is not self.stage or not self._is_meant(recipient):
             return None
         with self._lock:
             if self._over or (self._times is not None and self._hits >= self._times):
                 return None
             self._hits += 1
             return self._trouble
+
+    def _is_meant(self, recipient: str) -> bool:
+        wanted = self._recipient
+        if wanted is None or wanted == recipient:
+            return True
+        if wanted.startswith("!"):
+            return recipient != wanted[1:]
+        return wanted.startswith("@") and recipient.endswith(wanted)
 
 
 class MailSink:
@@ -189,8 +198,9 @@ class MailSink:
         """Let something go wrong at this stage until it is cleared, or so many times.
 
         After `delay` seconds: with `drop` the connection is cut, else `answer` (such as `550 5.1.1 No such user`) is
-        given, else all goes on as usual. `recipient` is the one address that is meant: at RCPT the one that is named,
-        at DATA and MESSAGE the first that was taken, earlier it is not known. `keep`: at stage MESSAGE the message is
+        given, else all goes on as usual. `recipient` is the one address that is meant, all of a domain
+        (`@shop.example`) or all but one (`!admin@shop.example`): at RCPT the one that is named, at DATA and MESSAGE
+        the first that was taken, earlier it is not known. `keep`: at stage MESSAGE the message is
         kept nevertheless, so that it has arrived and the client cannot know. Of several faults at a stage, the first
         dialled in happens.
         """
@@ -198,6 +208,11 @@ class MailSink:
         with self._changed:
             self._faults.append(fault)
         return fault
+
+    def refuse_as(self, name: str, *, recipient: str | None = None, times: int | None = None) -> MailFault:
+        """Refuse as a server of the world does: see `refusals.REFUSALS` for the names, `fault` for the rest."""
+        stage, answer = REFUSALS[name]
+        return self.fault(stage, answer, recipient=recipient, times=times)
 
     def clear_faults(self) -> None:
         """Clear all of them."""

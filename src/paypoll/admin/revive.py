@@ -1,0 +1,89 @@
+"""Mails that were given up, or wait: which of them still say what is true, and how they are brought back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from paypoll.mail.doubts import DOUBTS
+from paypoll.payments.order import Order
+from paypoll.payments.rules import VOID_TICKETS
+from paypoll.payments.statuses import VOID, OrderStatus
+from paypoll.state.incidents import end_trouble
+from paypoll.state.outbox import ALERT
+from paypoll.state.tables import outbox
+
+CONFIRMATIONS = ("confirmation", "late_confirmation")
+_TRUE_WHILE = {"payment_failed": OrderStatus.FAILED, "under_review": OrderStatus.REVIEW}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMail:
+    """A mail that has not gone out. `busy`: a run has it at hand just now."""
+
+    id: int
+    order_id: int | None
+    kind: str
+    recipients: tuple[str, ...]
+    state: str
+    message_id: str
+    busy: bool
+
+    @property
+    def is_confirmation(self) -> bool:
+        """Whether tickets go with it."""
+        return self.kind in CONFIRMATIONS
+
+
+def kept_mails(
+    connection: sa.Connection, now: datetime, *states: str, order_id: int | None = None
+) -> tuple[KeptMail, ...]:
+    """Return the mails in these states, the oldest first; not those that another one has made good since."""
+    later = outbox.alias("later")
+    made_good = sa.exists().where(
+        later.c.order_id == outbox.c.order_id,
+        later.c.kind == outbox.c.kind,
+        later.c.kind != ALERT,
+        later.c.state == "sent",
+        later.c.id > outbox.c.id,
+    )
+    query = sa.select(outbox).where(outbox.c.state.in_(states), sa.not_(made_good)).order_by(outbox.c.id)
+    if order_id is not None:
+        query = query.where(outbox.c.order_id == order_id, outbox.c.kind != ALERT)
+    return tuple(
+        KeptMail(
+            id=row["id"],
+            order_id=row["order_id"],
+            kind=row["kind"],
+            recipients=tuple(row["recipients"]),
+            state=row["state"],
+            message_id=row["message_id"],
+            busy=row["lease_until"] is not None and row["lease_until"] > now,
+        )
+        for row in connection.execute(query).mappings()
+    )
+
+
+def untrue(mail: KeptMail, order: Order) -> str:
+    """Return why the mail must not leave any more, as half a sentence; empty when it still says what is true."""
+    if mail.is_confirmation:
+        return void(order)
+    wanted = _TRUE_WHILE.get(mail.kind)
+    return "" if wanted is None or order.status == wanted else f"it is {order.status}"
+
+
+def void(order: Order) -> str:
+    """Return why the order's tickets admit nobody, as half a sentence; empty when they do."""
+    if order.status in VOID:
+        return f"it is {order.status}"
+    tickets = [ticket.number for ticket in order.tickets if ticket.status in VOID_TICKETS]
+    return f"{len(tickets)} of its tickets are void" if tickets else ""
+
+
+def revive(connection: sa.Connection, mail: KeptMail, now: datetime) -> None:
+    """Let the mail be tried as if it were new, at once. Its Message-ID stays."""
+    values = {"next_attempt_at": now, "attempts": 0, "last_error": None}
+    if mail.state == "undeliverable":
+        values |= {"state": "waiting", "lease_run": None, "lease_until": None}
+    connection.execute(sa.update(outbox).where(outbox.c.id == mail.id).values(values))
+    end_trouble(connection, f"{DOUBTS}{mail.id}")

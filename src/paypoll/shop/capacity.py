@@ -1,0 +1,123 @@
+"""The places of the shop's halls: how many are taken, counted under the events' locks, and the shop's count of sold.
+
+The shop's cart reserves nothing, and nobody but paypoll counts what was sold: an event may be oversold before anything
+reaches paypoll.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from paypoll.payments.evidence import Evidence
+from paypoll.payments.gateway import CheckoutStatus, Found
+from paypoll.payments.order import Order, OrderItem
+from paypoll.shop.tables import events, items, tickets
+
+ADMITTING = ("valid", "used")
+"""Ticket statuses that take a place in the hall."""
+
+_EVENT_IDS: sa.BindParameter[int] = sa.bindparam("event_ids", expanding=True)
+# In the order of their ids, so that two runs cannot block each other for ever. Not FOR UPDATE, which would also wait
+# for every page of the shop that puts the event into a cart, and hold it up.
+_HALLS = (
+    sa.select(events.c.id, events.c.capacity, events.c.tickets_sold)
+    .where(events.c.id.in_(_EVENT_IDS))
+    .order_by(events.c.id)
+)
+_LOCKED_HALLS = _HALLS.with_for_update(key_share=True)
+_TAKEN = (
+    sa.select(tickets.c.event_id, sa.func.count())
+    .where(tickets.c.event_id.in_(_EVENT_IDS), tickets.c.status.in_(ADMITTING))
+    .group_by(tickets.c.event_id)
+)
+_admitted = (
+    sa.select(sa.func.count())
+    .where(tickets.c.event_id == events.c.id, tickets.c.status.in_(ADMITTING))
+    .scalar_subquery()
+)
+_RAISE = (
+    sa.update(events)
+    .where(
+        events.c.id.in_(sa.select(items.c.event_id).where(items.c.order_id == sa.bindparam("of_order"))),
+        events.c.tickets_sold < _admitted,
+    )
+    .values(tickets_sold=_admitted)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedWrong:
+    """An event whose `tickets_sold` is far from its tickets: the shop sells too little or too much by it."""
+
+    event_id: int
+    title: str
+    capacity: int
+    sold: int
+    issued: int
+
+
+def may_fulfil(order: Order, evidence: Evidence) -> bool:
+    """Say whether the order may get tickets now, so that the places of its halls must be counted."""
+    if order.tickets or order.fulfilment is not None:
+        return False
+    answers = (look.value for look in evidence.reads.values() if isinstance(look, Found))
+    return any(answer.status == CheckoutStatus.PAID for answer in answers)
+
+
+def with_places_taken(connection: sa.Connection, order: Order, *, lock: bool) -> Order:
+    """Return the order with the taken places of its events counted, as they stand now.
+
+    With `lock`, the events are locked first, until the end of the transaction: of two orders for the last places, the
+    second is counted when the first has its tickets.
+    """
+    return count_places(connection, {order.id: order}, lock=lock)[order.id]
+
+
+def count_places(connection: sa.Connection, counted: Mapping[int, Order], *, lock: bool = False) -> dict[int, Order]:
+    """Return the orders as `with_places_taken` does, in two statements however many they are."""
+    wanted = {"event_ids": sorted({item.event.id for order in counted.values() for item in order.items if item.event})}
+    if not wanted["event_ids"]:
+        return dict(counted)
+    halls = {row.id: row for row in connection.execute(_LOCKED_HALLS if lock else _HALLS, wanted)}
+    # A statement of its own: it sees what was committed while the first one waited.
+    taken = {row[0]: row[1] for row in connection.execute(_TAKEN, wanted)}
+
+    def seen_from(item: OrderItem) -> OrderItem:
+        if item.event is None or (hall := halls.get(item.event.id)) is None:
+            return item
+        issued = taken.get(item.event.id, 0)
+        return replace(item, event=replace(item.event, capacity=hall.capacity, sold=hall.tickets_sold, issued=issued))
+
+    return {key: replace(order, items=tuple(map(seen_from, order.items))) for key, order in counted.items()}
+
+
+def raise_tickets_sold(connection: sa.Connection, order: Order, now: datetime) -> None:
+    """Let the shop's count of what was sold, for the order's events, be no less than the tickets that admit somebody.
+
+    Never lowered: what the cart may have counted ahead stays. To be called under the events' locks.
+    """
+    connection.execute(_RAISE, {"of_order": order.id, "updated_at": now})
+
+
+def find_counted_wrong(connection: sa.Connection, now: datetime, *, limit: int) -> list[CountedWrong]:
+    """Return the events to come whose `tickets_sold` is far from their tickets, the soonest first.
+
+    Far is where the shop would stop selling though there are places, or go on though there are none, and where the
+    two differ by more than a twentieth of the hall (and by five at least).
+    """
+    issued = _admitted.label("issued")
+    counted = (
+        sa.select(events.c.id, events.c.title, events.c.capacity, events.c.tickets_sold, events.c.event_date, issued)
+        .where(events.c.event_date >= now.date(), events.c.status.in_(("published", "sold_out")))
+        .subquery()
+    )
+    apart = sa.func.abs(counted.c.tickets_sold - counted.c.issued)
+    is_far = sa.or_(
+        sa.and_(apart >= 5, apart * 20 > counted.c.capacity),  # noqa: PLR2004 - see above
+        (counted.c.tickets_sold >= counted.c.capacity) != (counted.c.issued >= counted.c.capacity),
+    )
+    query = sa.select(counted).where(is_far).order_by(counted.c.event_date, counted.c.id).limit(limit)
+    rows = connection.execute(query)
+    return [CountedWrong(row.id, row.title, row.capacity, row.tickets_sold, row.issued) for row in rows]
