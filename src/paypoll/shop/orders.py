@@ -67,11 +67,7 @@ _CHECKOUTS = (
     .where(checkouts.c.order_id.in_(_ORDER_IDS))
     .order_by(checkouts.c.id)
 )
-_TICKETS = (
-    sa.select(tickets.c.id, tickets.c.order_id, tickets.c.ticket_number, tickets.c.event_id, tickets.c.status)
-    .where(tickets.c.order_id.in_(_ORDER_IDS))
-    .order_by(tickets.c.id)
-)
+_TICKETS = sa.select(tickets).where(tickets.c.order_id.in_(_ORDER_IDS)).order_by(tickets.c.id)
 _REFUNDED, _ONCE_VOID = "refunded", "once void"
 _MARKS = sa.union_all(
     sa.select(refunds.c.order_id, sa.literal_column(f"'{_REFUNDED}'")).where(
