@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from paypoll.database import Trouble, describe_error, sort_error
 from paypoll.errors import DatabaseUnavailableError, SettingsError, UnreadableOrderError
@@ -98,7 +98,9 @@ def _is_the_data(error: Exception) -> bool:
     """Say whether a row is to blame, and not the database, the network or a lock."""
     if isinstance(error, DatabaseUnavailableError | SettingsError):
         return False
-    return not isinstance(error, SQLAlchemyError) or sort_error(error) is Trouble.OTHER
+    if isinstance(error, SQLAlchemyError):
+        return isinstance(error, DBAPIError) and sort_error(error) is Trouble.OTHER
+    return True
 
 
 def _unreadable(connection: sa.Connection, order_id: int, error: Exception) -> UnreadableOrderError:

@@ -35,8 +35,8 @@ def describe_order_error(error: Exception) -> str:
 class RunReport:
     """The result of one run. `dry` runs changed nothing. `ended`: finished, stopped or out_of_time.
 
-    `standstills`: what keeps the platform's orders, or mail as a whole, or all mail of a kind from going on.
     `held_back` counts the orders that SumUp denied, and that were not put to review because they are too many.
+    `standstills`: what keeps the platform's orders, or mail as a whole, or all mail of a kind from going on.
     """
 
     run_id: str
@@ -47,8 +47,8 @@ class RunReport:
     taken_over: int = 0
     delivered: Delivered = field(default_factory=Delivered)
     sumup_halted: str = ""
-    standstills: list[str] = field(default_factory=list)
     held_back: int = 0
+    standstills: list[str] = field(default_factory=list)
     ended: str = "finished"
     ended_at: datetime | None = None
 

@@ -114,10 +114,10 @@ def _summary(report: RunReport) -> list[str]:
         lines.append(click.style(f"mail stopped: {mail.halted}", fg="yellow"))
     if report.sumup_halted:
         lines.append(click.style(f"SumUp: {report.sumup_halted}; the other orders stay due", fg="yellow"))
-    lines += [click.style(f"stands still: {standstill}", fg="red") for standstill in report.standstills]
     if report.held_back:
         words = f"{report.held_back} orders held back: SumUp denies too many at once; is the key this shop's?"
         lines.append(click.style(words, fg="red"))
+    lines += [click.style(f"stands still: {standstill}", fg="red") for standstill in report.standstills]
     if report.order_errors:
         lines.append(click.style(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
     if report.taken_over:
