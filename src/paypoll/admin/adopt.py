@@ -37,7 +37,7 @@ def take_over(engine: sa.Engine, lost: Lost, desk: AlertDesk, *, who: str, clock
             return
         desk.tell(
             connection,
-            ADOPTED,
+            f"adopted:{lost.newest_mark.isoformat()}",
             level=Level.CRITICAL,
             headline=f"{len(lost.short)} paid orders from before paypoll lost its records have not all their tickets",
             found=("Whether their tickets went out once is not on record any more.",),

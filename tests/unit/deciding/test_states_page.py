@@ -82,6 +82,8 @@ _ORDERS: tuple[Mapping[str, Any], ...] = (
     {"was_void": True},
     {"rejected": True},
     {"spent_elsewhere": frozenset({"chk-1"})},
+    {"records_of": "order OTHER"},
+    {"before_memory": True},
     {"tickets": _ALL},
     {"tickets": _ALL[:1]},
     {"tickets": (_ALL[0], Ticket(2, "B", 7, "refunded"))},
