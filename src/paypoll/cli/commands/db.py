@@ -1,11 +1,10 @@
 """`paypoll db`."""
 
-import json
-
 import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option
+from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.words import wrapped
 
 
@@ -30,11 +29,10 @@ def upgrade_command(context: click.Context, *, as_json: bool) -> None:
     with opened_app(context) as app, transaction(app.engine) as connection:
         before, after = upgrade(connection)
     if as_json:
-        click.echo(json.dumps({"schema": SCHEMA, "before": before, "after": after}, indent=2))
+        show(json_text({"schema": SCHEMA, "before": before, "after": after}).splitlines())
         return
-    click.echo(
-        f"paypoll's tables are of version {after}" + (" already" if before == after else f" (was: {before or 'none'})")
-    )
+    how = " already" if before == after else f" (was: {before or 'none'})"
+    show([f"paypoll's tables are of version {after}{how}"])
 
 
 @database_group.command("status")
@@ -58,9 +56,9 @@ def status_command(context: click.Context, *, as_json: bool) -> int:
         problems = schema_problems(connection)
     if as_json:
         document = {"schema": SCHEMA, "version": version, "needed": HEAD, "shop_problems": problems}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        show(json_text(document).splitlines())
     else:
-        click.echo("\n".join(_status_lines(version, HEAD, step, problems)))
+        show(_status_lines(version, HEAD, step, problems))
     return ExitCode.SETTINGS if problems or step else ExitCode.OK
 
 
@@ -87,6 +85,6 @@ def grants_command(role: str) -> None:
     from paypoll.state.grants import grants_sql
 
     try:
-        click.echo(grants_sql(role), nl=False)
+        show(grants_sql(role).splitlines())
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--role") from None

@@ -1,6 +1,5 @@
 """`paypoll resend`."""
 
-import json
 import os
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person
+from paypoll.cli.render.screen import json_text, show
 
 if TYPE_CHECKING:
     from paypoll.admin.resend import Resent
@@ -33,7 +33,7 @@ def resend_command(context: click.Context, *, order: str, as_json: bool, verbose
 
     with opened_app(context, verbose=verbose) as app:
         resent = app.resender.resend(pasted_order(order), person(None, os.environ))
-    click.echo(_as_json(resent) if as_json else _sentence(resent))
+    show(_as_json(resent).splitlines() if as_json else [_sentence(resent)])
     codes = {"sent": ExitCode.OK, "undeliverable": ExitCode.INCOMPLETE}
     return codes.get(resent.state, ExitCode.TRY_LATER)
 
@@ -58,4 +58,4 @@ def _as_json(resent: "Resent") -> str:
         "state": resent.state,
         "error": resent.error,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return json_text(document)
