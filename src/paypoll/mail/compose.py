@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from paypoll.mail.address import address_problem, envelope_address, split_sender
 from paypoll.mail.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, MailContext
 from paypoll.mail.message_id import part_message_id
-from paypoll.mail.plain import header_text
+from paypoll.mail.plain import header_text, one_line
 from paypoll.mail.policies import ATTACHMENT, MESSAGE
 from paypoll.mail.splitting import LINE
 from paypoll.mail.templating import Templates
@@ -110,7 +110,7 @@ class Composer:
             "parts": parts,
             "attachments": attachments,
         }
-        subject = header_text(self._templates.render(f"{kind}.subject.txt", names))
+        subject = one_line(self._templates.render(f"{kind}.subject.txt", names))
         message = EmailMessage(policy=MESSAGE)
         self._set_headers(message, message_id, date, to, part)
         message["Subject"] = f"{subject} ({part} of {parts})" if parts > 1 else subject
