@@ -1,5 +1,6 @@
 """What leaves: subjects, addresses, times that no clock shows, calendar entries, currencies in any case."""
 
+import json
 import re
 from datetime import date, datetime, time, timedelta
 
@@ -68,3 +69,24 @@ def test_currency_in_lower_case_is_the_same_currency(stage: Stage) -> None:
     for order in orders.values():
         check_completed(stage, order)
     assert stage.status(other) == "requires_manual_review"
+
+
+def test_ticket_in_a_script_without_a_font_is_told_with_the_package_that_has_one(stage: Stage) -> None:
+    # Letters that no font of these machines has: Thai where no Thai font is, and a script that hardly any font knows.
+    event = stage.event("คอนเสิร์ต 𐎠𐎡𐎢")
+    order = stage.order("ORD-BOXES", checkout="PAID", places=[(event, 1, PRICE)])
+    run = stage.run_once()
+    assert stage.mails(order)
+    (told,) = (line for line in run.log if line["event"] == "ticket_shows_boxes")
+    assert told["level"] == "warning"
+    assert told["order"] == "ORD-BOXES"
+    assert "Old" in told["scripts"]
+    assert "fonts-noto-core" in told["next_step"]
+    findings = {one["topic"]: one for one in json.loads(stage.paypoll("check", "--json").stdout)["findings"]}
+    finding = findings["events' scripts"]
+    assert finding["mark"] == "WARNING"
+    assert told["scripts"] in finding["text"]
+    assert finding["next_step"] == told["next_step"]
+    stage.shop.update("events_event", event, status="cancelled")
+    again = json.loads(stage.paypoll("check", "--json").stdout)["findings"]
+    assert {one["mark"] for one in again if one["topic"] == "events' scripts"} == {"OK"}

@@ -22,6 +22,7 @@ from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherRespons
 
 from paypoll.templates import TemplateLoader
 from paypoll.tickets.look import LogoError, TicketLook, accent_rules, logo_uri
+from paypoll.tickets.scripts import missing_in, packages_for, scripts_of
 from paypoll.tickets.sheet import Fit, Sheet, direction, first_fit, lay_out, printable
 from paypoll.tickets.ticket import PrintError, TicketFace
 
@@ -116,6 +117,7 @@ class WeasyTicketPrinter:
     ) -> list[bytes]:
         _quieten_libraries()
         self._fetcher.refused = ""
+        _no_glyph.clear()
         try:
             with _unchanging_fonts():
                 pdfs = [bytes(document.write_pdf(pdf_variant="pdf/ua-1")) for document in documents(faces)]
@@ -125,6 +127,11 @@ class WeasyTicketPrinter:
             orders = ", ".join(dict.fromkeys(face.order_number for face in faces))
             # The cause is left out of the chain: its text may hold a data URI with the ticket's code.
             raise PrintError(f"the tickets of order {orders} could not be printed: {_describe(error)}") from None
+        if _no_glyph:
+            scripts = scripts_of(_no_glyph)
+            install = f"apt-get install {packages_for(scripts)}"
+            order = ", ".join(dict.fromkeys(face.order_number for face in faces))
+            _log.warning("ticket_shows_boxes", scripts=", ".join(scripts), next_step=install, order=order)
         return pdfs
 
     def _documents(self, faces: Sequence[TicketFace]) -> list[weasyprint.Document]:
@@ -287,11 +294,16 @@ def _unchanging_fonts() -> Iterator[None]:
             os.environ[name] = before
 
 
+_no_glyph: set[str] = set()
+"""The letters of the tickets being printed that no font has."""
+
+
 class _ToDebug(logging.Handler):
     """Logs a library's warnings as our own debug events: fonts and styles do not concern the operator."""
 
     def emit(self, record: logging.LogRecord) -> None:
         message = _DATA_URI.sub("data:…", record.getMessage())
+        _no_glyph.update(missing_in(message))
         _log.debug("ticket_library_message", library=record.name, message=message[:_LONGEST_MESSAGE])
 
 
