@@ -5,7 +5,8 @@ import sys
 
 import click
 
-from paypoll.errors import PaypollError
+from paypoll.characters import harmless
+from paypoll.errors import PaypollError, SettingsError
 from paypoll.exitcodes import ExitCode
 from paypoll.gc_tuning import search_for_cycles_rarely
 
@@ -32,7 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
         error.show()
         return ExitCode.USAGE
     except PaypollError as error:
-        click.echo(f"paypoll: {error}", err=True)
+        # Only settings have errors of several lines; elsewhere a line break came out of the database.
+        lines = str(error).split("\n") if isinstance(error, SettingsError) else [str(error)]
+        click.echo("\n".join(map(harmless, [f"paypoll: {lines[0]}", *lines[1:]])), err=True)
         if "--verbose" in arguments and error.__cause__ is not None:
             _show_traceback(error)
         return error.exit_code
@@ -52,7 +55,7 @@ def _show_traceback(error: BaseException) -> None:
 
     from paypoll.logs import redact
 
-    click.echo(redact("".join(traceback.format_exception(error))), err=True)
+    click.echo(harmless(redact("".join(traceback.format_exception(error))), block=True), err=True)
 
 
 def run() -> None:

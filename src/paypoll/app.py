@@ -193,6 +193,7 @@ class App:
                 message_timeout=mail.message_timeout.total_seconds(),
                 sender=mail.sender,
                 ca_file=mail.ca_file,
+                ehlo_name=mail.ehlo_name,
             )
         )
 

@@ -1,7 +1,8 @@
 """Time, as a port: everything that asks for the time takes a Clock, so that a test can move it."""
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import time as time_of_day
 from typing import Protocol
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
@@ -29,6 +30,19 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds on a clock that only moves forward."""
         return time.monotonic()
+
+
+def local_moment(day: date, at: time_of_day, zone: tzinfo) -> datetime:
+    """Return the moment that a local date and time mean, aware, as a clock in that zone shows it.
+
+    A time in the hour that summer time skips is on no clock: it is taken for as long after midnight as it says, which
+    clocks show as an hour later. A time in the hour that comes twice is the first.
+    """
+    moment = datetime.combine(day, at, tzinfo=zone)
+    try:
+        return moment.astimezone(UTC).astimezone(zone)
+    except OverflowError:  # a placeholder of the shop, at the end of the calendar
+        return moment
 
 
 def span(duration: timedelta) -> str:

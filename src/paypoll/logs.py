@@ -20,6 +20,7 @@ from urllib.parse import quote, quote_plus
 import structlog
 from structlog.stdlib import ProcessorFormatter
 
+from paypoll.characters import harmless
 from paypoll.errors import SettingsError
 
 LogFormat = Literal["auto", "console", "json"]
@@ -37,9 +38,6 @@ _TELLTALES = (
     re.compile(r"(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{16,}"),
     re.compile(r"(://[^\s:/@]*:)[^\s@/]+(?=@)"),
 )
-# Text from the database may hold what moves a terminal's cursor, or a line break that fakes a second line.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-_CONTROLS_IN_TRACEBACK = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\n\t"}
 
 
 class _Redactor:
@@ -218,7 +216,7 @@ def _plain(value: object) -> object:
 def _without_controls(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
         if isinstance(value, str):
-            event[key] = value.translate(_CONTROLS_IN_TRACEBACK if key in {"exception", "stack"} else _CONTROLS)
+            event[key] = harmless(value, block=key in {"exception", "stack"})
     return event
 
 

@@ -125,7 +125,7 @@ def test_event_that_cannot_be_encoded_is_written_nevertheless() -> None:
     stream = io.TextIOWrapper(raw, encoding="ascii", write_through=True)
     logs.configure_logging(format="console", stream=stream, environ={})
     log.info("name", name="Zoë \ud800 🎟")
-    assert b"Zo\\xeb \\ud800 \\U0001f39f" in raw.getvalue()
+    assert b"Zo\\xeb \\\\ud800 \\U0001f39f" in raw.getvalue()
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -69,11 +69,9 @@ def _ticket(settings: Settings, printer: TicketPrinter, problems: list[str]) -> 
 def _calendar(settings: Settings, now: datetime) -> Iterator[Attachment]:
     from paypoll.mail.content.calendar import CalendarSite, calendar_file
 
-    site = settings.site
     confirmation = _at_home(settings, SAMPLES["confirmation"])
     if isinstance(confirmation, ConfirmationContext):
-        where = CalendarSite(site.name, site.base_url, settings.mail.domain, site.zone)
-        file = calendar_file(confirmation, where, now)
+        file = calendar_file(confirmation, CalendarSite.of(settings.site, settings.mail.domain), now)
         if file is not None:
             yield Attachment(CALENDAR_NAME, "text/calendar", file, CALENDAR_PARAMETERS)
 

@@ -58,17 +58,17 @@ def _is_atext(character: str) -> bool:
 
 
 def _ascii_domain(domain: str) -> str | None:
-    """Return the domain in ASCII (RFC 3490), or None when it is none."""
-    if domain.isascii():
-        ascii_domain = domain
-    else:
+    """Return the domain in ASCII (RFC 5891), or None when it is none."""
+    ascii_domain = domain
+    if not domain.isascii():
+        # Imported here: its tables are of use to few mails. Python's own codec is of 2003 and writes straße as strasse,
+        # which is somebody else's domain today.
+        import idna
+
         try:
-            ascii_domain = domain.encode("idna").decode("ascii")
-            same = ascii_domain.encode("ascii").decode("idna") == unicodedata.normalize("NFKC", domain).lower()
+            # UTS 46 maps capitals and wide letters first, as every mail program does.
+            ascii_domain = idna.encode(domain, uts46=True).decode("ascii")
         except UnicodeError:
-            return None
-        # The codec writes straße as strasse, which is somebody else's domain today (RFC 5891).
-        if not same:
             return None
     labels = ascii_domain.split(".")
     # A number at the end means an IP address (RFC 3696, 2), which would need brackets.

@@ -105,7 +105,7 @@ class MailPacker:
         """Return the file that puts the order's events into a calendar, if any has a date."""
         from paypoll.mail.content.calendar import CalendarSite, calendar_file
 
-        site = CalendarSite(self._site.name, self._site.base_url, self._domain, self._site.zone)
+        site = CalendarSite.of(self._site, self._domain)
         file = calendar_file(ConfirmationContext.from_json(mail.content), site, mail.created_at)
         return [] if file is None else [Attachment(CALENDAR_NAME, "text/calendar", file, CALENDAR_PARAMETERS)]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from paypoll.clock import local_moment
 from paypoll.payments.order import Event, Order
 
 REFERENCES = ("{order_number}", "hosted_order_{order_number}", "order_{order_number}", "JE-{order_number}")
@@ -49,7 +50,7 @@ class Policy:
 
     def starts(self, event: Event) -> datetime:
         """Return when the event starts, as an aware datetime in the site's time zone."""
-        return datetime.combine(event.starts_on, event.starts_at, tzinfo=self.time_zone)
+        return local_moment(event.starts_on, event.starts_at, self.time_zone)
 
     def is_over(self, event: Event, now: datetime) -> bool:
         """Say whether the event's day has passed: the shop's scanner admits on the event's date only."""

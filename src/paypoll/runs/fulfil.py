@@ -9,6 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from paypoll.clock import local_moment
 from paypoll.mail.content.contexts import ConfirmationContext, OrderLine
 from paypoll.mail.content.message_id import new_message_id
 from paypoll.payments.matching import VerifiedPayment
@@ -180,12 +181,13 @@ def order_lines(
         lines.append(
             OrderLine(
                 event_title=event.title if event else item.event_title,
-                starts=datetime.combine(event.starts_on, event.starts_at, tzinfo=site.zone) if event else None,
+                starts=local_moment(event.starts_on, event.starts_at, site.zone) if event else None,
                 venue_name=event.venue_name if event else "",
                 venue_address=event.venue_address if event else "",
                 quantity=item.quantity,
                 price=item.price,
                 ticket_numbers=(numbers or {}).get(item.id, ()),
+                event_slug=event.slug if event else "",
                 event_id=event.id if event else None,
             )
         )

@@ -1,6 +1,7 @@
 """Web addresses, hosts and mail addresses that stand in the settings. All errors are ValueErrors with a sentence."""
 
 import re
+from contextlib import suppress
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
@@ -9,6 +10,7 @@ _MAIL_ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9](?:[A-Za-z0-9.-]*
 _SENDER = re.compile(r'(?P<name>"[^"\\<>]*"|[^"\\<>]*?)\s*<(?P<address>[^<>]*)>')
 # Outside quotes these end a display name early, and mail goes out under another one (RFC 5322, 3.2.3).
 _NEEDS_QUOTES = re.compile(r"[(),:;@\[\]]")
+_FULL_NAME = re.compile(r"(?=.{1,253}\Z)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}")
 _PUSH_PATH = re.compile(r"/api/push/[^/]+/?$")
 # Names by which services are told of a state in the query: what is fixed there is said of every run.
 _STATES = frozenset({"status", "state", "success", "result", "exit", "exit_code", "s"})
@@ -74,6 +76,17 @@ def host_name(text: str) -> str:
     if not text or not text.isprintable() or re.search(r"[\s/@]", text) or "://" in text:
         raise ValueError(f"{text!r} is not a host; it looks like mail.example.org")
     return text
+
+
+def ehlo_name(text: str) -> str:
+    """Return a name for EHLO: a full host name in ASCII, an address literal such as [192.0.2.1], or nothing."""
+    if not text or _FULL_NAME.fullmatch(text):
+        return text
+    literal = re.fullmatch(r"\[(IPv6:)?([0-9A-Fa-f.:]+)\]", text)
+    with suppress(ValueError):
+        if literal and ip_address(literal[2]).version == (6 if literal[1] else 4):
+            return text
+    raise ValueError(f"{text!r} is not a name for EHLO; it looks like mail.example.org, or [192.0.2.1]")
 
 
 def mail_address(text: str) -> str:

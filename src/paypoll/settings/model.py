@@ -22,6 +22,8 @@ from paypoll.settings.defaults import ENTRANCE_HINT
 from paypoll.settings.fields import (
     Count,
     Duration,
+    EhloName,
+    EventPattern,
     FullPath,
     GuardedWebAddress,
     HostName,
@@ -65,6 +67,8 @@ class SiteSettings(Section):
     logo: FullPath = None
     order_admin_url: LinkPattern = "{base_url}/admin/orders/order/{order_id}/change/"
     retry_url: LinkOrPattern = "{base_url}/orders/{order_number}/"
+    event_duration: Duration = timedelta(hours=2)
+    event_address: EventPattern = ""
 
     @field_validator("time_zone")
     @classmethod
@@ -224,6 +228,7 @@ class MailSettings(Section):
     ca_file: FullPath = None
     username: Line = ""
     password: Annotated[Secret | None, Field(validate_default=True)] = None
+    ehlo_name: EhloName = ""
     sender: MailSender
     reply_to: OptionalMailAddress = ""
     timeout: Timeout = timedelta(seconds=30)

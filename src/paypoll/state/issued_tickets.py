@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from paypoll.clock import local_moment
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.orders import organiser_name
 from paypoll.shop.tables import events, items, orders, organisers, tickets, users
@@ -93,7 +93,7 @@ def _issued(row: sa.RowMapping, place: int, places: int, site: SiteSettings) -> 
             ticket_number=row["ticket_number"],
             qr_data=row["qr_data"],
             event_title=row["title"],
-            starts=datetime.combine(row["event_date"], row["event_time"], tzinfo=site.zone),
+            starts=local_moment(row["event_date"], row["event_time"], site.zone),
             venue_name=row["venue_name"],
             venue_address=row["venue_address"],
             organiser_name=organiser_name(row),

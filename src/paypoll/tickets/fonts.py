@@ -4,9 +4,12 @@ Import it only where tickets are printed: WeasyPrint takes long to load.
 """
 
 import logging
-import re
+from collections.abc import Iterable
+from html import escape
 
 import weasyprint
+
+from paypoll.tickets.scripts import missing_in
 
 # A few letters that any font of the script has, and no other font: DejaVu has some smileys, too.
 _SAMPLES = {
@@ -21,7 +24,6 @@ _SAMPLES = {
     "emoji": "🎉🥳",
 }
 _LOGGER = "weasyprint"
-_MISSING = re.compile(r"\bU\+([0-9A-F]{4,6})\b")
 
 
 class _Listener(logging.Handler):
@@ -32,21 +34,25 @@ class _Listener(logging.Handler):
         self.missing: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if "glyph" in message:
-            self.missing |= {chr(int(code, 16)) for code in _MISSING.findall(message)}
+        self.missing |= missing_in(record.getMessage())
 
 
 def missing_scripts() -> list[str]:
     """Return the names of the scripts that would be boxes on a ticket, because no font has their letters."""
+    missing = missing_letters(_SAMPLES.values())
+    return [script for script, letters in _SAMPLES.items() if missing.intersection(letters)]
+
+
+def missing_letters(texts: Iterable[str]) -> set[str]:
+    """Return the letters of these texts that would be boxes on a ticket."""
     listener = _Listener()
     logger = logging.getLogger(_LOGGER)
     propagated, logger.propagate = logger.propagate, False
     logger.addHandler(listener)
     try:
-        lines = "".join(f"<p>{letters}</p>" for letters in _SAMPLES.values())
+        lines = "".join(f"<p>{escape(text)}</p>" for text in texts)
         weasyprint.HTML(string=f"<body style=\"font-family: 'DejaVu Sans', sans-serif\">{lines}").write_pdf()
     finally:
         logger.removeHandler(listener)
         logger.propagate = propagated
-    return [script for script, letters in _SAMPLES.items() if listener.missing.intersection(letters)]
+    return listener.missing

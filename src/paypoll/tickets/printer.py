@@ -24,6 +24,7 @@ from paypoll.tickets.events import say
 from paypoll.tickets.look import LogoError, TicketLook
 from paypoll.tickets.qr import qr_png
 from paypoll.tickets.rendering import TEMPLATE, Renderer, title_of
+from paypoll.tickets.scripts import missing_in, packages_for, scripts_of
 from paypoll.tickets.sheet import Fit, Sheet, first_fit, lay_out
 from paypoll.tickets.stamping.difference import FilledTemplate
 from paypoll.tickets.stamping.master import VARIANT
@@ -109,13 +110,20 @@ class WeasyTicketPrinter:
         """Return what is made of the faces. Raise PrintError, which names the order and no secret, for any failure."""
         _quieten_libraries()
         self._renderer.begin()
+        _no_glyph.clear()
         try:
             with _unchanging_fonts():
-                return make([_Coded(face, qr_png(face.qr_data)) for face in faces])
+                made = make([_Coded(face, qr_png(face.qr_data)) for face in faces])
         except _FAILURES as error:
             orders = ", ".join(dict.fromkeys(face.order_number for face in faces))
             # The cause is left out of the chain: its text may hold a data URI with the ticket's code.
             raise PrintError(f"the tickets of order {orders} could not be printed: {_describe(error)}") from None
+        if _no_glyph:
+            scripts = scripts_of(_no_glyph)
+            install = f"apt-get install {packages_for(scripts)}"
+            order = ", ".join(dict.fromkeys(face.order_number for face in faces))
+            say("warning", "ticket_shows_boxes", scripts=", ".join(scripts), next_step=install, order=order)
+        return made
 
     def _tickets(self, coded: Sequence[_Coded]) -> list[PrintedTicket]:
         if self._stamping and self._stamper.is_on:
@@ -258,11 +266,16 @@ def _unchanging_fonts() -> Iterator[None]:
             os.environ[name] = before
 
 
+_no_glyph: set[str] = set()
+"""The letters of the tickets being printed that no font has."""
+
+
 class _ToDebug(logging.Handler):
     """Logs a library's warnings as our own debug events: fonts and styles do not concern the operator."""
 
     def emit(self, record: logging.LogRecord) -> None:
         message = _DATA_URI.sub("data:…", record.getMessage())
+        _no_glyph.update(missing_in(message))
         say("debug", "ticket_library_message", library=record.name, message=message[:_LONGEST_MESSAGE])
 
 

@@ -13,8 +13,9 @@ from tests.settings_text import sound_settings, write_settings_file
 from paypoll.admin.check import exit_code
 from paypoll.admin.check.finding import fine, unreachable, wrong
 from paypoll.cli import cli
-from paypoll.cli.commands.check import finding_line
+from paypoll.cli.commands.check import finding_lines
 from paypoll.cli.person import person
+from paypoll.cli.render.screen import shown
 
 SETTINGS = sound_settings(
     database={"url": "postgresql://paypoll:db-secret@db.example/shop"},
@@ -81,5 +82,6 @@ def test_exit_code_of_a_check_is_the_settings_before_what_is_out_of_reach() -> N
 
 
 def test_finding_has_its_next_step_behind_it_or_below() -> None:
-    assert click.unstyle(finding_line(wrong("timer", "disabled", "enable it"))) == "PROBLEM timer: disabled → enable it"
-    assert "\n        → x" in finding_line(wrong("timer", "y" * 70, "x"))
+    (line,) = finding_lines(wrong("timer", "disabled", "enable it"))
+    assert click.unstyle(shown(line)) == "PROBLEM timer: disabled → enable it"
+    assert finding_lines(wrong("timer", "y" * 70, "x"))[-1] == "        → x"

@@ -15,6 +15,7 @@ from paypoll import logs
 from paypoll.cli.commands.runs import runs_lines
 from paypoll.cli.options import pasted_order
 from paypoll.cli.render.progress import progress_line, progress_shown
+from paypoll.cli.render.screen import shown
 from paypoll.cli.render.words import brief
 from paypoll.runs.report import OrderError, RunReport
 from paypoll.state.runs import LastRun
@@ -124,7 +125,7 @@ def test_runs_are_a_table_that_fits_eighty_columns() -> None:
         _run(12, ""),
         _run(60, "failed", host="shop2", command="expire"),
     ]
-    lines = [click.unstyle(line) for line in runs_lines(runs, NOW)]
+    lines = [click.unstyle(shown(line)) for line in runs_lines(runs, NOW)]
     assert max(map(len, lines)) <= 80
     assert lines[0].split() == ["2", "minutes", "ago", "3.0", "s", "finished", "nothing", "to", "do", "(shop1)"]
     assert "118 paid, 12 to review, 30 failed" in lines[1]

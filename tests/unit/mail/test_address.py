@@ -56,7 +56,9 @@ def test_address_of_a_real_person_has_no_problem(address: str) -> None:
         ("ada@" + "b" * 64 + ".org", "not a domain"),
         ("ada@[127.0.0.1]", "not a domain"),
         ("ada@127.0.0.1", "not a domain"),
-        ("ada@straße.example", "not a domain"),
+        ("ada@☕.example", "not a domain"),
+        ("ada@a\u200db.example", "not a domain"),
+        ("ada@שלוםa.example", "not a domain"),
         ("ada@ex ample.org", "not a domain"),
         ("ada@b@example.org", "one mail address"),
         ("ada@example.org,bob@example.org", "one mail address"),
@@ -81,6 +83,11 @@ def test_address_that_cannot_be_mailed_has_its_problem_named(address: str, probl
 def test_envelope_address_of_an_international_domain_is_ascii() -> None:
     assert envelope_address("Ada@Bücher.example") == "Ada@xn--bcher-kva.example"
     assert envelope_address("jörg@Example.ORG") == "jörg@Example.ORG"
+    # By IDNA 2008: neither strasse.example nor a final sigma turned into another one.
+    assert envelope_address("ada@straße.example") == "ada@xn--strae-oqa.example"
+    assert envelope_address("ada@ΒΌΛΟΣ.example") == envelope_address("ada@βόλοσ.example")
+    assert envelope_address("ada@βόλος.example") == "ada@xn--nxasmm1c.example"
+    assert envelope_address("ada@ｅｘａｍｐｌｅ。jp") == "ada@example.jp"
 
 
 # Mostly sound, so that many get through, with anything at all in between.

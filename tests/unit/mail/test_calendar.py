@@ -51,8 +51,28 @@ def test_file_of_an_order_says_what_when_and_where() -> None:
     assert entry.decoded("dtstamp") == STAMP.replace(microsecond=0)
     assert "2 tickets, order ORD-1, Jersey Events" in entry["description"]
     assert Calendar.from_ical(file)["method"] == "PUBLISH"
-    assert "dtend" not in entry
     assert "duration" not in entry
+
+
+def test_entry_ends_after_the_time_that_events_last_also_across_a_change_of_the_clocks() -> None:
+    for month, day in ((12, 7), (3, 28), (10, 31)):
+        starts = datetime(2027, month, day, 0, 30, tzinfo=JERSEY)
+        (entry,) = entries(file_of(replace(LINE, starts=starts), site=replace(SITE, duration=timedelta(hours=2))))
+        assert entry.decoded("dtend").astimezone(UTC) - entry.decoded("dtstart").astimezone(UTC) == timedelta(hours=2)
+    (entry,) = entries(file_of(LINE))
+    assert "dtend" not in entry
+
+
+def test_entry_leads_to_the_events_page_where_the_mail_says_enough() -> None:
+    by_slug = replace(SITE, event_address="{base_url}/e/{event_slug}/")
+    by_id = replace(SITE, event_address="{base_url}/e/{event_id}/")
+    line = replace(LINE, event_slug="winter/../concert é")
+    old = replace(LINE, event_id=None)
+    slug = "winter%2F..%2Fconcert%20%C3%A9"
+    cases = [(line, by_slug, f"/e/{slug}/"), (line, by_id, "/e/17/"), (old, by_id, ""), (old, by_slug, "")]
+    for one, site, path in cases:
+        (entry,) = entries(file_of(one, site=site))
+        assert entry["url"] == f"https://shop.example.org{path}"
 
 
 def test_file_does_not_hold_the_tickets_numbers() -> None:

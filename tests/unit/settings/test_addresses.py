@@ -5,6 +5,7 @@ from email.utils import parseaddr
 import pytest
 
 from paypoll.settings.addresses import (
+    ehlo_name,
     guarded_web_address,
     host_name,
     is_loopback,
@@ -13,7 +14,7 @@ from paypoll.settings.addresses import (
     ping_address,
     web_address,
 )
-from paypoll.settings.links import fill, link_pattern
+from paypoll.settings.links import event_pattern, fill, link_pattern
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.8.9.1", "::1"])
@@ -163,3 +164,35 @@ def test_link_pattern_that_leads_nowhere_is_refused(pattern: str, said: str) -> 
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is checked below
         link_pattern(pattern)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "mail.example.org", "xn--bcher-kva.example", "[192.0.2.1]", "[IPv6:2001:db8::1]"])
+def test_ehlo_name_of_a_machine_is_taken(name: str) -> None:
+    assert ehlo_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mail",
+        "mail.",
+        "a b.example",
+        "bücher.example",
+        "192.0.2.1",
+        "[192.0.2]",
+        "[2001:db8::1]",
+        "a.b\r\nRSET",
+        "[]",
+    ],
+)
+def test_ehlo_name_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="not a name for EHLO"):
+        ehlo_name(name)
+
+
+def test_event_pattern_leads_to_an_event_or_is_empty() -> None:
+    for pattern in ("", "{base_url}/events/{event_slug}/", "https://a.example/?event={event_id}"):
+        assert event_pattern(pattern) == pattern
+    for wrong, said in (("{base_url}/events/", "to lead to an event"), ("{base_url}/{order_id}", "no placeholder")):
+        with pytest.raises(ValueError, match=said):
+            event_pattern(wrong)

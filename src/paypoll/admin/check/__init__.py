@@ -66,12 +66,14 @@ def check_all(there: Installation, *, send_test_alert: bool = False, shop_url: s
     from paypoll.admin.check import database, host, mail, pages, printing, shop, sumup
 
     settings, clock = there.settings, there.clock
+    zone = settings.site.zone
     checks: list[tuple[str, Check]] = [
         ("settings", lambda: host.check_settings(settings)),
         ("database", lambda: database.check_database(there.engine, there.database_options, settings, clock)),
         ("SumUp", lambda: sumup.check_sumup(there.gateway, settings)),
         ("mail", lambda: mail.check_mail(there.composer, there.mailer, settings)),
         ("ticket printer", lambda: printing.check_printing(there.printer, settings)),
+        ("events' scripts", lambda: printing.check_event_scripts(there.engine, clock.now().astimezone(zone).date())),
         ("folders", lambda: host.check_folders(settings)),
         ("timer", host.check_timer),
         ("sold places", lambda: shop.check_shop(there.engine, clock)),

@@ -4,24 +4,24 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import date
+
+import sqlalchemy as sa
 
 from paypoll.admin.check.finding import Finding, advice, fine, wrong
+from paypoll.database import transaction
 from paypoll.settings.model import Settings, TicketSettings
+from paypoll.shop.tables import events
 from paypoll.tickets.libraries import loaded_lightly
 from paypoll.tickets.sample import sample_faces
+from paypoll.tickets.scripts import packages_for, scripts_of
 from paypoll.tickets.ticket import PrintedTicket, PrinterMissingError, PrintError, TicketPrinter
 
 _LIBRARIES = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
+_MOST_EVENTS = 1000
 _SUBSET = "apt-get install libharfbuzz-subset0"
 _FAST = "docs/templates.md says what a template may do to be printed fast"
 _PINNED = "install WeasyPrint in the version of constraints.txt"
-_LATIN_FONT = "fonts-dejavu-core"
-_FONTS_FOR = {
-    "Chinese": "fonts-droid-fallback",
-    "Japanese": "fonts-droid-fallback",
-    "Korean": "fonts-nanum",
-    "emoji": "fonts-noto-color-emoji",
-}
 # `ABCDEF+DejaVu-Sans`: six letters for the part of the font that is embedded.
 _FONT_NAME = re.compile(rb"/FontName\s*/(?:[A-Z]{6}\+)?([A-Za-z0-9_.-]+)")
 
@@ -77,8 +77,25 @@ def check_scripts() -> Finding:
     if not missing:
         return fine("scripts", "names in Latin, Greek, Cyrillic, Hebrew, Arabic, Chinese, Japanese, Korean, and emoji")
     text = f"there are no fonts for {', '.join(missing)}: such names would be boxes on tickets"
-    packages = dict.fromkeys(_FONTS_FOR.get(script, _LATIN_FONT) for script in missing)
-    return advice("scripts", text, f"apt-get install {' '.join(packages)}")
+    return advice("scripts", text, f"apt-get install {packages_for(missing)}")
+
+
+def check_event_scripts(engine: sa.Engine, today: date) -> Iterator[Finding]:
+    """Say whether all letters of the events on sale can be printed, whatever their script."""
+    with transaction(engine) as connection:
+        on_sale = sa.and_(events.c.status == "published", events.c.event_date >= today)
+        columns = (events.c.title, events.c.venue_name, events.c.venue_address)
+        rows = connection.execute(sa.select(*columns).where(on_sale).order_by(events.c.event_date).limit(_MOST_EVENTS))
+        letters = {character for row in rows for text in row for character in text if character.isprintable()}
+    with loaded_lightly():
+        from paypoll.tickets.fonts import missing_letters
+
+    missing = scripts_of(missing_letters(sorted(letters)))
+    if missing:
+        text = f"events on sale have names in {', '.join(missing)}: their tickets would show boxes"
+        yield advice("events' scripts", text, f"apt-get install {packages_for(missing)}")
+    else:
+        yield fine("events' scripts", "there is a font for every letter of the events on sale")
 
 
 def _unpacked(pdf: bytes) -> Iterator[bytes]:

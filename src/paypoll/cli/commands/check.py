@@ -1,6 +1,5 @@
 """`paypoll check`."""
 
-import json
 import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
+from paypoll.cli.render.screen import json_text, show, styled
 from paypoll.cli.render.words import WIDTH
 
 if TYPE_CHECKING:
@@ -57,18 +57,18 @@ def check_command(context: click.Context, *, send_test_alert: bool, shop_url: st
     for finding in _findings(context, send_test_alert=send_test_alert, shop_url=shop_url, verbose=verbose):
         found.append(finding)
         if not as_json:
-            click.echo(finding_line(finding))
+            show(finding_lines(finding))
     code = exit_code(found)
     if as_json:
-        click.echo(findings_json(found, int(code)))
+        show(findings_json(found, int(code)).splitlines())
     return code
 
 
-def finding_line(finding: "Finding") -> str:
-    """Return a finding as a line; the next step goes on a line of its own where it does not fit."""
-    mark = click.style(f"{finding.mark.value:<7}", fg=_COLOURS[finding.mark.value])
+def finding_lines(finding: "Finding") -> list[str]:
+    """Return a finding in lines; the next step goes on a line of its own where it does not fit."""
+    mark = styled(f"{finding.mark.value:<7}", fg=_COLOURS[finding.mark.value])
     # A next step stays in one piece: it may be a command to be copied.
-    text = textwrap.fill(
+    first, *more = textwrap.wrap(
         f"{finding.topic}: {finding.text}",
         WIDTH,
         initial_indent=_INDENT,
@@ -76,11 +76,13 @@ def finding_line(finding: "Finding") -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    line = f"{mark} {text.removeprefix(_INDENT)}"
+    fits = len((more or [first])[-1]) + len(finding.next_step) + 3 <= WIDTH
+    lines = [f"{mark} {first.removeprefix(_INDENT)}", *more]
     if not finding.next_step:
-        return line
-    fits = len(text.splitlines()[-1]) + len(finding.next_step) + 3 <= WIDTH
-    return line + (" " if fits else f"\n{_INDENT}") + f"→ {finding.next_step}"
+        return lines
+    if not fits:
+        return [*lines, f"{_INDENT}→ {finding.next_step}"]
+    return [*lines[:-1], f"{lines[-1]} → {finding.next_step}"]
 
 
 def findings_json(found: "list[Finding]", code: int) -> str:
@@ -88,7 +90,7 @@ def findings_json(found: "list[Finding]", code: int) -> str:
     entries = [
         {"mark": one.mark.value, "topic": one.topic, "text": one.text, "next_step": one.next_step} for one in found
     ]
-    return json.dumps({"schema": SCHEMA, "exit": code, "findings": entries}, indent=2, ensure_ascii=False)
+    return json_text({"schema": SCHEMA, "exit": code, "findings": entries})
 
 
 def _findings(context: click.Context, *, send_test_alert: bool, shop_url: str, verbose: bool) -> "Iterator[Finding]":

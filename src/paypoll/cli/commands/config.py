@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import click
 
 from paypoll.cli.options import SCHEMA, json_option
+from paypoll.cli.render.screen import json_text, show
 
 
 @click.group("config")
@@ -38,9 +39,9 @@ def validate_command(context: click.Context, *, as_json: bool) -> int:
         source, problems = error.source, error.problems
     if as_json:
         document = {"schema": SCHEMA, "source": source, "problems": problems}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        show(json_text(document).splitlines())
     else:
-        click.echo(f"OK  {source or 'the environment (there is no settings file)'}")
+        show([f"OK  {source or 'the environment (there is no settings file)'}"])
     return ExitCode.SETTINGS if problems else ExitCode.OK
 
 
@@ -61,9 +62,9 @@ def show_command(context: click.Context, *, as_json: bool) -> None:
     source = str(settings.source) if settings.source else None
     if as_json:
         document = {"schema": SCHEMA, "source": source, "settings": masked(settings)}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        show(json_text(document).splitlines())
     else:
-        click.echo("\n".join([f"# from {source or 'the environment'}", *_toml_lines(masked(settings))]))
+        show([f"# from {source or 'the environment'}", *_toml_lines(masked(settings))])
 
 
 def _toml_lines(sections: Mapping[str, Mapping[str, object]]) -> list[str]:

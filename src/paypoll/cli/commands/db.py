@@ -1,6 +1,5 @@
 """`paypoll db`."""
 
-import json
 import os
 import sys
 from dataclasses import asdict
@@ -11,7 +10,8 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option
 from paypoll.cli.person import person
-from paypoll.cli.render.words import plain, wrapped
+from paypoll.cli.render.screen import json_text, show
+from paypoll.cli.render.words import wrapped
 
 if TYPE_CHECKING:
     from paypoll.admin.guests import Damage, Repaired
@@ -40,11 +40,10 @@ def upgrade_command(context: click.Context, *, as_json: bool) -> None:
     with opened_app(context) as app, transaction(app.engine) as connection:
         before, after = upgrade(connection)
     if as_json:
-        click.echo(json.dumps({"schema": SCHEMA, "before": before, "after": after}, indent=2))
+        show(json_text({"schema": SCHEMA, "before": before, "after": after}).splitlines())
         return
-    click.echo(
-        f"paypoll's tables are of version {after}" + (" already" if before == after else f" (was: {before or 'none'})")
-    )
+    how = " already" if before == after else f" (was: {before or 'none'})"
+    show([f"paypoll's tables are of version {after}{how}"])
 
 
 @database_group.command("status")
@@ -68,9 +67,9 @@ def status_command(context: click.Context, *, as_json: bool) -> int:
         problems = schema_problems(connection)
     if as_json:
         document = {"schema": SCHEMA, "version": version, "needed": HEAD, "shop_problems": problems}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        show(json_text(document).splitlines())
     else:
-        click.echo("\n".join(_status_lines(version, HEAD, step, problems)))
+        show(_status_lines(version, HEAD, step, problems))
     return ExitCode.SETTINGS if problems or step else ExitCode.OK
 
 
@@ -106,19 +105,23 @@ def adopt_command(context: click.Context, *, by: str | None, yes: bool, as_json:
         short = [row["order_number"] for row in lost.short]
         document = {"schema": SCHEMA, "newest_mark": lost.newest_mark.isoformat(), "marked": lost.marked}
         if as_json:
-            click.echo(json.dumps({**document, "paid_without_all_tickets": short}, indent=2, ensure_ascii=False))
+            show(json_text({**document, "paid_without_all_tickets": short}).splitlines())
         else:
-            click.echo(f"The newest mark of the paypoll before is of {lost.newest_mark:%Y-%m-%d %H:%M} UTC.")
-            click.echo(f"{lost.marked} orders bear its lines. Orders from before go to review if they prove paid.")
-            click.echo(f"{len(short)} paid orders from before lack tickets; admins are told of them.")
-            click.echo("\n".join(line for number in short for line in wrapped(number)), nl=bool(short))
+            show(
+                [
+                    f"The newest mark of the paypoll before is of {lost.newest_mark:%Y-%m-%d %H:%M} UTC.",
+                    f"{lost.marked} orders bear its lines. Orders from before go to review if they prove paid.",
+                    f"{len(short)} paid orders from before lack tickets; admins are told of them.",
+                    *(line for number in short for line in wrapped(number)),
+                ]
+            )
         if not yes:
             if not sys.stdin.isatty():
                 raise click.UsageError("nothing was changed: there is no terminal to ask on; look, and add --yes")
             click.confirm("Go on without the lost records?", abort=True, err=True)
         take_over(app.engine, lost, app.desk, who=person(by, os.environ), clock=app.clock)
     if not as_json:
-        click.echo("Taken over: the next run begins.")
+        show(["Taken over: the next run begins."])
 
 
 @database_group.command("grants")
@@ -135,7 +138,7 @@ def grants_command(role: str) -> None:
     from paypoll.state.grants import grants_sql
 
     try:
-        click.echo(grants_sql(role), nl=False)
+        show(grants_sql(role).splitlines())
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--role") from None
 
@@ -164,16 +167,16 @@ def repair_guests_command(context: click.Context, *, dry_run: bool, yes: bool, b
     with opened_app(context, read_only=dry_run) as app:
         damage = find_damage(app.engine)
         if not as_json:
-            click.echo("\n".join(_damage_lines(damage)))
+            show(_damage_lines(damage))
         wanted = not dry_run and not damage.none and (yes or sys.stdin.isatty())
         if wanted and not yes:
             click.confirm("Put it right?", abort=True, err=True)
         done = repair(app.engine, damage, person(by, os.environ), app.clock.now()) if wanted else None
     if as_json:
         document = {"schema": SCHEMA, **asdict(damage), "repaired": asdict(done) if done else None}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=plain))
+        show(json_text(document).splitlines())
     elif not damage.none:
-        click.echo(_repaired_line(done))
+        show([_repaired_line(done)])
     return 0
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.render.screen import show
+
 if TYPE_CHECKING:
     from paypoll.runs.apply import Applied
     from paypoll.sandbox.demo.show import Act, Demo
@@ -42,20 +44,17 @@ def demo_command(folder: Path) -> None:
 
 
 def _show_act(act: "Act") -> None:
-    from paypoll.cli.render.words import wrapped
+    from paypoll.cli.render.words import headed, wrapped
 
-    click.echo(f"\n{click.style(act.title, bold=True)}\n")
+    show([*headed(act.title), ""])
     happened = {applied.order_number: applied for applied in act.report.applied}
     for story in act.stories:
-        click.echo(f"  {story.number}  {story.customer} {story.deed}")
-        for line in wrapped(_outcome(happened.get(story.number)), 12):
-            click.echo(line)
+        show([f"  {story.number}  {story.customer} {story.deed}"])
+        show(wrapped(_outcome(happened.get(story.number)), 12))
     mail = act.report.delivered
     seconds = act.report.duration.total_seconds()
-    click.echo(
-        f"\n  paypoll run-once: {len(act.report.applied)} orders looked at, "
-        f"{act.report.counts()['tickets']} tickets issued, {mail.sent} mails sent, in {seconds:.1f} s"
-    )
+    did = f"{act.report.counts()['tickets']} tickets issued, {mail.sent} mails sent, in {seconds:.1f} s"
+    show(["", f"  paypoll run-once: {len(act.report.applied)} orders looked at, {did}"])
 
 
 def _outcome(applied: "Applied | None") -> str:
@@ -75,19 +74,18 @@ def _outcome(applied: "Applied | None") -> str:
 
 
 def _show_leftovers(demo: "Demo") -> None:
+    from paypoll.cli.render.words import headed
     from paypoll.sandbox.demo.show import shown_path
 
     tickets = sorted((demo.media / "tickets" / "pdfs").glob("*.pdf"))
     mails = sorted(demo.mails.glob("*.eml"))
-    click.echo(f"\n{click.style('Look at what came of it', bold=True)}\n")
-    click.echo(f"  {len(tickets)} tickets   {shown_path(tickets[0].parent)}")
-    click.echo(f"  {len(mails)} mails     {shown_path(demo.mails)}")
-    click.echo(f"  the log     {shown_path(demo.log)}")
-    click.echo(f"\n{click.style('Try next', bold=True)}\n")
+    show([*headed("Look at what came of it"), ""])
+    show([f"  {len(tickets)} tickets   {shown_path(tickets[0].parent)}"])
+    show([f"  {len(mails)} mails     {shown_path(demo.mails)}"])
+    show([f"  the log     {shown_path(demo.log)}"])
+    show([*headed("Try next"), ""])
     program = shown_path(Path(sys.argv[0])) if Path(sys.argv[0]).exists() else "paypoll"
     command = f"{program} --config {shown_path(demo.config)}"
-    click.echo("  Why was this ticket issued, and why was that one not?")
-    click.echo(f"    {command} inspect ORD-1003")
-    click.echo(f"    {command} inspect ORD-1005")
-    click.echo("  A SumUp of your own, to point a staging shop at:")
-    click.echo(f"    {program} sandbox\n")
+    show(["  Why was this ticket issued, and why was that one not?"])
+    show([f"    {command} inspect ORD-1003", f"    {command} inspect ORD-1005"])
+    show(["  A SumUp of your own, to point a staging shop at:", f"    {program} sandbox", ""])

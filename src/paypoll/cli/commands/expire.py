@@ -9,6 +9,7 @@ import click
 from paypoll.cli.commands.run_once import find_orders, show_report
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import DurationType, dry_run_option, json_option, verbose_option
+from paypoll.cli.render.screen import show
 
 if TYPE_CHECKING:
     from paypoll.app import App
@@ -52,7 +53,7 @@ def expire_command(
         chosen = find_orders(app, orders) if orders else _older_than(app, older_than or timedelta(0))
         _require_waiting(app, chosen)
         if not chosen:
-            click.echo("No order is waiting that long.")
+            show(["No order is waiting that long."])
             return 0
         if dry_run:
             return _show_candidates(app, chosen, as_json=as_json)
@@ -99,5 +100,5 @@ def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
     from paypoll.cli.render.run import report_json, report_lines
 
     report = app.dry_run(max_age=timedelta(0)).run(chosen)
-    click.echo(report_json(report) if as_json else "\n".join(report_lines(report, verbose=True)))
+    show(report_json(report).splitlines() if as_json else report_lines(report, verbose=True))
     return _unanswered(report)

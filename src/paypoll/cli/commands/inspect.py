@@ -4,6 +4,7 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, pasted_order, verbose_option
+from paypoll.cli.render.screen import show
 
 
 @click.command("inspect")
@@ -28,4 +29,4 @@ def inspect_command(context: click.Context, *, order: str, live: bool, as_json: 
             app.engine, pasted_order(order), app.clock.now(), live=app.dry_run() if live else None
         )
         site = app.settings.site
-    click.echo(order_json(inspection, site) if as_json else "\n".join(order_lines(inspection, site)))
+    show(order_json(inspection, site).splitlines() if as_json else order_lines(inspection, site))

@@ -1,12 +1,12 @@
 """`paypoll preview`."""
 
-import json
 from pathlib import Path
 
 import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
+from paypoll.cli.render.screen import json_text, show
 
 
 @click.command("preview")
@@ -38,10 +38,10 @@ def preview_command(context: click.Context, *, out: Path, as_json: bool, verbose
         made = write_preview(out, app.settings, app.printer, app.composer, app.clock.now())
     if as_json:
         document = {"schema": SCHEMA, "files": [str(file) for file in made.files], "problems": made.problems}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        show(json_text(document).splitlines())
     else:
-        for file in made.files:
-            click.echo(file)
+        if made.files:
+            show(map(str, made.files))
         for problem in made.problems:
-            click.echo(f"PROBLEM  {problem}", err=True)
+            show([f"PROBLEM  {problem}"], err=True)
     return ExitCode.SETTINGS if made.problems else ExitCode.OK

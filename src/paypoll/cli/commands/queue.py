@@ -1,6 +1,5 @@
 """`paypoll queue`."""
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +7,8 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
-from paypoll.cli.render.words import headed, plain, status, wrapped
+from paypoll.cli.render.screen import json_text, show
+from paypoll.cli.render.words import headed, status, wrapped
 from paypoll.clock import ago, span
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> No
     with opened_app(context, verbose=verbose, read_only=True) as app:
         backlog = load_backlog(app.engine, app.clock.now())
         site = app.settings.site
-    click.echo(backlog_json(backlog, site) if as_json else "\n".join(backlog_lines(backlog, site)))
+    show(backlog_json(backlog, site).splitlines() if as_json else backlog_lines(backlog, site))
 
 
 def backlog_json(backlog: "Backlog", site: "SiteSettings") -> str:
     """Return the backlog as JSON."""
     document: dict[str, Any] = {"schema": SCHEMA, "currency": site.currency, **asdict(backlog)}
-    return json.dumps(document, indent=2, ensure_ascii=False, default=plain)
+    return json_text(document)
 
 
 def backlog_lines(backlog: "Backlog", site: "SiteSettings") -> list[str]:

@@ -1,6 +1,5 @@
 """`paypoll recheck`."""
 
-import json
 import os
 import sys
 from datetime import timedelta
@@ -11,7 +10,8 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, DurationType, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
-from paypoll.cli.render.words import plain, wrapped
+from paypoll.cli.render.screen import json_text, show
+from paypoll.cli.render.words import wrapped
 
 if TYPE_CHECKING:
     from paypoll.admin.recheck import PutBack
@@ -61,13 +61,13 @@ def recheck_command(
     with opened_app(context, verbose=verbose, quiet=True) as app:
         reviews = find_reviews(app.engine, wanted, app.clock.now())
         if not as_json or not yes:
-            click.echo("\n".join(_preview_lines(reviews, app.settings.site)), err=as_json)
+            show(_preview_lines(reviews, app.settings.site), err=as_json)
         if reviews and not yes:
             if not sys.stdin.isatty():
                 raise click.UsageError("nothing was changed: there is no terminal to ask on; look, and add --yes")
             click.confirm(f"Put {_orders(len(reviews))} back to waiting?", abort=True, err=True)
         done = put_back(app.engine, reviews, who=person(by, os.environ), why=why, clock=app.clock)
-    click.echo(_as_json(reviews, done) if as_json else "\n".join(_done_lines(done)))
+    show(_as_json(reviews, done).splitlines() if as_json else _done_lines(done))
     return 1 if done.left else 0
 
 
@@ -103,4 +103,4 @@ def _as_json(reviews: "list[OpenReview]", done: "PutBack") -> str:
         "waiting": [{"number": number, "reason": reasons[number]} for number in done.waiting],
         "left": list(done.left),
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, default=plain)
+    return json_text(document)

@@ -1,6 +1,5 @@
 """`paypoll resend`."""
 
-import json
 import os
 from collections import Counter
 from dataclasses import asdict
@@ -11,6 +10,7 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person
+from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.words import wrapped
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ def resend_command(context: click.Context, *, order: str | None, everything: boo
 
 def _resend_one(app: "App", order: str, *, as_json: bool) -> int:
     resent = app.resender.resend(pasted_order(order), person(None, os.environ))
-    click.echo(_as_json(resent) if as_json else _sentence(resent))
+    show(_as_json(resent).splitlines() if as_json else [_sentence(resent)])
     return _exit_status({resent.state})
 
 
 def _resend_all(app: "App", *, as_json: bool) -> int:
     revived = app.resender.resend_undeliverable(person(None, os.environ))
-    click.echo(_all_as_json(revived) if as_json else "\n".join(_lines(revived)))
+    show(_all_as_json(revived).splitlines() if as_json else _lines(revived))
     return _exit_status({one.state for one in revived})
 
 
@@ -95,7 +95,7 @@ def _lines(revived: "tuple[Revived, ...]") -> list[str]:
 
 def _all_as_json(revived: "tuple[Revived, ...]") -> str:
     document = {"schema": SCHEMA, "mails": [asdict(one) for one in revived]}
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return json_text(document)
 
 
 def _as_json(resent: "Resent") -> str:
@@ -109,4 +109,4 @@ def _as_json(resent: "Resent") -> str:
         "state": resent.state,
         "error": resent.error,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return json_text(document)

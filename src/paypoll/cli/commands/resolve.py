@@ -1,6 +1,5 @@
 """`paypoll resolve`."""
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
-from paypoll.cli.render.words import plain, said, wrapped
+from paypoll.cli.render.screen import json_text, show, shown
+from paypoll.cli.render.words import said, wrapped
 
 if TYPE_CHECKING:
     from paypoll.admin.resolve import Confirmation, Resolution, Settled
@@ -80,21 +80,21 @@ def resolve_command(
         case = app.resolver.look_at(found) if resolution.verdict is Verdict.ISSUE else None
         site = app.settings.site
         if not as_json:
-            click.echo("\n".join(_case_lines(found, case, site)))
+            show(_case_lines(found, case, site))
         if not yes and sys.stdin.isatty() and _may_go_on(resolution, case):
-            click.confirm(_question(resolution, found, case), abort=True, err=True)
+            click.confirm(shown(_question(resolution, found, case)), abort=True, err=True)
         settled = app.resolver.settle(found, resolution, case)
         if not as_json:
-            click.echo("\n".join(_settled_lines(settled, site)))
+            show(_settled_lines(settled, site))
         mail = app.resolver.send_confirmation(settled) if settled.tickets or settled.mended else None
         if resolution.verdict is not Verdict.ISSUE:
             # Its checkouts are closed at once, so that nobody pays them; a run that cannot is followed by the timer's.
             record_run(app, "resolve", only=[found.id])
     if as_json:
-        click.echo(_as_json(settled, mail))
+        show(_as_json(settled, mail).splitlines())
     elif mail is not None:
         waits = f"The confirmation is {mail.state}: {mail.error or 'a run sends it'}"
-        click.echo("\n".join(wrapped("The confirmation was sent." if mail.state == "sent" else waits)))
+        show(wrapped("The confirmation was sent." if mail.state == "sent" else waits))
     return 0
 
 
@@ -170,4 +170,4 @@ def _as_json(settled: "Settled", mail: "Confirmation | None") -> str:
         "still_payable": list(settled.still_payable),
         "mail": None if mail is None else {"state": mail.state, "error": mail.error},
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, default=plain)
+    return json_text(document)

@@ -8,6 +8,7 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import dry_run_option, json_option, pasted_order, verbose_option
+from paypoll.cli.render.screen import show
 
 if TYPE_CHECKING:
     from paypoll.app import App
@@ -73,14 +74,14 @@ def show_report(report: "RunReport", *, as_json: bool, verbose: bool) -> None:
     from paypoll.cli.render.run import report_json, report_lines
 
     if as_json:
-        click.echo(report_json(report))
+        show(report_json(report).splitlines())
     elif verbose or sys.stdout.isatty() or "INVOCATION_ID" not in os.environ:
-        click.echo("\n".join(report_lines(report, verbose=verbose or sys.stdout.isatty())))
+        show(report_lines(report, verbose=verbose or sys.stdout.isatty()))
 
 
 def _dry_run(app: "App", orders: tuple[str, ...], *, as_json: bool) -> int:
     from paypoll.cli.render.run import report_json, report_lines
 
     report = app.dry_run().run(find_orders(app, orders))
-    click.echo(report_json(report) if as_json else "\n".join(report_lines(report, verbose=True)))
+    show(report_json(report).splitlines() if as_json else report_lines(report, verbose=True))
     return 0

@@ -1,6 +1,5 @@
 """`paypoll runs`."""
 
-import json
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -9,7 +8,8 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, DurationType, json_option, verbose_option
-from paypoll.cli.render.words import brief, plain, status, wrapped
+from paypoll.cli.render.screen import json_text, show
+from paypoll.cli.render.words import brief, status, wrapped
 from paypoll.clock import ago
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def runs_command(
             runs = run_history(connection, limit=limit, since=start, idle=idle)
     if as_json:
         document = {"schema": SCHEMA, "runs": [asdict(run) for run in runs]}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=plain))
+        show(json_text(document).splitlines())
     else:
-        click.echo("\n".join(runs_lines(runs, now)))
+        show(runs_lines(runs, now))
 
 
 def runs_lines(runs: "list[LastRun]", now: datetime) -> list[str]:

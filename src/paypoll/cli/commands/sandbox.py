@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.render.screen import show
+
 if TYPE_CHECKING:
     from paypoll.sandbox.serve import Sandbox
 
@@ -63,9 +65,8 @@ def sandbox_command(port: int, smtp_port: int, mails: Path, notify: str) -> None
 
 
 def _announce(sandbox: "Sandbox") -> None:
-    click.echo(f"SumUp simulator  {sandbox.sumup_url}  (open it in a browser)")
-    click.echo(f"Mail sink        {sandbox.smtp_address}")
+    show([f"SumUp simulator  {sandbox.sumup_url}  (open it in a browser)"])
+    show([f"Mail sink        {sandbox.smtp_address}"])
     if sandbox.webhook_secret:
-        click.echo(f"Webhook secret   {sandbox.webhook_secret}  (signs the new notifications)")
-    click.echo("\nSettings that point paypoll here:\n")
-    click.echo(sandbox.sample_settings())
+        show([f"Webhook secret   {sandbox.webhook_secret}  (signs the new notifications)"])
+    show(["", "Settings that point paypoll here:", "", *sandbox.sample_settings().splitlines()])

@@ -1,6 +1,5 @@
 """One order on one screen, for people and for programs."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 from paypoll.admin.inspect import Inspection, LiveLook
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.render.astray import astray_sentences
-from paypoll.cli.render.words import headed, moment, plain, said, status, wrapped
+from paypoll.cli.render.screen import json_text
+from paypoll.cli.render.words import headed, moment, said, status, wrapped
 from paypoll.clock import ago
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import OrderItem
@@ -84,7 +84,7 @@ def order_json(inspection: Inspection, site: SiteSettings) -> str:
         if inspection.live is None
         else {name: getattr(inspection.live, name) for name in LiveLook.__slots__},
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, default=plain)
+    return json_text(document)
 
 
 def _watch_lines(inspection: Inspection, site: SiteSettings) -> list[str]:

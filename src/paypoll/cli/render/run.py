@@ -1,11 +1,9 @@
 """What a run came to, for people and for programs."""
 
-import json
 from typing import TYPE_CHECKING
 
-import click
-
 from paypoll.cli.options import SCHEMA
+from paypoll.cli.render.screen import json_text, styled
 from paypoll.cli.render.words import status, wrapped
 from paypoll.payments.decision import Outcome
 from paypoll.runs.report import RunReport
@@ -25,7 +23,7 @@ _HEADLINES = {
 
 def report_json(report: RunReport) -> str:
     """Return the report as JSON."""
-    return json.dumps(
+    return json_text(
         {
             "schema": SCHEMA,
             "run": report.run_id,
@@ -60,9 +58,7 @@ def report_json(report: RunReport) -> str:
                 "halted": report.delivered.halted,
                 "alerts_halted": report.delivered.alerts_halted,
             },
-        },
-        indent=2,
-        ensure_ascii=False,
+        }
     )
 
 
@@ -74,7 +70,7 @@ def report_lines(report: RunReport, *, verbose: bool) -> list[str]:
         for applied in report.applied:
             lines += _order_lines(applied, min(width, 24), dry=report.dry)
         for error in report.order_errors:
-            lines.append(f"{error.order}  " + click.style("met an error; it stays due", fg="red"))
+            lines.append(f"{error.order}  " + styled("met an error; it stays due", fg="red"))
             lines += wrapped(error.error, 4)
     return [*lines, *_summary(report)]
 
@@ -109,19 +105,19 @@ def _summary(report: RunReport) -> list[str]:
     lines.append(f"mail: {mail.sent} sent, {mail.put_off} waiting, {mail.undeliverable} undeliverable")
     if mail.unexpected:
         words = f"mails that met an unforeseen error and wait: {mail.unexpected} (`paypoll queue` shows it)"
-        lines.append(click.style(words, fg="red"))
+        lines.append(styled(words, fg="red"))
     if mail.halted:
-        lines.append(click.style(f"mail stopped: {mail.halted}", fg="yellow"))
+        lines.append(styled(f"mail stopped: {mail.halted}", fg="yellow"))
     if report.sumup_halted:
-        lines.append(click.style(f"SumUp: {report.sumup_halted}; the other orders stay due", fg="yellow"))
+        lines.append(styled(f"SumUp: {report.sumup_halted}; the other orders stay due", fg="yellow"))
     if report.held_back:
         words = f"{report.held_back} orders held back: SumUp denies too many at once; is the key this shop's?"
-        lines.append(click.style(words, fg="red"))
-    lines += [click.style(f"stands still: {standstill}", fg="red") for standstill in report.standstills]
+        lines.append(styled(words, fg="red"))
+    lines += [styled(f"stands still: {standstill}", fg="red") for standstill in report.standstills]
     if report.order_errors:
-        lines.append(click.style(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
+        lines.append(styled(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
     if report.taken_over:
         lines.append(f"{report.taken_over} orders are in the hands of another run")
     if report.ended != "finished":
-        lines.append(click.style(f"the run ended early: {report.ended.replace('_', ' ')}", fg="yellow"))
+        lines.append(styled(f"the run ended early: {report.ended.replace('_', ' ')}", fg="yellow"))
     return lines

@@ -1,12 +1,11 @@
-"""How values are said: on a terminal ages, statuses in colour, lines that fit; and in JSON."""
+"""How values are said: on a terminal ages, statuses in colour, lines that fit."""
 
 import textwrap
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import click
+from paypoll.cli.render.screen import styled
 
 if TYPE_CHECKING:
     from paypoll.settings.model import SiteSettings
@@ -48,8 +47,8 @@ def brief_seconds(seconds: float) -> str:
 
 
 def status(word: str) -> str:
-    """Return a status in its colour; click leaves the colour out where there is no terminal for it."""
-    return click.style(word, fg=_COLOURS.get(word))
+    """Return a status in its colour; `show` leaves the colour out where there is no terminal for it."""
+    return styled(word, fg=_COLOURS.get(word))
 
 
 def wrapped(text: str, indent: int = 2) -> list[str]:
@@ -60,7 +59,7 @@ def wrapped(text: str, indent: int = 2) -> list[str]:
 
 def headed(title: str) -> list[str]:
     """Return a heading, set off from what was before."""
-    return ["", click.style(title, bold=True)]
+    return ["", styled(title, bold=True)]
 
 
 def moment(value: datetime, site: "SiteSettings") -> str:
@@ -75,12 +74,3 @@ def said(answer: Mapping[str, Any]) -> str:
         return f"{answer.get('answer')}{detail}"
     merchant = answer["merchant_code"] or "(none)"
     return f"{answer['status']}, {answer['amount']} {answer['currency']}, merchant {merchant}"
-
-
-def plain(value: object) -> object:
-    """Return a value that JSON does not know as one that it does: the `default` of `json.dumps`."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(f"no JSON for {type(value).__name__}")

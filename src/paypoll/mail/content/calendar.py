@@ -6,13 +6,15 @@ Import it only where mail is packed: icalendar takes a while to load.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone
 
 from paypoll.mail.content.contexts import ConfirmationContext, OrderLine
+from paypoll.settings.links import fill_event
+from paypoll.settings.model import SiteSettings
 
 _UTC_NAMES = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT", "Universal"})
 # Other years are placeholders of the shop, not dates; calendars and time zone rules do not cover them either.
@@ -21,20 +23,30 @@ _YEARS = range(1970, 2200)
 
 @dataclass(frozen=True, slots=True)
 class CalendarSite:
-    """What entries need to know of the site. `domain` makes their UIDs the site's own."""
+    """What entries need to know of the site. `domain` makes their UIDs the site's own.
+
+    `event_address` is a pattern (see `settings.links`), or empty. Without a `duration` entries have no end.
+    """
 
     name: str
     base_url: str
     domain: str
     zone: ZoneInfo
+    duration: timedelta = timedelta(0)
+    event_address: str = ""
+
+    @classmethod
+    def of(cls, site: SiteSettings, domain: str) -> "CalendarSite":
+        """Return what the settings say."""
+        return cls(site.name, site.base_url, domain, site.zone, site.event_duration, site.event_address)
 
 
 def calendar_file(order: ConfirmationContext, site: CalendarSite, stamp: datetime) -> bytes | None:
     """Return the file, or None when no event of the order has a date. The same arguments give the same bytes.
 
-    `stamp` is when the confirmation was posted, aware. An entry has no end: the shop knows none, and a made-up one
-    would block too much or too little of the holder's evening. RFC 5545 allows that (3.6.1); calendars show the start.
-    It does not hold the tickets' numbers, because calendars are shared with others more easily than mail.
+    `stamp` is when the confirmation was posted, aware. The shop knows no end of its events: how long one lasts, as a
+    rule, is a setting. The file does not hold the tickets' numbers, because calendars are shared with others more
+    easily than mail.
     """
     events = list(_events(order.lines))
     if not events:
@@ -72,13 +84,27 @@ def _entry(
     entry.add("dtstamp", stamp.astimezone(UTC).replace(microsecond=0))
     zone = UTC if site.zone.key in _UTC_NAMES else site.zone
     entry.add("dtstart", starts.astimezone(zone))
+    if site.duration:
+        # Counted in UTC: across a change of the clocks, two hours stay two hours.
+        ends = (starts.astimezone(UTC) + site.duration).astimezone(zone)
+        # Of the hour that comes twice, a time with a zone is the first one.
+        entry.add("dtend", ends.astimezone(UTC) if ends.fold else ends)
     entry.add("summary", line.event_title)
     if place := ", ".join(filter(None, [line.venue_name, *line.venue_address.splitlines()])):
         entry.add("location", place)
     count = "1 ticket" if quantity == 1 else f"{quantity} tickets"
     entry.add("description", f"{count}, order {order.order_number}, {site.name}. The mail of this order has them.")
-    entry.add("url", site.base_url)
+    entry.add("url", _address(line, site))
     return entry
+
+
+def _address(line: OrderLine, site: CalendarSite) -> str:
+    """Return the event's page, or the shop's where there is no pattern or the mail does not say what it asks for."""
+    asked = {"event_id": line.event_id, "event_slug": line.event_slug}
+    pattern = site.event_address
+    if not pattern or any(f"{{{name}}}" in pattern and not value for name, value in asked.items()):
+        return site.base_url
+    return fill_event(pattern, base_url=site.base_url, event_id=line.event_id, event_slug=line.event_slug)
 
 
 def _identity(line: OrderLine) -> str:

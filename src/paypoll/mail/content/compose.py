@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from paypoll.mail.address import address_problem, envelope_address, split_sender
 from paypoll.mail.content.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, MailContext
 from paypoll.mail.content.message_id import part_message_id
-from paypoll.mail.content.plain import header_text
+from paypoll.mail.content.plain import header_text, one_line
 from paypoll.mail.content.policies import ATTACHMENT, MESSAGE
 from paypoll.mail.content.templating import Templates
 from paypoll.mail.splitting import LINE
@@ -111,7 +111,7 @@ class Composer:
             "parts": parts,
             "attachments": attachments,
         }
-        subject = header_text(self._templates.render(f"{kind}.subject.txt", names))
+        subject = one_line(self._templates.render(f"{kind}.subject.txt", names))
         message = EmailMessage(policy=MESSAGE)
         self._set_headers(message, message_id, date, to, part)
         message["Subject"] = f"{subject} ({part} of {parts})" if parts > 1 else subject

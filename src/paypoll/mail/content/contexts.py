@@ -22,7 +22,7 @@ class OrderLine:
     """A line of an order. `starts` is aware, in the site's time zone; None when the shop deleted the event.
 
     `price` is for one place, in major units of the order's currency. `ticket_numbers` is empty until they are issued.
-    `event_id` is the shop's; None in mails that an earlier version posted.
+    `event_id` and `event_slug` are the shop's; None and empty in mails that an earlier version posted.
     """
 
     event_title: str
@@ -33,6 +33,7 @@ class OrderLine:
     price: Decimal
     ticket_numbers: tuple[str, ...] = ()
     event_id: int | None = None
+    event_slug: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the line as JSON."""
@@ -45,6 +46,7 @@ class OrderLine:
             "price": str(self.price),
             "ticket_numbers": list(self.ticket_numbers),
             "event_id": self.event_id,
+            "event_slug": self.event_slug,
         }
 
     @classmethod
@@ -60,6 +62,7 @@ class OrderLine:
             price=reader.money("price"),
             ticket_numbers=reader.texts("ticket_numbers"),
             event_id=reader.optional_number("event_id"),
+            event_slug=reader.text("event_slug", default=""),
         )
 
 

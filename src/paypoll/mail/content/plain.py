@@ -1,7 +1,12 @@
-"""Text from the database, made safe for a mail: no control characters, no lone surrogates, no injected headers."""
+"""Text from the database, made safe for a mail.
+
+No control characters, no lone surrogates, no injected headers, no line that reads backwards.
+"""
 
 import re
 import unicodedata
+
+from paypoll.characters import TURNING
 
 _LINE_END = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 
@@ -28,5 +33,9 @@ def header_text(text: str) -> str:
 
 def _clean(line: str) -> str:
     kept = (" " if character == "\t" else character for character in line)
+    return "".join(character for character in kept if _is_fit(character)).strip()
+
+
+def _is_fit(character: str) -> bool:
     # Cs: half of a surrogate pair, which no encoding can write.
-    return "".join(character for character in kept if unicodedata.category(character) not in {"Cc", "Cs"}).strip()
+    return unicodedata.category(character) not in {"Cc", "Cs"} and character not in TURNING

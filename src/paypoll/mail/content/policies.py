@@ -1,8 +1,13 @@
-"""How the parts of a message keep their headers while it is composed: as `email` does, with less work."""
+"""How the parts of a message keep their headers while it is composed: as `email` does, with less work.
+
+Subject and From are written by `header_words`.
+"""
 
 from email.headerregistry import BaseHeader, HeaderRegistry
 from email.policy import SMTP, EmailPolicy
-from typing import Any
+from typing import Any, cast
+
+from paypoll.mail.content.header_words import SenderHeader, SubjectHeader
 
 
 class _Registry(HeaderRegistry):
@@ -10,6 +15,8 @@ class _Registry(HeaderRegistry):
 
     def __init__(self) -> None:
         super().__init__()
+        self.map_to_type("subject", cast("type[BaseHeader]", SubjectHeader))
+        self.map_to_type("from", cast("type[BaseHeader]", SenderHeader))
         self._made: dict[str, type[BaseHeader]] = {}
 
     def __getitem__(self, name: str) -> type[BaseHeader]:

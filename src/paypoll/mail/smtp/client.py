@@ -51,6 +51,7 @@ class SmtpOptions:
     whole. After the end of a message its answer is waited for until `message_timeout`: a server may look for viruses
     first, and who does not wait sends it twice (RFC 5321, 4.5.3.2.6). `sender` may have a name; the address goes into
     the envelope. `password` is called when it is needed. `ca_file` is trusted besides the machine's authorities.
+    `ehlo_name` is how we introduce ourselves; empty: by this machine's full name, if it has one.
     """
 
     host: str
@@ -62,6 +63,7 @@ class SmtpOptions:
     ca_file: Path | None = None
     timeout: float = 30.0
     message_timeout: float = 120.0
+    ehlo_name: str = ""
 
 
 class SmtpMailer:
@@ -103,7 +105,7 @@ class SmtpMailer:
 
     def _reach(self, deadline: Deadline) -> Connection:
         options = self._options
-        where = (options.host, options.port, _local_name(), options.timeout, deadline)
+        where = (options.host, options.port, options.ehlo_name or _local_name(), options.timeout, deadline)
         return TlsConnection(*where, _trust(options.ca_file)) if options.tls == "tls" else Connection(*where)
 
     def _get_ready(self, connection: Connection) -> None:

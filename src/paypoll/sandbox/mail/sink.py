@@ -28,7 +28,10 @@ _TEN_MEBIBYTES: Final = 10 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A message that was taken. `sender` and `recipients` are the envelope's; `username` is empty without a login."""
+    """A message that was taken. `sender` and `recipients` are the envelope's; `username` is empty without a login.
+
+    `introduced_as` is what the client said at EHLO.
+    """
 
     message: EmailMessage
     sender: str
@@ -37,6 +40,7 @@ class Mail:
     path: Path
     encrypted: bool
     username: str
+    introduced_as: str = ""
 
 
 class MailFault:
@@ -245,6 +249,7 @@ class MailSink:
             path=path,
             encrypted=dialogue.encrypted,
             username=dialogue.username,
+            introduced_as=getattr(dialogue.session, "host_name", None) or "",
         )
         with self._changed:
             self._mails.append(mail)
