@@ -31,4 +31,7 @@ LATE = frozenset({OrderStatus.FAILED, OrderStatus.EXPIRED})
 VOID = frozenset({OrderStatus.CANCELLED, OrderStatus.REFUNDED})
 """Never tickets; told if money was taken."""
 
+SET_ASIDE: frozenset[str] = frozenset({"processing", OrderStatus.REVIEW})
+"""Moved on by the shop, or to a person: nothing is issued, and the money is followed all the same."""
+
 WATCHED = WAITING | BASKET | LATE | VOID

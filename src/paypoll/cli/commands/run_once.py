@@ -34,12 +34,13 @@ def run_once_command(
     """
     from paypoll.cli.render.progress import progress_shown
     from paypoll.runs.record import exit_code, record_run
+    from paypoll.state.runs import SOME, SWEEP
 
     with opened_app(context, verbose=verbose, read_only=dry_run) as app:
         if dry_run:
             return _dry_run(app, orders, as_json=as_json)
         only = find_orders(app, orders)
-        report = record_run(app, "run-once", only=only, beside=progress_shown)
+        report = record_run(app, SOME if only else SWEEP, only=only, beside=progress_shown)
         show_report(report, as_json=as_json, verbose=verbose)
         return app.stop.exit_code or exit_code(report)
 
