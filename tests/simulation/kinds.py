@@ -62,6 +62,9 @@ MENDED_KINDS = frozenset(
         Kind.CHEATS,
         Kind.CLOCK_JUMPS,
         Kind.SUSPENDED_RUNS,
+        Kind.CLOSED_BROWSERS,
+        Kind.NEW_CHECKOUTS,
+        Kind.ODD_REFERENCES,
         Kind.CHANGED_MEANWHILE,
     }
 )
