@@ -10,6 +10,7 @@ from paypoll.payments.decision import Reason
 from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state import watches
+from paypoll.state.runs import SOME, SWEEP
 from paypoll.testing import MERCHANT, NOW
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _DAY = timedelta(days=1)
 
 def reasons(bench: "Bench") -> list[Reason]:
     """Run once, and return what was found about each order that was looked at."""
-    return [applied.reason for applied in record_run(bench.app, "run-once").applied]
+    return [applied.reason for applied in record_run(bench.app, SWEEP).applied]
 
 
 def look_until_the_end(bench: "Bench") -> None:
@@ -57,6 +58,20 @@ def test_row_20a_checkout_that_the_shop_committed_after_the_last_look_is_seen_th
     assert reasons(bench) == [Reason.STILL_UNPAID]
     shop.add_checkout(order_id, "ORD-1-2", "chk-ORD-1-2", merchant_code=MERCHANT, created_at=made, updated_at=made)
     place.set_status("ORD-1-2", "PAID")
+    bench.clock.move(timedelta(minutes=5))
+    assert reasons(bench) == [Reason.PAID_LATE]
+
+
+def test_row_20a_checkout_made_while_paypoll_was_off_for_a_week_is_seen_though_a_person_had_one_order_looked_at_first(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    order_id, other = place("ORD-1", "FAILED"), place("ORD-2", "PENDING", status="pending")
+    look_until_the_end(bench)
+    made = bench.clock.now() + timedelta(hours=1)
+    shop.add_checkout(order_id, "ORD-1-2", "chk-ORD-1-2", merchant_code=MERCHANT, created_at=made, updated_at=made)
+    place.set_status("ORD-1-2", "PAID")
+    bench.clock.move(7 * _DAY)
+    record_run(bench.app, SOME, only=[other])
     bench.clock.move(timedelta(minutes=5))
     assert reasons(bench) == [Reason.PAID_LATE]
 
@@ -112,16 +127,33 @@ def test_row_46_mail_that_was_put_off_under_a_clock_that_was_ahead_leaves_at_onc
     assert [recipients for _, recipients in bench.mailer.sent] == [("ord-1@example.org",)]
 
 
+@pytest.mark.parametrize("is_known", [True, False])
 @pytest.mark.parametrize("status", ["processing", "requires_manual_review"])
-def test_row_26_order_that_the_shop_moves_while_the_first_run_that_asked_is_killed_is_told_by_the_next(
-    bench: "Bench", shop: SmallShop, place: "Place", status: str
+def test_row_26_order_that_the_shop_moves_before_its_first_look_is_done_is_told_by_the_next_run(
+    bench: "Bench", shop: SmallShop, place: "Place", status: str, *, is_known: bool
 ) -> None:
     order_id = place("ORD-1")
-    with transaction(bench.app.engine) as connection:
-        watches.enrol(connection, bench.app.watch_rules, NOW)  # and no more: that run is dead
+    if is_known:
+        with transaction(bench.app.engine) as connection:
+            watches.enrol(connection, bench.app.watch_rules, NOW)  # and no more: that run is dead
     shop.update("orders_order", order_id, status=status)
     bench.clock.move(timedelta(minutes=5))
     assert reasons(bench) == [Reason.PAID_NOT_ISSUED]
     assert [message["Subject"] for message, _ in bench.mailer.sent] == [
         f"[Jersey Events CRITICAL] Order ORD-1 is {status}, and was paid"
     ]
+    bench.clock.move(timedelta(minutes=5))
+    assert Reason.PAID_NOT_ISSUED not in reasons(bench)
+
+
+def test_order_that_the_shop_completes_before_its_first_look_is_done_is_looked_at_once(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    order_id = place("ORD-1")
+    with transaction(bench.app.engine) as connection:
+        watches.enrol(connection, bench.app.watch_rules, NOW)
+    shop.update("orders_order", order_id, status="completed")
+    bench.clock.move(timedelta(minutes=5))
+    assert reasons(bench) == [Reason.NOT_WATCHED]
+    bench.clock.move(timedelta(minutes=15))  # until then the shop may commit a checkout that is dated before the look
+    assert reasons(bench) == []

@@ -51,7 +51,23 @@ class Kind(StrEnum):
     """No trouble of its own: the payments of the usual customers are held to account as strictly as the others."""
 
 
-MENDED_KINDS: frozenset[Kind] = frozenset()
+MENDED_KINDS = frozenset(
+    {
+        Kind.LATE_PAYMENTS,
+        Kind.SECOND_PAYMENTS,
+        Kind.UNPAID_CONTRADICTIONS,
+        Kind.REFUSED_CLOSINGS,
+        Kind.PAID_CONTRADICTIONS,
+        Kind.PASSING_CONTRADICTIONS,
+        Kind.CHEATS,
+        Kind.CLOCK_JUMPS,
+        Kind.SUSPENDED_RUNS,
+        Kind.CLOSED_BROWSERS,
+        Kind.NEW_CHECKOUTS,
+        Kind.ODD_REFERENCES,
+        Kind.CHANGED_MEANWHILE,
+    }
+)
 """The kinds that the program stands: these are on by default. Whoever mends a kind adds it."""
 
 

@@ -4,7 +4,7 @@ A simulation that finds nothing says something only if it would have found it. T
 paypoll are patched. Where two protections stand behind each other, both are off; a test says that one is enough.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.statuses import LATE, WAITING
 from paypoll.runs.apply import Applied, Applier
-from paypoll.runs.load import load_orders
+from paypoll.runs.load import Loaded, load_each
 from paypoll.state.tables import outbox
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def no_row_lock(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run takes every order, and none is anybody's."""
     monkeypatch.setattr(paypoll.state.watches, "_is_free", always(sa.true()))
-    monkeypatch.setattr(paypoll.state.watches, "hold", always(True))
+    monkeypatch.setattr(paypoll.state.watches, "hold", always(paypoll.state.watches.Held(None)))
 
 
 @pytest.fixture
@@ -121,12 +121,12 @@ def old_decision(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is decided rests on the order as it was before SumUp was asked."""
     before: dict[int, Order] = {}
 
-    def load_and_keep(connection: sa.Connection, order_ids: list[int]) -> Mapping[int, Order]:
-        found = load_orders(connection, order_ids)
-        before.update(found)
+    def load_and_keep(connection: sa.Connection, order_ids: list[int]) -> Loaded:
+        found = load_each(connection, order_ids)
+        before.update(found.orders)
         return found
 
-    monkeypatch.setattr("paypoll.runs.cycle.load_orders", load_and_keep)
+    monkeypatch.setattr("paypoll.runs.cycle.load_each", load_and_keep)
     monkeypatch.setattr(
         paypoll.runs.apply, "load_for_decision", lambda _connection, order_id, _evidence, **_: before[order_id]
     )

@@ -118,6 +118,11 @@ class Evidence:
         return max(differences, key=abs, default=timedelta(0))
 
     @property
+    def clocks_agree(self) -> bool:
+        """Whether ages, and the end of a window, mean anything (46)."""
+        return abs(self.clock_difference) <= CLOCK_TOLERANCE
+
+    @property
     def found_ids(self) -> dict[str, str]:
         """Checkout ids that a search by reference turned up, each with the merchant it was found under."""
         return {

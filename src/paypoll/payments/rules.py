@@ -48,7 +48,7 @@ def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> D
 
 def _decide_paid(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     if seen.unchecked and not seen.verified:
-        if is_over(order, policy, now) and order.looked_at is not None:
+        if is_over(order, policy, now) and evidence.clocks_agree and order.looked_at is not None:
             found = [
                 f"SumUp says PAID for checkout {payment.answer.id}, but {payment.why}." for payment in seen.unchecked
             ]

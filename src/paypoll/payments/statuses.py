@@ -34,4 +34,7 @@ VOID = frozenset({OrderStatus.CANCELLED, OrderStatus.REFUNDED})
 SET_BY_SHOP = frozenset({"confirmed", "processing", "shipped", "delivered"})
 """What pages of the shop make of an order that they hold to be paid: paypoll never sets nor changes these."""
 
+SET_ASIDE: frozenset[str] = frozenset({"processing", OrderStatus.REVIEW})
+"""Moved on by the shop, or to a person: nothing is issued, and the money is followed all the same."""
+
 WATCHED = WAITING | BASKET | LATE | VOID

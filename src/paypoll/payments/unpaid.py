@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from paypoll.payments import notices
 from paypoll.payments.classify import Assessment, row_of
 from paypoll.payments.decision import Decision, Outcome, Reason, unchanged
-from paypoll.payments.evidence import CLOCK_TOLERANCE, Evidence
+from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer
 from paypoll.payments.notices import to_review
 from paypoll.payments.order import Order
@@ -31,7 +31,7 @@ def decide_unpaid(order: Order, seen: Assessment, evidence: Evidence, policy: Po
     """Decide about an order without a payment. Every order that gets here is WAITING, BASKET or LATE."""
     if doubt := _doubt(seen):  # 10, 18, 19
         return doubt
-    if abs(evidence.clock_difference) > CLOCK_TOLERANCE:  # 46; by such a clock no window is over either
+    if not evidence.clocks_agree:  # 46; by such a clock no window is over either
         minutes = int(evidence.clock_difference.total_seconds() // 60)
         why = f"SumUp's clock and this host's differ by {minutes} minutes: ages mean nothing"
         return unchanged(Reason.CLOCKS_DIFFER, why)

@@ -10,6 +10,14 @@ import sqlalchemy as sa
 
 from paypoll.state.tables import run
 
+SWEEP = "run-once"
+"""The command of a run over all that is due."""
+
+SOME = "run-once --order"
+"""The command of a run over the orders that a person named."""
+
+_SWEPT = ("finished", "incomplete", "out_of_time")
+
 
 def begin_run(connection: sa.Connection, run_id: str, *, command: str, host: str, version: str, now: datetime) -> None:
     """Write down that a run has started."""
@@ -62,6 +70,12 @@ def run_history(
         if len(found) == limit:
             break
     return found
+
+
+def last_sweep(connection: sa.Connection, now: datetime) -> datetime | None:
+    """Return when the last run over all that is due began that came to its end, or None when there was none."""
+    query = sa.select(run.c.started_at).where(run.c.command == SWEEP, run.c.ended.in_(_SWEPT), run.c.started_at <= now)
+    return connection.scalar(query.order_by(run.c.started_at.desc()).limit(1))
 
 
 def new_run_id(now: datetime) -> str:

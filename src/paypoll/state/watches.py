@@ -8,11 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there, is_among
-from paypoll.payments.statuses import BASKET, LATE, VOID, WAITING, OrderStatus
+from paypoll.payments.statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
 from paypoll.shop.tables import checkouts, orders
+from paypoll.state.runs import last_sweep
 from paypoll.state.tables import watch
 
 _JUST_MADE = timedelta(minutes=15)
+_LOOKED_THROUGH = timedelta(days=1)
 
 _CLOCK_TOLERANCE = timedelta(minutes=10)
 """What is dated later than this from now was written under a clock that was ahead."""
@@ -54,9 +56,9 @@ class WatchRules:
 
 
 def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
-    """Put every order that should be under watch and is not yet on the list.
+    """Put every order that should be under watch and is not yet on the list; follow on those that were tried anew.
 
-    It is due from then on until it has been looked at: the shop may move it before this run has come to that.
+    They are due from then on until they have been looked at: the shop may move one before this run has come to it.
     """
     moment = sa.literal(now, watch.c.first_seen_at.type)
     new = (
@@ -68,6 +70,9 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
         .order_by(orders.c.id)
     )
     connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, new))
+    tried = _tried_anew(connection, rules, now).order_by(watch.c.order_id).with_for_update(of=watch, skip_locked=True)
+    if order_ids := set(connection.scalars(tried)):
+        connection.execute(sa.update(watch).where(watch.c.order_id.in_(order_ids)).values(next_check_at=now))
 
 
 def enrol_order(connection: sa.Connection, order_id: int, now: datetime) -> None:
@@ -123,7 +128,11 @@ def peek(connection: sa.Connection, rules: WatchRules, now: datetime, *, limit: 
         .order_by(watch.c.last_checked_at.asc().nulls_first(), orders.c.created_at, orders.c.id)
         .limit(limit)
     )
-    return list(connection.scalars(due))
+    found = list(connection.scalars(due))
+    if len(found) < limit:
+        tried = connection.scalars(_tried_anew(connection, rules, now).order_by(watch.c.order_id).limit(limit))
+        found += [order_id for order_id in dict.fromkeys(tried) if order_id not in found]
+    return found[:limit]
 
 
 def claim_these(
@@ -223,38 +232,44 @@ def note_check(
 
 
 def _is_due(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
-    """Say which orders are to be looked at: each part is found by an index, however many orders there are.
-
-    Those of `watch` are ours. The shop has one on the creation of its checkouts, and may have one on (status,
-    created_at), as `paypoll check` recommends.
-    """
+    """Say which orders are to be looked at: those that wait, that are new or not as left, and whose time has come."""
     after = now - rules.first_look
     not_as_left = sa.or_(watch.c.order_id.is_(None), watch.c.status.is_distinct_from(orders.c.status))
-    new_or_changed = (
-        sa.select(orders.c.id)
-        .outerjoin(watch, watch.c.order_id == orders.c.id)
-        .where(orders.c.status.in_(_unpaid(rules)), orders.c.created_at > after, not_as_left)
-    )
-    due = sa.union_all(
+    kinds = [
+        orders.c.status.in_(WAITING),
+        watch.c.next_check_at <= now,
+        _is_of_the_future(now),
+        sa.and_(orders.c.status.in_(_open(rules)), orders.c.created_at > after, not_as_left),
+    ]
+    return sa.and_(is_among(orders.c.id, _candidates(rules, now, after)), sa.or_(*kinds))
+
+
+def _candidates(rules: WatchRules, now: datetime, after: datetime) -> sa.CompoundSelect[tuple[int]]:
+    """Every order that may be due, and few others, each part found by an index however many orders there are.
+
+    Those of `watch` are ours; the shop may have one on (status, created_at), as `paypoll check` recommends.
+    """
+    return sa.union_all(
         sa.select(orders.c.id).where(orders.c.status.in_(WAITING)),
-        new_or_changed,
+        sa.select(orders.c.id).where(orders.c.status.in_(_open(rules)), orders.c.created_at > after),
         sa.select(watch.c.order_id).where(watch.c.next_check_at <= now),
         sa.select(watch.c.order_id).where(_is_of_the_future(now)),
-        _tried_anew(after, now),
     )
-    return is_among(orders.c.id, due)
 
 
-def _tried_anew(after: datetime, now: datetime) -> sa.Select[tuple[int]]:
+def _tried_anew(connection: sa.Connection, rules: WatchRules, now: datetime) -> sa.Select[tuple[int]]:
     """Find the orders that were not followed any more, and have a new checkout: it can be paid.
 
-    The shop dates a row before it commits it, and by a clock of its own: the last look may have come in between.
+    Only what was made since the last run over everything is looked through, and that of a day. The shop dates a row
+    before it commits it, and by a clock of its own: the last look may have come in between.
     """
+    after = now - rules.first_look
+    since = max(min(last_sweep(connection, now) or after, now) - _LOOKED_THROUGH, after)
     unseen = sa.or_(watch.c.last_checked_at < checkouts.c.created_at, checkouts.c.created_at > now - _JUST_MADE)
     return (
         sa.select(watch.c.order_id)
         .join(checkouts, checkouts.c.order_id == watch.c.order_id)
-        .where(checkouts.c.created_at > after, checkouts.c.created_at <= now, watch.c.next_check_at.is_(None))
+        .where(checkouts.c.created_at > since, checkouts.c.created_at <= now, watch.c.next_check_at.is_(None))
         .where(watch.c.last_checked_at.is_not(None), unseen)
     )
 
@@ -264,9 +279,9 @@ def _is_of_the_future(now: datetime) -> sa.ColumnElement[bool]:
     return watch.c.last_checked_at > now + _CLOCK_TOLERANCE
 
 
-def _unpaid(rules: WatchRules) -> frozenset[OrderStatus]:
-    """Return the statuses in which money may still arrive, beside the waiting ones."""
-    return LATE | VOID | (BASKET if rules.abandoned else frozenset())
+def _open(rules: WatchRules) -> frozenset[str]:
+    """Return the statuses in which money may still arrive, or be there unnoticed, beside the waiting ones."""
+    return LATE | VOID | SET_ASIDE | (BASKET if rules.abandoned else frozenset())
 
 
 def _is_free(now: datetime, lease: timedelta) -> sa.ColumnElement[bool]:

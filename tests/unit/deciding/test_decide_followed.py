@@ -365,6 +365,13 @@ class TestFirstSight:
         assert (decision.outcome, decision.reason) == (Outcome.COMPLETE, Reason.PAID_LATE)
 
 
+class TestAttempts:
+    def test_row_03b_attempt_under_way_in_the_same_second_as_a_declined_one_is_the_newest(self) -> None:
+        declined = an_attempt(id="txn-0", status=TransactionStatus.FAILED, timestamp=OLD)
+        answer = an_answer("FAILED", attempts=(declined, replace(PENDING_ATTEMPT, timestamp=OLD)))
+        assert outcome(known(created_at=OLD), sumup(answer)).reason is Reason.UNDER_WAY
+
+
 class TestClocks:
     @pytest.mark.parametrize("minutes", [-11, 11, 24 * 60])
     @pytest.mark.parametrize("status", STATES)
@@ -377,6 +384,15 @@ class TestClocks:
     def test_row_46_sumups_clock_differs_paid_is_completed(self) -> None:
         answer = an_answer(answered_at=NOW + timedelta(days=1))
         assert outcome(an_order(), sumup(answer)).outcome is Outcome.COMPLETE
+
+    @pytest.mark.parametrize("status", ["PAID", "FAILED"])
+    def test_row_46_window_that_is_over_by_a_wrong_clock_alone_makes_no_case(self, status: str) -> None:
+        """What is not confirmed, or contradicts itself, becomes a case at the end of the window: by a right clock."""
+        answer = an_answer(status, attempts=(an_attempt(),))
+        gateway = sumup(answer, transaction=NoAnswer("timed out"))
+        assert outcome(known(created_at=OVER), gateway).outcome is Outcome.REVIEW
+        gateway = sumup(replace(answer, answered_at=NOW - timedelta(days=3)), transaction=NoAnswer("timed out"))
+        assert outcome(known(created_at=OVER), gateway).outcome is Outcome.UNCHANGED
 
     @pytest.mark.parametrize("minutes", [-10, 0, 10])
     def test_row_46_clocks_that_nearly_agree_are_trusted(self, minutes: int) -> None:

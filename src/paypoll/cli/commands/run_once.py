@@ -46,12 +46,14 @@ def run_once_command(
     """
     from paypoll.cli.render.progress import progress_shown
     from paypoll.runs.record import exit_code, record_run
+    from paypoll.state.runs import SOME, SWEEP
 
     with opened_app(context, verbose=verbose, read_only=dry_run) as app:
         if dry_run:
             return _dry_run(app, orders, as_json=as_json)
         only = find_orders(app, orders)
-        report = record_run(app, "run-once", only=only, accept_reviews=accept_reviews, beside=progress_shown)
+        command = SOME if only else SWEEP
+        report = record_run(app, command, only=only, accept_reviews=accept_reviews, beside=progress_shown)
         show_report(report, as_json=as_json, verbose=verbose)
         return app.stop.exit_code or exit_code(report)
 
