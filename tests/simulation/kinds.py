@@ -65,6 +65,8 @@ MENDED_KINDS = frozenset(
         Kind.CLOSED_BROWSERS,
         Kind.NEW_CHECKOUTS,
         Kind.ODD_REFERENCES,
+        Kind.LONG_OUTAGES,
+        Kind.FORGOTTEN_VOIDS,
         Kind.CHANGED_MEANWHILE,
     }
 )
