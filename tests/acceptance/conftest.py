@@ -38,6 +38,6 @@ def _opened(server: "Server", folders: pytest.TempPathFactory) -> Iterator[Stage
     try:
         with opened_stage(server.url(name), folders.mktemp("stage")) as stage:
             yield stage
-            assert blank_pages(stage.engine, stage.media) == []
+            assert not stage.pages_checked or blank_pages(stage.engine, stage.media) == []
     finally:
         server.run(f"DROP DATABASE {name} WITH (FORCE)")

@@ -107,6 +107,8 @@ class Stage:
     environ: dict[str, str] = field(default_factory=dict)
     wrapper: tuple[str, ...] = ()
     """A command that runs the command given to it, as `nice` does; paypoll is run by it."""
+    pages_checked: bool = True
+    """Whether the shop's pages must be whole at the end. Not where the test itself spoils what they read."""
 
     # --- building ----------------------------------------------------------------------------------------
 

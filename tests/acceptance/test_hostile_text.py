@@ -59,6 +59,7 @@ def poisoned(stage: Stage) -> tuple[Stage, dict[str, Placed]]:
     for name in ("review", "refused"):
         stage.sumup.refund(orders[name].checkout)
     poison(stage, sparing="ORD-PAID")
+    stage.pages_checked = False  # the names of the tickets' files are poisoned too
     return stage, orders
 
 
@@ -76,12 +77,16 @@ def test_hostile_text_of_the_shop_is_shown_harmlessly_by_every_command(
         *(("inspect", one) for one in ids.values()),
         ("inspect", ids["waiting"], "--live"),
         ("inspect", ids["review"], "--json"),
+        ("recheck", ids["review"], "--why", "why" + HOSTILE, "--yes"),
+        ("recheck", ids["refused"], "--why", "why", "--yes", "--json"),
+        ("run-once",),
         ("resolve", ids["review"], "--issue", "--reason", "why", "--yes"),
         ("resolve", ids["review"], "--issue", "--override", "--reason", "why", "--yes"),
         ("resolve", ids["refused"], "--reject", "--reason", "why", "--json"),
         ("expire", ids["paid"], "--yes"),
         ("resend", ids["paid"]),
         ("resend", ids["nobody"]),
+        ("resend", "--all-undeliverable"),
         ("runs",),
         ("check",),
     ]

@@ -43,7 +43,7 @@ def check(stage: Stage, **environ: str) -> Checked:
     """Run the check twice, for a machine and for a person."""
     for_machines = stage.paypoll("check", "--json", **environ)
     for_people = stage.paypoll("check", **environ)
-    assert (for_machines.stderr, for_people.stderr) == ("", "")
+    assert (for_machines.stderr, for_people.stderr) == ("", ""), for_machines.stderr + for_people.stderr
     assert for_machines.code == for_people.code == for_machines.report["exit"]
     found = for_machines.report["findings"]
     problems = tuple((one["topic"], one["text"], one["next_step"]) for one in found if one["mark"] == "PROBLEM")

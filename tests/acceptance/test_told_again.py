@@ -15,7 +15,7 @@ def test_row_45_another_wrong_payment_and_a_second_wait_are_told_again_and_the_s
 
     wrong = stage.order("ORD-WRONG", checkout="")
     first = stage.checkout(wrong, "PAID", amount=Decimal("24.99"))
-    slow = stage.order("ORD-SLOW", checkout="PENDING", age=8 * SOON)
+    slow = stage.order("ORD-SLOW", checkout="PENDING", age=4 * SOON)
     assert stage.run_once().code == 0
     assert (stage.status(wrong), len(stage.alerts(wrong)), len(stuck())) == (REVIEW, 1, 1)
     stage.sumup.expire(slow.checkout)

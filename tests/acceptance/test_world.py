@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 from tests.acceptance.papers import subject
 from tests.acceptance.promises import check_completed, check_issued
-from tests.acceptance.stage import PATIENCE, PRICE, Ended, Placed, Stage
+from tests.acceptance.stage import PATIENCE, PRICE, SOON, Ended, Placed, Stage
 
 from paypoll.sandbox.mail.smtp_session import Stage as MailStage
 from paypoll.sandbox.sumup.effects import Latency
@@ -153,7 +153,8 @@ def test_row_39_killed_at_random_instants_keeps_every_promise(stage: Stage) -> N
             break
         assert run.code == -signal.SIGKILL
     assert kills >= 3
-    assert stage.run_once().report["orders"] == []
+    # Those that are paid are looked at again by and by; nothing is left to do.
+    assert {one["outcome"] for one in stage.run_once().report["orders"]} <= {"unchanged"}
     for order in orders:
         check_issued(stage, order, on_paper=order in orders[::6])
         assert stage.history(order) == ["completed"]
@@ -240,7 +241,7 @@ def test_row_43_sigterm_while_sumup_is_asked_releases_what_is_held_and_reports(s
 
 
 def test_row_43_sigterm_while_mail_is_sent_finishes_that_one_and_hands_back_the_rest(stage: Stage) -> None:
-    orders = crowd(stage, 5, checkout="FAILED")
+    orders = crowd(stage, 5, checkout="FAILED", age=SOON)
     slow = stage.sink.fault(MailStage.MESSAGE, delay=1.0, keep=True)
     process = stage.start("run-once", "--json")
     stage.sink.wait_for(1, PATIENCE)

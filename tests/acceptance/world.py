@@ -37,12 +37,19 @@ def run_as_promised(stage: Stage, **environ: str) -> Ended:
 
 
 def what_becomes(ended: Ended, told: set[str]) -> dict[str, tuple[str, str, list[str]]]:
-    """Return the outcome, the reason and the new alerts of every order in a report."""
+    """Return the outcome, the reason and the new alerts of every order in a report.
+
+    An alert about a hall is not of one order: only the run, which counts the tickets as it issues them, can know it.
+    """
     return {
         one["number"]: (
             one["outcome"],
             one["reason"],
-            sorted(key for key in one["alerts"] if f"alert:{key}:order:{one['id']}:to:{ADMIN}" not in told),
+            sorted(
+                key
+                for key in one["alerts"]
+                if ":event:" not in key and f"alert:{key}:order:{one['id']}:to:{ADMIN}" not in told
+            ),
         )
         for one in ended.report["orders"]
     }

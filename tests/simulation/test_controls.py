@@ -242,9 +242,9 @@ def test_with_the_confirmation_posted_in_a_transaction_of_its_own_it_can_be_lost
     apply = Applier.apply
     later: list[tuple[Any, ...]] = []
 
-    def apply_and_post(self: Applier, order_id: int, evidence: Any, now: datetime) -> Applied | None:
+    def apply_and_post(self: Applier, *arguments: Any, **named: Any) -> Applied | None:
         later.clear()
-        applied = apply(self, order_id, evidence, now)
+        applied = apply(self, *arguments, **named)
         with transaction(self.engine) as connection:
             for arguments in later:
                 post(connection, *arguments)
