@@ -246,8 +246,8 @@ def test_with_the_confirmation_posted_in_a_transaction_of_its_own_it_can_be_lost
         later.clear()
         applied = apply(self, *arguments, **named)
         with transaction(self.engine) as connection:
-            for arguments in later:
-                post(connection, *arguments)
+            for posted in later:
+                post(connection, *posted)
         return applied
 
     monkeypatch.setattr(paypoll.runs.fulfil, "post_confirmation", lambda _connection, *rest: later.append(rest))
