@@ -21,8 +21,7 @@ UNSENT = ("waiting", "sending")
 ALERT = "alert"
 _HANDED_OVER = "handed over to the present admins"
 
-# Built once, not for every mail.
-_WANTED = outbox.c.id == sa.bindparam("wanted")
+_WANTED = outbox.c.id == sa.bindparam("wanted")  # built once, not for every mail
 _OURS = (outbox.c.lease_run == sa.bindparam("holder"), outbox.c.state.in_(UNSENT))
 _BEGIN_SENDING = (
     sa.update(outbox)
