@@ -31,8 +31,8 @@ from paypoll.payments.gateway import (
     TransactionStatus,
 )
 from paypoll.payments.order import Checkout, Event, Order, OrderItem
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
-from paypoll.payments.statuses import OrderStatus
 from paypoll.tickets.qr import qr_png
 from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
 

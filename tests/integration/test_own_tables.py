@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from paypoll.database import SCHEMA, transaction
 from paypoll.errors import SchemaError
 from paypoll.sandbox.demo.shop import SmallShop
-from paypoll.shop.schema import require_known_schema, schema_problems
+from paypoll.shop.schema_check import require_known_schema, schema_problems
 from paypoll.state.audit import record
 from paypoll.state.tables import metadata, oldest, ticket_place
 from paypoll.state.upgrade import HEAD, OLDEST, current_version, require_current, upgrade

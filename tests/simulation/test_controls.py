@@ -33,8 +33,8 @@ from paypoll.database import transaction
 from paypoll.payments.decision import Decision, Outcome, Reason
 from paypoll.payments.matching import Flaw
 from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import LATE, WAITING
 from paypoll.payments.policy import Policy
-from paypoll.payments.statuses import LATE, WAITING
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.load import Loaded, load_each
 from paypoll.state.tables import outbox

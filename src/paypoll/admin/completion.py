@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from paypoll.errors import OrderNotFoundError, RefusedError
 from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import SET_BY_SHOP, OrderStatus
 from paypoll.payments.rules import VOID_TICKETS
-from paypoll.payments.statuses import SET_BY_SHOP, OrderStatus
 from paypoll.runs.completion import share_out
 from paypoll.state.astray import find_astray_among
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from paypoll.database import readable, transaction
 from paypoll.mail.doubts import DOUBTS
-from paypoll.payments.statuses import WAITING
+from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.tables import orders
 from paypoll.state.astray import AstrayOrder, find_astray
 from paypoll.state.outbox import UNSENT

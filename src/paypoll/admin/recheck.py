@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from paypoll.clock import Clock
 from paypoll.database import Trouble, sort_error, transaction
 from paypoll.errors import RefusedError
-from paypoll.payments.statuses import OrderStatus
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.runs.load import load_order
 from paypoll.shop.changes import set_order_status
 from paypoll.shop.find import find_order_id, lock_order

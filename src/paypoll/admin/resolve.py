@@ -30,8 +30,8 @@ from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import Closing, fetch_evidence
 from paypoll.payments.gateway import PaymentGateway
 from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
-from paypoll.payments.statuses import OrderStatus
 from paypoll.runs.apply import answer_for
 from paypoll.runs.completion import complete_missing
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from paypoll.mail.doubts import DOUBTS
 from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import VOID, OrderStatus
 from paypoll.payments.rules import VOID_TICKETS
-from paypoll.payments.statuses import VOID, OrderStatus
 from paypoll.state.incidents import end_trouble
 from paypoll.state.outbox import ALERT
 from paypoll.state.tables import outbox

@@ -10,10 +10,10 @@ from paypoll.payments.decision import Decision
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment
 from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.override import OverriddenPayment, rest_on
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide, ticket_flaw
-from paypoll.payments.statuses import OrderStatus
 
 _Shown: TypeAlias = VerifiedPayment | UncheckedPayment | FlawedPayment
 

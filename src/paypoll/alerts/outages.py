@@ -12,7 +12,7 @@ from paypoll.mail.content.contexts import AlertOrder
 from paypoll.payments.evidence import CLOCK_TOLERANCE, Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
 from paypoll.payments.money import show_amount
-from paypoll.payments.statuses import WAITING
+from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.tables import orders
 from paypoll.state.incidents import open_troubles
 from paypoll.state.tables import watch

@@ -12,9 +12,9 @@ from paypoll.payments.decision import Decision, Notice, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import Found
 from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import is_over
-from paypoll.payments.statuses import OrderStatus
 
 
 def is_followed(order: Order) -> bool:

@@ -19,9 +19,9 @@ from paypoll.payments.evidence import Evidence, Question
 from paypoll.payments.followed import is_followed
 from paypoll.payments.gateway import CheckoutStatus, Found
 from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import WATCHED
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
-from paypoll.payments.statuses import WATCHED
 
 
 def next_questions(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> tuple[Question, ...]:

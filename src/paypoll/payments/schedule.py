@@ -8,8 +8,8 @@ times more.
 from datetime import datetime, timedelta
 
 from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import WAITING, OrderStatus
 from paypoll.payments.policy import Policy
-from paypoll.payments.statuses import WAITING, OrderStatus
 
 QUIET_LOOKS = (timedelta(minutes=45), timedelta(hours=2), timedelta(hours=24))
 """After completion: a hosted page lives for 30 minutes, so the first look comes when it is over."""

@@ -13,9 +13,9 @@ from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer
 from paypoll.payments.notices import to_review
 from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import BASKET, LATE
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import is_late_sight, is_over
-from paypoll.payments.statuses import BASKET, LATE
 
 _PAGE_LIVES = timedelta(minutes=30)
 """A hosted page of SumUp's, where the answer does not say until when."""

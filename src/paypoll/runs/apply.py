@@ -24,10 +24,10 @@ from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found
 from paypoll.payments.hosted_page import hosted_page
 from paypoll.payments.order import Checkout, Order
+from paypoll.payments.order_statuses import BASKET, WAITING, OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.payments.schedule import next_look
-from paypoll.payments.statuses import BASKET, WAITING, OrderStatus
 from paypoll.runs.brake import is_suspect
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, order_lines, restore
 from paypoll.runs.load import as_found, load_for_decision

@@ -29,8 +29,8 @@ from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import fetch_evidence
 from paypoll.payments.gateway import PaymentGateway
 from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import WATCHED
 from paypoll.payments.policy import Policy
-from paypoll.payments.statuses import WATCHED
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.brake import Brake
 from paypoll.runs.load import Loaded, load_each

@@ -14,8 +14,8 @@ from paypoll.mail.content.contexts import ConfirmationContext, OrderLine
 from paypoll.mail.content.message_id import new_message_id
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Account, Event, Order, OrderItem
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.override import OverriddenPayment
-from paypoll.payments.statuses import OrderStatus
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.accounts import account_for_guest
 from paypoll.shop.capacity import raise_tickets_sold

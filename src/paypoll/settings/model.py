@@ -19,7 +19,8 @@ from paypoll.settings import database_url, links
 from paypoll.settings.addresses import is_loopback
 from paypoll.settings.colour import DEFAULT_ACCENT
 from paypoll.settings.defaults import ENTRANCE_HINT
-from paypoll.settings.fields import (
+from paypoll.settings.secret import Secret
+from paypoll.settings.value_kinds import (
     Count,
     Duration,
     EhloName,
@@ -43,7 +44,6 @@ from paypoll.settings.fields import (
     Timeout,
     WebAddress,
 )
-from paypoll.settings.secret import Secret
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 

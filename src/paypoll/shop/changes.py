@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from paypoll.database import UtcDateTime
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus
 from paypoll.payments.order import Checkout, Order
-from paypoll.payments.statuses import OrderStatus
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.connections import CONNECTED, EXPIRED, OrganiserConnection
 from paypoll.shop.tables import checkouts, history, orders, organisers, tickets
 

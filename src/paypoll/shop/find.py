@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from paypoll.database import lower_case
 from paypoll.errors import OrderNotFoundError
-from paypoll.payments.statuses import OrderStatus
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import orders
 
 # Built once, not for every order.

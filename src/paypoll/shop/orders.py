@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from paypoll.database import lower_case
 from paypoll.payments.order import Account, Checkout, Event, Order, OrderItem, Ticket
-from paypoll.payments.statuses import OrderStatus
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.accounts import account_of, accounts_with
 from paypoll.shop.tables import checkouts, events, history, items, orders, organisers, refunds, tickets, users
 

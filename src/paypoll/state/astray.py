@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.payments.statuses import SET_BY_SHOP, WAITING, OrderStatus
+from paypoll.payments.order_statuses import SET_BY_SHOP, WAITING, OrderStatus
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import events, items, orders, tickets
 from paypoll.state.resolutions import closed_without_tickets

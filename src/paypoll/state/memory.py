@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.errors import SchemaError
-from paypoll.payments.statuses import OrderStatus
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import history, items, orders, tickets
 from paypoll.state.tables import run
 from paypoll.state.upgrade import require_ready

@@ -14,7 +14,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from paypoll.database import readable
-from paypoll.payments.statuses import OrderStatus
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import orders
 from paypoll.state.tables import audit
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from paypoll.database import SCHEMA, transaction
 from paypoll.errors import SchemaError
-from paypoll.shop.schema import require_known_schema
+from paypoll.shop.schema_check import require_known_schema
 from paypoll.state.tables import oldest
 
 HEAD = "0003"

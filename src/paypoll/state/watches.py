@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there, is_among
-from paypoll.payments.statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
+from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
 from paypoll.shop.tables import checkouts, orders
 from paypoll.state.runs import last_sweep
 from paypoll.state.tables import watch

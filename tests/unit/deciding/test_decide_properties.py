@@ -24,10 +24,10 @@ from paypoll.payments.gateway import (
     TransactionAnswer,
 )
 from paypoll.payments.order import Fulfilment, Order, Ticket
+from paypoll.payments.order_statuses import WATCHED, OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.questions import next_questions
 from paypoll.payments.rules import decide
-from paypoll.payments.statuses import WATCHED, OrderStatus
 from paypoll.testing import (
     MERCHANT,
     NOW,

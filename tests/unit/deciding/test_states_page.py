@@ -34,9 +34,9 @@ from paypoll.payments.gateway import (
     TransactionStatus,
 )
 from paypoll.payments.order import Fulfilment, Order, Ticket
+from paypoll.payments.order_statuses import WATCHED, OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
-from paypoll.payments.statuses import WATCHED, OrderStatus
 from paypoll.runs.apply import STATUS_AFTER
 from paypoll.state.resolutions import Verdict
 from paypoll.testing import (

@@ -14,7 +14,7 @@ from paypoll.database import DatabaseOptions, describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.runs.clock_check import clock_difference, describe_difference
 from paypoll.settings.model import Settings
-from paypoll.shop.schema import schema_problems
+from paypoll.shop.schema_check import schema_problems
 from paypoll.shop.tables import checkouts, orders, organisers
 from paypoll.state.rights import excessive_rights, missing_rights, missing_rights_on
 from paypoll.state.runs import LastRun, last_run

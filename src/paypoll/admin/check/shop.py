@@ -11,7 +11,7 @@ from paypoll.database import transaction
 from paypoll.errors import SettingsError
 from paypoll.mail.content.plain import one_line
 from paypoll.shop.capacity import CountedWrong, find_counted_wrong
-from paypoll.shop.schema import schema_problems
+from paypoll.shop.schema_check import schema_problems
 from paypoll.state.astray import find_astray
 
 _MOST_SHOWN = 10

@@ -58,7 +58,7 @@ def status_command(context: click.Context, *, as_json: bool) -> int:
     """
     from paypoll.database import transaction
     from paypoll.exitcodes import ExitCode
-    from paypoll.shop.schema import schema_problems
+    from paypoll.shop.schema_check import schema_problems
     from paypoll.state.upgrade import HEAD, current_version, next_step
 
     with opened_app(context, read_only=True) as app, transaction(app.engine) as connection:

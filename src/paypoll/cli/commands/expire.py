@@ -78,7 +78,7 @@ def _require_waiting(app: "App", chosen: list[int]) -> None:
     """Raise RefusedError when one of the orders is not waiting for verification."""
     from paypoll.database import transaction
     from paypoll.errors import RefusedError
-    from paypoll.payments.statuses import OrderStatus
+    from paypoll.payments.order_statuses import OrderStatus
     from paypoll.shop.find import find_statuses
 
     with transaction(app.engine) as connection:

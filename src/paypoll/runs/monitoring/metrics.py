@@ -11,7 +11,7 @@ import structlog
 import paypoll
 from paypoll.database import readable
 from paypoll.payments.decision import Outcome
-from paypoll.payments.statuses import WAITING
+from paypoll.payments.order_statuses import WAITING
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.report import RunReport
 from paypoll.shop.tables import orders
