@@ -1,6 +1,6 @@
 """When to look at an order again, and until when: its money is followed, not its status.
 
-The rule is docs/architecture.md, "Following the money": the window counts from the newest of what happened to the
+The rule is docs/decisions/0015-follow-the-money.md: the window counts from the newest of what happened to the
 order, its end is a look that was answered and not the clock alone, and a completed order is looked at quietly a few
 times more.
 """
