@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import pytest
 from tests.acceptance.papers import subject
 from tests.acceptance.promises import check_issued
-from tests.acceptance.stage import PRICE, Placed, Stage
+from tests.acceptance.stage import MERCHANT, PRICE, Placed, Stage
 from tests.acceptance.test_organisers import OVER, Connected
 
 from paypoll.sandbox.sumup.effects import Line, Respond
 from paypoll.sandbox.sumup.exchange import Answer
 
 INCOMPLETE = 1
+REVIEW = "requires_manual_review"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +93,28 @@ def test_row_18a_refresh_refused_for_one_organiser_leaves_the_others_alone(
     assert connected.profile(waiting[0])["sumup_connection_status"] == "connected"
     assert stage.run_once().code == 0
     check_issued(stage, orders[waiting[0]])
+
+
+def test_row_41a_commands_over_many_orders_leave_the_one_that_cannot_be_read(stage: Stage) -> None:
+    orders = [stage.order(f"ORD-{name}", checkout="PAID", email="no address") for name in ("ONE", "SPOILT", "TWO")]
+    lost = [stage.order(f"ORD-LOST-{name}", checkout="") for name in ("ONE", "SPOILT", "TWO")]
+    for number, order in enumerate(lost):
+        stage.shop.add_checkout(order.id, order.number, f"late-{number}", merchant_code=MERCHANT)
+    stage.run_once()
+    assert [stage.status(order) for order in lost] == [REVIEW] * 3
+    for order in orders:
+        stage.sql("UPDATE orders_order SET email = 'ada@buyer.example' WHERE id = :order", order=order.id)
+    for order in (orders[1], lost[1]):
+        stage.sql("UPDATE orders_order SET created_at = '20260-05-01' WHERE id = :order", order=order.id)
+
+    resent = stage.paypoll("resend", "--all-undeliverable", "--json")
+    assert "cannot be read" in resent.stdout
+    assert [len(stage.mails(order)) for order in orders] == [0, 0, 0]  # they were placed under another address
+    confirmed = [mail for mail in stage.sink.messages if mail.recipients == ("ada@buyer.example",)]
+    assert len(confirmed) == 2
+
+    done = stage.paypoll("recheck", "--reason", "not_found", "--why", "a wrong key", "--yes", "--json")
+    assert (done.code, done.report["left"]) == (INCOMPLETE, ["ORD-LOST-SPOILT"])
+    assert [one["number"] for one in done.report["waiting"]] == ["ORD-LOST-ONE", "ORD-LOST-TWO"]
+    # The shop's own pages can read it no better.
+    stage.sql("UPDATE orders_order SET created_at = now() WHERE created_at > '20000-01-01'")

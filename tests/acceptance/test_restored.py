@@ -77,3 +77,17 @@ def test_row_39b_lost_records_stop_runs_until_a_person_adopts_the_shop(stage: St
     assert "ORD-SHORT" in body(told)
     assert stage.paypoll("db", "adopt", "--yes").code == 1
     assert stage.paypoll("runs").code == 0
+
+
+def test_row_47_tickets_that_a_person_makes_in_a_restored_shop_get_ids_that_nobody_had(stage: Stage) -> None:
+    old = stage.order("ORD-OLD", checkout="PAID")
+    stage.run_once()
+    check_completed(stage, old)
+    had = {ticket["id"] for ticket in stage.tickets(old)}
+    # Another order keeps the id of the old one from being given out again; those of its tickets are.
+    kept = stage.order("ORD-KEPT", checkout="PAID", status="confirmed", is_paid=True)
+    restore_before(stage, old)
+    restart(stage, "orders_order", kept.id + 1)
+    done = stage.paypoll("resolve", "ORD-KEPT", "--issue", "--reason", "the shop lost them", "--yes", "--json")
+    assert (done.code, done.report["tickets"]) == (0, 2), done.stderr
+    assert {ticket["id"] for ticket in stage.tickets(kept)}.isdisjoint(had)

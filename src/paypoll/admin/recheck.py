@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from paypoll.clock import Clock
 from paypoll.database import Trouble, sort_error, transaction
-from paypoll.errors import RefusedError
+from paypoll.errors import RefusedError, UnreadableOrderError
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.runs.load import load_order
 from paypoll.shop.changes import set_order_status
@@ -83,7 +83,7 @@ def put_back(engine: sa.Engine, reviews: Sequence[OpenReview], *, who: str, why:
 
 
 def _put_back_one(engine: sa.Engine, review: OpenReview, who: str, why: str, run_id: str, now: datetime) -> bool:
-    """Put one order back. False when it is not in review any more, or somebody holds it."""
+    """Put one order back. False when it is not in review any more, somebody holds it, or its rows cannot be read."""
     try:
         with transaction(engine) as connection:
             if not lock_order(connection, review.order_id):
@@ -111,6 +111,8 @@ def _put_back_one(engine: sa.Engine, review: OpenReview, who: str, why: str, run
             # Should it go to review again, that is told again.
             outbox.forget_told(connection, order.id, "alert:review:", run_id)
             return True
+    except UnreadableOrderError:
+        return False
     except DBAPIError as error:
         if sort_error(error) is Trouble.BUSY:
             return False

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from paypoll.admin.revive import KeptMail, kept_mails, revive, untrue, void
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.errors import OrderNotFoundError, RefusedError
+from paypoll.errors import OrderNotFoundError, RefusedError, UnreadableOrderError
 from paypoll.mail.delivered import Delivered
 from paypoll.payments.order import Order
 from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
@@ -116,7 +116,12 @@ class Resender:
                 order = None
                 if mail.order_id is not None:
                     lock_order(connection, mail.order_id)
-                    order = load_order(connection, mail.order_id)
+                    try:
+                        order = load_order(connection, mail.order_id)
+                    except UnreadableOrderError as error:
+                        # 41a: the others go on.
+                        skipped.append(Revived(mail.kind, error.number, mail.recipients, "skipped", str(error)))
+                        continue
                 number = order.number if order is not None else ""
                 if order is not None and (why := untrue(mail, order)):
                     skipped.append(Revived(mail.kind, number, mail.recipients, "skipped", why))

@@ -13,14 +13,13 @@ import sqlalchemy as sa
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Order, OrderItem, Ticket
 from paypoll.payments.override import OverriddenPayment
-from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
+from paypoll.runs.fulfil import FulfilmentRules, insert_new_tickets, post_confirmation, record_places
 from paypoll.shop.accounts import account_for_guest
 from paypoll.shop.capacity import raise_tickets_sold
-from paypoll.shop.changes import insert_tickets, note_payment
+from paypoll.shop.changes import note_payment
 from paypoll.shop.codes import account_of_tickets, make_readable
 from paypoll.shop.ticket_rows import ticket_row
 from paypoll.state.fulfilments import record_fulfilment
-from paypoll.state.tables import ticket_place
 from paypoll.tickets.numbers import new_ticket_number
 
 
@@ -56,9 +55,11 @@ def complete_missing(
             raise ValueError(f"order item {item.id} has no event: nobody may complete its order")
         new[item.id] = tuple(new_ticket_number(item.event.slug) for _ in range(missing[item.id]))
         rows += [ticket_row(number, order, item.event, account, rules.qr_prefix, now) for number in new[item.id]]
-    ids = {ticket.number: ticket.id for ticket in order.tickets} | (insert_tickets(connection, rows) if rows else {})
+    ids = {ticket.number: ticket.id for ticket in order.tickets} | (
+        insert_new_tickets(connection, rows) if rows else {}
+    )
     numbers = {item.id: (*(ticket.number for ticket in filled[item.id]), *new[item.id]) for item in order.items}
-    connection.execute(sa.insert(ticket_place), _places(order, numbers, ids))
+    record_places(connection, order, numbers, ids)
     done = order.fulfilment or record_fulfilment(
         connection, order, payment, issued_by="paypoll", run_id=run_id, now=now
     )
@@ -81,17 +82,3 @@ def _take(left: dict[int, list[Ticket]], item: OrderItem) -> list[Ticket]:
     there = left[item.event.id] if item.event is not None else []
     taken, there[:] = there[: item.quantity], there[item.quantity :]
     return taken
-
-
-def _places(order: Order, numbers: dict[int, tuple[str, ...]], ids: dict[str, int]) -> list[dict[str, object]]:
-    return [
-        {
-            "order_item_id": item_id,
-            "place": place,
-            "order_id": order.id,
-            "ticket_id": ids[number],
-            "ticket_number": number,
-        }
-        for item_id, of_item in numbers.items()
-        for place, number in enumerate(of_item, start=1)
-    ]

@@ -105,7 +105,17 @@ def _issue(
         event = _event_of(item)
         numbers[item.id] = tuple(new_ticket_number(event.slug) for _ in range(item.quantity))
         rows += [ticket_row(number, order, event, account, rules.qr_prefix, now) for number in numbers[item.id]]
-    ticket_ids = _insert_tickets(connection, rows)
+    record_places(connection, order, numbers, insert_new_tickets(connection, rows))
+    return numbers
+
+
+def record_places(
+    connection: sa.Connection, order: Order, numbers: Mapping[int, Sequence[str]], ticket_ids: Mapping[str, int]
+) -> None:
+    """Write down which ticket fills which place of the order's items.
+
+    Raise IntegrityError when a place has its ticket already: the database forbids a second one.
+    """
     places = [
         {
             "order_item_id": item_id,
@@ -118,10 +128,9 @@ def _issue(
         for place, number in enumerate(issued, start=1)
     ]
     connection.execute(sa.insert(ticket_place), places)
-    return numbers
 
 
-def _insert_tickets(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> dict[str, int]:
+def insert_new_tickets(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> dict[str, int]:
     """Insert the tickets and return their ids by their numbers, with ids that no ticket of ours ever had.
 
     A shop that was restored from a backup gives ids out again, and `ticket_place` knows each once. A sequence does not

@@ -106,6 +106,12 @@ def test_metrics_file_can_be_read_by_the_exporter_and_nothing_is_left_beside_it(
     assert [file.name for file in watched.file.parent.iterdir() if "paypoll.prom" in file.name] == ["paypoll.prom"]
 
 
+def test_metrics_file_that_cannot_be_put_in_place_leaves_nothing_beside_it(watched: Watched) -> None:
+    watched.file.mkdir()
+    watched.desk.run()
+    assert [file.name for file in watched.file.parent.iterdir() if "paypoll.prom" in file.name] == ["paypoll.prom"]
+
+
 def test_metrics_are_told_of_real_requests(paypoll: "Command", desk: "Desk", tmp_path: Path) -> None:
     desk.place("ORD-1")
     file = tmp_path / "real.prom"

@@ -53,12 +53,13 @@ def expire_command(
         chosen = find_orders(app, orders) if orders else _older_than(app, older_than or timedelta(0))
         _require_waiting(app, chosen)
         if not chosen:
-            show(["No order is waiting that long."])
+            show(["No order is waiting that long."], err=as_json)
             return 0
         if dry_run:
             return _show_candidates(app, chosen, as_json=as_json)
         if not yes and sys.stdin.isatty():
-            click.confirm(f"Ask SumUp about {len(chosen)} waiting order(s), and expire what is unpaid?", abort=True)
+            question = f"Ask SumUp about {len(chosen)} waiting order(s), and expire what is unpaid?"
+            click.confirm(question, abort=True, err=True)
         report = record_run(app, "expire", only=chosen, max_age=timedelta(0), beside=progress_shown)
         show_report(report, as_json=as_json, verbose=True)
         return app.stop.exit_code or exit_code(report) or _unanswered(report)

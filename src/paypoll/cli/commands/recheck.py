@@ -92,7 +92,7 @@ def _preview_lines(reviews: "list[OpenReview]", site: "SiteSettings") -> list[st
 def _done_lines(done: "PutBack") -> list[str]:
     lines = [f"{_orders(len(done.waiting))} put back to waiting; the next run asks SumUp about them."]
     if done.left:
-        lines += wrapped(f"Left as they are, because somebody holds or has changed them: {', '.join(done.left)}")
+        lines += wrapped(f"Left as they are, held or changed by somebody, or not to be read: {', '.join(done.left)}")
     return lines
 
 

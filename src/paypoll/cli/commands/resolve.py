@@ -87,14 +87,15 @@ def resolve_command(
         if not as_json:
             show(_settled_lines(settled, site))
         mail = app.resolver.send_confirmation(settled) if settled.tickets or settled.mended else None
+        # The decision stands, whatever the run below meets.
+        if as_json:
+            show(_as_json(settled, mail).splitlines())
+        elif mail is not None:
+            waits = f"The confirmation is {mail.state}: {mail.error or 'a run sends it'}"
+            show(wrapped("The confirmation was sent." if mail.state == "sent" else waits))
         if resolution.verdict is not Verdict.ISSUE:
             # Its checkouts are closed at once, so that nobody pays them; a run that cannot is followed by the timer's.
             record_run(app, "resolve", only=[found.id])
-    if as_json:
-        show(_as_json(settled, mail).splitlines())
-    elif mail is not None:
-        waits = f"The confirmation is {mail.state}: {mail.error or 'a run sends it'}"
-        show(wrapped("The confirmation was sent." if mail.state == "sent" else waits))
     return 0
 
 

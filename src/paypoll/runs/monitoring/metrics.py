@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -34,13 +35,19 @@ def write_metrics(path: Path | None, connection: sa.Connection, report: RunRepor
     if path is None:
         return
     text = "".join(_lines(connection, report, latency))
+    aside = None
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as aside:
-            aside.write(text)
-        Path(aside.name).chmod(0o644)
-        Path(aside.name).replace(path)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            aside = Path(file.name)
+            file.write(text)
+        aside.chmod(0o644)
+        aside.replace(path)
     except OSError as error:
         log.warning("the metrics file cannot be written", file=str(path), error=error.strerror)
+        if aside is not None:
+            # A timer would else leave one more file in every run.
+            with suppress(OSError):
+                aside.unlink()
 
 
 def _lines(connection: sa.Connection, report: RunReport, latency: Latency) -> Iterator[str]:
