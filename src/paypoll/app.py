@@ -235,7 +235,7 @@ class App:
             site,
             self.clock,
             mail.size_limit,
-            self.settings.mail.domain,
+            mail.domain,
         )
 
     def dry_run(self, *, max_age: timedelta | None = None) -> "DryRun":
@@ -262,7 +262,7 @@ class App:
             policy=self.policy,
             rules=self.fulfilment_rules,
             desk=self.desk,
-            deliver=lambda run_id: self.deliver(run_id, self.stop),
+            deliver=self._deliver_now,
             clock=self.clock,
         )
 
@@ -271,8 +271,10 @@ class App:
         """What sends confirmations again."""
         from paypoll.admin.resend import Resender
 
-        deliver: Callable[[str], Delivered] = lambda run_id: self.deliver(run_id, self.stop)  # noqa: E731
-        return Resender(self.engine, self.fulfilment_rules, deliver, self.clock)
+        return Resender(self.engine, self.fulfilment_rules, self._deliver_now, self.clock)
+
+    def _deliver_now(self, run_id: str) -> "Delivered":
+        return self.deliver(run_id, self.stop)
 
     @cached_property
     def fulfilment_rules(self) -> "FulfilmentRules":

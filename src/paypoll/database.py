@@ -281,8 +281,8 @@ def sort_error(error: SQLAlchemyError) -> Trouble:
     return Trouble.OTHER
 
 
-def describe_error(error: SQLAlchemyError) -> str:
-    """Return the database's own words in one line, without the statement and its parameters."""
+def describe_error(error: Exception) -> str:
+    """Return the database's own words in one line, without the statement and its parameters; else the error's."""
     words = str(getattr(error, "orig", None) or error).strip().splitlines()
     return " ".join(word.strip() for word in words[:2]) or type(error).__name__
 

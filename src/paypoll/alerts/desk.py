@@ -34,7 +34,7 @@ class AlertDesk:
     admins: tuple[str, ...]
     site: SiteSettings
     domain: str
-    remind_every: timedelta = timedelta(days=1)
+    remind_every: timedelta
 
     def tell_about_order(self, connection: sa.Connection, order: Order, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about an order, in the caller's transaction. False when it was told before."""
@@ -189,7 +189,7 @@ class AlertDesk:
         posted = [
             outbox.post(
                 connection,
-                kind="alert",
+                kind=outbox.ALERT,
                 dedupe_key=f"{key}:to:{admin}",
                 recipients=[admin],
                 content=context.to_json(),

@@ -196,7 +196,7 @@ class MailAlerts:
 
 def _order_of(connection: sa.Connection, mail: Mail) -> Order | None:
     """Return the order whose customer waits for this mail. About an alert there is no alert."""
-    return None if mail.kind == "alert" or mail.order_id is None else load_order(connection, mail.order_id)
+    return None if mail.is_alert or mail.order_id is None else load_order(connection, mail.order_id)
 
 
 def _words(mail: Mail) -> str:

@@ -182,7 +182,7 @@ class OutageReporter:
                     "See whether the API key, or sumup.base_url, is of another account or of a sandbox.",
                     "Once that is put right, the next run verifies them.",
                     "If SumUp is right, let them go to review: `paypoll run-once --accept-reviews`.",
-                    "What went to review before: `paypoll recheck --reason not_found` brings it back.",
+                    'What went to review before: `paypoll recheck --reason not_found --why "…"` brings it back.',
                 ),
                 now=now,
             )
@@ -210,13 +210,12 @@ class OutageReporter:
         )
 
     def _tell_of_refusal(self, connection: sa.Connection, merchant_code: str, detail: str, now: datetime) -> None:
-        whose = f"merchant {merchant_code}" if merchant_code else "the platform"
         self._desk.tell_of_trouble(
             connection,
             f"not_allowed:{merchant_code}",
             detail,
             tell_after=timedelta(0),
-            headline=f"SumUp refuses the credential for {whose}",
+            headline=f"SumUp refuses the credential for {_whose(merchant_code)}",
             found=(detail, "Its orders stay as they are until this is mended."),
             todo=("Renew the API key in the settings, or let the organiser connect to SumUp again.",),
             now=now,
@@ -242,13 +241,12 @@ class OutageReporter:
         )
 
     def _tell_of_no_closing(self, connection: sa.Connection, merchant_code: str, detail: str, now: datetime) -> None:
-        whose = f"merchant {merchant_code}" if merchant_code else "the platform"
         self._desk.tell_of_trouble(
             connection,
             f"may_not_close:{merchant_code}",
             detail,
             tell_after=self._trouble_after,
-            headline=f"SumUp does not let paypoll close checkouts of {whose}",
+            headline=f"SumUp does not let paypoll close checkouts of {_whose(merchant_code)}",
             found=(detail, "Orders whose checkout cannot be closed do not expire: they could still be paid."),
             todo=("Give the credential the right to deactivate checkouts (scope payments).",),
             now=now,
@@ -261,3 +259,7 @@ def _looks(evidence: Evidence) -> Iterator[object]:
     # Client credentials may never read transactions; that is no trouble. Silence about one is.
     yield from (look for look in evidence.transactions.values() if not isinstance(look, NotAllowed))
     yield from (closing for closing in evidence.closings.values() if not isinstance(closing, NotAllowed))
+
+
+def _whose(merchant_code: str) -> str:
+    return f"merchant {merchant_code}" if merchant_code else "the platform"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -50,17 +50,9 @@ def _pages(order: Order, evidence: Evidence) -> Iterator[HostedPage]:
 
 
 def _ends(answer: CheckoutAnswer, row: Checkout | None) -> datetime | None:
-    until = _moment(answer.raw.get("valid_until")) or (row.valid_until if row else None)
-    made = _moment(answer.raw.get("date")) or (row.created_at if row else None)
+    until = answer.valid_until or (row.valid_until if row else None)
+    made = answer.made_at or (row.created_at if row else None)
     return until or (made + PAGE_LIFE if made else None)
-
-
-def _moment(value: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _is_sumups(url: str, api_url: str) -> bool:

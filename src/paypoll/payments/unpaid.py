@@ -11,14 +11,12 @@ from paypoll.payments.classify import Assessment, row_of
 from paypoll.payments.decision import Decision, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer
+from paypoll.payments.hosted_page import PAGE_LIFE
 from paypoll.payments.notices import to_review
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import BASKET, LATE
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import is_late_sight, is_over
-
-_PAGE_LIVES = timedelta(minutes=30)
-"""A hosted page of SumUp's, where the answer does not say until when."""
 
 _PAGE_MARGIN = timedelta(minutes=5)
 """For so long after `valid_until` a payment that was begun in time may still come to its end."""
@@ -157,7 +155,7 @@ def _page_is_over(answer: CheckoutAnswer, now: datetime, margin: timedelta, *, k
         return False
     if answer.valid_until is not None:
         return clock >= answer.valid_until + margin
-    return not known and answer.made_at is not None and clock >= answer.made_at + _PAGE_LIVES + margin
+    return not known and answer.made_at is not None and clock >= answer.made_at + PAGE_LIFE + margin
 
 
 def _age(order: Order, answer: CheckoutAnswer, now: datetime) -> timedelta:

@@ -30,7 +30,11 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
 
     The places taken are counted as well: what is to be closed hangs on whether a late payment can be honoured.
     """
-    orders = count_places(connection, shop.load_orders(connection, order_ids))
+    return count_places(connection, _load_with_records(connection, order_ids))
+
+
+def _load_with_records(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
+    orders = shop.load_orders(connection, order_ids)
     records = load_records(connection, list(orders)) if orders else {}
     until = adopted_until(connection) if orders else None
     return {
@@ -116,11 +120,10 @@ def load_for_decision(connection: sa.Connection, order_id: int, evidence: Eviden
     another order. With `lock` (a run, under the order's row lock) the events of an order that may get its tickets now
     are locked before their places are counted, and stay so until the transaction ends.
     """
-    order = load_orders(connection, [order_id]).get(order_id)
+    order = _load_with_records(connection, [order_id]).get(order_id)
     if order is None:
         return None
-    if lock and may_fulfil(order, evidence):
-        order = with_places_taken(connection, order, lock=True)
+    order = with_places_taken(connection, order, lock=lock and may_fulfil(order, evidence))
     spent = spent_on_others(connection, order_id, evidence.sumup_ids)
     if evidence.shows_payment:
         spent |= spent_in_shop(connection, order_id, evidence.sumup_ids, evidence.asked_at or order.created_at)

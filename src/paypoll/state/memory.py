@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.errors import SchemaError
-from paypoll.payments.order_statuses import OrderStatus
+from paypoll.payments.order_statuses import SET_BY_SHOP, VOID, OrderStatus
 from paypoll.shop.tables import history, items, orders, tickets
 from paypoll.state.tables import run
 from paypoll.state.upgrade import require_ready
@@ -24,7 +24,6 @@ _LAST_LINE = r"(?:^|.*\n)\[(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\] paypoll: "
 _MARKED = orders.c.payment_notes.contains(" UTC] paypoll: ", autoescape=True)
 _REVIEWED = sa.and_(history.c.status == "manual_review", history.c.changed_by_id.is_(None))
 _ADOPTED_UNTIL = sa.select(run.c.started_at).where(run.c.id == ADOPTED)
-_PAID = ("completed", "confirmed", "processing", "shipped", "delivered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +86,9 @@ def adopt(connection: sa.Connection, lost: Lost, *, host: str, version: str, now
 def _short(newest: datetime) -> sa.Select[tuple[int, str, str, object]]:
     places = sa.select(sa.func.sum(items.c.quantity)).where(items.c.order_id == orders.c.id).scalar_subquery()
     there = sa.select(sa.func.count()).where(tickets.c.order_id == orders.c.id).scalar_subquery()
-    paid = sa.or_(orders.c.is_paid, orders.c.status.in_(_PAID))
-    void = (OrderStatus.CANCELLED.value, OrderStatus.REFUNDED.value)
+    paid = sa.or_(orders.c.is_paid, orders.c.status.in_(SET_BY_SHOP | {OrderStatus.COMPLETED}))
     return (
         sa.select(orders.c.id, orders.c.order_number, orders.c.email, orders.c.total)
-        .where(orders.c.created_at <= newest, paid, orders.c.status.not_in(void), there < places)
+        .where(orders.c.created_at <= newest, paid, orders.c.status.not_in(VOID), there < places)
         .order_by(orders.c.id)
     )

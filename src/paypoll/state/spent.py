@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import checkouts, orders, tickets
 from paypoll.state.tables import fulfilment
 
@@ -25,7 +26,7 @@ _OTHER = sa.and_(
 # Bought: by the shop's own column, or by tickets that still admit.
 _BOUGHT = sa.or_(
     orders.c.is_paid,
-    sa.exists(tickets.c.id).where(tickets.c.order_id == orders.c.id, tickets.c.status.in_(("valid", "used"))),
+    sa.exists(tickets.c.id).where(tickets.c.order_id == orders.c.id, tickets.c.status.in_(ADMITTING)),
 )
 # The shop has no index on an order's time nor on its transaction_id. Ids grow with time, so its primary key, read from
 # the newest order back, finds where the last sixty days begin; from there on it is read once more.

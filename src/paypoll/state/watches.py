@@ -22,6 +22,13 @@ _CLOCK_TOLERANCE = timedelta(minutes=10)
 # Built once, not for every order.
 _WANTED = watch.c.order_id == sa.bindparam("wanted")
 _HOLD = sa.select(watch.c.lease_run, watch.c.status).where(_WANTED).with_for_update()
+_TURN = (
+    (orders.c.status != next(iter(WAITING))).asc(),
+    watch.c.last_checked_at.asc().nulls_first(),
+    orders.c.created_at,
+    orders.c.id,
+)
+"""Whose turn it is: what waits before what is followed, then the longest unchecked, then the oldest."""
 _LEFT_IN = sa.select(watch.c.status).where(_WANTED)
 _ENROLLED = ["order_id", "first_seen_at", "order_number", "order_created_at", "next_check_at"]
 
@@ -105,12 +112,7 @@ def claim(
         sa.select(watch.c.order_id)
         .join(orders, orders.c.id == watch.c.order_id)
         .where(_is_free(now, lease), watch.c.last_run.is_distinct_from(run_id), unchecked, _is_due(rules, now))
-        .order_by(
-            (orders.c.status != next(iter(WAITING))).asc(),
-            watch.c.last_checked_at.asc().nulls_first(),
-            orders.c.created_at,
-            orders.c.id,
-        )
+        .order_by(*_TURN)
         .limit(limit)
         .with_for_update(of=watch, skip_locked=True)
     )
@@ -125,7 +127,7 @@ def peek(connection: sa.Connection, rules: WatchRules, now: datetime, *, limit: 
         sa.select(orders.c.id)
         .outerjoin(watch, watch.c.order_id == orders.c.id)
         .where(_is_due(rules, now))
-        .order_by(watch.c.last_checked_at.asc().nulls_first(), orders.c.created_at, orders.c.id)
+        .order_by(*_TURN)
         .limit(limit)
     )
     found = list(connection.scalars(due))

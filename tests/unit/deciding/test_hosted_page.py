@@ -1,7 +1,6 @@
 """Which addresses of a page go into a mail to a customer: SumUp's own, while they live, and nobody else's."""
 
-from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -14,9 +13,11 @@ API = "https://api.sumup.com"
 PAGE = "https://checkout.sumup.com/pay/1"
 
 
-def found(url: object = PAGE, api: str = API, status: str = CheckoutStatus.FAILED, **raw: object) -> HostedPage | None:
-    date = (NOW - timedelta(minutes=1)).isoformat()
-    answer = replace(an_answer(status), raw={"hosted_checkout_url": url, "date": date, **raw})
+def found(
+    url: object = PAGE, api: str = API, status: str = CheckoutStatus.FAILED, valid_until: datetime | None = None
+) -> HostedPage | None:
+    made = NOW - timedelta(minutes=1)
+    answer = an_answer(status, raw={"hosted_checkout_url": url}, made_at=made, valid_until=valid_until)
     evidence = Evidence().with_read(ReadCheckout(answer.id, ("MPLATFORM",)), Found(answer))
     return hosted_page(an_order(), evidence, api, NOW)
 
@@ -60,8 +61,8 @@ def test_page_of_the_sandbox_is_linked_only_where_the_sandbox_is_asked() -> None
 
 @pytest.mark.parametrize("minutes", [-60, 0, 5])
 def test_page_that_ends_too_soon_to_pay_is_not_linked(minutes: int) -> None:
-    assert found(valid_until=(NOW + timedelta(minutes=minutes)).isoformat()) is None
-    assert found(valid_until=(NOW + timedelta(minutes=minutes + 120)).isoformat()) is not None
+    assert found(valid_until=NOW + timedelta(minutes=minutes)) is None
+    assert found(valid_until=NOW + timedelta(minutes=minutes + 120)) is not None
 
 
 @pytest.mark.parametrize("status", [CheckoutStatus.EXPIRED, CheckoutStatus.PAID, "NEW"])

@@ -11,7 +11,7 @@ from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option
 from paypoll.cli.person import person
 from paypoll.cli.render.screen import json_text, show
-from paypoll.cli.render.words import wrapped
+from paypoll.cli.render.words import more, wrapped
 
 if TYPE_CHECKING:
     from paypoll.admin.guests import Damage, Repaired
@@ -166,9 +166,9 @@ def repair_guests_command(context: click.Context, *, dry_run: bool, yes: bool, b
 
     with opened_app(context, read_only=dry_run) as app:
         damage = find_damage(app.engine)
-        if not as_json:
-            show(_damage_lines(damage))
         wanted = not dry_run and not damage.none and (yes or sys.stdin.isatty())
+        if not as_json or (wanted and not yes):
+            show(_damage_lines(damage), err=as_json)
         if wanted and not yes:
             click.confirm("Put it right?", abort=True, err=True)
         done = repair(app.engine, damage, person(by, os.environ), app.clock.now()) if wanted else None
@@ -188,17 +188,13 @@ def _damage_lines(damage: "Damage") -> list[str]:
         lines.append(f"Accounts of guests that nobody can enter: {len(damage.accounts)}")
         for account in damage.accounts[:_MOST_SHOWN]:
             lines += wrapped(f"{account.email} (id {account.user_id}), made {account.joined:%d %B %Y}")
-        lines += _more(len(damage.accounts))
+        lines += more(len(damage.accounts), _MOST_SHOWN)
     if damage.orders:
         lines.append(f"Orders with tickets and without an account: {len(damage.orders)}")
         for order in damage.orders[:_MOST_SHOWN]:
             lines += wrapped(f"{order.order_number}: its tickets are for {order.email} (id {order.user_id})")
-        lines += _more(len(damage.orders))
+        lines += more(len(damage.orders), _MOST_SHOWN)
     return lines
-
-
-def _more(number: int) -> list[str]:
-    return [f"  and {number - _MOST_SHOWN} more (--json lists all)"] if number > _MOST_SHOWN else []
 
 
 def _repaired_line(done: "Repaired | None") -> str:

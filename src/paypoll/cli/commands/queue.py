@@ -8,7 +8,7 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
 from paypoll.cli.render.screen import json_text, show
-from paypoll.cli.render.words import headed, status, wrapped
+from paypoll.cli.render.words import headed, more, status, wrapped
 from paypoll.clock import ago, span
 
 if TYPE_CHECKING:
@@ -58,22 +58,22 @@ def backlog_lines(backlog: "Backlog", site: "SiteSettings") -> list[str]:
         lines += headed(f"Waiting for SumUp ({len(backlog.waiting)})")
         for order in backlog.waiting[:_MOST_SHOWN]:
             lines += _waiting_lines(order, backlog, site)
-        lines += _more(len(backlog.waiting))
+        lines += more(len(backlog.waiting), _MOST_SHOWN)
     if backlog.reviews:
         lines += headed(f"Waiting for a person ({len(backlog.reviews)})")
         for review in backlog.reviews[:_MOST_SHOWN]:
             lines += _review_lines(review, backlog, site)
-        lines += _more(len(backlog.reviews))
+        lines += more(len(backlog.reviews), _MOST_SHOWN)
     if backlog.astray:
         lines += headed(f"Completed by the shop itself ({len(backlog.astray)})")
         for astray in backlog.astray[:_MOST_SHOWN]:
             lines += _astray_lines(astray, backlog, site)
-        lines += _more(len(backlog.astray))
+        lines += more(len(backlog.astray), _MOST_SHOWN)
     if backlog.mails:
         lines += headed(f"Mail not sent ({len(backlog.mails)})")
         for mail in backlog.mails[:_MOST_SHOWN]:
             lines += _mail_lines(mail, backlog)
-        lines += _more(len(backlog.mails))
+        lines += more(len(backlog.mails), _MOST_SHOWN)
     if backlog.troubles:
         lines += headed("Troubles")
         for trouble in backlog.troubles:
@@ -132,7 +132,3 @@ def _trouble_lines(trouble: "OpenTrouble", backlog: "Backlog") -> list[str]:
     told = "admins were told" if trouble.told else "admins are told if it lasts"
     head = f"{trouble.key.replace('_', ' ').rstrip(':')}, since {span(backlog.now - trouble.since)}; {told}"
     return wrapped(head) + wrapped(trouble.detail, 6)
-
-
-def _more(number: int) -> list[str]:
-    return [f"  and {number - _MOST_SHOWN} more (--json lists all)"] if number > _MOST_SHOWN else []

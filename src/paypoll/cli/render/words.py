@@ -62,6 +62,11 @@ def headed(title: str) -> list[str]:
     return ["", styled(title, bold=True)]
 
 
+def more(number: int, shown: int) -> list[str]:
+    """Return the line that ends a list of which only so many are shown; none when that is all."""
+    return [f"  and {number - shown} more (--json lists all)"] if number > shown else []
+
+
 def moment(value: datetime, site: "SiteSettings") -> str:
     """Return a time in the site's time zone."""
     return f"{value.astimezone(site.zone):%Y-%m-%d %H:%M:%S}"

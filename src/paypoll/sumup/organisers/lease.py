@@ -97,8 +97,7 @@ class Lease:
                 with transaction(self._engine) as connection:
                     is_ours = leases.renew(connection, name, holder, LENGTH)
             except (SQLAlchemyError, PaypollError) as error:
-                words = describe_error(error) if isinstance(error, SQLAlchemyError) else str(error)
-                log.warning("the lease could not be renewed", lease=name, error=words)
+                log.warning("the lease could not be renewed", lease=name, error=describe_error(error))
                 continue
             if not is_ours:
                 log.warning("the lease ran out, and another run has it", lease=name)

@@ -269,7 +269,7 @@ class TokenRefresher:
             except (SQLAlchemyError, DatabaseUnavailableError) as error:
                 lasting = isinstance(error, SQLAlchemyError) and sort_error(error) is not Trouble.BUSY
                 if lasting or pause is None:
-                    words = describe_error(error) if isinstance(error, SQLAlchemyError) else str(error)
+                    words = describe_error(error)
                     log.critical(otherwise, merchant=current.merchant_code, profile=current.profile_id, error=words)
                     raise
                 self._wait(pause)
