@@ -82,8 +82,12 @@ class Ended:
 
     @property
     def errors(self) -> list[str]:
-        """What a person reads on stderr."""
-        return [line for line in self.stderr.splitlines() if not line.startswith("{")]
+        """What a person reads on stderr, without what libpq itself prints there.
+
+        Where a connection is cut in the instant in which it was made, no code above libpq hears of it yet.
+        """
+        lines = (line for line in self.stderr.splitlines() if not line.startswith("{"))
+        return [line for line in lines if line != "FATAL:  terminating connection due to administrator command"]
 
     def reason(self, order: Placed) -> str:
         """Return the reason that the report gives for what became of the order."""

@@ -7,6 +7,7 @@ and counted from what the processes are seen to do, so that it falls amid the wo
 import random
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tests.acceptance.auditor import Auditor
-from tests.acceptance.stage import PRICE, Stage
+from tests.acceptance.stage import PATIENCE, PRICE, Stage
 from tests.acceptance.test_world import CUT, TRY_LATER, ended
 
 from paypoll.sandbox.mail.smtp_session import Stage as MailStage
@@ -123,7 +124,15 @@ def test_row_40_eight_processes_on_hundreds_of_orders_do_nothing_twice_and_keep_
     processes, said = 8, crowd_of(stage, PAID=16, FAILED=16, EXPIRED=8, PENDING=160)
     limits = {"sumup__requests_per_second": str(RATE), "sumup__parallel_requests": str(PARALLEL)}
     stage.sumup.fault(Latency(0.05))
-    started = [stage.start("run-once", "--json", verification__batch_size="10", **limits) for _ in range(processes)]
+    # None looks at an order before all have begun: a run that begins after a look may rightly look again.
+    patient = {"database__lock_timeout": "170s", "database__statement_timeout": "175s"}
+    with stage.engine.begin() as shop:
+        shop.exec_driver_sql("LOCK TABLE paypoll.watch IN EXCLUSIVE MODE")
+        started = [
+            stage.start("run-once", "--json", verification__batch_size="10", **limits, **patient)
+            for _ in range(processes)
+        ]
+        wait_for_runs(stage, processes)
     with ThreadPoolExecutor(processes) as readers:  # a full pipe would hold up whoever logs into it
         runs = list(readers.map(ended, started))
     assert [run.code for run in runs] == [0] * processes
@@ -136,6 +145,14 @@ def test_row_40_eight_processes_on_hundreds_of_orders_do_nothing_twice_and_keep_
     for moment in moments:
         window = [other for other in moments if moment <= other < moment + timedelta(seconds=1)]
         assert len(window) <= processes * (RATE + 2)
+
+
+def wait_for_runs(stage: Stage, wanted: int) -> None:
+    """Wait until so many runs have begun."""
+    until = time.monotonic() + PATIENCE
+    while len(stage.sql("SELECT 1 FROM paypoll.run")) < wanted:
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_auditor_sees_each_harm_that_is_done(stage: Stage) -> None:
