@@ -152,14 +152,49 @@ def test_commands_that_units_start_are_installed_by_the_guide() -> None:
         for value in statements(name)["Service.ExecStart"]
     ]
     assert commands == ["/opt/paypoll/.venv/bin/paypoll", "/opt/paypoll/bin/report-failure"]
-    assert "-t /opt/paypoll/bin systemd/report-failure" in GUIDE
-    assert 'ln -sfn "venv-$version" /opt/paypoll/.venv' in GUIDE
+    said = install_dry_run()
+    assert re.search(r"install -D -m 0755 -t /opt/paypoll/bin \S+/systemd/report-failure", said)
+    assert re.search(r"mv -T -- /opt/paypoll/.venv.new /opt/paypoll/.venv\b", said)
     assert "paypoll" in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
 
 
-def test_every_file_of_the_folder_is_installed_by_the_guide() -> None:
+def install_dry_run(*arguments: str, **environ: str) -> str:
+    """Return what scripts/install says that it would do."""
+    done = subprocess.run(
+        [ROOT / "scripts" / "install", "--dry-run", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environ},
+    )
+    return done.stderr
+
+
+def test_every_file_of_the_folder_is_installed_by_the_script_or_the_guide() -> None:
     files = [file.relative_to(ROOT).as_posix() for file in UNITS.rglob("*") if file.is_file()]
-    assert [file for file in files if file not in GUIDE] == []
+    said = install_dry_run() + GUIDE
+    assert [file for file in files if not re.search(rf"{re.escape(file)}\b", said)] == []
+
+
+def test_install_without_root_or_a_known_argument_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    for arguments, reason in ((["--sideways"], "unknown argument: --sideways"), ([], "it takes root|systemd is not")):
+        done = subprocess.run(
+            [ROOT / "scripts" / "install", *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            user=65534 if os.geteuid() == 0 else None,
+        )
+        assert done.returncode == 2
+        assert re.search(reason, done.stderr)
+
+
+def test_uninstall_takes_away_all_that_install_puts_outside_of_its_own_folder() -> None:
+    taken = " ".join(re.findall(r"^   (?:rm|find) .*$", install_dry_run("--uninstall"), re.MULTILINE))
+    put = re.findall(r"/(?:etc|usr)/[^ >\\']*[^ >\\'/]", " ".join(re.findall(r"^   .*$", install_dry_run(), re.MULTILINE)))
+    names = {"/usr/local/share/man/man1": "/usr/local/share/man/man1/paypoll.1"}
+    shared = {"/etc/systemd/system", "/etc/bash_completion.d"}
+    assert {path for path in put if names.get(path, path) not in taken} - shared == set()
 
 
 @needs_systemd
@@ -217,7 +252,7 @@ def test_run_in_nspawn_without_its_tools_is_skipped_with_a_reason(tmp_path: Path
     assert not (tmp_path / "tree").exists()
 
 
-@pytest.mark.parametrize("script", ["systemd/report-failure", "systemd/paypoll-by-hand", "tests/systemd/run-in-nspawn"])
+@pytest.mark.parametrize("script", ["scripts/install", "systemd/report-failure", "systemd/paypoll-by-hand", "tests/systemd/run-in-nspawn"])
 def test_script_can_be_started_and_read_by_its_shell(script: str) -> None:
     path = ROOT / script
     assert os.access(path, os.X_OK)

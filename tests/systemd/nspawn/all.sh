@@ -7,9 +7,6 @@ sudo -u postgres createdb shop
 sudo -u postgres psql --quiet --set=ON_ERROR_STOP=1 shop <tests/shop_schema.sql
 install -d -o www-data -g www-data -m 0755 /srv/shop /srv/shop/media
 
-# The guide's commands ask no questions; apt would.
-apt-get() { DEBIAN_FRONTEND=noninteractive command apt-get -q -y "$@"; }
-
 # On a real machine these are there already.
 paypoll() {
     if [ "$1" = check ]; then

@@ -1,0 +1,85 @@
+# Runs inside the container after scenario.py: an upgrade that brings a migration, a rollback and the way forth again,
+# and an uninstall, each by its one command. Prints a line for each thing that is as it should be.
+set -eu
+
+NEXT=9.9.9
+
+expect() {
+    local sentence=$1
+    shift
+    if ! "$@"; then
+        printf 'NOT SO: %s\n' "$sentence"
+        exit 1
+    fi
+    printf 'ok  %s\n' "$sentence"
+}
+
+in_use() { readlink /opt/paypoll/.venv; }
+version_is() { [ "$(paypoll --version)" = "paypoll, version $1" ]; }
+timer_is_on() { systemctl --quiet is-active paypoll.timer && systemctl --quiet is-enabled paypoll.timer; }
+run_goes_well() { systemctl start paypoll.service && [ "$(systemctl show --value -p Result paypoll.service)" = success ]; }
+tables_are() { paypoll db status | grep -q "version $1"; }
+by_owner() { PAYPOLL_AS=postgres PAYPOLL_DATABASE__URL=postgresql:///shop scripts/install; }
+
+# A next release with a table more.
+make_next() {
+    cp -a /paypoll-release /var/tmp/next
+    cd /var/tmp/next
+    head=$(sed -n 's/^HEAD = "\(.*\)"$/\1/p' src/paypoll/state/upgrade.py)
+    sed -i "s/^HEAD = .*/HEAD = \"9999\"/" src/paypoll/state/upgrade.py
+    sed -i "s/^__version__ = .*/__version__ = \"$NEXT\"/" src/paypoll/__init__.py
+    cat >src/paypoll/state/migrations/versions/v9999_trial.py <<END
+"""A table for the trial."""
+
+from alembic import op
+
+revision = "9999"
+down_revision = "$head"
+
+
+def upgrade() -> None:
+    op.execute("CREATE TABLE paypoll.trial (id integer)")
+END
+}
+
+first=$(in_use)
+was=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' /paypoll-release/src/paypoll/__init__.py)
+make_next
+
+expect "an upgrade that needs the database's owner says so" eval '! scripts/install >/var/tmp/refused 2>&1'
+expect "it names the command to paste" grep -q 'PAYPOLL_AS=postgres' /var/tmp/refused
+expect "nothing was changed" [ "$(in_use)" = "$first" ]
+expect "the timer is on" timer_is_on
+
+by_owner >/var/tmp/upgraded 2>&1 || { cat /var/tmp/upgraded; exit 1; }
+expect "the new version is in use" version_is $NEXT
+expect "its tables are there" tables_are 9999
+expect "the timer is on" timer_is_on
+expect "a run goes well" run_goes_well
+
+expect "again is harmless" by_owner
+expect "the same version is in use" version_is $NEXT
+expect "the timer is on" timer_is_on
+
+expect "one command goes back" scripts/install --rollback
+expect "the version before is in use" [ "$(in_use)" = "$first" ]
+expect "it says so" version_is "$was"
+expect "it works on the newer tables" run_goes_well
+expect "the timer is on" timer_is_on
+expect "the same command goes forth again" scripts/install --rollback
+expect "the new version is in use again" version_is $NEXT
+
+expect "without a terminal nothing is taken away" eval '! scripts/install --uninstall </dev/null'
+expect "the program is there" [ -x /usr/local/sbin/paypoll ]
+expect "one command takes all away" scripts/install --uninstall --yes
+left() {
+    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /var/tmp -o -path /tmp -o -path /root -o -path '/paypoll-*' \
+        -o -path /var/log/journal -o -path /run/systemd \) -prune -o -iname '*paypoll*' -print
+    getent passwd paypoll || true
+    getent group paypoll paypoll-ask || true
+    systemctl list-units --all --no-legend 'paypoll*'
+}
+left >/var/tmp/left
+cat /var/tmp/left
+expect "nothing of it is left on the machine" [ ! -s /var/tmp/left ]
+expect "the audit trail is" sudo -u postgres psql -qAtc 'SELECT 1 FROM paypoll.audit LIMIT 1' shop
