@@ -45,6 +45,7 @@ END
 first=$(in_use)
 was=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' /paypoll-release/src/paypoll/__init__.py)
 make_next
+systemctl start paypoll.timer # the scenario had it stopped
 
 expect "an upgrade that needs the database's owner says so" eval '! scripts/install >/var/tmp/refused 2>&1'
 expect "it names the command to paste" grep -q 'PAYPOLL_AS=postgres' /var/tmp/refused
