@@ -78,7 +78,7 @@ left() {
         -o -path /var/log/journal -o -path /run/systemd \) -prune -o -iname '*paypoll*' -print
     getent passwd paypoll || true
     getent group paypoll paypoll-ask || true
-    systemctl list-units --all --no-legend 'paypoll*'
+    systemctl list-units --all --no-legend --type=service,timer,path 'paypoll*'
 }
 left >/var/tmp/left
 cat /var/tmp/left
