@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from tests import settings_text
 from tests.acceptance.papers import subject
 from tests.settings_text import world_settings, write_settings_file
+from tests.warm import Process, nursery
 
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import Mail, MailSink
@@ -237,19 +238,22 @@ class Stage:
             process.kill()
             process.communicate()
             raise
-        return Ended(process.returncode, stdout, stderr)
+        return Ended(process.wait(), stdout, stderr)
 
     def run_once(self, *arguments: str, **environ: str) -> Ended:
         """Run `paypoll run-once --json` to its end."""
         return self.paypoll("run-once", "--json", *arguments, **environ)
 
-    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
-        """Start the installed command and return at once."""
+    def start(self, *arguments: str, **environ: str) -> Process:
+        """Start the installed command and return at once. Mostly it is a warm start: `warm` says when, and why."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYPOLL_")}
         settings = {f"PAYPOLL_{name.upper()}": value for name, value in {**self.environ, **environ}.items()}
+        surroundings, words = {**inherited, **settings}, ("--config", str(self.config), *arguments)
+        if not self.wrapper and nursery().fits(arguments[0], surroundings):
+            return nursery().start(words, surroundings)
         return subprocess.Popen(  # noqa: S603 - the command that is tested
-            [*self.wrapper, PROGRAM, "--config", self.config, *arguments],
-            env={**inherited, **settings},
+            [*self.wrapper, PROGRAM, *words],
+            env=surroundings,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -17,11 +17,10 @@ from decimal import Decimal
 from tests.acceptance.auditor import Auditor
 from tests.acceptance.stage import PATIENCE, PRICE, Stage
 from tests.acceptance.test_world import CUT, TRY_LATER, ended
+from tests.warm import Process
 
 from paypoll.sandbox.mail.smtp_session import Stage as MailStage
 from paypoll.sandbox.sumup.effects import Latency
-
-Process = subprocess.Popen[str]
 
 KILLS = 24
 CUTS = 12

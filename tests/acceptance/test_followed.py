@@ -367,7 +367,7 @@ def test_row_26a_evidence_older_than_the_lease_is_not_applied(stage: Stage) -> N
         os.kill(process.pid, signal.SIGCONT)
         held.clear()
         stdout, stderr = process.communicate(timeout=PATIENCE)
-    assert Ended(process.returncode, stdout, stderr).report["orders"] == []
+    assert Ended(process.wait(), stdout, stderr).report["orders"] == []
     assert (stage.status(order), stage.history(order), stage.audit(order)) == ("pending_verification", [], [])
     assert stage.sql("SELECT 1 FROM paypoll.watch WHERE lease_run IS NOT NULL") == []
     stage.run_once()

@@ -5,7 +5,6 @@ is lost for good. The simulator's journal says by whose credential each request 
 """
 
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from tests.acceptance.papers import body, subject
 from tests.acceptance.promises import check_issued, check_waiting
 from tests.acceptance.stage import MERCHANT, PATIENCE, PRICE, ROLE, SOON, Ended, Placed, Stage
 from tests.acceptance.world import World
+from tests.warm import Process
 
 from paypoll.database import CONNECTIONS
 from paypoll.sandbox.sumup.effects import Hang, Line, Respond
@@ -231,19 +231,19 @@ def test_row_18_checkout_that_may_be_at_a_merchant_who_cannot_be_asked_is_not_ca
 # -- stored at once, by one of several ---------------------------------------------------------------------------
 
 
-def kill(stage: Stage, process: "subprocess.Popen[str]") -> None:
+def kill(stage: Stage, process: Process) -> None:
     del stage
     process.kill()
 
 
-def cut(stage: Stage, process: "subprocess.Popen[str]") -> None:
+def cut(stage: Stage, process: Process) -> None:
     del process
     assert stage.sql(CUT)
 
 
 @pytest.mark.parametrize(("happens", "code"), [(kill, -signal.SIGKILL), (cut, TRY_LATER)])
 def test_organiser_token_is_stored_before_it_is_used_and_outlives_the_run(
-    connected: Connected, happens: Callable[[Stage, "subprocess.Popen[str]"], None], code: int
+    connected: Connected, happens: Callable[[Stage, Process], None], code: int
 ) -> None:
     stage = connected.stage
     connected.organiser("MOWN", sumup_expires_at=OVER)
@@ -317,6 +317,6 @@ def test_organisers_orders_are_completed_by_a_role_of_few_connections(connected:
     assert connected.refreshes == len(merchants)
 
 
-def ended(process: "subprocess.Popen[str]") -> Ended:
+def ended(process: Process) -> Ended:
     stdout, stderr = process.communicate(timeout=PATIENCE)
-    return Ended(process.returncode, stdout, stderr)
+    return Ended(process.wait(), stdout, stderr)

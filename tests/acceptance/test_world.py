@@ -12,6 +12,7 @@ import pytest
 from tests.acceptance.papers import subject
 from tests.acceptance.promises import check_completed, check_issued
 from tests.acceptance.stage import PATIENCE, PRICE, SOON, Ended, Placed, Stage
+from tests.warm import Process
 
 from paypoll.sandbox.mail.smtp_session import Stage as MailStage
 from paypoll.sandbox.sumup.effects import Latency
@@ -31,10 +32,10 @@ def crowd(stage: Stage, size: int, checkout: str = "PAID", age: timedelta = time
     return [stage.order(f"ORD-C{number:03}", places=[*places], checkout=checkout, age=age) for number in range(size)]
 
 
-def ended(process: "subprocess.Popen[str]") -> Ended:
+def ended(process: Process) -> Ended:
     """Wait for the end of a process."""
     stdout, stderr = process.communicate(timeout=PATIENCE)
-    return Ended(process.returncode, stdout, stderr)
+    return Ended(process.wait(), stdout, stderr)
 
 
 def leases(stage: Stage) -> list[object]:

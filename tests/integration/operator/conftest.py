@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from tests.warm import interpreters, nursery
 
 from paypoll.admin.queue import Backlog, load_backlog
 from paypoll.database import transaction
@@ -122,8 +123,13 @@ def paypoll(settings_file: Path) -> Command:
     """Run paypoll as a command, with the settings of the fresh database and more of them as keywords."""
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        environ = {"PATH": os.environ["PATH"], "SUDO_USER": "margot", **settings}
-        command = [sys.executable, "-m", "paypoll", "--config", str(settings_file), *arguments]
+        environ = {"PATH": os.environ["PATH"], "SUDO_USER": "margot", **interpreters(os.environ), **settings}
+        words = ["--config", str(settings_file), *arguments]
+        if nursery().fits(arguments[0], environ):
+            warm = nursery().start(words, environ)
+            stdout, stderr = warm.communicate(timeout=60)
+            return subprocess.CompletedProcess(words, warm.wait(), stdout, stderr)
+        command = [sys.executable, "-m", "paypoll", *words]
         return subprocess.run(  # noqa: S603 - our own program
             command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
         )
