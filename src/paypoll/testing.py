@@ -30,6 +30,7 @@ from paypoll.payments.gateway import (
     TransactionAnswer,
     TransactionStatus,
 )
+from paypoll.payments.listing_fees import ListingFee
 from paypoll.payments.order import Checkout, Event, Order, OrderItem
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
@@ -112,6 +113,23 @@ def an_order(**changes: Any) -> Order:
     if "created_at" in changes and "checkouts" not in changes:
         changes["checkouts"] = (a_checkout(created_at=changes["created_at"]),)
     return replace(order, **changes)
+
+
+def a_fee(**changes: Any) -> ListingFee:
+    """Return a listing fee of 25.00 GBP for a draft, with one checkout, by the widget."""
+    fee = ListingFee(
+        id=5,
+        reference="LF-1",
+        status="pending",
+        amount=Decimal("25.00"),
+        currency="GBP",
+        created_at=NOW - timedelta(minutes=10),
+        event=an_event(status="draft"),
+        organiser_name="The Choir",
+        organiser_email="choir@example.org",
+        checkouts=(a_checkout(reference="LF-1"),),
+    )
+    return replace(fee, **changes)
 
 
 def an_attempt(**changes: Any) -> Attempt:

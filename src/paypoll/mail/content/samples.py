@@ -8,12 +8,13 @@ from paypoll.mail.content.compose import KINDS, Composer
 from paypoll.mail.content.contexts import (
     AlertContext,
     AlertOrder,
-    ComposeError,
     ConfirmationContext,
     FailureContext,
+    ListingContext,
     MailContext,
     OrderLine,
 )
+from paypoll.mail.content.reading import ComposeError
 
 _LINES = (
     OrderLine(
@@ -69,6 +70,17 @@ SAMPLES: dict[str, MailContext] = {
         total=Decimal("30.00"),
         currency="GBP",
         lines=_UNISSUED,
+    ),
+    "event_listed": ListingContext(
+        reference="LF-1A2B3C4D",
+        customer_name="St Helier Choir",
+        email="choir@example.org",
+        fee=Decimal("25.00"),
+        currency="GBP",
+        event_title="Winter Concert",
+        starts=datetime(2026, 12, 7, 19, 30, tzinfo=UTC),
+        venue_name="Town Hall",
+        venue_address="1 High Street\nSt Helier",
     ),
     "alert": AlertContext(
         level="CRITICAL",
