@@ -279,7 +279,9 @@ class App:
         from paypoll.runs.fulfil import FulfilmentRules
 
         tickets, mail = self.settings.tickets, self.settings.mail
-        return FulfilmentRules(self.settings.site, tickets.qr_prefix, mail.domain, tell_of_review=mail.tell_of_review)
+        return FulfilmentRules(
+            self.settings.site, tickets.qr_prefix, mail.domain, mail.tell_of_review, mail.tell_organisers
+        )
 
     def applier(self, run_id: str, policy: "Policy | None" = None) -> "Applier":
         """Return what applies decisions in this run."""

@@ -117,19 +117,10 @@ def an_order(**changes: Any) -> Order:
 
 def a_fee(**changes: Any) -> ListingFee:
     """Return a listing fee of 25.00 GBP for a draft, with one checkout, by the widget."""
-    fee = ListingFee(
-        id=5,
-        reference="LF-1",
-        status="pending",
-        amount=Decimal("25.00"),
-        currency="GBP",
-        created_at=NOW - timedelta(minutes=10),
-        event=an_event(status="draft"),
-        organiser_name="The Choir",
-        organiser_email="choir@example.org",
-        checkouts=(a_checkout(reference="LF-1"),),
-    )
-    return replace(fee, **changes)
+    made, rows = NOW - timedelta(minutes=10), (a_checkout(reference="LF-1"),)
+    organiser = ("The Choir", "choir@example.org")
+    fee = ListingFee(5, "LF-1", "pending", Decimal("25.00"), "GBP", made, an_event(status="draft"), *organiser)
+    return replace(fee, **{"checkouts": rows, **changes})
 
 
 def an_attempt(**changes: Any) -> Attempt:

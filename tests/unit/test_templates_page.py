@@ -16,9 +16,9 @@ from paypoll.mail.content.contexts import (
     AlertOrder,
     ConfirmationContext,
     FailureContext,
-    ListingContext,
     OrderLine,
 )
+from paypoll.mail.content.organiser_contexts import DigestContext, DigestLine, ListingContext
 from paypoll.tickets.sheet import Sheet
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +47,8 @@ def public(kind: Any) -> set[str]:
         ("`mail` in `confirmation`, `late_confirmation` and `under_review`", ConfirmationContext),
         ("`mail` in `payment_failed`", FailureContext),
         ("`mail` in `event_listed`", ListingContext),
+        ("`mail` in `organiser_orders`", DigestContext),
+        ("A line of `organiser_orders`", DigestLine),
         ("A line of an order", OrderLine),
         ("`mail` in `alert`", AlertContext),
         ("An order in an alert", AlertOrder),

@@ -15,8 +15,8 @@ from paypoll.alerts.listing_fees import alert_about_fee
 from paypoll.alerts.orders import Level
 from paypoll.clock import local_moment
 from paypoll.database import transaction
-from paypoll.mail.content.contexts import ListingContext
 from paypoll.mail.content.message_id import new_message_id
+from paypoll.mail.content.organiser_contexts import ListingContext
 from paypoll.payments.classify import Assessment, assess, checkout_ids
 from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence

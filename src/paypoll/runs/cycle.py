@@ -35,6 +35,7 @@ from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.brake import Brake
 from paypoll.runs.listing_fees import FeeRound
 from paypoll.runs.load import Loaded, load_each
+from paypoll.runs.organiser_digest import release_digests
 from paypoll.runs.report import OrderError, RunReport, describe_order_error
 from paypoll.state import watches
 from paypoll.state.watches import WatchRules
@@ -118,6 +119,9 @@ class Cycle:
             report.standstills += self._outages.tell_of_sumup(self._engine, self._clock.now())
             self._outages.tell_of_stuck_orders(self._engine, self._clock.now())
             self._outages.summarise_alerts(self._engine, self._clock.now())
+            if self._applier.rules.tell_organisers:
+                with transaction(self._engine) as connection:
+                    release_digests(connection, self._run_id, self._clock.now())
             courier.send_all()
         if self._stopped():
             report.ended = "stopped"

@@ -238,6 +238,7 @@ class MailSettings(Section):
     batch_size: Count = 50
     size_limit: Size = 10 * 1024**2
     tell_of_review: bool = False
+    tell_organisers: bool = False
     template_folder: FullPath = None
 
     @property

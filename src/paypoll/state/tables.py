@@ -88,7 +88,7 @@ outbox = sa.Table(
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("order_id", Id),
-    # confirmation, late_confirmation, payment_failed, under_review, event_listed, alert
+    # confirmation, late_confirmation, payment_failed, under_review, event_listed, organiser_orders, alert
     sa.Column("kind", sa.Text, nullable=False),
     # What an alert is about (review:mismatch, expired ...): many of one topic in a run become one summary.
     sa.Column("topic", sa.Text),

@@ -17,8 +17,9 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from paypoll.mail.address import address_problem, envelope_address, split_sender
-from paypoll.mail.content.contexts import AlertContext, ConfirmationContext, FailureContext, ListingContext, MailContext
+from paypoll.mail.content.contexts import AlertContext, ConfirmationContext, FailureContext, MailContext
 from paypoll.mail.content.message_id import part_message_id
+from paypoll.mail.content.organiser_contexts import DigestContext, ListingContext
 from paypoll.mail.content.plain import header_text, one_line
 from paypoll.mail.content.policies import ATTACHMENT, MESSAGE
 from paypoll.mail.content.reading import ComposeError
@@ -33,6 +34,7 @@ _CONTEXTS: Mapping[str, type[MailContext]] = {
     "payment_failed": FailureContext,
     "under_review": ConfirmationContext,
     "event_listed": ListingContext,
+    "organiser_orders": DigestContext,
     "alert": AlertContext,
 }
 KINDS = tuple(_CONTEXTS)

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
 
+from paypoll.mail.content.organiser_contexts import DigestContext, ListingContext
 from paypoll.mail.content.reading import Reader, web_address
 
 
@@ -241,52 +242,4 @@ class AlertContext:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ListingContext:
-    """A listing fee that an organiser has paid, and the event that is published for it.
-
-    `starts` is aware, in the site's time zone. `customer_name` is the organiser's, as in mails to customers.
-    """
-
-    reference: str
-    customer_name: str
-    email: str
-    fee: Decimal
-    currency: str
-    event_title: str
-    starts: datetime | None
-    venue_name: str
-    venue_address: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the context as JSON."""
-        return {
-            "reference": self.reference,
-            "customer_name": self.customer_name,
-            "email": self.email,
-            "fee": str(self.fee),
-            "currency": self.currency,
-            "event_title": self.event_title,
-            "starts": self.starts.isoformat() if self.starts else None,
-            "venue_name": self.venue_name,
-            "venue_address": self.venue_address,
-        }
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return the context that the JSON holds. Raise ComposeError when it holds none."""
-        reader = Reader(content, "a listing")
-        return cls(
-            reference=reader.text("reference"),
-            customer_name=reader.text("customer_name"),
-            email=reader.text("email"),
-            fee=reader.money("fee"),
-            currency=reader.text("currency"),
-            event_title=reader.text("event_title"),
-            starts=reader.moment("starts"),
-            venue_name=reader.text("venue_name"),
-            venue_address=reader.lines_of_text("venue_address"),
-        )
-
-
-MailContext = ConfirmationContext | FailureContext | ListingContext | AlertContext
+MailContext = ConfirmationContext | FailureContext | ListingContext | DigestContext | AlertContext

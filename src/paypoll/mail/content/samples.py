@@ -10,10 +10,10 @@ from paypoll.mail.content.contexts import (
     AlertOrder,
     ConfirmationContext,
     FailureContext,
-    ListingContext,
     MailContext,
     OrderLine,
 )
+from paypoll.mail.content.organiser_contexts import DigestContext, DigestLine, ListingContext
 from paypoll.mail.content.reading import ComposeError
 
 _LINES = (
@@ -81,6 +81,15 @@ SAMPLES: dict[str, MailContext] = {
         starts=datetime(2026, 12, 7, 19, 30, tzinfo=UTC),
         venue_name="Town Hall",
         venue_address="1 High Street\nSt Helier",
+    ),
+    "organiser_orders": DigestContext(
+        customer_name="St Helier Choir",
+        email="choir@example.org",
+        currency="GBP",
+        lines=(
+            DigestLine("ORD-1001", "Ada Le Sueur", "Winter Concert", 2, Decimal("25.00")),
+            DigestLine("ORD-1002", "Ben Quérée", "Winter Concert", 1, Decimal("12.50")),
+        ),
     ),
     "alert": AlertContext(
         level="CRITICAL",
