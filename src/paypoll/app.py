@@ -18,6 +18,7 @@ from paypoll.mail.delivered import Delivered
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
+from paypoll.state.listing_fees import FeeRules, peek_fees
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.outbox import Whose, is_any_due
 from paypoll.state.watches import WatchRules, peek
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from paypoll.runs.cycle import Cycle
     from paypoll.runs.dry_run import DryRun
     from paypoll.runs.fulfil import FulfilmentRules
+    from paypoll.runs.listing_fees import FeeLooker, FeeRound
     from paypoll.sumup.auth import Credential
     from paypoll.tickets.ticket import TicketPrinter
 
@@ -72,13 +74,15 @@ class App:
         require_ready_to_work(self.engine)
 
     def is_idle(self) -> bool:
-        """Say whether a run would find nothing to do: no order is due, and no mail.
+        """Say whether a run would find nothing to do: no order is due, no listing fee, and no mail.
 
         Asked first, because the usual run finds nothing, and then need not load what the others need.
         """
         now = self.clock.now()
         with transaction(self.engine) as connection:
-            return not peek(connection, self.watch_rules, now, limit=1) and not is_any_due(connection, now)
+            if peek(connection, self.watch_rules, now, limit=1) or peek_fees(connection, self.fee_rules, now, limit=1):
+                return False
+            return not is_any_due(connection, now)
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -111,6 +115,12 @@ class App:
         """Which orders are under watch."""
         verification = self.settings.verification
         return WatchRules(first_look=verification.first_look, abandoned=verification.watch_abandoned)
+
+    @cached_property
+    def fee_rules(self) -> FeeRules:
+        """Which listing fees are under watch."""
+        verification = self.settings.verification
+        return FeeRules(first_look=verification.first_look, patterns=verification.fee_references)
 
     @cached_property
     def desk(self) -> "AlertDesk":
@@ -181,42 +191,14 @@ class App:
         """The mail server."""
         from paypoll.mail.smtp.client import SmtpMailer, SmtpOptions
 
-        mail = self.settings.mail
-        return SmtpMailer(
-            SmtpOptions(
-                host=mail.host,
-                port=mail.port,
-                tls=mail.tls,
-                username=mail.username,
-                password=mail.password.reveal if mail.password else None,
-                timeout=mail.timeout.total_seconds(),
-                message_timeout=mail.message_timeout.total_seconds(),
-                sender=mail.sender,
-                ca_file=mail.ca_file,
-                ehlo_name=mail.ehlo_name,
-            )
-        )
+        return SmtpMailer(SmtpOptions.of(self.settings.mail))
 
     @cached_property
     def composer(self) -> "Composer":
         """What fills the templates of mails."""
         from paypoll.mail.content.compose import ComposeOptions, Composer
 
-        site, mail = self.settings.site, self.settings.mail
-        return Composer(
-            ComposeOptions(
-                site_name=site.name,
-                base_url=site.base_url,
-                support_email=site.support_email,
-                sender=mail.sender,
-                reply_to=mail.reply_to or site.support_email,
-                template_folder=mail.template_folder,
-                time_zone=site.zone,
-                language=site.language,
-                accent=site.accent_color,
-                what_to_bring=self.settings.tickets.what_to_bring,
-            )
-        )
+        return Composer(ComposeOptions.of(self.settings))
 
     @cached_property
     def packer(self) -> "MailPacker":
@@ -249,7 +231,22 @@ class App:
             watch_rules=self.watch_rules,
             clock=self.clock,
             stopped=self.stop,
+            fees=self.fee_looker(self._policy_with(max_age)),
         )
+
+    def fee_looker(self, policy: "Policy") -> "FeeLooker":
+        """Return what asks SumUp about listing fees."""
+        from paypoll.runs.listing_fees import FeeLooker
+
+        return FeeLooker(self.engine, lambda: self.gateway, policy, self.fee_rules, self.clock)
+
+    def _fee_round(self, run_id: str, policy: "Policy") -> "FeeRound":
+        from paypoll.runs.apply_fee import FeeApplier
+        from paypoll.runs.listing_fees import FeeRound
+
+        lease, site = self.settings.verification.lease, self.settings.site
+        applier = FeeApplier(self.engine, policy, self.desk, site, self.settings.mail.domain, lease, run_id)
+        return FeeRound(self.fee_looker(policy), applier, lease)
 
     @cached_property
     def resolver(self) -> "Resolver":
@@ -282,7 +279,9 @@ class App:
         from paypoll.runs.fulfil import FulfilmentRules
 
         tickets, mail = self.settings.tickets, self.settings.mail
-        return FulfilmentRules(self.settings.site, tickets.qr_prefix, mail.domain, tell_of_review=mail.tell_of_review)
+        return FulfilmentRules(
+            self.settings.site, tickets.qr_prefix, mail.domain, mail.tell_of_review, mail.tell_organisers
+        )
 
     def applier(self, run_id: str, policy: "Policy | None" = None) -> "Applier":
         """Return what applies decisions in this run."""
@@ -324,6 +323,7 @@ class App:
             rules=rules,
             stopped=self.stop,
             on_paid=self.printer.get_ready,
+            fees=self._fee_round(run_id, self._policy_with(max_age)),
         )
 
     def deliver(self, run_id: str, should_stop: Callable[[], bool], whose: Whose = Whose.ALL) -> Delivered:

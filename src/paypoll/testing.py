@@ -30,6 +30,7 @@ from paypoll.payments.gateway import (
     TransactionAnswer,
     TransactionStatus,
 )
+from paypoll.payments.listing_fees import ListingFee
 from paypoll.payments.order import Checkout, Event, Order, OrderItem
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
@@ -112,6 +113,14 @@ def an_order(**changes: Any) -> Order:
     if "created_at" in changes and "checkouts" not in changes:
         changes["checkouts"] = (a_checkout(created_at=changes["created_at"]),)
     return replace(order, **changes)
+
+
+def a_fee(**changes: Any) -> ListingFee:
+    """Return a listing fee of 25.00 GBP for a draft, with one checkout, by the widget."""
+    made, rows = NOW - timedelta(minutes=10), (a_checkout(reference="LF-1"),)
+    organiser = ("The Choir", "choir@example.org")
+    fee = ListingFee(5, "LF-1", "pending", Decimal("25.00"), "GBP", made, an_event(status="draft"), *organiser)
+    return replace(fee, **{"checkouts": rows, **changes})
 
 
 def an_attempt(**changes: Any) -> Attempt:

@@ -161,6 +161,8 @@ class Bench:
                 "SELECT count(*) FROM events_ticket",
                 "SELECT id, state, attempts FROM paypoll.outbox ORDER BY id",
                 "SELECT count(*) FROM orders_orderstatushistory",
+                "SELECT reference, state, checkout_id FROM paypoll.listing_fee ORDER BY 1",
+                "SELECT id, status FROM events_event ORDER BY id",
             )
         ]
 

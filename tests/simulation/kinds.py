@@ -47,6 +47,8 @@ class Kind(StrEnum):
     """The shop moves the order to another status between SumUp's answer and what paypoll makes of it."""
     FORGOTTEN_VOIDS = "forgotten_voids"
     """The browser sets back a cancelled order that paypoll has told of, and the shop wrote no history."""
+    LISTING_FEES = "listing_fees"
+    """Organisers pay for their events to be published, in every way that a fee can be paid, and some that it cannot."""
     EVERY_PAYMENT = "every_payment"
     """No trouble of its own: the payments of the usual customers are held to account as strictly as the others."""
 
@@ -68,6 +70,7 @@ MENDED_KINDS = frozenset(
         Kind.LONG_OUTAGES,
         Kind.FORGOTTEN_VOIDS,
         Kind.CHANGED_MEANWHILE,
+        Kind.LISTING_FEES,
     }
 )
 """The kinds that the program stands: these are on by default. Whoever mends a kind adds it."""

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.accounts import broken_accounts
+from tests.simulation.listing_fees import broken_fees
 
 if TYPE_CHECKING:
     from tests.simulation.shop_model import Sold
@@ -67,7 +68,9 @@ class Books:
         }
         self.leases = rows(
             "SELECT 'order ' || order_id FROM paypoll.watch WHERE lease_until > %s"
-            " UNION ALL SELECT 'mail ' || id FROM paypoll.outbox WHERE lease_until > %s",
+            " UNION ALL SELECT 'mail ' || id FROM paypoll.outbox WHERE lease_until > %s"
+            " UNION ALL SELECT 'fee ' || reference FROM paypoll.listing_fee WHERE lease_until > %s",
+            world.bench.clock.now(),
             world.bench.clock.now(),
             world.bench.clock.now(),
         )
@@ -104,7 +107,7 @@ def broken_promises(world: "World") -> list[Broken]:
             continue
         for name, check in _CHECKS.items():
             found += [Broken(name, f"order {order.id}: {what}") for what in check(books, order)]
-    found += [Broken(promise, what) for promise, what in broken_accounts(books)]
+    found += [Broken(promise, what) for promise, what in (*broken_accounts(books), *broken_fees(books))]
     found += [Broken("5 one payment, one order", what) for what in _shared_payments(books)]
     found += [Broken("3 no mail is lost", what) for what in _lost_mail(books)]
     found += [Broken("6 nothing is left behind", f"{row[0]} is still leased") for row in books.leases]

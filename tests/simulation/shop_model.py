@@ -71,6 +71,7 @@ class Shop:
         self.tick: Callable[[], int] = lambda: 0
         self.sleep: Callable[[float], None] = lambda _seconds: None
         self.sold: dict[int, Sold] = {}
+        self.fees: dict[str, int] = {}  # the events of listing fees
         self.stored: set[str] = set()  # ids of checkouts that have, or had, a row
         self.places: dict[int, int] = {}
 
@@ -104,7 +105,7 @@ class Shop:
 
         `organisers`: the merchants of two organisers who are connected to SumUp, and have every other event each.
         """
-        self.sold, self.stored = {}, set()
+        self.sold, self.stored, self.fees = {}, set(), {}
         self.places = dict(enumerate(places, start=1))
         first, second = organisers or ("", "")
         connection = "connected" if organisers else "none"
@@ -162,6 +163,12 @@ class Shop:
             sql.SQL(", ").join(sql.Placeholder() * len(row)),
         )
         return self._observer.mogrify(statement, tuple(row.values()))
+
+    def insert(self, table: str, **values: object) -> None:
+        """Insert a row, as a page does."""
+        row = self._row(table, **values)
+        with self.page() as cursor:
+            cursor.execute(row)
 
     # -- what customers do ---------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.fibers import Fiber, Process
 from tests.simulation.kinds import Kind
+from tests.simulation.listing_fees import listing_fee
 from tests.simulation.story import Story
 from tests.simulation.sumup_answers import Contradiction
 from tests.simulation.sumup_model import ORGANISERS
@@ -295,4 +296,5 @@ STORIES: dict[Kind, Callable[[Story], None]] = {
     Kind.SUSPENDED_RUNS: _around_a_suspended_run,
     Kind.CHANGED_MEANWHILE: _changed_meanwhile,
     Kind.FORGOTTEN_VOIDS: _forgotten_void,
+    Kind.LISTING_FEES: listing_fee,
 }

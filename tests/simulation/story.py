@@ -63,6 +63,10 @@ class Story:
         self.world.shop.place(self._order, member=False)
         self.note(f"order {number} over {total} is placed")
 
+    def stands_for(self, order: Sold) -> None:
+        """Take what is to be paid for, which is none of the shop's orders, as this story's."""
+        self._order = order
+
     def make(
         self, reference: str = "", *, stored: bool = True, amount: Decimal | None = None, merchant: str = ""
     ) -> RealCheckout:

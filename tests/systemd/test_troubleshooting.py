@@ -4,14 +4,16 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from paypoll.alerts.listing_fees import alert_about_fee
 from paypoll.alerts.orders import alert_about
 from paypoll.exitcodes import ExitCode
 from paypoll.payments.decision import Notice, NoticeKind, Reason
-from paypoll.testing import an_order
+from paypoll.testing import a_fee, an_order
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "paypoll").rglob("*.py"))
@@ -19,6 +21,21 @@ GUIDE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 # By these AlertDesk tells of the whole; the key stands behind the connection.
 POSTS = frozenset({"tell", "tell_of_trouble", "tell_of_recovery"})
+
+
+# An order has no event to publish; a listing fee has no tickets, and nobody is told that it expired.
+WITHOUT_WORDS = {
+    ("orders.py", NoticeKind.NOT_LISTED),
+    *(
+        ("listing_fees.py", kind)
+        for kind in (
+            NoticeKind.EXPIRED,
+            NoticeKind.REPLAYED,
+            NoticeKind.ISSUED_BY_SHOP,
+            NoticeKind.PAID_NOT_ISSUED,
+        )
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -32,11 +49,16 @@ class Alert:
 
 def posted_alerts() -> Iterator[Alert]:
     """Find every kind of notice, every `OrderAlert(…)`, and every `….tell(connection, key, …)` in the program."""
+    about_order = partial(alert_about, an_order(number="/", status="/"))
+    about_fee = partial(alert_about_fee, a_fee(reference="/", status="/"))
     for kind in NoticeKind:
         subject = Reason.MISMATCH.value if kind is NoticeKind.REVIEW else "/"
-        headline = alert_about(an_order(number="/", status="/"), Notice(kind, subject)).headline
-        texts = tuple(re.findall(r"\w[^/]{2,}", headline.removesuffix(f": {subject}")))
-        yield Alert("orders.py", kind.value, texts)
+        for where, words in (("orders.py", about_order), ("listing_fees.py", about_fee)):
+            if (where, kind) in WITHOUT_WORDS:
+                continue
+            headline = words(Notice(kind, subject)).headline
+            texts = tuple(re.findall(r"\w[^/]{2,}", headline.removesuffix(f": {subject}")))
+            yield Alert(where, kind.value, texts)
     for source in SOURCES:
         tree = ast.parse(source.read_text(encoding="utf-8"))
         names = {

@@ -11,7 +11,14 @@ import pytest
 from jinja2 import meta
 
 from paypoll.mail.content.compose import KINDS, Attachment, ComposeOptions
-from paypoll.mail.content.contexts import AlertContext, AlertOrder, ConfirmationContext, FailureContext, OrderLine
+from paypoll.mail.content.contexts import (
+    AlertContext,
+    AlertOrder,
+    ConfirmationContext,
+    FailureContext,
+    OrderLine,
+)
+from paypoll.mail.content.organiser_contexts import DigestContext, DigestLine, ListingContext
 from paypoll.tickets.sheet import Sheet
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +46,9 @@ def public(kind: Any) -> set[str]:
         ("`site`", ComposeOptions),
         ("`mail` in `confirmation`, `late_confirmation` and `under_review`", ConfirmationContext),
         ("`mail` in `payment_failed`", FailureContext),
+        ("`mail` in `event_listed`", ListingContext),
+        ("`mail` in `organiser_orders`", DigestContext),
+        ("A line of `organiser_orders`", DigestLine),
         ("A line of an order", OrderLine),
         ("`mail` in `alert`", AlertContext),
         ("An order in an alert", AlertOrder),

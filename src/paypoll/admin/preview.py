@@ -9,7 +9,9 @@ from pathlib import Path
 
 from paypoll.errors import RefusedError
 from paypoll.mail.content.compose import Attachment, Composer
-from paypoll.mail.content.contexts import AlertContext, ComposeError, ConfirmationContext, MailContext
+from paypoll.mail.content.contexts import AlertContext, ConfirmationContext, MailContext
+from paypoll.mail.content.organiser_contexts import DigestContext, ListingContext
+from paypoll.mail.content.reading import ComposeError
 from paypoll.mail.content.samples import SAMPLES, SUMMARY
 from paypoll.mail.packing import CALENDAR_NAME, CALENDAR_PARAMETERS, WITH_TICKETS
 from paypoll.settings.model import Settings
@@ -101,6 +103,8 @@ def _at_home(settings: Settings, context: MailContext) -> MailContext:
     """Return the sample in the site's currency, without the event that only a test of templates needs."""
     if isinstance(context, AlertContext):
         return context
+    if isinstance(context, ListingContext | DigestContext):
+        return replace(context, currency=settings.site.currency)
     line = context.lines[0]
     return replace(context, currency=settings.site.currency, lines=(line,), total=line.price * line.quantity)
 

@@ -8,13 +8,14 @@ import sqlalchemy as sa
 
 from paypoll.database import readable, transaction
 from paypoll.mail.doubts import DOUBTS
+from paypoll.payments.listing_fees import VOID as VOID_FEES
 from paypoll.payments.order_statuses import WAITING
-from paypoll.shop.tables import orders
+from paypoll.shop.tables import events, listing_fees, orders
 from paypoll.state.astray import AstrayOrder, find_astray
 from paypoll.state.outbox import UNSENT
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import LastRun, last_run
-from paypoll.state.tables import outbox, trouble, watch
+from paypoll.state.tables import listing_fee, outbox, trouble, watch
 from paypoll.state.upgrade import require_ready
 
 _UNDELIVERABLE_FOR = timedelta(days=7)
@@ -34,6 +35,23 @@ class WaitingOrder:
     total: Decimal
     created_at: datetime
     checks: int
+    last_checked_at: datetime | None
+    next_check_at: datetime | None
+    last_answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingFee:
+    """A listing fee that waits for SumUp, or for a person (`state` is review). `status` is the shop's."""
+
+    reference: str
+    event_title: str
+    event_status: str
+    amount: Decimal
+    currency: str
+    status: str
+    state: str
+    created_at: datetime
     last_checked_at: datetime | None
     next_check_at: datetime | None
     last_answer: str
@@ -71,6 +89,7 @@ class Backlog:
     waiting: tuple[WaitingOrder, ...]
     reviews: tuple[OpenReview, ...]
     astray: tuple[AstrayOrder, ...]
+    fees: tuple[WaitingFee, ...]
     mails: tuple[UnsentMail, ...]
     troubles: tuple[OpenTrouble, ...]
     last_run: LastRun | None
@@ -78,7 +97,7 @@ class Backlog:
     @property
     def empty(self) -> bool:
         """Whether nothing waits."""
-        return not (self.waiting or self.reviews or self.astray or self.mails or self.troubles)
+        return not (self.waiting or self.reviews or self.astray or self.fees or self.mails or self.troubles)
 
 
 def load_backlog(engine: sa.Engine, now: datetime) -> Backlog:
@@ -90,6 +109,7 @@ def load_backlog(engine: sa.Engine, now: datetime) -> Backlog:
             waiting=_waiting(connection),
             reviews=tuple(open_reviews(connection)),
             astray=tuple(find_astray(connection, now)),
+            fees=_fees(connection),
             mails=_unsent(connection, now),
             troubles=_troubles(connection),
             last_run=last_run(connection),
@@ -125,6 +145,55 @@ def _waiting(connection: sa.Connection) -> tuple[WaitingOrder, ...]:
             checks=row.checks or 0,
             last_checked_at=row.last_checked_at,
             next_check_at=row.next_check_at if row.as_left else None,
+            last_answer=row.last_answer or "",
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _fees(connection: sa.Connection) -> tuple[WaitingFee, ...]:
+    """Return the fees that somebody has begun to pay, and those that a person has not settled in the shop yet."""
+    listed = sa.and_(
+        listing_fees.c.payment_status == "paid", events.c.status.in_(("published", "sold_out", "completed"))
+    )
+    begun = sa.and_(
+        listing_fee.c.state == "open",
+        listing_fees.c.payment_status != "paid",
+        listing_fee.c.next_check_at.is_not(None),
+        listing_fee.c.last_answer.is_distinct_from("no_checkout"),
+    )
+    query = (
+        sa.select(
+            listing_fees.c.payment_reference,
+            events.c.title,
+            events.c.status.label("event_status"),
+            listing_fees.c.amount,
+            listing_fees.c.currency,
+            listing_fees.c.payment_status,
+            listing_fee.c.state,
+            readable(listing_fees.c.created_at).label("created_at"),
+            listing_fee.c.last_checked_at,
+            listing_fee.c.next_check_at,
+            listing_fee.c.last_answer,
+        )
+        .join(listing_fee, listing_fee.c.reference == listing_fees.c.payment_reference)
+        .join(events, events.c.id == listing_fees.c.event_id)
+        .where(listing_fees.c.payment_status.not_in(sorted(VOID_FEES)))
+        .where(sa.or_(begun, sa.and_(listing_fee.c.state == "review", sa.not_(listed))))
+        .order_by(listing_fees.c.created_at, listing_fees.c.id)
+    )
+    return tuple(
+        WaitingFee(
+            reference=row.payment_reference,
+            event_title=row.title,
+            event_status=row.event_status,
+            amount=row.amount,
+            currency=row.currency,
+            status=row.payment_status,
+            state=row.state,
+            created_at=row.created_at,
+            last_checked_at=row.last_checked_at,
+            next_check_at=row.next_check_at,
             last_answer=row.last_answer or "",
         )
         for row in connection.execute(query)

@@ -12,6 +12,7 @@ import structlog
 from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.mail.content.contexts import AlertContext, AlertOrder
 from paypoll.mail.content.message_id import new_message_id
+from paypoll.payments.listing_fees import ListingFee
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import Order
 from paypoll.settings.model import SiteSettings
@@ -59,6 +60,28 @@ class AlertDesk:
         if posted:
             log_alert = log.error if alert.level is Level.CRITICAL else log.warning
             log_alert("admins told", headline=alert.headline, order=order.number, found=list(alert.found))
+        return posted
+
+    def tell_about_fee(self, connection: sa.Connection, fee: ListingFee, alert: OrderAlert, now: datetime) -> bool:
+        """Post an alert about a listing fee, in the caller's transaction. False when it was told before."""
+        context = AlertContext(
+            level=alert.level.value,
+            headline=alert.headline,
+            what_happened=alert.headline + ".",
+            facts=(
+                ("Listing fee", fee.reference),
+                ("Amount", show_amount(fee.amount, fee.currency)),
+                ("Event", fee.event.title if fee.event else "no longer in the shop"),
+                ("Organiser", f"{fee.organiser_name} <{fee.organiser_email}>"),
+                ("Status", fee.status),
+            ),
+            found=alert.found,
+            what_to_do=alert.todo,
+        )
+        posted = self._post(connection, f"alert:{alert.key}:fee:{fee.reference}", context, now)
+        if posted:
+            log_alert = log.error if alert.level is Level.CRITICAL else log.warning
+            log_alert("admins told", headline=alert.headline, fee=fee.reference, found=list(alert.found))
         return posted
 
     def tell(

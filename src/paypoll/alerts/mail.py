@@ -164,6 +164,16 @@ class MailAlerts:
     def tell_undeliverable(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> Order | None:
         """Tell that this mail will never arrive. Return the order that it is about; None when it was an alert."""
         order = _order_of(connection, mail)
+        if order is None and not mail.is_alert:
+            self.desk.tell(
+                connection,
+                f"organiser_mail_undeliverable:{mail.id}",
+                level=Level.CRITICAL,
+                headline="A mail to an organiser cannot be delivered",
+                found=(f"The {_words(mail)} mail to {', '.join(mail.recipients) or '(no address)'}: {error}",),
+                todo=("Reach the organiser another way, and correct the account's address in the shop.",),
+                now=now,
+            )
         if order is not None:
             self.forget_waiting(connection, mail)
             alert = OrderAlert(

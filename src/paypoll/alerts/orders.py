@@ -37,8 +37,11 @@ class OrderAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
-    """`headline` and `todo` may name the order's `{number}` and `{status}`, and the notice's `{subject}`."""
+class Words:
+    """`headline` and `todo` may name the order's `{number}` and `{status}`, and the notice's `{subject}`.
+
+    A listing fee has words of its own: `paypoll.alerts.listing_fees`.
+    """
 
     level: Level
     headline: str
@@ -97,43 +100,43 @@ _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
 }
 _PAID_ADVICE = ("The customer has paid. Refund the payment, or put the order right and issue the tickets by hand.",)
 _REVIEW_HEADLINE = "Order {number} needs a person: {subject}"
-_WORDS: dict[NoticeKind, _Words] = {
-    NoticeKind.PAID_TWICE: _Words(
+_WORDS: dict[NoticeKind, Words] = {
+    NoticeKind.PAID_TWICE: Words(
         Level.CRITICAL,
         "Order {number} was paid twice",
         ("Refund the payment of checkout {subject} in SumUp's dashboard.",),
     ),
-    NoticeKind.MAY_BE_PAID_TWICE: _Words(
+    NoticeKind.MAY_BE_PAID_TWICE: Words(
         Level.ALERT,
         "Order {number} has its tickets, and may be paid a second time",
         ("paypoll asks about it no more. Look for checkout {subject} in SumUp's dashboard; if paid, refund it.",),
     ),
-    NoticeKind.EXPIRED: _Words(
+    NoticeKind.EXPIRED: Words(
         Level.ALERT,
         "Order {number} expired unpaid",
         ("Nothing, as a rule. paypoll keeps watching, in case the money arrives after all.",),
     ),
-    NoticeKind.PAID_LATE: _Words(
+    NoticeKind.PAID_LATE: Words(
         Level.ALERT,
         "Order {number} was paid late; its tickets are issued",
         ("Nothing, as a rule. If its places were given away meanwhile, look at the event's numbers.",),
     ),
-    NoticeKind.REPLAYED: _Words(
+    NoticeKind.REPLAYED: Words(
         Level.ALERT,
         "Order {number} was set back to waiting; its tickets stand",
         ("Nothing, unless it happens often: then the shop's return page should be mended.",),
     ),
-    NoticeKind.ISSUED_BY_SHOP: _Words(
+    NoticeKind.ISSUED_BY_SHOP: Words(
         Level.ALERT,
         "Order {number}: the shop issued the tickets itself",
         ("Find the page of the shop that issues tickets before the payment is verified, and turn it off.",),
     ),
-    NoticeKind.PAID_BUT_VOID: _Words(
+    NoticeKind.PAID_BUT_VOID: Words(
         Level.CRITICAL,
         "Order {number} is {status}, but its payment was not given back",
         ("Refund the payment in SumUp's dashboard, or reinstate the order.",),
     ),
-    NoticeKind.PAID_NOT_ISSUED: _Words(
+    NoticeKind.PAID_NOT_ISSUED: Words(
         Level.CRITICAL,
         "Order {number} is {status}, and was paid",
         (
@@ -141,12 +144,12 @@ _WORDS: dict[NoticeKind, _Words] = {
             "If its tickets are due, issue them; if not, refund the payment of checkout {subject}.",
         ),
     ),
-    NoticeKind.BROKEN_ANSWER: _Words(
+    NoticeKind.BROKEN_ANSWER: Words(
         Level.ALERT,
         "Order {number}: SumUp's answer cannot be used",
         ("Look at the checkout in SumUp's dashboard. The order stays as it is and is asked for again.",),
     ),
-    NoticeKind.UNKNOWN_STATUS: _Words(
+    NoticeKind.UNKNOWN_STATUS: Words(
         Level.ALERT,
         "Order {number}: SumUp has a new checkout status, {subject}",
         ("Look for a newer version of paypoll. The order stays as it is and is asked for again.",),
@@ -156,15 +159,19 @@ _WORDS: dict[NoticeKind, _Words] = {
 
 def alert_about(order: Order, notice: Notice) -> OrderAlert:
     """Return the alert that tells the admins of this notice about this order."""
+    words = _WORDS.get(notice.kind)
     if notice.kind is NoticeKind.REVIEW:
-        todo = _REVIEW_ADVICE.get(Reason(notice.subject), _PAID_ADVICE)
-        subject = notice.subject.replace("_", " ")
-        words = _Words(Level.CRITICAL, _REVIEW_HEADLINE, todo)
-    else:
-        subject = notice.subject
-        words = _WORDS[notice.kind]
+        words = Words(Level.CRITICAL, _REVIEW_HEADLINE, _REVIEW_ADVICE.get(Reason(notice.subject), _PAID_ADVICE))
+    return worded(notice, words, number=order.number, status=order.status)
+
+
+def worded(notice: Notice, words: Words | None, *, number: str, status: str) -> OrderAlert:
+    """Return the alert that these words make of a notice. Raise KeyError where nobody has written any."""
+    if words is None:
+        raise KeyError(notice.kind)
+    subject = notice.subject.replace("_", " ") if notice.kind is NoticeKind.REVIEW else notice.subject
     # Not str.format on the result: the number is text from the database and may hold braces.
-    known = {"number": order.number, "status": order.status, "subject": subject}
+    known = {"number": number, "status": status, "subject": subject}
     return OrderAlert(
         key=notice.key,
         level=words.level,

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.mail.content.compose import Attachment, Composer
-from paypoll.mail.content.contexts import ComposeError, ConfirmationContext
+from paypoll.mail.content.contexts import ConfirmationContext
 from paypoll.mail.content.message_id import part_message_id
+from paypoll.mail.content.reading import ComposeError
 from paypoll.mail.delivery import Parcel
 from paypoll.mail.splitting import mailed_size, plan_attachments
 from paypoll.settings.model import SiteSettings

@@ -83,6 +83,10 @@ class Reason(StrEnum):
     ID_REUSED = "id_reused"
     MEMORY_LOST = "memory_lost"
 
+    NO_CHECKOUT = "no_checkout"
+    MARKED_PAID = "marked_paid"
+    NOT_A_DRAFT = "not_a_draft"
+
 
 class NoticeKind(StrEnum):
     """What an admin is told about an order."""
@@ -98,6 +102,7 @@ class NoticeKind(StrEnum):
     PAID_NOT_ISSUED = "paid_not_issued"
     BROKEN_ANSWER = "broken_answer"
     UNKNOWN_STATUS = "unknown_status"
+    NOT_LISTED = "not_listed"
 
 
 @dataclass(frozen=True, slots=True)

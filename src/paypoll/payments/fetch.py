@@ -9,7 +9,8 @@ from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, Qu
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found, Look, NotFound, PaymentGateway
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
-from paypoll.payments.questions import next_questions
+from paypoll.payments.questions import Decide, next_questions
+from paypoll.payments.rules import decide
 
 _MOST_ROUNDS = 50
 
@@ -35,6 +36,7 @@ def fetch_evidence(
     *,
     closing: Closing = Closing.ASK,
     on_paid: Callable[[], None] = lambda: None,
+    rules: Decide = decide,
 ) -> Evidence:
     """Return SumUp's answers about the order. Nothing is changed at SumUp unless `closing` is ASK.
 
@@ -42,7 +44,7 @@ def fetch_evidence(
     """
     evidence = Evidence(asked_at=now)
     for _ in range(_MOST_ROUNDS):
-        questions = next_questions(order, evidence, policy, now)
+        questions = next_questions(order, evidence, policy, now, rules)
         if closing is Closing.LEAVE:
             questions = tuple(question for question in questions if not isinstance(question, CloseCheckout))
         if not questions:

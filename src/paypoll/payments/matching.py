@@ -187,7 +187,9 @@ def _reference_flaws(order: Order, answer: CheckoutAnswer, policy: Policy) -> li
         return [(Flaw.TRANSACTION, f"SumUp's status is {answer.status}, not PAID")]
     if answer.reference in policy.references_of(order):
         return []
-    return [(Flaw.REFERENCE, f"SumUp's reference is {answer.reference or 'missing'}, which is none of this order's")]
+    return [
+        (Flaw.REFERENCE, f"SumUp's reference is {answer.reference or 'missing'}, which is none of this {policy.what}'s")
+    ]
 
 
 def _money_flaws(
@@ -199,7 +201,9 @@ def _money_flaws(
         flaws.append((Flaw.CURRENCY, f"paid in {answer.currency or 'no currency'}, expected {' and '.join(expected)}"))
     if answer.amount is None or not same_amount(answer.amount, order.total, policy.currency):
         paid = "an unknown amount" if answer.amount is None else show_amount(answer.amount, answer.currency)
-        flaws.append((Flaw.AMOUNT, f"paid {paid}, the order's total is {show_amount(order.total, policy.currency)}"))
+        flaws.append(
+            (Flaw.AMOUNT, f"paid {paid}, the {policy.what}'s total is {show_amount(order.total, policy.currency)}")
+        )
     return flaws
 
 

@@ -23,7 +23,7 @@ def paid_twice(
             NoticeKind.PAID_TWICE,
             other.id,
             (
-                f"Its tickets rest on checkout {kept.checkout_id}.",
+                f"It rests on checkout {kept.checkout_id}.",
                 f"Checkout {other.id} (transaction {other.transaction_code or 'not named'}) is PAID as well: "
                 + (show_amount(other.amount, other.currency) if other.amount is not None else currency),
             ),
@@ -39,7 +39,7 @@ def may_be_paid_twice(kept: VerifiedPayment | Fulfilment, left_open: Mapping[str
             NoticeKind.MAY_BE_PAID_TWICE,
             checkout_id,
             (
-                f"Its tickets rest on checkout {kept.checkout_id}.",
+                f"It rests on checkout {kept.checkout_id}.",
                 f"It has another checkout, {checkout_id}: {why}.",
             ),
         )
@@ -54,9 +54,7 @@ def expired(explanation: str) -> Notice:
 
 def paid_late(order: Order) -> Notice:
     """Tell that a late payment was honoured."""
-    return Notice(
-        NoticeKind.PAID_LATE, found=(f"The order was already {order.status} when SumUp reported the payment.",)
-    )
+    return Notice(NoticeKind.PAID_LATE, found=(f"It was already {order.status} when SumUp reported the payment.",))
 
 
 def replayed(*, refund_checked: bool) -> Notice:
@@ -101,6 +99,11 @@ def paid_not_issued(order: Order, payments: Iterable[CheckoutAnswer]) -> tuple[N
         )
         for answer in payments
     )
+
+
+def not_listed(reason: Reason, found: Iterable[str]) -> Notice:
+    """Tell that a listing fee was paid for an event that cannot be published."""
+    return Notice(NoticeKind.NOT_LISTED, reason.value, tuple(found))
 
 
 def broken_answer(found: Iterable[str]) -> Notice:

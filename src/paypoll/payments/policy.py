@@ -1,7 +1,8 @@
 """The settings that a decision depends on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Self
 from zoneinfo import ZoneInfo
 
 from paypoll.clock import local_moment
@@ -9,6 +10,9 @@ from paypoll.payments.order import Event, Order
 
 REFERENCES = ("{order_number}", "hosted_order_{order_number}", "order_{order_number}", "JE-{order_number}")
 """The forms of checkout references that the shop's flows make; two of them store no checkout id."""
+
+FEE_REFERENCES = ("{fee_reference}", "listing_fee_{fee_reference}")
+"""The forms of the references of listing fees: the widget's and the redirect's."""
 
 LONGEST_REFERENCE = 90
 """SumUp takes no longer one, by its published document; asked for one, it could only refuse."""
@@ -22,6 +26,8 @@ class Policy:
     organiser names one. `max_age`: from then on an unpaid order expires. `late_window`: for so long after that a
     payment may still arrive. `references`: patterns of the references under which the shop makes checkouts, with
     `{order_number}`. `failed_grace`: for so long after a declined card the buyer may be typing another one.
+    `fee_references` are patterns of the references of listing fees, with `{fee_reference}`. `what` names what is to be
+    paid, in sentences.
     `review_when_full`: an order paid in time for more places than are left goes to a person. `api_url` is where SumUp
     is asked: its pages for customers are at the same domain.
     """
@@ -38,6 +44,13 @@ class Policy:
     failed_grace: timedelta = timedelta(minutes=10)
     review_when_full: bool = False
     api_url: str = "https://api.sumup.com"
+    fee_references: tuple[str, ...] = FEE_REFERENCES
+    what: str = "order"
+
+    def for_fees(self) -> Self:
+        """Return the policy for a listing fee, which is asked about and held against SumUp's answers as an order is."""
+        patterns = tuple(pattern.replace("{fee_reference}", "{order_number}") for pattern in self.fee_references)
+        return replace(self, references=patterns, what="fee")
 
     def references_of(self, order: Order) -> tuple[str, ...]:
         """Return every reference under which the shop may have made a checkout of this order at SumUp.

@@ -4,7 +4,9 @@ Together with `decide` this is the whole procedure of a verification: ask until 
 decide. Closing a checkout comes last and only where the decision calls for it.
 """
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeAlias
 
 from paypoll.payments.classify import (
     assess,
@@ -15,6 +17,7 @@ from paypoll.payments.classify import (
     searches_for,
     transaction_question,
 )
+from paypoll.payments.decision import Decision
 from paypoll.payments.evidence import Evidence, Question
 from paypoll.payments.followed import is_followed
 from paypoll.payments.gateway import CheckoutStatus, Found
@@ -23,8 +26,13 @@ from paypoll.payments.order_statuses import WATCHED
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 
+Decide: TypeAlias = Callable[[Order, Evidence, Policy, datetime], Decision]
+"""The rules that say what is to be closed: `decide` for orders, and for listing fees their own."""
 
-def next_questions(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> tuple[Question, ...]:
+
+def next_questions(
+    order: Order, evidence: Evidence, policy: Policy, now: datetime, rules: Decide = decide
+) -> tuple[Question, ...]:
     """Return what to ask now; an empty tuple when the evidence is as complete as it will get.
 
     Ends, whatever SumUp answers: every answer closes its question, and only the closing of a checkout (once each)
@@ -39,7 +47,7 @@ def next_questions(order: Order, evidence: Evidence, policy: Policy, now: dateti
         return questions
     if questions := _unasked_searches(order, evidence, policy):
         return questions
-    close = decide(order, evidence, policy, now).close
+    close = rules(order, evidence, policy, now).close
     return tuple(close_question(order, evidence, policy, i) for i in close if i not in evidence.closings)
 
 

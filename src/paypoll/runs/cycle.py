@@ -33,12 +33,17 @@ from paypoll.payments.order_statuses import WATCHED
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.brake import Brake
+from paypoll.runs.listing_fees import FeeRound
 from paypoll.runs.load import Loaded, load_each
+from paypoll.runs.organiser_digest import release_digests
 from paypoll.runs.report import OrderError, RunReport, describe_order_error
 from paypoll.state import watches
 from paypoll.state.watches import WatchRules
 
 log = structlog.get_logger(__name__)
+
+_FEE_RESERVE = 5.0
+"""For so many seconds after the time budget listing fees may still be looked at: many orders never starve them."""
 
 _DELIVERY_RESERVE = 20.0
 """For so many seconds after the time budget mail may still be sent."""
@@ -71,6 +76,7 @@ class Cycle:
         stopped: Callable[[], bool],
         *,
         on_paid: Callable[[], None] = lambda: None,
+        fees: FeeRound | None = None,
     ) -> None:
         self._engine = engine
         self._gateway = gateway
@@ -81,6 +87,7 @@ class Cycle:
         self._rules = rules
         self._stopped = stopped
         self._on_paid = on_paid
+        self._fees = fees
         self._policy: Policy = applier.policy
         self._brake = Brake(applier.policy, rules.brake_orders)
         self._run_id = applier.run_id
@@ -101,9 +108,20 @@ class Cycle:
                     if applied is not None and applied.outcome is not Outcome.UNCHANGED:
                         courier.nudge()
             self._tell_of_brake(report, whole=not only)
+            if self._fees is not None and not only:
+                self._fees.run(
+                    report,
+                    began=self._began,
+                    should_end=lambda: self._stopped() or self._clock.monotonic() >= self._deadline + _FEE_RESERVE,
+                    observe=self._outages.observe,
+                    hold=bool(self._brake.held),
+                )
             report.standstills += self._outages.tell_of_sumup(self._engine, self._clock.now())
             self._outages.tell_of_stuck_orders(self._engine, self._clock.now())
             self._outages.summarise_alerts(self._engine, self._clock.now())
+            if self._applier.rules.tell_organisers:
+                with transaction(self._engine) as connection:
+                    release_digests(connection, self._run_id, self._clock.now())
             courier.send_all()
         if self._stopped():
             report.ended = "stopped"

@@ -16,6 +16,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.runs.apply import Applied
+from paypoll.runs.listing_fees import FeeLooker
 from paypoll.runs.load import as_found, load_each, load_for_decision
 from paypoll.runs.report import OrderError, RunReport, describe_order_error
 from paypoll.state import watches
@@ -48,6 +49,7 @@ class DryRun:
     watch_rules: WatchRules
     clock: Clock
     stopped: Callable[[], bool]
+    fees: FeeLooker | None = None
 
     def look_at(self, order: Order) -> Looked:
         """Ask SumUp about the order, and decide about it as it is afterwards, as a run would."""
@@ -91,5 +93,7 @@ class DryRun:
                     assumed=looked.evidence.assumed,
                 )
             )
+        if self.fees is not None and not only:
+            self.fees.rehearse(report, self.stopped)
         report.ended_at = self.clock.now()
         return report

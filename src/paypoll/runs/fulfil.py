@@ -16,6 +16,7 @@ from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Account, Event, Order, OrderItem
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.override import OverriddenPayment
+from paypoll.runs.organiser_digest import tell_organisers
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.accounts import account_for_guest
 from paypoll.shop.capacity import raise_tickets_sold
@@ -37,6 +38,7 @@ _NEWEST_IF_RESTORED = sa.select(_NEWEST_RECORDED).where(_NEWEST_RECORDED > _NEWE
 class FulfilmentRules:
     """What tickets and mails need to know of the settings. `domain` is that of our Message-IDs.
 
+    `tell_organisers`: the organisers of an order's events are told of it, in a digest a run.
     `tell_of_review`: a customer whose payment arrived, but needs a person's look, is told so.
     """
 
@@ -44,6 +46,7 @@ class FulfilmentRules:
     qr_prefix: str
     domain: str
     tell_of_review: bool = False
+    tell_organisers: bool = False
 
 
 def fulfil(
@@ -67,6 +70,8 @@ def fulfil(
     complete_order(connection, order, done.order_transaction_id, done.paid_at, explanation, now, account_id=account.id)
     raise_tickets_sold(connection, order, now)
     post_confirmation(connection, order, numbers, rules, now)
+    if rules.tell_organisers:
+        tell_organisers(connection, order, rules.site.currency, rules.domain, run_id, now)
     # What was said of the payment before would only confuse now, if it has not left yet.
     outbox.withdraw(connection, order.id, "payment_failed", "under_review")
     return sum(len(issued) for issued in numbers.values())

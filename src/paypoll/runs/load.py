@@ -73,7 +73,7 @@ def load_each(connection: sa.Connection, order_ids: Sequence[int]) -> Loaded:
         with connection.begin_nested():
             return Loaded(load_orders(connection, order_ids))
     except Exception as error:
-        if not _is_the_data(error):
+        if not is_the_data(error):
             raise
     loaded = Loaded()
     for order_id in order_ids:
@@ -81,7 +81,7 @@ def load_each(connection: sa.Connection, order_ids: Sequence[int]) -> Loaded:
             with connection.begin_nested():
                 loaded.orders.update(load_orders(connection, [order_id]))
         except Exception as error:
-            if not _is_the_data(error):
+            if not is_the_data(error):
                 raise
             loaded.unreadable[order_id] = _unreadable(connection, order_id, error)
     return loaded
@@ -98,7 +98,7 @@ def load_order(connection: sa.Connection, order_id: int) -> Order | None:
     return loaded.orders.get(order_id)
 
 
-def _is_the_data(error: Exception) -> bool:
+def is_the_data(error: Exception) -> bool:
     """Say whether a row is to blame, and not the database, the network or a lock."""
     if isinstance(error, DatabaseUnavailableError | SettingsError):
         return False

@@ -13,6 +13,7 @@ from paypoll.mail.delivered import Delivered
 
 if TYPE_CHECKING:
     from paypoll.runs.apply import Applied
+    from paypoll.runs.apply_fee import FeeApplied
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ def describe_order_error(error: Exception) -> str:
 class RunReport:
     """The result of one run. `dry` runs changed nothing. `ended`: finished, stopped or out_of_time.
 
+    `fees` are the listing fees; an error of one is among the `order_errors`, under its reference.
     `held_back` counts the orders that SumUp denied, and that were not put to review because they are too many.
     `standstills`: what keeps the platform's orders, or mail as a whole, or all mail of a kind from going on.
     """
@@ -43,6 +45,7 @@ class RunReport:
     started_at: datetime
     dry: bool = False
     applied: "list[Applied]" = field(default_factory=list)
+    fees: "list[FeeApplied]" = field(default_factory=list)
     order_errors: list[OrderError] = field(default_factory=list)
     taken_over: int = 0
     delivered: Delivered = field(default_factory=Delivered)
@@ -69,6 +72,7 @@ class RunReport:
             "orders": len(self.applied),
             **{f"outcome_{outcome}": number for outcome, number in sorted(outcomes.items())},
             "tickets": sum(applied.tickets for applied in self.applied),
+            **({"fees": len(self.fees)} if self.fees else {}),
             "errors": len(self.order_errors),
             "mails_sent": self.delivered.sent,
             "mails_put_off": self.delivered.put_off,

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from paypoll.payments.policy import REFERENCES
+from paypoll.payments.policy import FEE_REFERENCES, REFERENCES
 from paypoll.settings import database_url, links
 from paypoll.settings.addresses import is_loopback
 from paypoll.settings.colour import DEFAULT_ACCENT
@@ -25,6 +25,7 @@ from paypoll.settings.value_kinds import (
     Duration,
     EhloName,
     EventPattern,
+    FeeReferencePattern,
     FullPath,
     GuardedWebAddress,
     HostName,
@@ -186,6 +187,7 @@ class VerificationSettings(Section):
     failed_grace: Duration = timedelta(minutes=10)
     brake_orders: Count = 5
     references: Annotated[tuple[ReferencePattern, ...], Field(min_length=1)] = REFERENCES
+    fee_references: Annotated[tuple[FeeReferencePattern, ...], Field(min_length=1)] = FEE_REFERENCES
     batch_size: Annotated[Count, Field(le=1000)] = 20
     time_budget: Timeout = timedelta(minutes=4)
     lease: Timeout = timedelta(minutes=3)
@@ -236,6 +238,7 @@ class MailSettings(Section):
     batch_size: Count = 50
     size_limit: Size = 10 * 1024**2
     tell_of_review: bool = False
+    tell_organisers: bool = False
     template_folder: FullPath = None
 
     @property

@@ -17,6 +17,7 @@ def policy_of(settings: Settings) -> Policy:
         create_guest_accounts=settings.tickets.create_guest_accounts,
         close_before_expiry=verification.close_before_expiry,
         references=verification.references,
+        fee_references=verification.fee_references,
         failed_grace=verification.failed_grace,
         review_when_full=settings.tickets.when_full == "review",
         api_url=settings.sumup.base_url,

@@ -59,11 +59,18 @@ def _reference_pattern(pattern: str) -> str:
     return pattern
 
 
+def _fee_reference_pattern(pattern: str) -> str:
+    if pattern.count("{fee_reference}") != 1 or pattern.replace("{fee_reference}", "").count("{"):
+        raise ValueError("must have {fee_reference} once, and no other placeholder")
+    return pattern
+
+
 Line = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[Line, AfterValidator(_filled)]
 # May have several lines; on a ticket it must leave room for the rest.
 ShortText = Annotated[str, Field(max_length=600)]
 ReferencePattern = Annotated[Name, AfterValidator(_reference_pattern)]
+FeeReferencePattern = Annotated[Name, AfterValidator(_fee_reference_pattern)]
 Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
 Rate = Annotated[float, BeforeValidator(_no_truth_value), Field(gt=0, le=1000, allow_inf_nan=False)]
 Port = Annotated[Count, Field(le=65_535)]

@@ -43,6 +43,12 @@ def accounts_with(connection: sa.Connection, emails: Iterable[str]) -> list[Acco
     return found
 
 
+def emails_of(connection: sa.Connection, user_ids: Iterable[int]) -> dict[int, str]:
+    """Return the e-mails of these accounts by their ids."""
+    query = sa.select(users.c.id, users.c.email).where(users.c.id.in_(sorted(user_ids)))
+    return {row.id: row.email for row in connection.execute(query)}
+
+
 def account_of(email: str, accounts: Sequence[Account]) -> Account | None:
     """Return the account that has the e-mail, in any case; None when there is none.
 

@@ -31,23 +31,31 @@ _HEADS = (
     .outerjoin(users, users.c.id == orders.c.user_id)
     .where(orders.c.id.in_(_ORDER_IDS))
 )
+# Of SumUp's last answer the one field that is read: the whole may be long, or hold a number that Python does not read.
+CHECKOUT_COLUMNS = (
+    *(column for column in checkouts.c if column is not checkouts.c.sumup_response),
+    checkouts.c.sumup_response["hosted_checkout_url"].as_string().label("hosted_page"),
+)
+EVENT_COLUMNS = (
+    events.c.title,
+    events.c.slug,
+    events.c.venue_name,
+    events.c.venue_address,
+    events.c.event_date,
+    events.c.event_time,
+    events.c.capacity,
+    events.c.tickets_sold,
+    events.c.status.label("event_status"),
+    events.c.organiser_id,
+    organisers.c.display_name,
+    organisers.c.business_name,
+    organisers.c.sumup_merchant_code,
+    organisers.c.sumup_connection_status,
+)
 _ITEMS = (
     sa.select(
         items,
-        events.c.title,
-        events.c.slug,
-        events.c.venue_name,
-        events.c.venue_address,
-        events.c.event_date,
-        events.c.event_time,
-        events.c.capacity,
-        events.c.tickets_sold,
-        events.c.status.label("event_status"),
-        events.c.organiser_id,
-        organisers.c.display_name,
-        organisers.c.business_name,
-        organisers.c.sumup_merchant_code,
-        organisers.c.sumup_connection_status,
+        *EVENT_COLUMNS,
         _organiser.c.first_name,
         _organiser.c.last_name,
     )
@@ -58,15 +66,7 @@ _ITEMS = (
     .where(items.c.order_id.in_(_ORDER_IDS))
     .order_by(items.c.id)
 )
-# Of SumUp's last answer the one field that is read: the whole may be long, or hold a number that Python does not read.
-_CHECKOUTS = (
-    sa.select(
-        *(column for column in checkouts.c if column is not checkouts.c.sumup_response),
-        checkouts.c.sumup_response["hosted_checkout_url"].as_string().label("hosted_page"),
-    )
-    .where(checkouts.c.order_id.in_(_ORDER_IDS))
-    .order_by(checkouts.c.id)
-)
+_CHECKOUTS = sa.select(*CHECKOUT_COLUMNS).where(checkouts.c.order_id.in_(_ORDER_IDS)).order_by(checkouts.c.id)
 _TICKETS = sa.select(tickets).where(tickets.c.order_id.in_(_ORDER_IDS)).order_by(tickets.c.id)
 _REFUNDED, _ONCE_VOID = "refunded", "once void"
 _MARKS = sa.union_all(
@@ -108,7 +108,7 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
             user_id=head["user_id"],
             created_at=head["created_at"],
             items=tuple(_item(row) for row in order_items[order_id]),
-            checkouts=tuple(_checkout(row) for row in order_checkouts[order_id]),
+            checkouts=tuple(checkout_of(row) for row in order_checkouts[order_id]),
             tickets=tuple(
                 Ticket(
                     row["id"],
@@ -129,10 +129,11 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
 
 
 def _item(row: sa.RowMapping) -> OrderItem:
-    return OrderItem(row["id"], _event(row), row["event_title"], row["quantity"], row["price"], row["total"])
+    return OrderItem(row["id"], event_of(row), row["event_title"], row["quantity"], row["price"], row["total"])
 
 
-def _event(row: sa.RowMapping) -> Event | None:
+def event_of(row: sa.RowMapping) -> Event | None:
+    """Return the event in a row that was joined with it, and with its organiser; None where there is none."""
     if row["title"] is None:
         return None
     # An organiser's money still goes to their merchant when the connection has expired. Asked as the platform instead,
@@ -161,7 +162,8 @@ def organiser_name(row: sa.RowMapping) -> str:
     return row["business_name"] or row["display_name"] or person
 
 
-def _checkout(row: sa.RowMapping) -> Checkout:
+def checkout_of(row: sa.RowMapping) -> Checkout:
+    """Return the checkout in a row of `CHECKOUT_COLUMNS`."""
     ids = (row["sumup_checkout_id"].strip(), row["checkout_id"].strip())
     return Checkout(
         id=row["id"],

@@ -73,6 +73,22 @@ events = sa.Table(
     sa.Column("organiser_id", _Id, sa.ForeignKey("accounts_user.id"), nullable=False),
 )
 
+listing_fees = sa.Table(
+    "events_listingfee",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    _required("amount", sa.Numeric(10, 2)),
+    _required("currency", sa.String(3)),
+    _required("payment_status", sa.String(20)),
+    sa.Column("payment_reference", sa.String(100), nullable=False, unique=True),
+    _required("sumup_checkout_id", sa.String(255)),
+    _required("created_at", UtcDateTime),
+    sa.Column("paid_at", UtcDateTime),
+    _required("payment_data", _Json),
+    sa.Column("event_id", _Id, sa.ForeignKey("events_event.id"), nullable=False, unique=True),
+    sa.Column("organizer_id", _Id, sa.ForeignKey("accounts_user.id"), nullable=False),
+)
+
 orders = sa.Table(
     "orders_order",
     metadata,

@@ -83,6 +83,7 @@ def post(
     now: datetime,
     order_id: int | None = None,
     topic: str | None = None,
+    not_before: datetime | None = None,
 ) -> bool:
     """Put a mail into the outbox, in the caller's transaction. False when its dedupe key was posted before."""
     row = {
@@ -95,7 +96,7 @@ def post(
         "state": "waiting",
         "message_id": message_id,
         "created_at": now,
-        "next_attempt_at": now,
+        "next_attempt_at": not_before or now,
     }
     return connection.scalar(insert_unless_there(connection, outbox).returning(outbox.c.id), row) is not None
 
@@ -298,8 +299,7 @@ def readdress(connection: sa.Connection, mail: Mail, recipient: str) -> Mail:
 
 def is_any_due(connection: sa.Connection, now: datetime, whose: Whose = Whose.ALL) -> bool:
     """Say whether there is mail to deliver now."""
-    due = sa.select(outbox.c.id).where(*_due(now), _of(whose))
-    return connection.scalar(due.limit(1)) is not None
+    return connection.scalar(sa.select(outbox.c.id).where(*_due(now), _of(whose)).limit(1)) is not None
 
 
 def waiting_errors(connection: sa.Connection, kind: str) -> set[str]:

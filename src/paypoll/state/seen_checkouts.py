@@ -43,12 +43,8 @@ def note_seen(
     them in this very transaction. Called under the order's row lock.
     """
     known = {one.checkout_id: one for one in before}
-    for checkout_id, answer in answers.items():
+    for checkout_id, new in seen_now(before, answers, now, accounted=accounted).items():
         old = known.get(checkout_id)
-        is_failed = answer.status == CheckoutStatus.FAILED
-        failed_since = (old.failed_since if old and old.failed_since else now) if is_failed else None
-        done = (old.accounted if old else False) or (accounted and answer.status == CheckoutStatus.PAID)
-        new = SeenCheckout(checkout_id, answer.merchant_code, answer.status, failed_since, done)
         if new == old:
             continue
         row = {
@@ -64,3 +60,18 @@ def note_seen(
         else:
             same = (checkout_seen.c.order_id == order_id, checkout_seen.c.checkout_id == checkout_id)
             connection.execute(sa.update(checkout_seen).where(*same).values(**row))
+
+
+def seen_now(
+    before: Sequence[SeenCheckout], answers: Mapping[str, CheckoutAnswer], now: datetime, *, accounted: bool
+) -> dict[str, SeenCheckout]:
+    """Return what is to be remembered of these answers, given what was seen `before`."""
+    known = {one.checkout_id: one for one in before}
+    seen = {}
+    for checkout_id, answer in answers.items():
+        old = known.get(checkout_id)
+        is_failed = answer.status == CheckoutStatus.FAILED
+        failed_since = (old.failed_since if old and old.failed_since else now) if is_failed else None
+        done = (old.accounted if old else False) or (accounted and answer.status == CheckoutStatus.PAID)
+        seen[checkout_id] = SeenCheckout(checkout_id, answer.merchant_code, answer.status, failed_since, done)
+    return seen

@@ -88,7 +88,7 @@ outbox = sa.Table(
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("order_id", Id),
-    # confirmation, late_confirmation, payment_failed, under_review, alert
+    # confirmation, late_confirmation, payment_failed, under_review, event_listed, organiser_orders, alert
     sa.Column("kind", sa.Text, nullable=False),
     # What an alert is about (review:mismatch, expired ...): many of one topic in a run become one summary.
     sa.Column("topic", sa.Text),
@@ -150,6 +150,42 @@ fulfilment = sa.Table(
     sa.Column("by_person", sa.Boolean, nullable=False, server_default=sa.false()),
     # What tells this order from another of the same id.
     sa.Column("order_number", sa.Text),
+)
+
+listing_fee = sa.Table(
+    "listing_fee",
+    metadata,
+    # The shop's payment_reference, which is random: no restored shop gives it out again.
+    sa.Column("reference", sa.Text, primary_key=True),
+    # open, failed, expired, review, paid: the shop has no words for most of it.
+    sa.Column("state", sa.Text, nullable=False, server_default=sa.text("'open'")),
+    # The fee's payment_status, and the checkout that it names, as of the last look: look at once when they differ.
+    sa.Column("status", sa.Text),
+    sa.Column("named_checkout", sa.Text),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False),
+    # When it came into its state.
+    sa.Column("settled_at", UtcDateTime),
+    # NULL: it is not followed any more, unless it is tried anew, or somebody changes it.
+    sa.Column("next_check_at", UtcDateTime),
+    sa.Column("last_checked_at", UtcDateTime),
+    sa.Column("last_run", sa.Text),
+    sa.Column("last_answer", sa.Text),
+    sa.Column("checks", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("lease_run", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+    # The checkouts seen at SumUp, as `checkout_seen` has them of orders, by their ids.
+    sa.Column("seen", Json),
+    # The payment that was taken for it. Unique: none is taken for two.
+    sa.Column("checkout_id", sa.Text, unique=True),
+    sa.Column("transaction_id", sa.Text, unique=True),
+    sa.Column("transaction_code", sa.Text),
+    sa.Column("paid_at", UtcDateTime),
+    sa.Column("taken_at", UtcDateTime),
+    sa.Column("amount", sa.Numeric(12, 3)),
+    sa.Column("currency", sa.Text),
+    sa.Column("merchant_code", sa.Text),
+    sa.CheckConstraint("state IN ('open', 'failed', 'expired', 'review', 'paid')", name="listing_fee_state"),
+    sa.Index("listing_fee_next_check", "next_check_at"),
 )
 
 trouble = sa.Table(

@@ -188,8 +188,9 @@ def test_table_of_moves_is_what_the_rules_do() -> None:
 
 def test_exploration_meets_every_reason_there_is() -> None:
     # One that is missed: the lists above lack an order or an answer that leads to it.
-    # What is held back is held back by the run (`paypoll.runs.brake`), and not by the rules.
-    assert set().union(*explored().values()) == set(Reason) - {Reason.HELD_BACK}
+    # What is held back is held back by the run (`paypoll.runs.brake`), not by the rules. Listing fees have their own.
+    of_fees = {Reason.NO_CHECKOUT, Reason.MARKED_PAID, Reason.NOT_A_DRAFT}
+    assert set().union(*explored().values()) == set(Reason) - {Reason.HELD_BACK} - of_fees
 
 
 def test_picture_of_states_names_every_status_and_every_verdict_of_a_person() -> None:

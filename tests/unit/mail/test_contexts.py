@@ -7,14 +7,8 @@ from typing import Any
 
 import pytest
 
-from paypoll.mail.content.contexts import (
-    AlertContext,
-    ComposeError,
-    ConfirmationContext,
-    FailureContext,
-    MailContext,
-    OrderLine,
-)
+from paypoll.mail.content.contexts import AlertContext, ConfirmationContext, FailureContext, MailContext, OrderLine
+from paypoll.mail.content.reading import ComposeError
 from paypoll.mail.content.samples import SAMPLES
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from paypoll.mail.content import templating
 from paypoll.mail.content.compose import ComposeOptions, Composer
-from paypoll.mail.content.contexts import ComposeError
+from paypoll.mail.content.reading import ComposeError
 from paypoll.mail.content.samples import SAMPLES, template_problems
 
 

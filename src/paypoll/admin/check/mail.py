@@ -5,8 +5,9 @@ from datetime import datetime
 
 from paypoll.admin.check.finding import Finding, fine, skipped, unreachable, wrong
 from paypoll.mail.content.compose import Composer
-from paypoll.mail.content.contexts import AlertContext, ComposeError
+from paypoll.mail.content.contexts import AlertContext
 from paypoll.mail.content.message_id import new_message_id
+from paypoll.mail.content.reading import ComposeError
 from paypoll.mail.mailer import Mailer, MailError, MailUnavailableError, RecipientDeferredError, SenderRefusedError
 from paypoll.settings.model import Settings
 

@@ -11,6 +11,7 @@ from paypoll.cli.render.screen import show
 
 if TYPE_CHECKING:
     from paypoll.runs.apply import Applied
+    from paypoll.runs.apply_fee import FeeApplied
     from paypoll.sandbox.demo.show import Act, Demo
 
 
@@ -48,13 +49,26 @@ def _show_act(act: "Act") -> None:
 
     show([*headed(act.title), ""])
     happened = {applied.order_number: applied for applied in act.report.applied}
+    fees = {fee.reference: fee for fee in act.report.fees}
     for story in act.stories:
         show([f"  {story.number}  {story.customer} {story.deed}"])
-        show(wrapped(_outcome(happened.get(story.number)), 12))
+        fee = fees.get(story.number)
+        show(wrapped(_outcome(happened.get(story.number)) if fee is None else _outcome_of_fee(fee), 12))
     mail = act.report.delivered
     seconds = act.report.duration.total_seconds()
     did = f"{act.report.counts()['tickets']} tickets issued, {mail.sent} mails sent, in {seconds:.1f} s"
-    show(["", f"  paypoll run-once: {len(act.report.applied)} orders looked at, {did}"])
+    looked = f"{len(act.report.applied)} orders" + (" and a listing fee" if act.report.fees else "")
+    show(["", *wrapped(f"paypoll run-once: {looked} looked at, {did}")])
+    if act.seen:
+        show([*headed("How the shop is now"), ""])
+        show([line for sentence in act.seen for line in wrapped(sentence)])
+
+
+def _outcome_of_fee(fee: "FeeApplied") -> str:
+    from paypoll.cli.render.words import status
+
+    published = ": its event is published, the organiser told" if fee.published else ""
+    return f"-> {status(fee.state_to)}{published}"
 
 
 def _outcome(applied: "Applied | None") -> str:
@@ -88,4 +102,5 @@ def _show_leftovers(demo: "Demo") -> None:
     command = f"{program} --config {shown_path(demo.config)}"
     show(["  Why was this ticket issued, and why was that one not?"])
     show([f"    {command} inspect ORD-1003", f"    {command} inspect ORD-1005"])
+    show(["  Why was this event published?", f"    {command} inspect LF-1A2B3C4D"])
     show(["  A SumUp of your own, to point a staging shop at:", f"    {program} sandbox", ""])

@@ -12,7 +12,7 @@ from paypoll.cli.render.words import headed, more, status, wrapped
 from paypoll.clock import ago, span
 
 if TYPE_CHECKING:
-    from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingOrder
+    from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingFee, WaitingOrder
     from paypoll.settings.model import SiteSettings
     from paypoll.state.astray import AstrayOrder
     from paypoll.state.resolutions import OpenReview
@@ -27,8 +27,8 @@ _MOST_SHOWN = 40
 def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> None:
     """Show what waits: orders for SumUp, reviews for a person, mail for the mail server.
 
-    Also recent orders that a page of the shop completed by itself: paid with tickets missing, tickets that no scanner
-    reads, tickets of unpaid orders.
+    Also listing fees that wait, and recent orders that a page of the shop completed by itself: paid with tickets
+    missing, tickets that no scanner reads, tickets of unpaid orders.
 
     \b
     Examples:
@@ -54,26 +54,17 @@ def backlog_lines(backlog: "Backlog", site: "SiteSettings") -> list[str]:
     lines = _last_run_lines(backlog)
     if backlog.empty:
         return [*lines, "", "Nothing waits."]
-    if backlog.waiting:
-        lines += headed(f"Waiting for SumUp ({len(backlog.waiting)})")
-        for order in backlog.waiting[:_MOST_SHOWN]:
-            lines += _waiting_lines(order, backlog, site)
-        lines += more(len(backlog.waiting), _MOST_SHOWN)
-    if backlog.reviews:
-        lines += headed(f"Waiting for a person ({len(backlog.reviews)})")
-        for review in backlog.reviews[:_MOST_SHOWN]:
-            lines += _review_lines(review, backlog, site)
-        lines += more(len(backlog.reviews), _MOST_SHOWN)
-    if backlog.astray:
-        lines += headed(f"Completed by the shop itself ({len(backlog.astray)})")
-        for astray in backlog.astray[:_MOST_SHOWN]:
-            lines += _astray_lines(astray, backlog, site)
-        lines += more(len(backlog.astray), _MOST_SHOWN)
-    if backlog.mails:
-        lines += headed(f"Mail not sent ({len(backlog.mails)})")
-        for mail in backlog.mails[:_MOST_SHOWN]:
-            lines += _mail_lines(mail, backlog)
-        lines += more(len(backlog.mails), _MOST_SHOWN)
+    for title, entries in (
+        ("Waiting for SumUp", [_waiting_lines(order, backlog, site) for order in backlog.waiting]),
+        ("Waiting for a person", [_review_lines(review, backlog, site) for review in backlog.reviews]),
+        ("Completed by the shop itself", [_astray_lines(astray, backlog, site) for astray in backlog.astray]),
+        ("Listing fees", [_fee_lines(fee, backlog) for fee in backlog.fees]),
+        ("Mail not sent", [_mail_lines(mail, backlog) for mail in backlog.mails]),
+    ):
+        if entries:
+            lines += headed(f"{title} ({len(entries)})")
+            lines += [line for entry in entries[:_MOST_SHOWN] for line in entry]
+            lines += more(len(entries), _MOST_SHOWN)
     if backlog.troubles:
         lines += headed("Troubles")
         for trouble in backlog.troubles:
@@ -100,6 +91,18 @@ def _waiting_lines(order: "WaitingOrder", backlog: "Backlog", site: "SiteSetting
     due = order.next_check_at
     following = "in the next run" if due is None or due <= backlog.now else ago(due, backlog.now)
     return lines + wrapped(f"{last}; again {following}", 6)
+
+
+def _fee_lines(fee: "WaitingFee", backlog: "Backlog") -> list[str]:
+    from paypoll.payments.money import show_amount
+
+    whom = "waits for a person" if fee.state == "review" else "waits for SumUp"
+    amount = show_amount(fee.amount, fee.currency)
+    lines = wrapped(f"{fee.reference}  {amount}, made {ago(fee.created_at, backlog.now)}, {whom}")
+    lines += wrapped(f"{fee.event_title} ({fee.event_status}); the fee is {fee.status}", 6)
+    if fee.last_checked_at is None:
+        return lines
+    return lines + wrapped(f"asked {ago(fee.last_checked_at, backlog.now)}: {fee.last_answer.replace('_', ' ')}", 6)
 
 
 def _review_lines(review: "OpenReview", backlog: "Backlog", site: "SiteSettings") -> list[str]:

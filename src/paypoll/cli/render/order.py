@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from paypoll.admin.inspect import Inspection, LiveLook
@@ -28,7 +29,7 @@ def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
     if inspection.astray:
         lines += headed("Completed by the shop itself")
         lines += [line for sentence in astray_sentences(inspection.astray) for line in wrapped(sentence)]
-    lines += _watch_lines(inspection, site)
+    lines += watch_lines(inspection.watch, now, site)
     lines += headed("Items")
     lines += [line for item in order.items for line in _item_lines(item, site)] or ["  none"]
     lines += headed("Checkouts")
@@ -39,11 +40,11 @@ def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
         for row in inspection.tickets
     ] or ["  none"]
     lines += headed("Mail")
-    lines += [line for row in inspection.mails for line in _mail_lines(row, site)] or ["  none"]
+    lines += [line for row in inspection.mails for line in mail_lines(row, site)] or ["  none"]
     lines += headed("What happened")
-    lines += [line for row in inspection.trail for line in _trail_lines(row, site)] or ["  nothing yet"]
+    lines += [line for row in inspection.trail for line in trail_lines(row, site)] or ["  nothing yet"]
     if inspection.live:
-        lines += _live_lines(inspection.live)
+        lines += live_lines(inspection.live)
     return lines
 
 
@@ -87,12 +88,12 @@ def order_json(inspection: Inspection, site: SiteSettings) -> str:
     return json_text(document)
 
 
-def _watch_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
-    watched = inspection.watch
+def watch_lines(watched: Mapping[str, Any] | None, now: datetime, site: SiteSettings) -> list[str]:
+    """Return how often and when it was looked at, and when it will be."""
     if watched is None or watched["last_checked_at"] is None:
         return ["  not looked at yet"]
     checks = f"looked at {watched['checks']} times" if watched["checks"] != 1 else "looked at once"
-    last = f"last {ago(watched['last_checked_at'], inspection.now)}: {watched['last_answer'].replace('_', ' ')}"
+    last = f"last {ago(watched['last_checked_at'], now)}: {watched['last_answer'].replace('_', ' ')}"
     due = watched["next_check_at"]
     following = "not looked at any more" if due is None else f"next look {moment(due, site)} or soon after"
     return [f"  {checks}, {last}; {following}"]
@@ -119,7 +120,8 @@ def _checkout_lines(row: Mapping[str, Any], site: SiteSettings) -> list[str]:
     return lines
 
 
-def _mail_lines(row: Mapping[str, Any], site: SiteSettings) -> list[str]:
+def mail_lines(row: Mapping[str, Any], site: SiteSettings) -> list[str]:
+    """Return a mail of the outbox."""
     when = row["sent_at"] or row["created_at"]
     lines = [f"  {moment(when, site)}  {row['kind'].replace('_', ' ')}  {status(row['state'])}"]
     lines += wrapped(f"to {', '.join(row['recipients'])}" + (f": {row['subject']}" if row["subject"] else ""), 6)
@@ -130,7 +132,8 @@ def _mail_lines(row: Mapping[str, Any], site: SiteSettings) -> list[str]:
     return lines
 
 
-def _trail_lines(row: Mapping[str, Any], site: SiteSettings) -> list[str]:
+def trail_lines(row: Mapping[str, Any], site: SiteSettings) -> list[str]:
+    """Return a row of the audit trail."""
     change = f"{row['status_from']} -> {row['status_to']}" if row["status_from"] != row["status_to"] else ""
     head = f"  {moment(row['at'], site)}  {row['action']}"
     head += f" by {row['actor']}" if row["actor"] != "paypoll" else ""
@@ -142,7 +145,8 @@ def _trail_lines(row: Mapping[str, Any], site: SiteSettings) -> list[str]:
     return lines
 
 
-def _live_lines(live: LiveLook) -> list[str]:
+def live_lines(live: LiveLook) -> list[str]:
+    """Return what SumUp says now."""
     lines = headed("SumUp now (nothing was changed)")
     for checkout_id, answer in live.evidence["checkouts"].items():
         lines += wrapped(f"{checkout_id}: {said(answer)}")

@@ -10,6 +10,7 @@ from paypoll.runs.report import RunReport
 
 if TYPE_CHECKING:
     from paypoll.runs.apply import Applied
+    from paypoll.runs.apply_fee import FeeApplied
 
 _HEADLINES = {
     Outcome.COMPLETE: "paid, tickets issued",
@@ -19,6 +20,7 @@ _HEADLINES = {
     Outcome.REVIEW: "needs a person",
     Outcome.UNCHANGED: "unchanged",
 }
+_FEE_HEADLINES = {**_HEADLINES, Outcome.COMPLETE: "paid", Outcome.RESTORE: "put back to paid"}
 
 
 def report_json(report: RunReport) -> str:
@@ -46,6 +48,20 @@ def report_json(report: RunReport) -> str:
                 }
                 for applied in report.applied
             ],
+            "fees": [
+                {
+                    "reference": fee.reference,
+                    "outcome": fee.outcome.value,
+                    "reason": fee.reason.value,
+                    "explanation": fee.explanation,
+                    "state_from": fee.state_from,
+                    "state_to": fee.state_to,
+                    "published": fee.published,
+                    "alerts": list(fee.told),
+                    "assumed_closed": list(fee.assumed),
+                }
+                for fee in report.fees
+            ],
             "held_back": report.held_back,
             "sumup_halted": report.sumup_halted,
             "standstills": report.standstills,
@@ -69,6 +85,8 @@ def report_lines(report: RunReport, *, verbose: bool) -> list[str]:
         width = max((len(applied.order_number) for applied in report.applied), default=0)
         for applied in report.applied:
             lines += _order_lines(applied, min(width, 24), dry=report.dry)
+        for fee in report.fees:
+            lines += _fee_lines(fee, dry=report.dry)
         for error in report.order_errors:
             lines.append(f"{error.order}  " + styled("met an error; it stays due", fg="red"))
             lines += wrapped(error.error, 4)
@@ -92,6 +110,20 @@ def _order_lines(applied: "Applied", width: int, *, dry: bool) -> list[str]:
     ]
 
 
+def _fee_lines(fee: "FeeApplied", *, dry: bool) -> list[str]:
+    would = "would be: " if dry and fee.outcome is not Outcome.UNCHANGED else ""
+    published = ", event published" if fee.published else ""
+    told = ", admins told" if fee.told and not dry else ""
+    change = status(fee.state_to) if fee.state_from == fee.state_to else f"{fee.state_from} -> {status(fee.state_to)}"
+    assumed = f"provided that SumUp closes checkout {', '.join(fee.assumed)}" if fee.assumed else ""
+    return [
+        f"{fee.reference}  {would}listing fee {_FEE_HEADLINES[fee.outcome]}{published}{told}",
+        *wrapped(fee.explanation, 4),
+        *(wrapped(assumed, 4) if assumed else ()),
+        f"    {change}",
+    ]
+
+
 def _summary(report: RunReport) -> list[str]:
     outcomes = [outcome for outcome in Outcome if any(one.outcome is outcome for one in report.applied)]
     parts = [f"{sum(one.outcome is outcome for one in report.applied)} {_HEADLINES[outcome]}" for outcome in outcomes]
@@ -99,6 +131,10 @@ def _summary(report: RunReport) -> list[str]:
     seconds = report.duration.total_seconds()
     first = f"{orders} order{'s' if orders != 1 else ''} looked at in {seconds:.1f} s"
     lines = [first + (": " + ", ".join(parts) if parts else "")]
+    if report.fees:
+        paid = sum(fee.outcome is Outcome.COMPLETE for fee in report.fees)
+        published = sum(fee.published for fee in report.fees)
+        lines.append(f"listing fees: {len(report.fees)} looked at, {paid} paid, {published} events published")
     if report.dry:
         return [*lines, "Dry run: nothing was changed, neither here nor at SumUp."]
     mail = report.delivered

@@ -13,23 +13,28 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import quote
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from paypoll.mail.address import address_problem, envelope_address, split_sender
-from paypoll.mail.content.contexts import AlertContext, ComposeError, ConfirmationContext, FailureContext, MailContext
+from paypoll.mail.content.contexts import AlertContext, ConfirmationContext, FailureContext, MailContext
 from paypoll.mail.content.message_id import part_message_id
+from paypoll.mail.content.organiser_contexts import DigestContext, ListingContext
 from paypoll.mail.content.plain import header_text, one_line
 from paypoll.mail.content.policies import ATTACHMENT, MESSAGE
+from paypoll.mail.content.reading import ComposeError
 from paypoll.mail.content.templating import Templates
 from paypoll.mail.splitting import LINE
 from paypoll.settings.colour import DEFAULT_ACCENT, text_on
+from paypoll.settings.model import Settings
 
 _CONTEXTS: Mapping[str, type[MailContext]] = {
     "confirmation": ConfirmationContext,
     "late_confirmation": ConfirmationContext,
     "payment_failed": FailureContext,
     "under_review": ConfirmationContext,
+    "event_listed": ListingContext,
+    "organiser_orders": DigestContext,
     "alert": AlertContext,
 }
 KINDS = tuple(_CONTEXTS)
@@ -68,6 +73,23 @@ class ComposeOptions:
     language: str = "en"
     accent: str = DEFAULT_ACCENT
     what_to_bring: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return what the settings say."""
+        site, mail = settings.site, settings.mail
+        return cls(
+            site_name=site.name,
+            base_url=site.base_url,
+            support_email=site.support_email,
+            sender=mail.sender,
+            reply_to=mail.reply_to or site.support_email,
+            template_folder=mail.template_folder,
+            time_zone=site.zone,
+            language=site.language,
+            accent=site.accent_color,
+            what_to_bring=settings.tickets.what_to_bring,
+        )
 
     @property
     def on_accent(self) -> str:

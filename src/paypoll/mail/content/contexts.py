@@ -4,17 +4,14 @@ Between the two there may be a newer version of paypoll. So unknown keys are ign
 a default; what else is missing or of the wrong kind raises ComposeError. Text comes out fit for a mail (see `plain`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Self
 
-from paypoll.mail.content.plain import block, one_line
-
-
-class ComposeError(Exception):
-    """A mail cannot be composed: its content or a template is broken. The sentence names what to put right."""
+from paypoll.mail.content.organiser_contexts import DigestContext, ListingContext
+from paypoll.mail.content.reading import Reader, web_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class OrderLine:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Return the line that the JSON holds."""
-        reader = _Reader(content, "an order's line")
+        reader = Reader(content, "an order's line")
         return cls(
             event_title=reader.text("event_title"),
             starts=reader.moment("starts"),
@@ -96,7 +93,7 @@ class ConfirmationContext:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Return the context that the JSON holds. Raise ComposeError when it holds none."""
-        reader = _Reader(content, "a confirmation")
+        reader = Reader(content, "a confirmation")
         return cls(
             order_number=reader.text("order_number"),
             customer_name=reader.text("customer_name"),
@@ -152,7 +149,7 @@ class FailureContext:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Return the context that the JSON holds. Raise ComposeError when it holds none."""
-        reader = _Reader(content, "a failure mail")
+        reader = Reader(content, "a failure mail")
         return cls(
             order_number=reader.text("order_number"),
             customer_name=reader.text("customer_name"),
@@ -189,7 +186,7 @@ class AlertOrder:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Return the order that the JSON holds."""
-        reader = _Reader(content, "an alert's order")
+        reader = Reader(content, "an alert's order")
         return cls(
             number=reader.text("number"),
             amount=reader.text("amount"),
@@ -232,7 +229,7 @@ class AlertContext:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Return the context that the JSON holds. Raise ComposeError when it holds none."""
-        reader = _Reader(content, "an alert")
+        reader = Reader(content, "an alert")
         return cls(
             level=reader.text("level"),
             headline=reader.text("headline"),
@@ -240,93 +237,9 @@ class AlertContext:
             facts=reader.pairs("facts"),
             found=reader.texts("found"),
             what_to_do=reader.texts("what_to_do"),
-            links=tuple((label, _web_address(url, "links", "an alert")) for label, url in reader.pairs("links")),
+            links=tuple((label, web_address(url, "links", "an alert")) for label, url in reader.pairs("links")),
             orders=tuple(AlertOrder.from_json(order) for order in reader.objects("orders", default=())),
         )
 
 
-MailContext = ConfirmationContext | FailureContext | AlertContext
-
-
-class _Reader:
-    """Reads the keys of a JSON object, and says what is missing or of the wrong kind."""
-
-    def __init__(self, content: Mapping[str, Any], what: str) -> None:
-        if not isinstance(content, Mapping):
-            raise ComposeError(f"{what} in the outbox is not a JSON object")
-        self._content = content
-        self._what = what
-
-    def text(self, key: str, default: str | None = None) -> str:
-        return one_line(self._get(key, str, default))
-
-    def lines_of_text(self, key: str) -> str:
-        return block(self._get(key, str))
-
-    def number(self, key: str) -> int:
-        number: int = self._get(key, int)
-        return number
-
-    def optional_number(self, key: str) -> int | None:
-        return None if self._content.get(key) is None else self.number(key)
-
-    def truth(self, key: str, *, default: bool) -> bool:
-        truth: bool = self._get(key, bool, default)
-        return truth
-
-    def money(self, key: str) -> Decimal:
-        try:
-            return Decimal(self._get(key, str))
-        except InvalidOperation:
-            raise self._wrong(key, "an amount") from None
-
-    def moment(self, key: str) -> datetime | None:
-        if self._content.get(key, "") is None:
-            return None
-        try:
-            moment = datetime.fromisoformat(self._get(key, str))
-        except ValueError:
-            raise self._wrong(key, "a date and time") from None
-        if moment.utcoffset() is None:
-            raise self._wrong(key, "a date and time with its offset from UTC")
-        return moment
-
-    def optional_moment(self, key: str) -> datetime | None:
-        return None if self._content.get(key) is None else self.moment(key)
-
-    def web_address(self, key: str, default: str | None = None) -> str:
-        return _web_address(self.text(key, default), key, self._what)
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        entries = self._get(key, list, ())
-        if not all(isinstance(entry, str) for entry in entries):
-            raise self._wrong(key, "a list of texts")
-        return tuple(map(one_line, entries))
-
-    def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
-        entries = self._get(key, list, ())
-        if not all(isinstance(entry, list) and [type(text) for text in entry] == [str, str] for entry in entries):
-            raise self._wrong(key, "a list of pairs of texts")
-        return tuple((one_line(label), one_line(value)) for label, value in entries)
-
-    def objects(self, key: str, default: Sequence[Any] | None = None) -> Sequence[Any]:
-        objects: Sequence[Any] = self._get(key, list, default)
-        return objects
-
-    def _get(self, key: str, kind: type[Any], default: Any = None) -> Any:
-        value = self._content.get(key, default)
-        if value is None:
-            raise ComposeError(f"{self._what} in the outbox has no {key!r}")
-        if value is not default and type(value) is not kind:
-            raise self._wrong(key, f"of the kind {kind.__name__}")
-        return value
-
-    def _wrong(self, key: str, expected: str) -> ComposeError:
-        return ComposeError(f"{key!r} of {self._what} in the outbox is not {expected}")
-
-
-def _web_address(url: str, key: str, what: str) -> str:
-    # A link in a mail that runs a script or opens a file is none of ours.
-    if url and not url.startswith(("https://", "http://")):
-        raise ComposeError(f"{key!r} of {what} in the outbox is not a web address")
-    return url
+MailContext = ConfirmationContext | FailureContext | ListingContext | DigestContext | AlertContext

@@ -8,12 +8,13 @@ from paypoll.mail.content.compose import KINDS, Composer
 from paypoll.mail.content.contexts import (
     AlertContext,
     AlertOrder,
-    ComposeError,
     ConfirmationContext,
     FailureContext,
     MailContext,
     OrderLine,
 )
+from paypoll.mail.content.organiser_contexts import DigestContext, DigestLine, ListingContext
+from paypoll.mail.content.reading import ComposeError
 
 _LINES = (
     OrderLine(
@@ -69,6 +70,26 @@ SAMPLES: dict[str, MailContext] = {
         total=Decimal("30.00"),
         currency="GBP",
         lines=_UNISSUED,
+    ),
+    "event_listed": ListingContext(
+        reference="LF-1A2B3C4D",
+        customer_name="St Helier Choir",
+        email="choir@example.org",
+        fee=Decimal("25.00"),
+        currency="GBP",
+        event_title="Winter Concert",
+        starts=datetime(2026, 12, 7, 19, 30, tzinfo=UTC),
+        venue_name="Town Hall",
+        venue_address="1 High Street\nSt Helier",
+    ),
+    "organiser_orders": DigestContext(
+        customer_name="St Helier Choir",
+        email="choir@example.org",
+        currency="GBP",
+        lines=(
+            DigestLine("ORD-1001", "Ada Le Sueur", "Winter Concert", 2, Decimal("25.00")),
+            DigestLine("ORD-1002", "Ben Quérée", "Winter Concert", 1, Decimal("12.50")),
+        ),
     ),
     "alert": AlertContext(
         level="CRITICAL",

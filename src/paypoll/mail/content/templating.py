@@ -20,7 +20,7 @@ from jinja2 import (
     select_autoescape,
 )
 
-from paypoll.mail.content.contexts import ComposeError
+from paypoll.mail.content.reading import ComposeError
 from paypoll.payments.money import show_amount
 from paypoll.templates import TemplateLoader
 

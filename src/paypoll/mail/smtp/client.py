@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import structlog
 
@@ -31,6 +31,7 @@ from paypoll.mail.refusal import About, Step, is_about_size, whom_it_is_about
 from paypoll.mail.smtp.connection import Connection, Deadline, TlsConnection
 from paypoll.mail.smtp.login import log_in
 from paypoll.mail.smtp.reply import show_reply
+from paypoll.settings.model import MailSettings
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,22 @@ class SmtpOptions:
     timeout: float = 30.0
     message_timeout: float = 120.0
     ehlo_name: str = ""
+
+    @classmethod
+    def of(cls, mail: MailSettings) -> Self:
+        """Return what the settings say."""
+        return cls(
+            host=mail.host,
+            port=mail.port,
+            tls=mail.tls,
+            username=mail.username,
+            password=mail.password.reveal if mail.password else None,
+            timeout=mail.timeout.total_seconds(),
+            message_timeout=mail.message_timeout.total_seconds(),
+            sender=mail.sender,
+            ca_file=mail.ca_file,
+            ehlo_name=mail.ehlo_name,
+        )
 
 
 class SmtpMailer:

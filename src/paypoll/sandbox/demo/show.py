@@ -25,6 +25,7 @@ MERCHANT = "MDEMO"
 API_KEY = "sup_sk_demo_not_a_secret"
 _MARKER = ".paypoll-demo"
 _PRICE = Decimal("12.50")
+_FEE = "LF-1A2B3C4D"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,12 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A run of the demo: what the customers did before it, and what it came to."""
+    """A run of the demo: what the customers did before it, and what it came to; `seen`: how the shop is now."""
 
     title: str
     stories: tuple[Story, ...]
     report: RunReport
+    seen: tuple[str, ...] = ()
 
 
 class Demo:
@@ -68,7 +70,9 @@ class Demo:
                 with transaction(app.engine) as connection:
                     upgrade(connection)
                 director = _Director(shop, sumup, time)
-                yield Act("Eight customers have been to the shop", director.first_act(), record_run(app, "demo"))
+                stories = director.first_act()
+                report = record_run(app, "demo")
+                yield Act("Eleven customers and an organiser have been to the shop", stories, report, director.seen())
                 yield Act("A little later", director.second_act(), record_run(app, "demo"))
 
     def prepare_folder(self) -> None:
@@ -147,6 +151,25 @@ class _Director:
             venue_name="Town Church",
             venue_address="Church Street\nSt Helier\nJersey JE2 3NN",
         )
+        self._cellar = shop.add_event(
+            organiser,
+            "Jazz in the Cellar",
+            starts=starts - timedelta(days=2),
+            slug="jazz-in-the-cellar",
+            venue_name="The Cellar",
+            venue_address="Wharf Street\nSt Helier",
+            capacity=2,
+        )
+        self._organiser = organiser
+        self._carols = shop.add_event(
+            organiser,
+            "Carols on the Square",
+            starts=starts + timedelta(days=7),
+            slug="carols-on-the-square",
+            venue_name="Royal Square",
+            venue_address="St Helier",
+            status="draft",
+        )
         self._workshop = shop.add_event(
             organiser,
             "Sea Shanty Workshop",
@@ -175,6 +198,10 @@ class _Director:
         self._pay("ORD-1007")
         self._order("ORD-1008", "Harry <b>Potter</b> & Söhne 🎻", [(self._concert, 1)], never_came_back=True)
         self._pay("ORD-1008")
+        for number, customer in (("ORD-1009", "Ivy Noel"), ("ORD-1010", "Jack Amy"), ("ORD-1011", "Kay Poole")):
+            self._order(number, customer, [(self._cellar, 1)], has_account=True)
+            self._pay(number)
+        self._pay_listing_fee()
         return (
             Story("ORD-1001", "Ada", "paid for two places"),
             Story("ORD-1002", "Ben", "paid as a guest, without an account, for two events"),
@@ -184,7 +211,50 @@ class _Director:
             Story("ORD-1006", "Finn", "went away three hours ago without paying"),
             Story("ORD-1007", "Gwen", "was declined, tried again with another card, and paid"),
             Story("ORD-1008", "Harry", "paid, and closed the browser before it came back to the shop"),
+            Story("ORD-1009", "Ivy", "paid for a place in a cellar that has two"),
+            Story("ORD-1010", "Jack", "paid for another one"),
+            Story("ORD-1011", "Kay", "paid for a third: the shop's cart keeps no place for anybody"),
+            Story(_FEE, "St Helier Choir", "paid the listing fee for Carols on the Square, a draft so far"),
         )
+
+    def seen(self) -> tuple[str, ...]:
+        """Return how the shop is after the first act, read from its tables."""
+        (order,) = self._shop.rows("orders_order", order_number="ORD-1002")
+        account = self._shop.row("accounts_user", order["user_id"])
+        state = "active" if account["is_active"] else "inactive"
+        made = "a password that nobody knows" if account["password"].startswith("pbkdf2_sha256$") else "no password"
+        cellar = self._shop.row("events_event", self._cellar)
+        tickets = len(self._shop.rows("events_ticket", event_id=self._cellar))
+        carols = self._shop.row("events_event", self._carols)
+        (fee,) = self._shop.rows("events_listingfee", payment_reference=_FEE)
+        ben = (
+            f"Ben had no account. His order now belongs to one for {account['email']}, {state}, with {made}: the "
+            "shop's reset mail lets him in, and nobody else."
+        )
+        hall = (
+            f"{cellar['title']} has {cellar['capacity']} places and {tickets} tickets: the admins were told, with the "
+            f"numbers. The shop counts {cellar['tickets_sold']} as sold, and stops selling."
+        )
+        listed = f"{carols['title']} is {carols['status']}, its fee {fee['payment_status']}, and the choir has a mail."
+        return ben, hall, listed
+
+    def _pay_listing_fee(self) -> None:
+        amount = Decimal("30.00")
+        self._shop.insert(
+            "events_listingfee",
+            payment_reference=_FEE,
+            amount=amount,
+            currency="GBP",
+            payment_status="pending",
+            created_at=datetime.now(UTC) - timedelta(minutes=6),
+            event_id=self._carols,
+            organizer_id=self._organiser,
+        )
+        # By the redirect, of which the shop keeps no row: it is found by its reference.
+        checkout = self._sumup.create_checkout(
+            reference=f"listing_fee_{_FEE}", amount=amount, currency="GBP", merchant_code=MERCHANT
+        )
+        self._sumup.pay(checkout)
 
     def second_act(self) -> tuple[Story, ...]:
         """Let some of them go on; return what each did."""

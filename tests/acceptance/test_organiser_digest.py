@@ -1,0 +1,53 @@
+"""What organisers are told of new orders: one mail an organiser and run, and nothing unless the settings say so."""
+
+import re
+from collections import Counter
+
+from tests.acceptance.papers import body, subject
+from tests.acceptance.stage import PATIENCE, PRICE, Stage
+
+from paypoll.sandbox.mail.sink import Mail
+from paypoll.sandbox.sumup.effects import Latency
+
+CHOIR, BAND = "choir@organiser.example", "band@organiser.example"
+
+
+def mails_to(stage: Stage, address: str) -> list[Mail]:
+    return [mail for mail in stage.sink.messages if mail.recipients == (address,)]
+
+
+def test_organisers_are_told_of_a_runs_orders_in_one_mail_each_if_the_settings_say_so(stage: Stage) -> None:
+    gig = stage.event("Gig", organiser_id=stage.shop.add_organiser(BAND, "The Band"))
+    stage.order("ORD-SILENT", checkout="PAID")
+    stage.run_once()
+    assert mails_to(stage, CHOIR) == []
+    stage.order("ORD-1", checkout="PAID", delivery_last_name="<b>Le Sueur</b>")
+    stage.order("ORD-2", checkout="PAID", places=[(stage.concert, 1, PRICE), (gig, 2, PRICE)])
+    stage.order("ORD-3", checkout="PENDING")
+    ended = stage.run_once(mail__tell_organisers="true")
+    assert ended.code == 0, ended.stderr
+    (to_choir,), (to_band,) = mails_to(stage, CHOIR), mails_to(stage, BAND)
+    assert subject(to_choir) == "2 new orders for your events"
+    assert "3 places, 37.50 GBP" in body(to_choir)
+    assert "2 places, 25.00 GBP, order ORD-1, Ada <b>Le Sueur</b>" in body(to_choir)
+    assert subject(to_band) == "1 new order for your events"
+    assert "2 places, 25.00 GBP, order ORD-2" in body(to_band)
+
+
+def test_order_of_a_killed_run_is_told_once(stage: Stage) -> None:
+    numbers = [f"ORD-{number}" for number in range(1, 7)]
+    for number in numbers:
+        stage.order(number, checkout="PAID")
+    stage.sumup.fault(Latency(0.4), path="/v2.1/*")
+    settings = {"mail__tell_organisers": "true", "sumup__parallel_requests": "1"}
+    process = stage.start("run-once", "--json", **settings)
+    stage.sumup.journal.wait_until(lambda journal: journal.count(path="/v2.1/*") > 3, PATIENCE)
+    process.kill()
+    process.communicate()
+    assert mails_to(stage, CHOIR) == []
+    assert stage.sql("SELECT 1 FROM paypoll.outbox WHERE kind = 'organiser_orders'")
+    for _ in range(2):
+        stage.let_time_pass()
+        stage.run_once(**settings)
+    told = Counter(number for mail in mails_to(stage, CHOIR) for number in re.findall(r"order (ORD-\d)", body(mail)))
+    assert told == Counter(numbers)
