@@ -11,6 +11,7 @@ from paypoll.mail.doubts import DOUBTS
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.tables import orders
 from paypoll.state.astray import AstrayOrder, find_astray
+from paypoll.state.findings import Finding, find_open
 from paypoll.state.outbox import UNSENT
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import LastRun, last_run
@@ -71,6 +72,7 @@ class Backlog:
     waiting: tuple[WaitingOrder, ...]
     reviews: tuple[OpenReview, ...]
     astray: tuple[AstrayOrder, ...]
+    findings: tuple[Finding, ...]
     mails: tuple[UnsentMail, ...]
     troubles: tuple[OpenTrouble, ...]
     last_run: LastRun | None
@@ -78,7 +80,7 @@ class Backlog:
     @property
     def empty(self) -> bool:
         """Whether nothing waits."""
-        return not (self.waiting or self.reviews or self.astray or self.mails or self.troubles)
+        return not (self.waiting or self.reviews or self.astray or self.findings or self.mails or self.troubles)
 
 
 def load_backlog(engine: sa.Engine, now: datetime) -> Backlog:
@@ -90,6 +92,7 @@ def load_backlog(engine: sa.Engine, now: datetime) -> Backlog:
             waiting=_waiting(connection),
             reviews=tuple(open_reviews(connection)),
             astray=tuple(find_astray(connection, now)),
+            findings=tuple(find_open(connection)),
             mails=_unsent(connection, now),
             troubles=_troubles(connection),
             last_run=last_run(connection),

@@ -88,7 +88,8 @@ SHOP_NEEDS: tuple[Need, ...] = (
     _read(shop.tickets),
     _add(shop.tickets),
     # The code of tickets that a page of the shop issued without one; a person asks for it.
-    _change(shop.tickets, "pdf_file", "qr_code", "qr_data", "validation_hash"),
+    # And the status of those whose payment went back, if the settings say so.
+    _change(shop.tickets, "pdf_file", "qr_code", "qr_data", "status", "validation_hash"),
     _read(shop.checkouts),
     _change(
         shop.checkouts,

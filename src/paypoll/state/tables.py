@@ -59,6 +59,9 @@ checkout_seen = sa.Table(
     sa.Column("failed_since", UtcDateTime),
     # Its payment bought tickets, or an admin was told of it.
     sa.Column("accounted", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Of a PAID one, the payment: SumUp's list of payments names no checkout.
+    sa.Column("transaction_id", sa.Text),
+    sa.Index("checkout_seen_transaction", "transaction_id"),
 )
 
 audit = sa.Table(

@@ -17,7 +17,7 @@ _MONEY = sa.Numeric(12, 3)
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables, and a column that says which payment a checkout holds."""
     op.create_table(
         "ledger_cursor",
         sa.Column("merchant_code", sa.Text, primary_key=True),
@@ -70,6 +70,8 @@ def upgrade() -> None:
     )
     op.create_index("finding_order", "finding", ["order_id"], schema=SCHEMA)
     op.create_index("finding_transaction", "finding", ["transaction_id"], schema=SCHEMA)
+    op.add_column("checkout_seen", sa.Column("transaction_id", sa.Text), schema=SCHEMA)
+    op.create_index("checkout_seen_transaction", "checkout_seen", ["transaction_id"], schema=SCHEMA)
 
 
 def downgrade() -> None:
