@@ -25,6 +25,8 @@ _HEADLINES: dict[FindingKind, str] = {
     FindingKind.AMOUNT_DIFFERS: "Order {number}: SumUp's ledger has {amount} for its payment",
     FindingKind.TICKETS_UNPAID: "Order {number} has tickets, and nobody paid",
 }
+_VOID_HEADLINE = "Order {number}: {amount} went back in full, and its tickets are void"
+_VOID_TODO = "Nothing: the scanner refuses them. Tell the customer, if the refund was not the customer's wish."
 _TODO: dict[FindingKind, str] = {
     FindingKind.RETURNED: "Cancel the tickets in the shop, or let the customer in; cancel or refund the order there.",
     FindingKind.SECOND_PAYMENT: "Refund the payment in SumUp's dashboard.",
@@ -51,13 +53,15 @@ def tell_of_findings(
         return
     for one in found:
         kind = FindingKind(one.kind)
+        quiet = kind is FindingKind.TICKETS_UNPAID or _is_void(one)
+        todo = (_VOID_TODO,) if _is_void(one) else (_fill(_TODO[kind], one), _fill(_CLOSE, one))
         desk.tell(
             connection,
             f"finding:{one.id}",
-            level=Level.ALERT if kind is FindingKind.TICKETS_UNPAID else Level.CRITICAL,
+            level=Level.ALERT if quiet else Level.CRITICAL,
             headline=headline(one),
             found=tuple(facts(one)),
-            todo=(_fill(_TODO[kind], one), _fill(_CLOSE, one)),
+            todo=todo,
             now=now,
             orders=_orders(desk, [one]) if one.order_id is not None else (),
         )
@@ -65,7 +69,11 @@ def tell_of_findings(
 
 def headline(found: Finding) -> str:
     """Return a finding as one line."""
-    return _fill(_HEADLINES[FindingKind(found.kind)], found)
+    return _fill(_VOID_HEADLINE if _is_void(found) else _HEADLINES[FindingKind(found.kind)], found)
+
+
+def _is_void(found: Finding) -> bool:
+    return bool(found.detail.get("voided"))
 
 
 def facts(found: Finding) -> list[str]:

@@ -183,15 +183,19 @@ class Unlisted:
 
 
 def find_unlisted(
-    connection: sa.Connection, merchant_code: str, since: datetime, until: datetime, *, seen_since: datetime, limit: int
+    connection: sa.Connection,
+    merchant_code: str,
+    since: datetime,
+    until: datetime,
+    *,
+    seen_since: datetime | None = None,
+    limit: int | None = None,
 ) -> list[Unlisted]:
-    """Return the payments of completed orders from between two times that were not seen since `seen_since`.
+    """Return the payments of completed orders from between two times that were not seen since `seen_since`, or all.
 
     What a person issued on no payment has none to be listed.
     """
-    seen = sa.exists().where(
-        ledger_entry.c.transaction_id == fulfilment.c.transaction_id, ledger_entry.c.seen_at >= seen_since
-    )
+    seen = sa.exists().where(ledger_entry.c.transaction_id == fulfilment.c.transaction_id)
     query = (
         sa.select(
             fulfilment.c.order_id,
@@ -208,7 +212,7 @@ def find_unlisted(
             fulfilment.c.transaction_id.is_not(None),
             fulfilment.c.paid_at >= since,
             fulfilment.c.paid_at < until,
-            sa.not_(seen),
+            sa.not_(seen.where(ledger_entry.c.seen_at >= seen_since)) if seen_since is not None else sa.true(),
         )
         .order_by(fulfilment.c.paid_at)
         .limit(limit)

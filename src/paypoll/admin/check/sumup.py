@@ -43,7 +43,10 @@ def _merchant(gateway: PaymentGateway, books: LedgerSource, settings: Settings) 
             text = f"our API key may not read the transactions of merchant {merchant}: {detail}"
             yield wrong("merchant", text, "correct sumup.merchant_code: it must be the merchant that the key is of")
         case NotAllowed(detail=detail):
-            text = f"our client may not read the transactions of merchant {merchant}, so refunds are not seen: {detail}"
+            text = (
+                f"our client may not read the transactions of merchant {merchant}, so neither refunds nor payments "
+                f"out of sight are seen: {detail}"
+            )
             yield advice("merchant", text, "use an API key of that merchant, if refunds at SumUp are to be seen")
         case NoAnswer(detail):
             yield unreachable("merchant", f"SumUp does not answer: {detail}", "try again later")

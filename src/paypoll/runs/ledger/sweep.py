@@ -125,11 +125,12 @@ class Sweeper:
             if cursor.merchant_code == self._platform:
                 new += unpaid_tickets(connection, self._platform, self._desk.site.currency, now)
             swept.findings += findings.note(connection, new, now)
+            # First told, then closed: of what paypoll itself has ended just now admins hear all the same.
+            untold = findings.take_untold(connection, cursor.merchant_code, now)
+            tell_of_findings(self._desk, connection, untold, now, first=cursor.first)
             for finding in findings.load_open_facts(connection, cursor.merchant_code):
                 if why := settled_why(finding):
                     findings.close(connection, finding.id, why=why, now=now, run_id=self._run_id)
-            untold = findings.take_untold(connection, cursor.merchant_code, now)
-            tell_of_findings(self._desk, connection, untold, now, first=cursor.first)
             ledger.finish(connection, cursor, now)
         log.info("ledger_swept", merchant=cursor.merchant_code, payments=swept.payments, findings=swept.findings)
 
