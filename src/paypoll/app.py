@@ -80,11 +80,8 @@ class App:
         """
         now = self.clock.now()
         with transaction(self.engine) as connection:
-            return (
-                not peek(connection, self.watch_rules, now, limit=1)
-                and not is_any_due(connection, now)
-                and not ledgers_due(connection, self.settings, now)
-            )
+            idle = not peek(connection, self.watch_rules, now, limit=1) and not is_any_due(connection, now)
+            return idle and not ledgers_due(connection, self.settings, now)
 
     @cached_property
     def engine(self) -> sa.Engine:

@@ -61,4 +61,4 @@ def test_payouts_are_read_and_one_without_a_date_spoils_the_list() -> None:
 
 def test_csv_holds_no_formula_and_no_control_character() -> None:
     text = csv_text(("a", "b"), [("=1+1", "-5.00"), ("@x", "+1"), ("\tx\x1b", "-x")])
-    assert text == "a,b\r\n'=1+1,-5.00\r\n'@x,'+1\r\n'\\tx\\x1b,'-x\r\n"
+    assert text == "a,b\n'=1+1,-5.00\n'@x,'+1\n'\\tx\\x1b,'-x\n"

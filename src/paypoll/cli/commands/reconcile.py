@@ -68,7 +68,7 @@ def reconcile_command(
     \b
     Examples:
       paypoll reconcile --since 30d
-      paypoll reconcile --payouts --since 2026-10-01 --until 2026-10-31 --csv > october.csv
+      paypoll reconcile --payouts --since 2026-10-01 --until 2026-10-31 --csv
     """
     if as_csv and as_json:
         raise click.UsageError("--csv or --json, not both")
@@ -116,7 +116,7 @@ def _reconcile(
         result = reconcile(books, codes, since, until, app.clock.now(), on_page=on_page)
     written = write_down(app.engine, app.desk, result, app.clock.now()) if record else None
     if as_csv:
-        click.echo(reconciled_csv(result), nl=False)
+        show(reconciled_csv(result).splitlines())
     else:
         show(reconciled_json(result, written).splitlines() if as_json else reconciled_lines(result, written))
     _require_read(result.refused, codes)
@@ -129,7 +129,7 @@ def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, 
 
     result = hold_payouts(app.engine, app.books, codes, since, until)
     if as_csv:
-        click.echo(paid_out_csv(result), nl=False)
+        show(paid_out_csv(result).splitlines())
     else:
         show(paid_out_json(result).splitlines() if as_json else paid_out_lines(result))
     _require_read(result.refused, codes)

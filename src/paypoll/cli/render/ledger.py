@@ -114,9 +114,9 @@ def paid_out_csv(result: PaidOut) -> str:
 
 
 def csv_text(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return CSV (RFC 4180) whose texts no spreadsheet takes for a formula, and no terminal for a command."""
+    """Return CSV, a line a row, whose texts no spreadsheet takes for a formula, and no terminal for a command."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     writer.writerows([_guarded(cell) for cell in row] for row in rows)
     return text.getvalue()
