@@ -237,8 +237,8 @@ def test_row_58_sweep_that_is_killed_goes_on_where_it_was_and_two_at_once_find_n
     for process in both:
         process.communicate(timeout=PATIENCE)
     assert [process.returncode for process in both] == [0, 0]
-    # Of three pages the first was written down before.
-    assert stage.sumup.count(path=history) <= 3
+    # Of three pages the first was written down before, and one run alone reads the others.
+    assert stage.sumup.count(path=history) <= 2
     assert stage.sql(page)[0]["next_page"] is None
     assert findings(stage) == [("unplaced", "", "99.000")]
     assert len(stage.sink.messages) == 1

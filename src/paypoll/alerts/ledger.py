@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from paypoll.payments.money import show_amount
 from paypoll.state.findings import Finding
 
 _MOST_LISTED = 200
+_UNREAD_FOR = timedelta(days=1)
 
 _HEADLINES: dict[FindingKind, str] = {
     FindingKind.RETURNED: "Order {number}: {amount} went back, and its tickets still admit",
@@ -65,6 +66,25 @@ def tell_of_findings(
             now=now,
             orders=_orders(desk, [one]) if one.order_id is not None else (),
         )
+
+
+def tell_of_unread(desk: AlertDesk, connection: sa.Connection, merchant_code: str, detail: str, now: datetime) -> None:
+    """Tell that a merchant's ledger could not be read for a day; a shorter silence of SumUp's is told otherwise."""
+    desk.tell_of_trouble(
+        connection,
+        f"ledger_unread:{merchant_code}",
+        detail,
+        tell_after=_UNREAD_FOR,
+        headline=f"SumUp's ledger of merchant {merchant_code} cannot be read to its end",
+        found=(detail, "Payments and refunds that no order leads to are not seen meanwhile."),
+        todo=("See whether `paypoll reconcile` can read it. If not, report it with the log of a run.",),
+        now=now,
+    )
+
+
+def end_unread(desk: AlertDesk, connection: sa.Connection, merchant_code: str) -> None:
+    """Forget that a merchant's ledger could not be read."""
+    desk.forget_trouble(connection, f"ledger_unread:{merchant_code}")
 
 
 def headline(found: Finding) -> str:

@@ -129,7 +129,15 @@ class Cycle:
         if self._sweep is None or self._should_end() or (self._has_asked and self._gateway().halted):
             return False
         until = (self._clock.monotonic() + self._deadline) / 2
-        self._sweep(report.swept, lambda: self._should_end() or self._clock.monotonic() >= until)
+        try:
+            self._sweep(report.swept, lambda: self._should_end() or self._clock.monotonic() >= until)
+        except (DatabaseUnavailableError, SettingsError):
+            raise
+        except Exception as error:
+            # Whatever stands in the ledger, mail and alerts go on.
+            busy = isinstance(error, SQLAlchemyError) and sort_error(error) is Trouble.BUSY
+            report.order_errors.append(OrderError("SumUp's ledger", describe_order_error(error), expected=busy))
+            log.exception("the sweep of SumUp's ledger met an unexpected error; it stays due")
         return report.swept.due > 0
 
     # -- select and claim ---------------------------------------------------------------------------------

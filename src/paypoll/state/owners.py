@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from paypoll.database import readable
 from paypoll.payments.ledger import LedgerPayment, Owner, Role
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.capacity import ADMITTING
@@ -48,7 +49,7 @@ _FACTS = (
         orders.c.status,
         orders.c.total,
         _admitting.label("admitting"),
-        orders.c.created_at,
+        readable(orders.c.created_at).label("created_at"),
         watch.c.next_check_at,
         watch.c.first_seen_at,
         fulfilment.c.amount,

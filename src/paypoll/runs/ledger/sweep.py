@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from paypoll.alerts.ledger import tell_of_findings
+from paypoll.alerts.ledger import end_unread, tell_of_findings, tell_of_unread
 from paypoll.database import transaction
 from paypoll.payments.gateway import BrokenAnswer, Found, NotAllowed, NotFound, PaymentGateway
 from paypoll.payments.ledger import LedgerSource, Period, settled_why
@@ -132,6 +132,7 @@ class Sweeper:
                 if why := settled_why(finding):
                     findings.close(connection, finding.id, why=why, now=now, run_id=self._run_id)
             ledger.finish(connection, cursor, now)
+            end_unread(self._desk, connection, cursor.merchant_code)
         log.info("ledger_swept", merchant=cursor.merchant_code, payments=swept.payments, findings=swept.findings)
 
     def _give_up(self, cursor: Cursor, look: object, page: str) -> None:
@@ -149,4 +150,6 @@ class Sweeper:
                 return
             if page and isinstance(look, BrokenAnswer):
                 ledger.restart(connection, merchant)
+            if look is not None:
+                tell_of_unread(self._desk, connection, merchant, detail, now)
         log.warning("SumUp's list of payments could not be read to its end", merchant=merchant, detail=detail)
