@@ -48,6 +48,8 @@ def world_settings(
         "database": {"url": database_url},
         "sumup": {"base_url": sumup_url, "api_key": api_key, "merchant_code": MERCHANT},
         "tickets": {"media_folder": media},
+        # Tests of the ledger turn it on.
+        "ledger": {"every": "0"},
         "mail": {
             "host": "127.0.0.1", "port": smtp_port, "tls": "none", "sender": "Jersey Events <tickets@shop.example>",
         },

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import sqlalchemy as sa
 
 from paypoll.clock import Clock, SystemClock
 from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.mail.delivered import Delivered
+from paypoll.runs.ledger.due import ledgers_due
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from paypoll.mail.mailer import Mailer
     from paypoll.mail.packing import MailPacker
     from paypoll.payments.gateway import PaymentGateway
+    from paypoll.payments.ledger import LedgerSource
     from paypoll.payments.policy import Policy
     from paypoll.runs.apply import Applier
     from paypoll.runs.cycle import Cycle
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from paypoll.runs.fulfil import FulfilmentRules
     from paypoll.runs.listing_fees import FeeLooker, FeeRound
     from paypoll.sumup.auth import Credential
+    from paypoll.runs.report import Swept
     from paypoll.tickets.ticket import TicketPrinter
 
 
@@ -82,7 +85,7 @@ class App:
         with transaction(self.engine) as connection:
             if peek(connection, self.watch_rules, now, limit=1) or peek_fees(connection, self.fee_rules, now, limit=1):
                 return False
-            return not is_any_due(connection, now)
+            return not is_any_due(connection, now) and not ledgers_due(connection, self.settings, now)
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -134,6 +137,7 @@ class App:
     def gateway(self) -> "PaymentGateway":
         """SumUp."""
         from paypoll.sumup.client import SumUpClient
+        from paypoll.sumup.credential import platform_credential
         from paypoll.sumup.options import SumUpOptions
         from paypoll.sumup.organisers.credentials import OrganiserCredentials
         from paypoll.sumup.organisers.refresh import OAuthClient, TokenRefresher
@@ -144,24 +148,13 @@ class App:
         refresher = TokenRefresher(
             self.engine, client, clock=self.clock, wait=self.stop.wait, read_only=self._read_only
         )
-        credentials = OrganiserCredentials(self.engine, self._platform_credential(), refresher)
+        credentials = OrganiserCredentials(self.engine, platform_credential(sumup, self.clock), refresher)
         return SumUpClient(options, credentials, clock=self.clock, wait=self.stop.wait, on_request=self.latency)
 
-    def _platform_credential(self) -> "Credential":
-        from paypoll.sumup.auth import ApiKey, ClientCredentials
-        from paypoll.sumup.token_file import TokenFile
-
-        sumup = self.settings.sumup
-        if sumup.api_key is not None:
-            return ApiKey(sumup.api_key.reveal(), merchant_code=sumup.merchant_code)
-        if sumup.client_secret is None:
-            raise AssertionError("the settings have made sure that there is a credential")
-        store = None
-        if sumup.token_cache is not None:
-            store = TokenFile(sumup.token_cache, base_url=sumup.base_url, client_id=sumup.client_id)
-        return ClientCredentials(
-            sumup.client_id, sumup.client_secret.reveal(), self.clock, store=store, merchant_code=sumup.merchant_code
-        )
+    @property
+    def books(self) -> "LedgerSource":
+        """SumUp's own list of payments and payouts."""
+        return cast("LedgerSource", self.gateway)
 
     @cached_property
     def printer(self) -> "TicketPrinter":
@@ -324,7 +317,17 @@ class App:
             stopped=self.stop,
             on_paid=self.printer.get_ready,
             fees=self._fee_round(run_id, self._policy_with(max_age)),
+            sweep=lambda swept, should_end: self._sweep(run_id, swept, should_end),
         )
+
+    def _sweep(self, run_id: str, swept: "Swept", should_end: Callable[[], bool]) -> None:
+        """Read SumUp's ledgers that are due."""
+        with transaction(self.engine) as connection:
+            merchants = ledgers_due(connection, self.settings, self.clock.now())
+        if merchants:
+            from paypoll.runs.ledger.sweep import Sweeper
+
+            Sweeper(self, self.gateway, self.books, self.policy, run_id).sweep(merchants, swept, should_end)
 
     def deliver(self, run_id: str, should_stop: Callable[[], bool], whose: Whose = Whose.ALL) -> Delivered:
         """Send the mail that is due."""

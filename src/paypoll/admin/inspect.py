@@ -16,6 +16,7 @@ from paypoll.shop.find import find_order_id
 from paypoll.shop.tables import checkouts, tickets
 from paypoll.state.astray import AstrayOrder, find_astray_among
 from paypoll.state.audit import describe_evidence
+from paypoll.state.findings import Finding, find_of_order
 from paypoll.state.tables import audit, outbox, watch
 from paypoll.state.upgrade import require_ready
 
@@ -48,6 +49,7 @@ class Inspection:
     live: LiveLook | None
     now: datetime
     astray: AstrayOrder | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def inspect_order(engine: sa.Engine, wanted: str, now: datetime, *, live: DryRun | None = None) -> Inspection:
@@ -62,6 +64,7 @@ def inspect_order(engine: sa.Engine, wanted: str, now: datetime, *, live: DryRun
         if order is None:
             raise AssertionError("the order was found in this very transaction")
         rows = _rows_about(connection, order_id)
+        rows["findings"] = tuple(find_of_order(connection, order_id))
         rows["astray"] = find_astray_among(connection, [order_id], now).get(order_id)
     return Inspection(order=order, live=_look(live, order) if live else None, now=now, **rows)
 

@@ -12,6 +12,7 @@ from paypoll.payments.listing_fees import VOID as VOID_FEES
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.tables import events, listing_fees, orders
 from paypoll.state.astray import AstrayOrder, find_astray
+from paypoll.state.findings import Finding, find_open
 from paypoll.state.outbox import UNSENT
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import LastRun, last_run
@@ -90,6 +91,7 @@ class Backlog:
     reviews: tuple[OpenReview, ...]
     astray: tuple[AstrayOrder, ...]
     fees: tuple[WaitingFee, ...]
+    findings: tuple[Finding, ...]
     mails: tuple[UnsentMail, ...]
     troubles: tuple[OpenTrouble, ...]
     last_run: LastRun | None
@@ -97,7 +99,8 @@ class Backlog:
     @property
     def empty(self) -> bool:
         """Whether nothing waits."""
-        return not (self.waiting or self.reviews or self.astray or self.fees or self.mails or self.troubles)
+        parts = (self.waiting, self.reviews, self.astray, self.fees, self.findings, self.mails, self.troubles)
+        return not any(parts)
 
 
 def load_backlog(engine: sa.Engine, now: datetime) -> Backlog:
@@ -110,6 +113,7 @@ def load_backlog(engine: sa.Engine, now: datetime) -> Backlog:
             reviews=tuple(open_reviews(connection)),
             astray=tuple(find_astray(connection, now)),
             fees=_fees(connection),
+            findings=tuple(find_open(connection)),
             mails=_unsent(connection, now),
             troubles=_troubles(connection),
             last_run=last_run(connection),

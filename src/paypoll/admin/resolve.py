@@ -29,6 +29,7 @@ from paypoll.payments.decision import Outcome
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import Closing, fetch_evidence
 from paypoll.payments.gateway import PaymentGateway
+from paypoll.payments.ledger import FindingKind
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
@@ -38,7 +39,7 @@ from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
 from paypoll.runs.load import load_for_decision, load_order
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.find import find_order_id, lock_order
-from paypoll.state import outbox, watches
+from paypoll.state import findings, outbox, watches
 from paypoll.state.audit import describe_evidence, record
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.resolutions import ACTION, Verdict
@@ -206,6 +207,13 @@ class Resolver:
         return settled
 
 
+def close_finding(engine: sa.Engine, number: int, who: str, reason: str, now: datetime) -> findings.Finding:
+    """Close a finding of SumUp's ledger, as a person. Raise RefusedError when it is not there, or closed."""
+    require_ready_to_work(engine)
+    with transaction(engine) as connection:
+        return findings.close(connection, number, why=reason, now=now, who=who)
+
+
 def _close(connection: sa.Connection, present: Order, resolution: Resolution, run_id: str, now: datetime) -> Settled:
     """Close the review without tickets: a line in the payment notes, in the history and in the trail, no new status.
 
@@ -223,6 +231,15 @@ def _close(connection: sa.Connection, present: Order, resolution: Resolution, ru
 
 def _record(connection: sa.Connection, settled: Settled, evidence: Evidence | None, run_id: str, now: datetime) -> None:
     explanation = settled.resolution.reason
+    findings.close_of_order(
+        connection,
+        settled.order.id,
+        # Tickets issued give nobody's second payment back.
+        but=FindingKind.SECOND_PAYMENT if settled.resolution.verdict is Verdict.ISSUE else None,
+        why=f"{settled.resolution.verdict.value}: {explanation}",
+        who=settled.resolution.who,
+        now=now,
+    )
     if settled.overridden:
         explanation += " | Overridden: " + " ".join(settled.overridden)
     record(

@@ -117,7 +117,8 @@ class SeenCheckout:
     """A checkout of an order as paypoll last saw it at SumUp, whatever the shop's rows say by now.
 
     `failed_since` is the first of the looks that have said FAILED without a break, None unless that is its state.
-    `accounted`: its payment bought tickets, or an admin was told of it.
+    `accounted`: its payment bought tickets, or an admin was told of it. `transaction_id` is that payment's, empty
+    unless it is PAID.
     """
 
     checkout_id: str
@@ -125,6 +126,7 @@ class SeenCheckout:
     status: str
     failed_since: datetime | None = None
     accounted: bool = False
+    transaction_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

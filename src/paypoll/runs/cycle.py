@@ -36,7 +36,7 @@ from paypoll.runs.brake import Brake
 from paypoll.runs.listing_fees import FeeRound
 from paypoll.runs.load import Loaded, load_each
 from paypoll.runs.organiser_digest import release_digests
-from paypoll.runs.report import OrderError, RunReport, describe_order_error
+from paypoll.runs.report import OrderError, RunReport, Swept, describe_order_error
 from paypoll.state import watches
 from paypoll.state.watches import WatchRules
 
@@ -44,6 +44,9 @@ log = structlog.get_logger(__name__)
 
 _FEE_RESERVE = 5.0
 """For so many seconds after the time budget listing fees may still be looked at: many orders never starve them."""
+
+Sweep = Callable[[Swept, Callable[[], bool]], None]
+"""Reads the ledgers that are due until its second argument says that it should end, and fills its first."""
 
 _DELIVERY_RESERVE = 20.0
 """For so many seconds after the time budget mail may still be sent."""
@@ -77,6 +80,7 @@ class Cycle:
         *,
         on_paid: Callable[[], None] = lambda: None,
         fees: FeeRound | None = None,
+        sweep: Sweep | None = None,
     ) -> None:
         self._engine = engine
         self._gateway = gateway
@@ -88,6 +92,7 @@ class Cycle:
         self._stopped = stopped
         self._on_paid = on_paid
         self._fees = fees
+        self._sweep = sweep
         self._policy: Policy = applier.policy
         self._brake = Brake(applier.policy, rules.brake_orders)
         self._run_id = applier.run_id
@@ -101,12 +106,9 @@ class Cycle:
         """Do one run over what is due, or over the orders `only`. The report is filled as the run goes on."""
         with self._courier(report) as courier:
             courier.nudge()
-            with closing(self._verified(report, only)) as verified:
-                for order, evidence, held in self._braked(verified, report):
-                    applied = self._apply(order, evidence, report, hold=held)
-                    self._outages.observe(evidence)
-                    if applied is not None and applied.outcome is not Outcome.UNCHANGED:
-                        courier.nudge()
+            self._look_at_orders(report, only, courier)
+            if not only and self._sweep_ledgers(report):
+                self._look_at_orders(report, only, courier)
             self._tell_of_brake(report, whole=not only)
             if self._fees is not None and not only:
                 self._fees.run(
@@ -128,6 +130,33 @@ class Cycle:
         elif report.delivered.cut_short:
             report.ended = "out_of_time"
         return report
+
+    def _look_at_orders(self, report: RunReport, only: Sequence[int], courier: Courier) -> None:
+        with closing(self._verified(report, only)) as verified:
+            for order, evidence, held in self._braked(verified, report):
+                applied = self._apply(order, evidence, report, hold=held)
+                self._outages.observe(evidence)
+                if applied is not None and applied.outcome is not Outcome.UNCHANGED:
+                    courier.nudge()
+
+    def _sweep_ledgers(self, report: RunReport) -> bool:
+        """Read SumUp's ledgers, if that is due. True when orders are due because of what stands there.
+
+        After the orders, so that nobody waits for his ticket; with half of the time that is left, for those it finds.
+        """
+        if self._sweep is None or self._should_end() or (self._has_asked and self._gateway().halted):
+            return False
+        until = (self._clock.monotonic() + self._deadline) / 2
+        try:
+            self._sweep(report.swept, lambda: self._should_end() or self._clock.monotonic() >= until)
+        except (DatabaseUnavailableError, SettingsError):
+            raise
+        except Exception as error:
+            # Whatever stands in the ledger, mail and alerts go on.
+            busy = isinstance(error, SQLAlchemyError) and sort_error(error) is Trouble.BUSY
+            report.order_errors.append(OrderError("SumUp's ledger", describe_order_error(error), expected=busy))
+            log.exception("the sweep of SumUp's ledger met an unexpected error; it stays due")
+        return report.swept.due > 0
 
     # -- select and claim ---------------------------------------------------------------------------------
 

@@ -33,6 +33,16 @@ def describe_order_error(error: Exception) -> str:
 
 
 @dataclass(slots=True)
+class Swept:
+    """What a run read of SumUp's ledgers: payments, new findings, orders that are due at once, orders made void."""
+
+    payments: int = 0
+    findings: int = 0
+    due: int = 0
+    voided: int = 0
+
+
+@dataclass(slots=True)
 class RunReport:
     """The result of one run. `dry` runs changed nothing. `ended`: finished, stopped or out_of_time.
 
@@ -52,6 +62,7 @@ class RunReport:
     sumup_halted: str = ""
     held_back: int = 0
     standstills: list[str] = field(default_factory=list)
+    swept: Swept = field(default_factory=Swept)
     ended: str = "finished"
     ended_at: datetime | None = None
 
@@ -77,4 +88,6 @@ class RunReport:
             "mails_sent": self.delivered.sent,
             "mails_put_off": self.delivered.put_off,
             "mails_undeliverable": self.delivered.undeliverable,
+            # Only where there were any: a look at the ledger that finds nothing is nothing done.
+            **({"findings": self.swept.findings} if self.swept.findings else {}),
         }

@@ -29,6 +29,7 @@ from paypoll.settings.value_kinds import (
     FullPath,
     GuardedWebAddress,
     HostName,
+    LedgerPattern,
     Line,
     LinkOrPattern,
     LinkPattern,
@@ -283,6 +284,15 @@ class AlertSettings(Section):
         return to
 
 
+class LedgerSettings(Section):
+    """SumUp's own list of payments, held against the orders. `every` of zero turns that off."""
+
+    every: Duration = timedelta(minutes=30)
+    since: Timeout = timedelta(days=1)
+    on_refund: Literal["tell", "void"] = "tell"
+    ignore: tuple[LedgerPattern, ...] = ()
+
+
 class LoggingSettings(Section):
     """Where log lines go and how they look."""
 
@@ -308,6 +318,7 @@ class Settings:
     tickets: TicketSettings
     mail: MailSettings
     alerts: AlertSettings
+    ledger: LedgerSettings
     logging: LoggingSettings
     metrics: MetricsSettings
     source: Path | None = None

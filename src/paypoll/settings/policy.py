@@ -1,7 +1,8 @@
 """The settings that decisions depend on, as the rules know them."""
 
+from paypoll.payments.ledger import LedgerRules
 from paypoll.payments.policy import Policy
-from paypoll.settings.model import Settings
+from paypoll.settings.model import LedgerSettings, Settings
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -22,3 +23,8 @@ def policy_of(settings: Settings) -> Policy:
         review_when_full=settings.tickets.when_full == "review",
         api_url=settings.sumup.base_url,
     )
+
+
+def ledger_rules(ledger: LedgerSettings) -> LedgerRules:
+    """Return what the operator has settled about findings in SumUp's ledger."""
+    return LedgerRules(void_on_refund=ledger.on_refund == "void", ignore=ledger.ignore)

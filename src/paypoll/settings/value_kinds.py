@@ -65,10 +65,18 @@ def _fee_reference_pattern(pattern: str) -> str:
     return pattern
 
 
+def _ledger_pattern(text: str) -> str:
+    code, slash, pattern = text.partition("/")
+    if not code.isalnum() or (slash and not pattern):
+        raise ValueError(f"{text!r} is neither a merchant code nor MERCHANT/pattern, such as MABC123/POS-*")
+    return text
+
+
 Line = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[Line, AfterValidator(_filled)]
 # May have several lines; on a ticket it must leave room for the rest.
 ShortText = Annotated[str, Field(max_length=600)]
+LedgerPattern = Annotated[Name, AfterValidator(_ledger_pattern)]
 ReferencePattern = Annotated[Name, AfterValidator(_reference_pattern)]
 FeeReferencePattern = Annotated[Name, AfterValidator(_fee_reference_pattern)]
 Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]

@@ -45,6 +45,16 @@ def find_connections(connection: sa.Connection, merchant_code: str) -> tuple[Org
     return tuple(_connection(row) for row in connection.execute(query).mappings())
 
 
+def connected_merchants(connection: sa.Connection) -> tuple[str, ...]:
+    """Return the merchants of all organisers who are connected, each once."""
+    query = sa.select(organisers.c.sumup_merchant_code).where(
+        organisers.c.sumup_connection_status == CONNECTED,
+        organisers.c.sumup_merchant_code != "",
+        organisers.c.sumup_access_token != "",
+    )
+    return tuple(connection.scalars(query.distinct().order_by(organisers.c.sumup_merchant_code)))
+
+
 def reread_connection(connection: sa.Connection, known: OrganiserConnection) -> OrganiserConnection | None:
     """Return the connection as it is now; None when the profile is gone or belongs to another merchant now."""
     query = sa.select(organisers).where(

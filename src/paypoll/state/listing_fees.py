@@ -255,9 +255,12 @@ def _seen_as_json(one: SeenCheckout) -> dict[str, object]:
         "status": one.status,
         "failed_since": since,
         "accounted": one.accounted,
+        "transaction_id": one.transaction_id,
     }
 
 
 def _seen_from(checkout_id: str, one: Mapping[str, Any]) -> SeenCheckout:
     since = datetime.fromisoformat(one["failed_since"]) if one["failed_since"] else None
-    return SeenCheckout(checkout_id, one["merchant_code"], one["status"], since, one["accounted"])
+    return SeenCheckout(
+        checkout_id, one["merchant_code"], one["status"], since, one["accounted"], one["transaction_id"]
+    )

@@ -90,7 +90,8 @@ SHOP_NEEDS: tuple[Need, ...] = (
     _read(shop.tickets),
     _add(shop.tickets),
     # The code of tickets that a page of the shop issued without one; a person asks for it.
-    _change(shop.tickets, "pdf_file", "qr_code", "qr_data", "validation_hash"),
+    # And the status of those whose payment went back, if the settings say so.
+    _change(shop.tickets, "pdf_file", "qr_code", "qr_data", "status", "validation_hash"),
     _read(shop.checkouts),
     _change(
         shop.checkouts,
@@ -116,6 +117,9 @@ OWN_NEEDS: tuple[Need, ...] = (
     *_own(own.trouble, Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE),
     *_own(own.run, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.lease, Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE),
+    *_own(own.ledger_cursor, Right.SELECT, Right.INSERT, Right.UPDATE),
+    *_own(own.ledger_entry, Right.SELECT, Right.INSERT, Right.UPDATE),
+    *_own(own.finding, Right.SELECT, Right.INSERT, Right.UPDATE),
     # Append-only: they are what keeps a place from being filled twice, a payment from being spent twice, and a change
     # from going unrecorded.
     *_own(own.audit, Right.SELECT, Right.INSERT),

@@ -23,7 +23,14 @@ def load_seen(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, 
     seen: dict[int, list[SeenCheckout]] = {order_id: [] for order_id in order_ids}
     for row in connection.execute(_SEEN, {"order_ids": list(order_ids)}):
         seen[row.order_id].append(
-            SeenCheckout(row.checkout_id, row.merchant_code, row.status, row.failed_since, row.accounted)
+            SeenCheckout(
+                row.checkout_id,
+                row.merchant_code,
+                row.status,
+                row.failed_since,
+                row.accounted,
+                row.transaction_id or "",
+            )
         )
     return {order_id: tuple(found) for order_id, found in seen.items()}
 
@@ -53,6 +60,7 @@ def note_seen(
             "seen_at": now,
             "failed_since": new.failed_since,
             "accounted": new.accounted,
+            "transaction_id": new.transaction_id or None,
         }
         if old is None:
             keys = {"order_id": order_id, "checkout_id": checkout_id, "first_seen_at": now}
@@ -73,5 +81,14 @@ def seen_now(
         is_failed = answer.status == CheckoutStatus.FAILED
         failed_since = (old.failed_since if old and old.failed_since else now) if is_failed else None
         done = (old.accounted if old else False) or (accounted and answer.status == CheckoutStatus.PAID)
-        seen[checkout_id] = SeenCheckout(checkout_id, answer.merchant_code, answer.status, failed_since, done)
+        seen[checkout_id] = SeenCheckout(
+            checkout_id, answer.merchant_code, answer.status, failed_since, done, _payment_of(answer)
+        )
     return seen
+
+
+def _payment_of(answer: CheckoutAnswer) -> str:
+    """Return the id of the payment that a PAID checkout holds, empty where SumUp names none."""
+    if answer.status != CheckoutStatus.PAID:
+        return ""
+    return answer.transaction_id or next((attempt.id for attempt in answer.successful_attempts), "")

@@ -59,6 +59,9 @@ checkout_seen = sa.Table(
     sa.Column("failed_since", UtcDateTime),
     # Its payment bought tickets, or an admin was told of it.
     sa.Column("accounted", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Of a PAID one, the payment: SumUp's list of payments names no checkout.
+    sa.Column("transaction_id", sa.Text),
+    sa.Index("checkout_seen_transaction", "transaction_id"),
 )
 
 audit = sa.Table(
@@ -223,6 +226,76 @@ lease = sa.Table(
     sa.Column("holder", sa.Text, nullable=False),
     # By the database's clock. A holder that lives prolongs it in time.
     sa.Column("until", UtcDateTime, nullable=False),
+)
+
+ledger_cursor = sa.Table(
+    "ledger_cursor",
+    metadata,
+    # How far SumUp's list of a merchant's transactions was read.
+    sa.Column("merchant_code", sa.Text, primary_key=True),
+    # Everything that changed before this, by SumUp's clock, was read; the next sweep begins a little earlier.
+    sa.Column("read_until", UtcDateTime),
+    # When a sweep came to its end; the next is due `ledger.every` later.
+    sa.Column("swept_at", UtcDateTime),
+    # When SumUp was last asked, also in vain.
+    sa.Column("asked_at", UtcDateTime),
+    # When the payments of the last days were all listed again, to see whether one is gone.
+    sa.Column("looked_back_at", UtcDateTime),
+    # The sweep under way: since when it lists changes, when it began, and its next page. A run that is killed, or
+    # whose time is up, leaves the rest to the next.
+    sa.Column("sweep_since", UtcDateTime),
+    sa.Column("sweep_began_at", UtcDateTime),
+    sa.Column("next_page", sa.Text),
+    # Why the list could not be read the last time: a credential without the scope, mostly.
+    sa.Column("refused", sa.Text),
+)
+
+ledger_entry = sa.Table(
+    "ledger_entry",
+    metadata,
+    # A payment of an order as SumUp's list last showed it. No row stands for what is somebody else's.
+    sa.Column("transaction_id", sa.Text, primary_key=True),
+    sa.Column("merchant_code", sa.Text, nullable=False),
+    sa.Column("transaction_code", sa.Text),
+    sa.Column("order_id", Id),
+    sa.Column("amount", sa.Numeric(12, 3), nullable=False),
+    sa.Column("returned", sa.Numeric(12, 3), nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("paid_at", UtcDateTime),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Index("ledger_entry_order", "order_id"),
+)
+
+finding = sa.Table(
+    "finding",
+    metadata,
+    # What SumUp's ledger and the orders do not agree about.
+    sa.Column("id", Id, primary_key=True),
+    # What makes two sightings the same finding: kind, transaction or order, and the amount that went back.
+    sa.Column("key", sa.Text, nullable=False, unique=True),
+    # See paypoll.payments.ledger.FindingKind.
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("merchant_code", sa.Text, nullable=False),
+    # NULL when it is about an order alone.
+    sa.Column("transaction_id", sa.Text),
+    sa.Column("transaction_code", sa.Text),
+    # NULL when nobody knows whose payment it is.
+    sa.Column("order_id", Id),
+    sa.Column("order_number", sa.Text),
+    # What it is about: the payment, or what went back of it.
+    sa.Column("amount", sa.Numeric(12, 3), nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False),
+    # When its alert, or the summary that it stands in, was posted.
+    sa.Column("told_at", UtcDateTime),
+    sa.Column("closed_at", UtcDateTime),
+    # paypoll, or the person.
+    sa.Column("closed_by", sa.Text),
+    sa.Column("closed_why", sa.Text),
+    sa.Column("detail", Json, nullable=False),
+    sa.Index("finding_open", "first_seen_at", postgresql_where=sa.text("closed_at IS NULL")),
+    sa.Index("finding_order", "order_id"),
+    sa.Index("finding_transaction", "transaction_id"),
 )
 
 oldest = sa.Table(

@@ -179,6 +179,12 @@ def follow(connection: sa.Connection, order_id: int, now: datetime) -> None:
     connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(next_check_at=now))
 
 
+def note_void(connection: sa.Connection, order_id: int, status: str, now: datetime) -> None:
+    """Note that paypoll itself has made the order void: nothing that somebody else changed, and never issued again."""
+    values = {"status": status, "seen_void": True, "settled_at": now}
+    connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(values))
+
+
 def put_back(connection: sa.Connection, order_id: int, status: str, now: datetime) -> None:
     """Note that a person has let the order wait again: looked at in the next run, and as if for the first time."""
     again = {"status": status, "settled_at": now, "next_check_at": now, "missing_checks": 0, "stuck_told_at": None}

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Final, TypeVar, cast
@@ -25,7 +25,8 @@ from paypoll.payments.gateway import (
     Refused,
     TransactionAnswer,
 )
-from paypoll.sumup import refusal, wire
+from paypoll.payments.ledger import ONLINE, LedgerPage, PayoutRecord, Period
+from paypoll.sumup import books, refusal, wire
 from paypoll.sumup.auth import Credential, Credentials
 from paypoll.sumup.options import SumUpOptions
 from paypoll.sumup.pace import Breaker, Wait
@@ -40,6 +41,8 @@ R = TypeVar("R")
 Understand = Mapping[int, Callable[[bytes], R]]
 """What to make of the body, for each status that answers the question."""
 
+_PAGE_SIZE: Final = "100"
+_MOST_PAYOUTS: Final = "9999"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LONGEST_REFERENCE: Final = 255
 _REDIRECTS: Final = range(300, 400)
@@ -131,6 +134,38 @@ class SumUpClient:
             HTTPStatus.OK: partial(_read_closed, asked_id=checkout_id),
             HTTPStatus.CONFLICT: _read_conflict,
         }
+        return self._call(lambda: self._first(request, merchant_code, understand))
+
+    def list_transactions(self, merchant_code: str, period: Period, page: str) -> Look[LedgerPage]:
+        """Return a page of the merchant's online transactions, the oldest first; `page` is empty for the first."""
+        link = books.read_link(page) if page else {}
+        if not _is_token(merchant_code) or link is None:
+            return BrokenAnswer("the merchant, or the link to the next page, is no plain text: SumUp was not asked")
+        times = {
+            "changes_since": period.changed_since, "oldest_time": period.since, "newest_time": period.until,
+        }  # fmt: skip
+        first = {"order": "ascending", "limit": _PAGE_SIZE, "payment_types[]": ONLINE}
+        first |= {name: _timestamp(moment) for name, moment in times.items() if moment is not None}
+        request = Request(
+            "GET",
+            f"/v2.1/merchants/{merchant_code}/transactions/history",
+            "/v2.1/merchants/{merchant_code}/transactions/history",
+            params=link or first,
+        )
+        understand: Understand[Found[LedgerPage] | BrokenAnswer] = {HTTPStatus.OK: books.read_history}
+        return self._call(lambda: self._first(request, merchant_code, understand))
+
+    def list_payouts(self, merchant_code: str, first_day: str, last_day: str) -> Look[tuple[PayoutRecord, ...]]:
+        """Return the records of these days (ISO dates), both included."""
+        if not _is_token(merchant_code):
+            return BrokenAnswer("the merchant's code is no plain token: SumUp was not asked")
+        request = Request(
+            "GET",
+            f"/v1.0/merchants/{merchant_code}/payouts",
+            "/v1.0/merchants/{merchant_code}/payouts",
+            params={"start_date": first_day, "end_date": last_day, "limit": _MOST_PAYOUTS, "order": "asc"},
+        )
+        understand: Understand[Found[tuple[PayoutRecord, ...]] | BrokenAnswer] = {HTTPStatus.OK: books.read_payouts}
         return self._call(lambda: self._first(request, merchant_code, understand))
 
     def close(self) -> None:
@@ -241,6 +276,11 @@ def _checkout_request(method: str, checkout_id: str) -> Request | BrokenAnswer:
     if not _is_token(checkout_id):
         return BrokenAnswer("the checkout's id is no plain token: SumUp was not asked")
     return Request(method, f"/v0.1/checkouts/{checkout_id}", "/v0.1/checkouts/{id}")
+
+
+def _timestamp(moment: datetime) -> str:
+    """Return a time as SumUp's history takes it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _is_token(text: str) -> bool:

@@ -6,9 +6,7 @@ it. Where one does (id, status, reference, money, merchant, attempts), the whole
 may rest on a part of an answer. No function here raises, whatever the bytes.
 """
 
-import re
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -25,14 +23,35 @@ from paypoll.payments.gateway import (
 )
 from paypoll.sumup import document
 from paypoll.sumup.document import UnreadableError
+from paypoll.sumup.fields import (
+    amount as _amount,
+)
+from paypoll.sumup.fields import (
+    currency as _currency,
+)
+from paypoll.sumup.fields import (
+    items as _list,
+)
+from paypoll.sumup.fields import (
+    mapping as _mapping,
+)
+from paypoll.sumup.fields import (
+    moment as _time,
+)
+from paypoll.sumup.fields import (
+    needed as _needed,
+)
+from paypoll.sumup.fields import (
+    number as _number,
+)
+from paypoll.sumup.fields import (
+    text as _text,
+)
+from paypoll.sumup.fields import (
+    weighty as _weighty,
+)
 
 T = TypeVar("T")
-
-# The widest column of the shop that takes such a text.
-_LONGEST_TEXT: Final = 255
-# As far as `paypoll.payments.money` counts in minor units.
-_MOST_DIGITS: Final = 30
-_NUMERIC_TEXT: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 
 # `status` and `simple_status` of a transaction, by SumUp's published schema, and the spellings that were seen.
 _TRANSACTION_STATUS: Final = {
@@ -229,79 +248,7 @@ def _at_least(known: Decimal, amount: Decimal | None, *, returned: bool) -> Deci
     return amount
 
 
-# --- single fields ---------------------------------------------------------------------------------------
-
-
-def _mapping(value: object, what: str) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise UnreadableError(f"{what} is not a JSON object")
-    return value
-
-
-def _list(value: object, what: str) -> list[object]:
-    if not isinstance(value, list):
-        raise UnreadableError(f"{what} is not a JSON list")
-    return value
-
-
-def _text(fields: Mapping[str, object], name: str) -> str:
-    """Return a text that no decision depends on: empty when it is absent or not a usable text."""
-    value = fields.get(name)
-    return value if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
-
-
-def _weighty(fields: Mapping[str, object], name: str) -> str:
-    """Return a text that decisions depend on: empty when absent. Raise UnreadableError when it is not a usable text."""
-    value = fields.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise UnreadableError(f"{name} is not a text")
-    if len(value) > _LONGEST_TEXT:
-        raise UnreadableError(f"{name} is of absurd length")
-    return value
-
-
-def _currency(fields: Mapping[str, object]) -> str:
-    """Return the currency's code in capitals, as ISO 4217 writes it."""
-    return _weighty(fields, "currency").upper()
-
-
-def _needed(fields: Mapping[str, object], name: str) -> str:
-    value = _weighty(fields, name)
-    if not value:
-        raise UnreadableError(f"{name} is missing")
-    return value
-
-
-def _amount(fields: Mapping[str, object], name: str) -> Decimal | None:
-    """Return an amount in major units, None when absent. Raise UnreadableError when it can be no amount of money."""
-    number = _number(fields, name)
-    if number is not None and number.is_signed():
-        raise UnreadableError(f"{name} is negative")
-    return number
-
-
-def _number(fields: Mapping[str, object], name: str) -> Decimal | None:
-    value = fields.get(name)
-    if isinstance(value, str) and _NUMERIC_TEXT.fullmatch(value):
-        value = Decimal(value)
-    if value is None:
-        return None
-    if not isinstance(value, Decimal):
-        raise UnreadableError(f"{name} is not a number")
-    if value.adjusted() > _MOST_DIGITS or int(value.as_tuple().exponent) < -_MOST_DIGITS:
-        raise UnreadableError(f"{name} is no amount of money")
-    return value
-
-
-def _time(fields: Mapping[str, object], name: str) -> datetime | None:
-    """Return a time in UTC; None when it is absent, unreadable or without an offset."""
-    try:
-        moment = datetime.fromisoformat(_text(fields, name))
-        return moment.astimezone(UTC) if moment.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
+# --- how they are kept and said ---------------------------------------------------------------------------
 
 
 def _raw(fields: Mapping[str, object]) -> Mapping[str, object]:

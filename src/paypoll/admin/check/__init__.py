@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from paypoll.mail.content.compose import Composer
     from paypoll.mail.mailer import Mailer
     from paypoll.payments.gateway import PaymentGateway
+    from paypoll.payments.ledger import LedgerSource
     from paypoll.tickets.ticket import TicketPrinter
 
 Check = Callable[[], Iterable[Finding]]
@@ -40,6 +41,11 @@ class Installation(Protocol):
     @property
     def gateway(self) -> "PaymentGateway":
         """SumUp."""
+        ...
+
+    @property
+    def books(self) -> "LedgerSource":
+        """SumUp's own list of payments."""
         ...
 
     @property
@@ -70,7 +76,7 @@ def check_all(there: Installation, *, send_test_alert: bool = False, shop_url: s
     checks: list[tuple[str, Check]] = [
         ("settings", lambda: host.check_settings(settings)),
         ("database", lambda: database.check_database(there.engine, there.database_options, settings, clock)),
-        ("SumUp", lambda: sumup.check_sumup(there.gateway, settings)),
+        ("SumUp", lambda: sumup.check_sumup(there.gateway, there.books, settings)),
         ("mail", lambda: mail.check_mail(there.composer, there.mailer, settings)),
         ("ticket printer", lambda: printing.check_printing(there.printer, settings)),
         ("events' scripts", lambda: printing.check_event_scripts(there.engine, clock.now().astimezone(zone).date())),

@@ -1,9 +1,11 @@
 """SumUp: does it answer, and does it know our credential and our merchant? Two questions that change nothing."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
 from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound, PaymentGateway
+from paypoll.payments.ledger import LedgerSource, Period
 from paypoll.settings.model import Settings
 
 # No checkout has this reference and no transaction this id: a list without entries and a 404 are what we hope for.
@@ -11,13 +13,13 @@ _NO_REFERENCE = "paypoll-check"
 _NO_TRANSACTION = "00000000-0000-4000-8000-000000000000"
 
 
-def check_sumup(gateway: PaymentGateway, settings: Settings) -> Iterator[Finding]:
+def check_sumup(gateway: PaymentGateway, books: LedgerSource, settings: Settings) -> Iterator[Finding]:
     """Ask for a checkout and a transaction that do not exist."""
     where = settings.sumup.base_url
     match gateway.find_checkouts(_NO_REFERENCE, settings.sumup.merchant_code):
         case Found():
             yield fine("SumUp", f"{where} lets us in")
-            yield from _merchant(gateway, settings)
+            yield from _merchant(gateway, books, settings)
         case NotAllowed(detail=detail):
             which = "sumup.api_key" if settings.sumup.api_key else "sumup.client_id and sumup.client_secret"
             yield wrong("SumUp", f"{where} refuses our credential: {detail}", f"correct {which}")
@@ -27,7 +29,7 @@ def check_sumup(gateway: PaymentGateway, settings: Settings) -> Iterator[Finding
             yield wrong("SumUp", f"{where} does not answer as SumUp does: {detail}", "correct sumup.base_url")
 
 
-def _merchant(gateway: PaymentGateway, settings: Settings) -> Iterator[Finding]:
+def _merchant(gateway: PaymentGateway, books: LedgerSource, settings: Settings) -> Iterator[Finding]:
     merchant = settings.sumup.merchant_code
     if not merchant:
         step = "set sumup.merchant_code, unless every checkout or organiser names its merchant"
@@ -36,13 +38,32 @@ def _merchant(gateway: PaymentGateway, settings: Settings) -> Iterator[Finding]:
     match gateway.read_transaction(_NO_TRANSACTION, merchant):
         case Found() | NotFound():
             yield fine("merchant", f"SumUp lets us ask for the transactions of {merchant}, so refunds are seen")
+            yield from _ledger(books, settings)
         case NotAllowed(detail=detail) if settings.sumup.api_key:
             text = f"our API key may not read the transactions of merchant {merchant}: {detail}"
             yield wrong("merchant", text, "correct sumup.merchant_code: it must be the merchant that the key is of")
         case NotAllowed(detail=detail):
-            text = f"our client may not read the transactions of merchant {merchant}, so refunds are not seen: {detail}"
+            text = (
+                f"our client may not read the transactions of merchant {merchant}, so neither refunds nor payments "
+                f"out of sight are seen: {detail}"
+            )
             yield advice("merchant", text, "use an API key of that merchant, if refunds at SumUp are to be seen")
         case NoAnswer(detail):
             yield unreachable("merchant", f"SumUp does not answer: {detail}", "try again later")
         case BrokenAnswer(detail):
             yield skipped("merchant", f"SumUp's answer says nothing about {merchant}: {detail}")
+
+
+def _ledger(books: LedgerSource, settings: Settings) -> Iterator[Finding]:
+    """Ask for a minute of the ledger: without the scope, orders are followed as ever, and the rest is not seen."""
+    merchant, end = settings.sumup.merchant_code, datetime.now(UTC)
+    if not settings.ledger.every:
+        return
+    match books.list_transactions(merchant, Period(since=end - timedelta(minutes=1), until=end), ""):
+        case Found():
+            yield fine("ledger", f"SumUp lets us read the list of payments of {merchant}")
+        case NotAllowed(detail=detail) | NotFound(detail=detail):
+            text = f"our credential may not read the list of payments of {merchant}: {detail}"
+            yield advice("ledger", text, "give it the scope transactions.history, or set ledger.every to 0")
+        case NoAnswer(detail) | BrokenAnswer(detail):
+            yield skipped("ledger", f"SumUp's answer says nothing about the list of payments: {detail}")

@@ -1,5 +1,6 @@
 """`paypoll queue`."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> No
     """Show what waits: orders for SumUp, reviews for a person, mail for the mail server.
 
     Also listing fees that wait, and recent orders that a page of the shop completed by itself: paid with tickets
-    missing, tickets that no scanner reads, tickets of unpaid orders.
+    missing, tickets that no scanner reads, tickets of unpaid orders. And the open findings of SumUp's ledger, which
+    `paypoll resolve --finding` closes.
 
     \b
     Examples:
@@ -51,20 +53,25 @@ def backlog_json(backlog: "Backlog", site: "SiteSettings") -> str:
 
 def backlog_lines(backlog: "Backlog", site: "SiteSettings") -> list[str]:
     """Return the backlog in lines of a terminal."""
+    from paypoll.cli.render.findings import finding_lines
+
     lines = _last_run_lines(backlog)
     if backlog.empty:
         return [*lines, "", "Nothing waits."]
-    for title, entries in (
-        ("Waiting for SumUp", [_waiting_lines(order, backlog, site) for order in backlog.waiting]),
-        ("Waiting for a person", [_review_lines(review, backlog, site) for review in backlog.reviews]),
-        ("Completed by the shop itself", [_astray_lines(astray, backlog, site) for astray in backlog.astray]),
-        ("Listing fees", [_fee_lines(fee, backlog) for fee in backlog.fees]),
-        ("Mail not sent", [_mail_lines(mail, backlog) for mail in backlog.mails]),
-    ):
-        if entries:
-            lines += headed(f"{title} ({len(entries)})")
-            lines += [line for entry in entries[:_MOST_SHOWN] for line in entry]
-            lines += more(len(entries), _MOST_SHOWN)
+    parts: list[tuple[str, Sequence[Any], Callable[[Any], list[str]]]] = [
+        ("Waiting for SumUp", backlog.waiting, lambda order: _waiting_lines(order, backlog, site)),
+        ("Waiting for a person", backlog.reviews, lambda review: _review_lines(review, backlog, site)),
+        ("Completed by the shop itself", backlog.astray, lambda astray: _astray_lines(astray, backlog, site)),
+        ("Listing fees", backlog.fees, lambda fee: _fee_lines(fee, backlog)),
+        ("SumUp's ledger does not fit", backlog.findings, lambda finding: finding_lines(finding, backlog.now)),
+        ("Mail not sent", backlog.mails, lambda mail: _mail_lines(mail, backlog)),
+    ]
+    for title, waiting, lines_of in parts:
+        if waiting:
+            lines += headed(f"{title} ({len(waiting)})")
+            for one in waiting[:_MOST_SHOWN]:
+                lines += lines_of(one)
+            lines += more(len(waiting), _MOST_SHOWN)
     if backlog.troubles:
         lines += headed("Troubles")
         for trouble in backlog.troubles:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 @click.command("resolve")
-@click.argument("order")
+@click.argument("order", required=False, default="")
+@click.option("--finding", type=int, help="Close this finding of SumUp's ledger instead; `paypoll queue` numbers them.")
 @click.option("--issue", is_flag=True, help="Issue the tickets, if SumUp's answer bears it out.")
 @click.option("--refund-noted", is_flag=True, help="Note that the money was given back, and close the review.")
 @click.option("--reject", is_flag=True, help="Close the review without tickets.")
@@ -35,6 +36,7 @@ def resolve_command(
     context: click.Context,
     *,
     order: str,
+    finding: int | None,
     issue: bool,
     refund_noted: bool,
     reject: bool,
@@ -58,8 +60,11 @@ def resolve_command(
     --refund-noted and --reject close the review without tickets. The order keeps its status in the shop (cancelling
     and refunding is done there), is no longer listed by `paypoll queue`, and never gets tickets by itself.
 
+    --finding closes one finding of SumUp's ledger and changes nothing else.
+
     \b
     Examples:
+      paypoll resolve --finding 12 --reason "refunded at SumUp, 3 May"
       paypoll resolve ORD-1001 --issue --override --reason "a penny of rounding"
       paypoll resolve ORD-1002 --refund-noted --reason "refunded at SumUp, 3 May"
       paypoll resolve ORD-1003 --reject --reason "test order of the choir"
@@ -68,6 +73,12 @@ def resolve_command(
     from paypoll.runs.record import record_run
     from paypoll.state.resolutions import Verdict
 
+    if finding is not None:
+        if order or issue or refund_noted or reject or override:
+            raise click.UsageError("--finding closes a finding alone: no order, and none of the other decisions")
+        return _close_finding(context, finding, person(by, os.environ), reason, as_json=as_json, verbose=verbose)
+    if not order:
+        raise click.UsageError("name the order, or a finding with --finding")
     given = {Verdict.ISSUE: issue, Verdict.REFUND_NOTED: refund_noted, Verdict.REJECT: reject}
     decided = [verdict for verdict, said_so in given.items() if said_so]
     if len(decided) != 1:
@@ -96,6 +107,20 @@ def resolve_command(
         if resolution.verdict is not Verdict.ISSUE:
             # Its checkouts are closed at once, so that nobody pays them; a run that cannot is followed by the timer's.
             record_run(app, "resolve", only=[found.id])
+    return 0
+
+
+def _close_finding(context: click.Context, number: int, who: str, reason: str, *, as_json: bool, verbose: bool) -> int:
+    from paypoll.admin.resolve import close_finding
+    from paypoll.alerts.ledger import headline
+
+    with opened_app(context, verbose=verbose, quiet=True) as app:
+        closed = close_finding(app.engine, number, who, reason, app.clock.now())
+    if as_json:
+        document = {"schema": SCHEMA, "finding": closed.id, "kind": closed.kind, "by": who, "reason": reason}
+        show(json_text(document).splitlines())
+    else:
+        show(wrapped(f"Finding {closed.id} is closed by {who}: {headline(closed)}", 0))
     return 0
 
 

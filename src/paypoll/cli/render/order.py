@@ -8,6 +8,7 @@ from typing import Any
 from paypoll.admin.inspect import Inspection, LiveLook
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.render.astray import astray_sentences
+from paypoll.cli.render.findings import finding_lines
 from paypoll.cli.render.screen import json_text
 from paypoll.cli.render.words import headed, moment, said, status, wrapped
 from paypoll.clock import ago
@@ -29,6 +30,9 @@ def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
     if inspection.astray:
         lines += headed("Completed by the shop itself")
         lines += [line for sentence in astray_sentences(inspection.astray) for line in wrapped(sentence)]
+    if inspection.findings:
+        lines += headed("SumUp's ledger")
+        lines += [line for finding in inspection.findings for line in finding_lines(finding, now)]
     lines += watch_lines(inspection.watch, now, site)
     lines += headed("Items")
     lines += [line for item in order.items for line in _item_lines(item, site)] or ["  none"]
@@ -81,6 +85,7 @@ def order_json(inspection: Inspection, site: SiteSettings) -> str:
         "audit": inspection.trail,
         "watch": inspection.watch,
         "astray": asdict(inspection.astray) if inspection.astray else None,
+        "findings": [asdict(finding) for finding in inspection.findings],
         "live": None
         if inspection.live is None
         else {name: getattr(inspection.live, name) for name in LiveLook.__slots__},

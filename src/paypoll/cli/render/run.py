@@ -1,5 +1,6 @@
 """What a run came to, for people and for programs."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from paypoll.cli.options import SCHEMA
@@ -62,6 +63,7 @@ def report_json(report: RunReport) -> str:
                 }
                 for fee in report.fees
             ],
+            "ledger": asdict(report.swept),
             "held_back": report.held_back,
             "sumup_halted": report.sumup_halted,
             "standstills": report.standstills,
@@ -150,6 +152,10 @@ def _summary(report: RunReport) -> list[str]:
         words = f"{report.held_back} orders held back: SumUp denies too many at once; is the key this shop's?"
         lines.append(styled(words, fg="red"))
     lines += [styled(f"stands still: {standstill}", fg="red") for standstill in report.standstills]
+    if report.swept.payments:
+        swept = report.swept
+        words = f"SumUp's ledger: {swept.payments} payments read, {swept.findings} new findings"
+        lines.append(words + (f", {swept.due} orders due at once" if swept.due else ""))
     if report.order_errors:
         lines.append(styled(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
     if report.taken_over:

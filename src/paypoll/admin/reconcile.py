@@ -1,0 +1,148 @@
+"""SumUp's ledger held against the orders by hand, over any period: what does not fit, and the sums.
+
+Read-only unless told: then what is found is written down as findings, and admins are told, as by a sweep. The cursor
+of the sweeps is not moved.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from paypoll.alerts.desk import AlertDesk
+from paypoll.alerts.ledger import tell_of_findings
+from paypoll.database import transaction
+from paypoll.errors import TryLaterError
+from paypoll.payments.gateway import Found, NotAllowed, NotFound, PaymentGateway
+from paypoll.payments.ledger import LedgerRules, LedgerSource, Period
+from paypoll.payments.policy import Policy
+from paypoll.runs.ledger.digest import Digest, Judged
+from paypoll.runs.ledger.other_way import Unseen, unpaid_tickets
+from paypoll.runs.ledger.reading import UnansweredError
+from paypoll.state import findings
+from paypoll.state.findings import NewFinding
+from paypoll.state.ledger import find_unlisted
+
+_LAG = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What is asked, and by which rules."""
+
+    engine: sa.Engine
+    source: LedgerSource
+    gateway: PaymentGateway
+    policy: Policy
+    rules: LedgerRules
+    stopped: Callable[[], bool]
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What came of a period. `refused` names the merchants whose ledger may not be read, and why.
+
+    `matched` counts the payments of orders that fit; `foreign` those that are nobody's finding.
+    """
+
+    since: datetime
+    until: datetime
+    payments: int = 0
+    matched: int = 0
+    foreign: int = 0
+    taken: dict[str, Decimal] = field(default_factory=dict)
+    returned: dict[str, Decimal] = field(default_factory=dict)
+    found: list[NewFinding] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def add(self, judged: Judged) -> None:
+        """Count a payment in."""
+        payment, finding = judged.payment, judged.finding
+        self.payments += 1
+        if finding is not None:
+            self.found.append(finding)
+        elif judged.owner is not None:
+            self.matched += 1
+        else:
+            self.foreign += 1
+        if payment.taken:
+            self.taken[payment.currency] = self.taken.get(payment.currency, Decimal(0)) + payment.amount
+            self.returned[payment.currency] = self.returned.get(payment.currency, Decimal(0)) + payment.returned
+
+
+def reconcile(
+    books: Books,
+    merchants: Sequence[str],
+    since: datetime,
+    until: datetime,
+    now: datetime,
+    *,
+    on_page: Callable[[datetime], None] = lambda _: None,
+) -> Reconciled:
+    """Read these merchants' ledgers over the period and hold them against the orders, both ways; write nothing.
+
+    `on_page` is told how far each page reaches. Raise TryLaterError when SumUp does not answer.
+    """
+    result = Reconciled(since, until)
+    for merchant_code in merchants:
+        seen: set[str] = set()
+        for judged in _judged(books, merchant_code, result, now, on_page):
+            seen.add(judged.payment.transaction_id)
+            result.add(judged)
+        if merchant_code not in result.refused:
+            result.found += _missing(books, merchant_code, result, seen, now)
+    with transaction(books.engine) as connection:
+        platform = books.policy.merchant_code
+        if platform in merchants:
+            result.found += unpaid_tickets(connection, platform, books.policy.currency, now)
+    return result
+
+
+def _judged(
+    books: Books, merchant_code: str, result: Reconciled, now: datetime, on_page: Callable[[datetime], None]
+) -> Iterator[Judged]:
+    digest = Digest(books.engine, books.gateway, books.policy, books.rules, books.stopped)
+    period, page = Period(since=result.since, until=result.until), ""
+    while True:
+        look = books.source.list_transactions(merchant_code, period, page)
+        if isinstance(look, NotAllowed | NotFound):
+            result.refused[merchant_code] = look.detail
+            return
+        if not isinstance(look, Found) or (page and look.value.next_page == page):
+            raise TryLaterError(f"SumUp's list of payments of {merchant_code} could not be read: {_detail(look)}")
+        try:
+            yield from digest.judge_page(look.value, merchant_code, now)
+        except UnansweredError as error:
+            raise TryLaterError(f"SumUp did not say all about the payments of {merchant_code}: {error}") from error
+        times = [item.at for item in look.value.items if item.at is not None]
+        if times:
+            on_page(max(times))
+        page = look.value.next_page
+        if not page:
+            return
+
+
+def _missing(books: Books, merchant_code: str, result: Reconciled, seen: set[str], now: datetime) -> list[NewFinding]:
+    """Return the payments of completed orders from the period that SumUp neither lists nor knows."""
+    end = min(result.until, now - _LAG)
+    with transaction(books.engine) as connection:
+        # Whatever sweeps have seen before: here it counts whether it stands in the list now.
+        paid = find_unlisted(connection, merchant_code, result.since, end)
+    unseen = [Unseen(one) for one in paid if one.transaction_id not in seen]
+    return [one.finding for one in unseen if one.asked(books.gateway)]
+
+
+def write_down(engine: sa.Engine, desk: AlertDesk, result: Reconciled, now: datetime) -> int:
+    """Write the findings down that are new, and tell admins of them in one summary; return how many there were."""
+    with transaction(engine) as connection:
+        count = findings.note(connection, result.found, now)
+        for merchant_code in dict.fromkeys(one.merchant_code for one in result.found):
+            untold = findings.take_untold(connection, merchant_code, now)
+            tell_of_findings(desk, connection, untold, now, first=True)
+    return count
+
+
+def _detail(look: object) -> str:
+    return str(getattr(look, "detail", "")) or "a page leads to itself"

@@ -1,0 +1,163 @@
+"""The words of what admins are told about SumUp's ledger: each finding once, many at a time as one summary."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from paypoll.alerts.desk import MANY, AlertDesk
+from paypoll.alerts.orders import Level
+from paypoll.mail.content.contexts import AlertOrder
+from paypoll.payments.ledger import FindingKind
+from paypoll.payments.money import show_amount
+from paypoll.state.findings import Finding
+
+_MOST_LISTED = 200
+_UNREAD_FOR = timedelta(days=1)
+
+_HEADLINES: dict[FindingKind, str] = {
+    FindingKind.RETURNED: "Order {number}: {amount} went back, and its tickets still admit",
+    FindingKind.SECOND_PAYMENT: "Order {number} was paid a second time: {amount}",
+    FindingKind.NOT_FOLLOWED: "Order {number} is {status}, and SumUp's ledger holds a payment of {amount}",
+    FindingKind.UNPLACED: "A payment of {amount} that nobody can place",
+    FindingKind.MISSING: "Order {number}: SumUp does not know the payment of {amount} that completed it",
+    FindingKind.AMOUNT_DIFFERS: "Order {number}: SumUp's ledger has {amount} for its payment",
+    FindingKind.TICKETS_UNPAID: "Order {number} has tickets, and nobody paid",
+}
+_VOID_HEADLINE = "Order {number}: {amount} went back in full, and its tickets are void"
+_VOID_TODO = "Nothing: the scanner refuses them. Tell the customer, if the refund was not the customer's wish."
+_TODO: dict[FindingKind, str] = {
+    FindingKind.RETURNED: "Cancel the tickets in the shop, or let the customer in; cancel or refund the order there.",
+    FindingKind.SECOND_PAYMENT: "Refund the payment in SumUp's dashboard.",
+    FindingKind.NOT_FOLLOWED: "Refund the payment, or issue the tickets; see `paypoll inspect {number} --live`.",
+    FindingKind.UNPLACED: "Look at it in SumUp's dashboard: refund it, or find the order that it was meant for.",
+    FindingKind.MISSING: "Look for the payment in SumUp's dashboard. If it is not there, the tickets are unpaid.",
+    FindingKind.AMOUNT_DIFFERS: "Compare the payment in SumUp's dashboard with the order.",
+    FindingKind.TICKETS_UNPAID: "Cancel the tickets, or collect the money.",
+}
+_CLOSE = 'Then close it: `paypoll resolve --finding {id} --reason "…"`. It closes by itself when the cause is gone.'
+
+
+def tell_of_findings(
+    desk: AlertDesk, connection: sa.Connection, found: Sequence[Finding], now: datetime, *, first: bool
+) -> None:
+    """Post what is new in the caller's transaction: one alert a finding, or one for all when they are many.
+
+    `first`: a first sweep over the past reports, however few they are.
+    """
+    if not found:
+        return
+    if first or len(found) >= MANY:
+        _summarise(desk, connection, found, now, first=first)
+        return
+    for one in found:
+        kind = FindingKind(one.kind)
+        quiet = kind is FindingKind.TICKETS_UNPAID or _is_void(one)
+        todo = (_VOID_TODO,) if _is_void(one) else (_fill(_TODO[kind], one), _fill(_CLOSE, one))
+        desk.tell(
+            connection,
+            f"finding:{one.id}",
+            level=Level.ALERT if quiet else Level.CRITICAL,
+            headline=headline(one),
+            found=tuple(facts(one)),
+            todo=todo,
+            now=now,
+            orders=_orders(desk, [one]) if one.order_id is not None else (),
+        )
+
+
+def tell_of_unread(desk: AlertDesk, connection: sa.Connection, merchant_code: str, detail: str, now: datetime) -> None:
+    """Tell that a merchant's ledger could not be read for a day; a shorter silence of SumUp's is told otherwise."""
+    desk.tell_of_trouble(
+        connection,
+        f"ledger_unread:{merchant_code}",
+        detail,
+        tell_after=_UNREAD_FOR,
+        headline=f"SumUp's ledger of merchant {merchant_code} cannot be read to its end",
+        found=(detail, "Payments and refunds that no order leads to are not seen meanwhile."),
+        todo=("See whether `paypoll reconcile` can read it. If not, report it with the log of a run.",),
+        now=now,
+    )
+
+
+def end_unread(desk: AlertDesk, connection: sa.Connection, merchant_code: str) -> None:
+    """Forget that a merchant's ledger could not be read."""
+    desk.forget_trouble(connection, f"ledger_unread:{merchant_code}")
+
+
+def headline(found: Finding) -> str:
+    """Return a finding as one line."""
+    return _fill(_VOID_HEADLINE if _is_void(found) else _HEADLINES[FindingKind(found.kind)], found)
+
+
+def _is_void(found: Finding) -> bool:
+    return bool(found.detail.get("voided"))
+
+
+def facts(found: Finding) -> list[str]:
+    """Return what is known of a finding, a sentence each."""
+    detail = {name: str(value) for name, value in found.detail.items()}
+    sentences = []
+    if found.transaction_id:
+        code = f" ({found.transaction_code})" if found.transaction_code else ""
+        when = f", of {detail['paid_at'][:16].replace('T', ' ')} UTC" if detail.get("paid_at") else ""
+        sentences.append(f"Transaction {found.transaction_id}{code} at merchant {found.merchant_code}{when}.")
+    if found.kind == FindingKind.RETURNED and "paid" in detail:
+        how = "charged back" if detail.get("charged_back", "0").strip("0.") else "refunded"
+        whole = "in full" if detail.get("whole") == "yes" else "in part"
+        paid, back = (show_amount(one, found.currency) for one in (Decimal(detail["paid"]), found.amount))
+        sentences.append(f"Of {paid}, {back} was {how}: {whole}.")
+    if detail.get("voided"):
+        sentences.append(f"Its tickets are void now ({detail['voided']}), and the order is refunded.")
+    if "expected" in detail:
+        expected = show_amount(Decimal(detail["expected"]), found.currency)
+        sentences.append(f"The order was completed by {expected}.")
+    sentences += [
+        f"SumUp calls it {detail[name][:120]!r} ({name})." for name in ("summary", "foreign_id") if detail.get(name)
+    ]
+    return sentences
+
+
+def _fill(text: str, found: Finding) -> str:
+    return text.format_map(
+        {
+            "id": found.id,
+            "number": found.order_number,
+            "amount": show_amount(found.amount, found.currency),
+            "status": found.detail.get("status", "left alone"),
+        }
+    )
+
+
+def _summarise(
+    desk: AlertDesk, connection: sa.Connection, found: Sequence[Finding], now: datetime, *, first: bool
+) -> None:
+    kinds = Counter(one.kind.replace("_", " ") for one in found)
+    listed = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+    which = "The first look at SumUp's ledger" if first else "SumUp's ledger and the orders"
+    things = f"{len(found)} thing{'s' if len(found) != 1 else ''}"
+    desk.tell(
+        connection,
+        f"findings:{found[0].id}",
+        level=Level.ALERT if first else Level.CRITICAL,
+        headline=f"{which}: {things} that do{'es' if len(found) == 1 else ''} not fit",
+        found=(f"{listed}.", "`paypoll queue` lists them, with what is known of each."),
+        todo=tuple(dict.fromkeys(_fill(_TODO[FindingKind(one.kind)], one) for one in found[:MANY]))[:MANY],
+        now=now,
+        orders=_orders(desk, found[:_MOST_LISTED]),
+    )
+
+
+def _orders(desk: AlertDesk, found: Sequence[Finding]) -> tuple[AlertOrder, ...]:
+    return tuple(
+        AlertOrder(
+            number=one.order_number or one.transaction_code or one.transaction_id,
+            amount=show_amount(one.amount, one.currency),
+            customer=one.kind.replace("_", " "),
+            note=f"finding {one.id}",
+            url=desk.site.order_admin_link(one.order_id, one.order_number) if one.order_id is not None else "",
+        )
+        for one in found
+    )

@@ -1,0 +1,162 @@
+"""`paypoll reconcile`."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from paypoll.cli.opening import opened_app
+from paypoll.cli.options import json_option, verbose_option
+from paypoll.cli.render.screen import show
+from paypoll.errors import TryLaterError
+
+if TYPE_CHECKING:
+    from paypoll.app import App
+
+
+class MomentType(click.ParamType[timedelta | date]):
+    """A time in the past as people write it: a duration ago (12h, 30d), or a day (2026-10-01)."""
+
+    name = "when"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | date:
+        """Return the duration or the day, or complain about the option."""
+        if isinstance(value, timedelta | date):
+            return value
+        from paypoll.settings.units import parse_duration
+
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(f"{error}, or a day like 2026-10-01", param, ctx)
+
+
+@click.command("reconcile")
+@click.option("--since", type=MomentType(), default="7d", show_default=True, help="From when: 30d ago, or 2026-10-01.")
+@click.option("--until", type=MomentType(), help="Until when; a day is included. Now, if nothing is said.")
+@click.option("--merchant", "merchants", multiple=True, metavar="CODE", help="Only this one's. May be given again.")
+@click.option("--payouts", is_flag=True, help="SumUp's payouts instead: fees, deductions, sums by organiser and event.")
+@click.option("--record", is_flag=True, help="Write down what does not fit, and tell admins in one summary.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print lines for a bookkeeper or a spreadsheet.")
+@json_option
+@verbose_option
+@click.pass_context
+def reconcile_command(
+    context: click.Context,
+    *,
+    since: timedelta | date,
+    until: timedelta | date | None,
+    merchants: tuple[str, ...],
+    payouts: bool,
+    record: bool,
+    as_csv: bool,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """Hold SumUp's own list of online payments against the orders, both ways, and show what does not fit.
+
+    Changes nothing, unless --record says so. `paypoll run-once` does the same by itself every `ledger.every`; this is
+    for a period of your choice. The credential needs the scope transactions.history, for --payouts payouts.read.
+
+    \b
+    Examples:
+      paypoll reconcile --since 30d
+      paypoll reconcile --payouts --since 2026-10-01 --until 2026-10-31 --csv
+    """
+    if as_csv and as_json:
+        raise click.UsageError("--csv or --json, not both")
+    if payouts and record:
+        raise click.UsageError("--record is not for --payouts: they are only shown")
+    with opened_app(context, verbose=verbose, quiet=True, read_only=not record) as app:
+        zone, now = app.settings.site.zone, app.clock.now()
+
+        def moment(value: timedelta | date, *, end: bool = False) -> datetime:
+            if isinstance(value, timedelta):
+                return now - value
+            return datetime.combine(value + timedelta(days=end), time(), zone).astimezone(now.tzinfo)
+
+        begin, finish = moment(since), min(now, moment(until, end=True)) if until is not None else now
+        if begin >= finish:
+            raise click.UsageError("--since is not before --until")
+        codes = list(dict.fromkeys(merchants)) or _merchants(app)
+        if payouts:
+            return _payouts(app, codes, begin, finish, as_csv=as_csv, as_json=as_json)
+        return _reconcile(app, codes, begin, finish, record=record, as_csv=as_csv, as_json=as_json)
+
+
+def _merchants(app: "App") -> list[str]:
+    from paypoll.database import transaction
+    from paypoll.runs.ledger.due import merchants
+    from paypoll.state.upgrade import require_ready
+
+    require_ready(app.engine)
+    with transaction(app.engine) as connection:
+        found = merchants(connection, app.settings)
+    if not found:
+        raise click.UsageError("no merchant is known: set sumup.merchant_code, or name one with --merchant")
+    return found
+
+
+def _reconcile(
+    app: "App", codes: list[str], since: datetime, until: datetime, *, record: bool, as_csv: bool, as_json: bool
+) -> int:
+    from paypoll.admin.reconcile import Books, reconcile, write_down
+    from paypoll.cli.render.ledger import reconciled_csv, reconciled_json, reconciled_lines
+    from paypoll.settings.policy import ledger_rules
+
+    books = Books(app.engine, app.books, app.gateway, app.policy, ledger_rules(app.settings.ledger), app.stop)
+    with _progress(since, until, len(codes)) as on_page:
+        result = reconcile(books, codes, since, until, app.clock.now(), on_page=on_page)
+    written = write_down(app.engine, app.desk, result, app.clock.now()) if record else None
+    if as_csv:
+        show(reconciled_csv(result).splitlines())
+    else:
+        show(reconciled_json(result, written).splitlines() if as_json else reconciled_lines(result, written))
+    _require_read(result.refused, codes)
+    return 1 if result.found else 0
+
+
+def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, as_csv: bool, as_json: bool) -> int:
+    from paypoll.admin.payouts import hold_payouts
+    from paypoll.cli.render.ledger import paid_out_csv, paid_out_json, paid_out_lines
+
+    result = hold_payouts(app.engine, app.books, codes, since, until)
+    if as_csv:
+        show(paid_out_csv(result).splitlines())
+    else:
+        show(paid_out_json(result).splitlines() if as_json else paid_out_lines(result))
+    _require_read(result.refused, codes)
+    return 1 if result.differences else 0
+
+
+def _require_read(refused: dict[str, str], codes: list[str]) -> None:
+    """Raise TryLaterError when nothing could be read at all: an empty list would look like a clean one."""
+    if len(refused) == len(codes):
+        raise TryLaterError(f"no credential may read what was asked for: {next(iter(refused.values()))}")
+
+
+@contextmanager
+def _progress(since: datetime, until: datetime, merchants: int) -> "Iterator[Callable[[datetime], None]]":
+    """Show how far the list was read, by its dates, on stderr; nothing where that is no terminal."""
+    seconds = max(int((until - since).total_seconds()), 1)
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=seconds * merchants, label="Reading SumUp's ledger", file=sys.stderr) as bar:
+        reached = [0, 0]  # seconds within this merchant's list, and those of the merchants before
+
+        def on_page(moment: datetime) -> None:
+            place = min(int((moment - since).total_seconds()), seconds)
+            if place < reached[0]:
+                reached[1] += seconds
+            bar.update(max(reached[1] + place - bar.pos, 0))
+            reached[0] = place
+
+        yield on_page

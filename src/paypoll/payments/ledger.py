@@ -1,0 +1,327 @@
+"""SumUp's ledger held against the orders: what a payment that it lists means. Pure.
+
+The rows of docs/outcomes.md from 51 on are `judge`, one case after the other. Who reads the ledger and writes down what
+was found: `paypoll.runs.ledger`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from paypoll.payments.gateway import Look
+from paypoll.payments.money import same_amount
+from paypoll.payments.order_statuses import VOID, OrderStatus
+
+PATIENCE = timedelta(minutes=30)
+"""A payment younger than this that fits no order may be of one that the shop is about to write down."""
+
+ONLINE = "ECOM"
+"""SumUp's `payment_type` of online payments; the others are card readers: somebody else's till."""
+
+
+class FindingKind(StrEnum):
+    """What SumUp's ledger and the orders do not agree about."""
+
+    RETURNED = "returned"
+    """Money went back, by refund or charge-back, of a payment whose tickets still admit."""
+    SECOND_PAYMENT = "second_payment"
+    """A payment of an order that another one has paid for."""
+    NOT_FOLLOWED = "not_followed"
+    """A payment of an order that paypoll leaves alone, or does not ask about any more."""
+    UNPLACED = "unplaced"
+    """A payment that nobody can place."""
+    MISSING = "missing"
+    """An order was completed by a payment that SumUp does not list, nor know."""
+    AMOUNT_DIFFERS = "amount_differs"
+    """The payment that completed an order has another amount or currency than it had then."""
+    TICKETS_UNPAID = "tickets_unpaid"
+    """Tickets that admit, of an order that nobody paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerItem:
+    """A line of SumUp's history: a payment, or what went back of one. Absent texts are empty.
+
+    `kind` is PAYMENT, REFUND or CHARGE_BACK, `status` SumUp's word in capitals; `refunded` what the line of a payment
+    says was refunded of it.
+    """
+
+    transaction_id: str
+    transaction_code: str
+    kind: str
+    status: str
+    amount: Decimal
+    currency: str
+    refunded: Decimal
+    at: datetime | None
+    payment_type: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage:
+    """A page of the history. `next_page` is where it goes on; empty at its end."""
+
+    items: tuple[LedgerItem, ...]
+    next_page: str
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Which part of the history is read: all that changed since, or what was made between two times."""
+
+    changed_since: datetime | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutRecord:
+    """A record of SumUp's payouts: what reached the bank for a payment, or what was kept back for what went back."""
+
+    id: str
+    kind: str
+    amount: Decimal
+    fee: Decimal
+    currency: str
+    on: str
+    status: str
+    reference: str
+    transaction_code: str
+
+
+class LedgerSource(Protocol):
+    """SumUp's books. No method raises for what SumUp or the network does; `merchant_code` picks the credential."""
+
+    def list_transactions(self, merchant_code: str, period: Period, page: str) -> Look[LedgerPage]:
+        """Return a page of the merchant's online transactions, the oldest first; `page` is empty for the first."""
+        ...
+
+    def list_payouts(self, merchant_code: str, first_day: str, last_day: str) -> Look[tuple[PayoutRecord, ...]]:
+        """Return the records of these days (ISO dates), both included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPayment:
+    """A payment as SumUp's ledger has it. `net` is the amount without the tip, `returned` what has gone back of it.
+
+    `charged_back` is the part of `returned` that the card's holder took back; `foreign_id` and `summary` are what the
+    merchant called it. `taken` is False where SumUp says that no money was taken after all.
+    """
+
+    transaction_id: str
+    transaction_code: str
+    merchant_code: str
+    amount: Decimal
+    currency: str
+    returned: Decimal = Decimal(0)
+    charged_back: Decimal = Decimal(0)
+    tip: Decimal = Decimal(0)
+    paid_at: datetime | None = None
+    summary: str = ""
+    foreign_id: str = ""
+    taken: bool = True
+
+    @property
+    def net(self) -> Decimal:
+        """What was paid for the order."""
+        return self.amount - self.tip
+
+    @property
+    def gone(self) -> bool:
+        """Whether all of it went back, or was never taken."""
+        return not self.taken or self.returned >= self.net
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the shop and paypoll may know it by."""
+        return frozenset({self.transaction_id, self.transaction_code} - {""})
+
+
+class Role(StrEnum):
+    """What a payment is to an order."""
+
+    FULFILLED = "fulfilled"
+    """paypoll completed the order by it."""
+    NOTED_BY_SHOP = "noted_by_shop"
+    """The shop has written it into the order."""
+    OTHER = "other"
+    """A checkout of the order holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The order that a payment belongs to, and what is known of both.
+
+    `expected` is the amount that completed the order; `admitting` counts its tickets that admit. `fulfilled`: another
+    payment, or this one, has completed it. `followed`: paypoll will look at it again. `accounted`: an admin was told of
+    this payment, or a person has judged it.
+    """
+
+    order_id: int
+    number: str
+    status: str
+    role: Role
+    expected: Decimal
+    currency: str
+    admitting: int = 0
+    fulfilled: bool = False
+    followed: bool = False
+    accounted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRules:
+    """What the operator has settled. `ignore`: merchants, or MERCHANT/pattern, whose unknown payments are another's."""
+
+    void_on_refund: bool = False
+    ignore: tuple[str, ...] = ()
+
+    def is_elses(self, payment: LedgerPayment) -> bool:
+        """Say whether a payment that fits no order is one of another shop on the same account."""
+        patterns = [rest for code, slash, rest in self._parts() if slash and code == payment.merchant_code]
+        texts = [text for text in (payment.summary, payment.foreign_id) if text]
+        return any(fnmatchcase(text, pattern) for pattern in patterns for text in texts)
+
+    def _parts(self) -> list[tuple[str, str, str]]:
+        return [one.partition("/") for one in self.ignore]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What follows from a payment. `amount` is what the finding is about.
+
+    `follow`: its order is due at once. `void`: the order's tickets and its status become refunded. `wait`: too young to
+    be judged.
+    """
+
+    kind: FindingKind | None = None
+    amount: Decimal = Decimal(0)
+    follow: bool = False
+    void: bool = False
+    wait: bool = False
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+NOTHING = Judgement()
+
+
+def judge(payment: LedgerPayment, owner: Owner | None, rules: LedgerRules, now: datetime) -> Judgement:
+    """Return what a payment in SumUp's ledger means; `owner` is its order, None when nobody knows one."""
+    if owner is None:
+        return _unplaced(payment, rules, now)
+    if owner.role is Role.OTHER:
+        return _of_other_checkout(payment, owner)
+    return _of_completed(payment, owner, rules)
+
+
+def _unplaced(payment: LedgerPayment, rules: LedgerRules, now: datetime) -> Judgement:
+    if payment.gone or rules.is_elses(payment):
+        return NOTHING
+    if payment.paid_at is not None and now - payment.paid_at < PATIENCE:
+        return Judgement(wait=True)
+    return Judgement(FindingKind.UNPLACED, payment.amount - payment.returned)  # 55
+
+
+def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> Judgement:
+    """Judge the payment that an order was completed by."""
+    returned = payment.returned if payment.taken else payment.net
+    if returned > 0:
+        if owner.status in VOID or not owner.admitting:  # the shop knows, and nobody gets in
+            return NOTHING
+        full = returned >= payment.net
+        void = (
+            full
+            and rules.void_on_refund
+            and owner.role is Role.FULFILLED
+            and owner.status == OrderStatus.COMPLETED.value
+        )
+        facts = {"whole": "yes" if full else "no", "charged_back": str(payment.charged_back)}
+        return Judgement(FindingKind.RETURNED, returned, void=void, facts=facts)  # 51, 52
+    if not is_as_expected(payment, owner):
+        return Judgement(FindingKind.AMOUNT_DIFFERS, payment.net, facts={"expected": str(owner.expected)})  # 57
+    return NOTHING
+
+
+def is_as_expected(payment: LedgerPayment, owner: Owner) -> bool:
+    """Say whether the payment is over the amount that completed its order, or of a checkout that did not."""
+    return owner.role is Role.OTHER or (
+        same_amount(payment.net, owner.expected, owner.currency) and payment.currency == owner.currency
+    )
+
+
+def _of_other_checkout(payment: LedgerPayment, owner: Owner) -> Judgement:
+    """Judge a payment of an order that was not completed by it, or not yet."""
+    if payment.gone:
+        return NOTHING
+    kept = payment.amount - payment.returned
+    if owner.fulfilled:  # 53: row 12, whenever it comes
+        return Judgement(FindingKind.SECOND_PAYMENT, kept, follow=not owner.accounted)
+    if owner.accounted:
+        return NOTHING
+    if owner.followed:  # 50
+        return Judgement(follow=True)
+    return Judgement(FindingKind.NOT_FOLLOWED, kept)  # 54
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFinding:
+    """A finding that is open, and what is known of it now. `payment_order`: the order that its payment completed."""
+
+    id: int
+    kind: FindingKind
+    amount: Decimal
+    payment_order: str = ""
+    seen_again: bool = False
+    returned: Decimal | None = None
+    paid: Decimal | None = None
+    order_status: str = ""
+    admitting: int | None = None
+    order_paid: bool = False
+
+
+def settled_why(finding: OpenFinding) -> str:
+    """Return why an open finding has ended by itself; empty while it stands."""
+    gone = finding.returned is not None and finding.paid is not None and finding.returned >= finding.paid
+    match finding.kind:
+        case FindingKind.RETURNED:
+            if finding.returned is not None and finding.returned > finding.amount:
+                return "more went back since"
+            if finding.order_status in VOID:
+                return f"the order is {finding.order_status}"
+            return "none of its tickets admits any more" if finding.admitting == 0 else ""
+        case FindingKind.MISSING:
+            return "SumUp lists the payment again" if finding.seen_again else ""
+        case FindingKind.TICKETS_UNPAID:
+            if finding.order_paid:
+                return "the order is paid"
+            return "none of its tickets admits any more" if finding.admitting == 0 else ""
+        case FindingKind.UNPLACED | FindingKind.NOT_FOLLOWED | FindingKind.SECOND_PAYMENT:
+            if finding.payment_order:
+                return f"it has paid for order {finding.payment_order}"
+            return "the money went back" if gone else ""
+        case FindingKind.AMOUNT_DIFFERS:
+            return "the money went back" if gone else ""
+
+
+def finding_key(kind: FindingKind, *, transaction_id: str, order_id: int | None, amount: Decimal) -> str:
+    """Return what makes two sightings the same finding. Of money that goes back in parts, each part is told."""
+    if kind is FindingKind.TICKETS_UNPAID:
+        return f"{kind}:order:{order_id}"
+    ending = f":{amount.normalize():f}" if kind in {FindingKind.RETURNED, FindingKind.AMOUNT_DIFFERS} else ""
+    return f"{kind}:{transaction_id}{ending}"
+
+
+def number_in(reference: str, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return the order numbers that a reference may stand for, by the forms in which the shop makes references."""
+    found = []
+    for pattern in patterns:
+        before, _, after = pattern.partition("{order_number}")
+        if reference.startswith(before) and reference.endswith(after) and len(reference) > len(before) + len(after):
+            found.append(reference[len(before) : len(reference) - len(after)])
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,1 @@
+"""SumUp's ledger swept: pages read, each payment judged, findings written down."""

@@ -1,0 +1,132 @@
+"""A page of SumUp's ledger judged: whose each payment is, and what follows. Writes nothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from paypoll.database import transaction
+from paypoll.payments.gateway import PaymentGateway
+from paypoll.payments.ledger import Judgement, LedgerPage, LedgerPayment, LedgerRules, Owner, is_as_expected, judge
+from paypoll.payments.policy import Policy
+from paypoll.runs.ledger.placing import place
+from paypoll.runs.ledger.reading import needs_details, read_details, sort_lines
+from paypoll.state.findings import NewFinding
+from paypoll.state.ledger import Entry, find_entries
+from paypoll.state.owners import find_owners
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A payment, its order if anybody knows it, and what follows."""
+
+    payment: LedgerPayment
+    owner: Owner | None
+    judgement: Judgement
+
+    @property
+    def entry(self) -> Entry:
+        """What is kept of the payment."""
+        payment = self.payment
+        return Entry(
+            transaction_id=payment.transaction_id,
+            transaction_code=payment.transaction_code,
+            merchant_code=payment.merchant_code,
+            order_id=self.owner.order_id if self.owner is not None else None,
+            amount=payment.amount,
+            returned=payment.returned if payment.taken else payment.amount,
+            currency=payment.currency,
+            paid_at=payment.paid_at,
+        )
+
+    @property
+    def finding(self) -> NewFinding | None:
+        """The finding, if there is one."""
+        if self.judgement.kind is None:
+            return None
+        payment, owner = self.payment, self.owner
+        detail = {
+            **self.judgement.facts,
+            "paid": str(payment.amount),
+            "returned": str(payment.returned),
+            "paid_at": payment.paid_at.isoformat() if payment.paid_at is not None else "",
+            "summary": payment.summary,
+            "foreign_id": payment.foreign_id,
+            "status": owner.status if owner is not None else "",
+        }
+        return NewFinding(
+            kind=self.judgement.kind,
+            merchant_code=payment.merchant_code,
+            amount=self.judgement.amount,
+            currency=payment.currency,
+            transaction_id=payment.transaction_id,
+            transaction_code=payment.transaction_code,
+            order_id=owner.order_id if owner is not None else None,
+            order_number=owner.number if owner is not None else "",
+            detail={name: value for name, value in detail.items() if value},
+        )
+
+
+class Digest:
+    """Judges pages, asking SumUp about what their lines leave open. No transaction is open meanwhile."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        gateway: PaymentGateway,
+        policy: Policy,
+        rules: LedgerRules,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._engine = engine
+        self._gateway = gateway
+        self._policy = policy
+        self._rules = rules
+        self._stopped = stopped
+
+    def judge_page(self, page: LedgerPage, merchant_code: str, now: datetime) -> list[Judged]:
+        """Return the page's online payments, each judged. Raise UnansweredError."""
+        lines = sort_lines(page.items, merchant_code)
+        payments = dict(lines.payments)
+        with transaction(self._engine) as connection:
+            entries = find_entries(connection, payments)
+            placed = {name: entry.order_id for name, entry in entries.items() if entry.order_id is not None}
+            owners = find_owners(connection, payments.values(), placed, currency=self._policy.currency, now=now)
+        for name, entry in entries.items():
+            # The line knows what was refunded; a charge-back that was seen before stays seen.
+            payments[name] = replace(payments[name], returned=max(payments[name].returned, entry.returned))
+        foreign = {name for name, one in payments.items() if name not in owners and self._rules.is_elses(one)}
+        sound = {name for name, owner in owners.items() if is_as_expected(payments[name], owner)}
+        for name in needs_details(lines, entries, sound | foreign):
+            known = read_details(self._gateway, payments[name], stopped=self._stopped)
+            if known is not None:
+                payments[name] = known
+            elif name in lines.changed:  # what went back says nothing about what was paid
+                del payments[name]
+        found = self._place(payments, owners, entries, foreign)
+        if found:
+            with transaction(self._engine) as connection:
+                new = [payments[name] for name in found]
+                owners |= find_owners(connection, new, found, currency=self._policy.currency, now=now)
+        return [
+            Judged(payment, owners.get(name), judge(payment, owners.get(name), self._rules, now))
+            for name, payment in payments.items()
+        ]
+
+    def _place(
+        self,
+        payments: Mapping[str, LedgerPayment],
+        owners: Mapping[str, Owner],
+        entries: Mapping[str, Entry],
+        foreign: set[str],
+    ) -> dict[str, int]:
+        """Return the orders of payments that nobody has noted; those that nobody could place before are left."""
+        found = {}
+        for name, payment in payments.items():
+            if name in owners or name in entries or name in foreign or payment.gone or self._rules.is_elses(payment):
+                continue
+            order_id = place(self._engine, self._gateway, payment, self._policy.references)
+            if order_id is not None:
+                found[name] = order_id
+        return found

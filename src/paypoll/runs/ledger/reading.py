@@ -1,0 +1,116 @@
+"""A page of SumUp's ledger, and what its lines do not say: each payment asked for by its id where it matters."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from paypoll.payments.gateway import Found, Look, NotFound, PaymentGateway, TransactionAnswer, TransactionStatus
+from paypoll.payments.ledger import ONLINE, LedgerItem, LedgerPayment
+from paypoll.state.ledger import Entry
+
+_NOT_TAKEN = frozenset({TransactionStatus.CANCELLED, TransactionStatus.FAILED})
+_TAKEN_WORDS = frozenset({"SUCCESSFUL", "PAID_OUT", "REFUNDED", "CHARGE_BACK", "CHARGEBACK", ""})
+
+
+class UnansweredError(Exception):
+    """SumUp did not say what had to be known: the page is not judged, and asked for again. Holds what it said."""
+
+    def __init__(self, look: object) -> None:
+        super().__init__(getattr(look, "detail", ""))
+        self.look = look
+
+
+@dataclass(frozen=True, slots=True)
+class PageLines:
+    """The payments of a page by their ids, and those of which more has to be known than their lines say."""
+
+    payments: Mapping[str, LedgerPayment]
+    changed: frozenset[str]
+
+
+def sort_lines(items: Iterable[LedgerItem], merchant_code: str) -> PageLines:
+    """Return the online payments that the lines are about.
+
+    `changed`: something went back of it, or it was not taken: the lines tell that by halves.
+    """
+    payments: dict[str, LedgerPayment] = {}
+    changed: set[str] = set()
+    for item in items:
+        if item.payment_type not in {ONLINE, ""}:
+            continue
+        if item.kind != "PAYMENT" or item.refunded or item.status not in _TAKEN_WORDS | {"FAILED", "PENDING"}:
+            changed.add(item.transaction_id)
+        taken = item.status not in {"FAILED", "PENDING"}
+        if item.kind == "PAYMENT" or item.transaction_id not in payments:
+            payments[item.transaction_id] = LedgerPayment(
+                transaction_id=item.transaction_id,
+                transaction_code=item.transaction_code,
+                merchant_code=merchant_code,
+                amount=item.amount,
+                currency=item.currency,
+                returned=item.refunded,
+                paid_at=item.at,
+                summary=item.summary,
+                taken=taken or item.kind != "PAYMENT",
+            )
+    # A declined card, or a payment under way: no money of anybody's.
+    idle = {name for name, payment in payments.items() if not payment.taken and name not in changed}
+    return PageLines({name: one for name, one in payments.items() if name not in idle}, frozenset(changed))
+
+
+def read_details(
+    gateway: PaymentGateway, payment: LedgerPayment, *, stopped: Callable[[], bool] = lambda: False
+) -> LedgerPayment | None:
+    """Return the payment with all that SumUp says about it alone; None: not known by its id. Raise UnansweredError."""
+    if stopped():
+        raise UnansweredError(None)
+    look: Look[TransactionAnswer] = gateway.read_transaction(payment.transaction_id, payment.merchant_code)
+    if isinstance(look, NotFound):
+        return None
+    if not isinstance(look, Found):
+        raise UnansweredError(look)
+    return with_details(payment, look.value)
+
+
+def with_details(payment: LedgerPayment, answer: TransactionAnswer) -> LedgerPayment:
+    """Return the payment as SumUp's answer about it has it."""
+    states = {answer.status, answer.simple_status}
+    return replace(
+        payment,
+        transaction_code=answer.transaction_code or payment.transaction_code,
+        amount=payment.amount if answer.amount is None else answer.amount,
+        currency=answer.currency or payment.currency,
+        returned=answer.returned,
+        charged_back=answer.charged_back,
+        tip=answer.tip_amount,
+        paid_at=answer.timestamp or payment.paid_at,
+        summary=_text(answer, "product_summary") or payment.summary,
+        foreign_id=_text(answer, "foreign_transaction_id"),
+        taken=not states & _NOT_TAKEN,
+    )
+
+
+def _text(answer: TransactionAnswer, name: str) -> str:
+    value = answer.raw.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def needs_details(lines: PageLines, entries: Mapping[str, Entry], sound: Collection[str]) -> list[str]:
+    """Return the payments to be asked for by their ids: what went back since, what does not fit, what nobody knows.
+
+    `sound`: those whose line says all there is to know.
+    """
+    wanted = []
+    for name, payment in lines.payments.items():
+        entry = entries.get(name)
+        if name in lines.changed:
+            if not _is_as_before(payment, entry):
+                wanted.append(name)
+        elif name not in sound and entry is None:
+            wanted.append(name)
+    return wanted
+
+
+def _is_as_before(payment: LedgerPayment, entry: Entry | None) -> bool:
+    """Say whether all of it had gone back when it was last seen: there is no more to go."""
+    return entry is not None and entry.returned >= payment.amount > Decimal(0)

@@ -1,0 +1,155 @@
+"""The sweep: SumUp's list of each merchant's payments read from where the last sweep ended, page by page.
+
+A page is read and judged with no transaction open, and then written down in one: what was seen, what was found, which
+orders are due at once, and where the list goes on. A run that is killed leaves the rest of the list to the next, and a
+page that is read twice changes nothing. One run at a time has a merchant's ledger, by a lease row.
+"""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from paypoll.alerts.ledger import end_unread, tell_of_findings, tell_of_unread
+from paypoll.database import transaction
+from paypoll.payments.gateway import BrokenAnswer, Found, NotAllowed, NotFound, PaymentGateway
+from paypoll.payments.ledger import LedgerSource, Period, settled_why
+from paypoll.payments.policy import Policy
+from paypoll.runs.ledger.digest import Digest, Judged
+from paypoll.runs.ledger.other_way import Unseen, missing_payments, unpaid_tickets
+from paypoll.runs.ledger.reading import UnansweredError
+from paypoll.runs.ledger.voiding import void_order
+from paypoll.runs.parts import RunParts
+from paypoll.runs.report import Swept
+from paypoll.settings.policy import ledger_rules
+from paypoll.state import findings, ledger, watches
+from paypoll.state.ledger import Cursor
+
+log = structlog.get_logger(__name__)
+
+
+class Sweeper:
+    """Sweeps the ledgers that are due, in the run with this id."""
+
+    def __init__(
+        self, parts: RunParts, gateway: PaymentGateway, source: LedgerSource, policy: Policy, run_id: str
+    ) -> None:
+        settings = parts.settings
+        self._engine = parts.engine
+        self._source = source
+        self._gateway = gateway
+        self._desk = parts.desk
+        self._clock = parts.clock
+        self._run_id = run_id
+        self._lease = settings.verification.lease
+        self._first_since = settings.ledger.since
+        self._digest = Digest(parts.engine, gateway, policy, ledger_rules(settings.ledger), parts.stop)
+        self._platform = policy.merchant_code
+
+    def sweep(self, merchants: Sequence[str], swept: Swept, should_end: Callable[[], bool]) -> None:
+        """Sweep each of these merchants' ledgers, as far as there is time; `swept` is filled as it goes on."""
+        for merchant_code in merchants:
+            if should_end() or self._gateway.halted:
+                return
+            with transaction(self._engine) as connection:
+                if not ledger.take(connection, merchant_code, self._run_id, self._lease):
+                    continue
+                cursor = ledger.begin(connection, merchant_code, self._first_since, self._clock.now())
+            try:
+                self._sweep_one(cursor, swept, should_end)
+            finally:
+                with transaction(self._engine) as connection:
+                    ledger.give_back(connection, merchant_code, self._run_id)
+
+    def _sweep_one(self, cursor: Cursor, swept: Swept, should_end: Callable[[], bool]) -> None:
+        page = cursor.next_page
+        while not should_end():
+            look = self._source.list_transactions(cursor.merchant_code, Period(changed_since=cursor.since), page)
+            if not isinstance(look, Found):
+                self._give_up(cursor, look, page)
+                return
+            try:
+                judged = self._digest.judge_page(look.value, cursor.merchant_code, self._clock.now())
+            except UnansweredError as error:
+                self._give_up(cursor, error.look, "")
+                return
+            if look.value.next_page == page and page:
+                self._give_up(cursor, BrokenAnswer("a page of the history leads to itself"), page)
+                return
+            page = look.value.next_page
+            if not self._write(cursor, judged, page, swept):
+                return
+            if not page:
+                self._finish(cursor, swept)
+                return
+
+    def _write(self, cursor: Cursor, judged: Sequence[Judged], next_page: str, swept: Swept) -> bool:
+        """Write a page down. False when another run has the merchant's ledger by now: then nothing is written."""
+        now = self._clock.now()
+        for one in judged:
+            if one.judgement.void and void_order(self._engine, one, self._run_id, now) is not None:
+                swept.voided += 1
+                swept.findings += 1
+        with transaction(self._engine) as connection:
+            if not ledger.keep(connection, cursor.merchant_code, self._run_id, self._lease):
+                log.info("another run has taken over the ledger", merchant=cursor.merchant_code)
+                return False
+            ledger.note_entries(connection, [one.entry for one in judged if not one.judgement.wait], now)
+            new = [found for one in judged if (found := one.finding) is not None]
+            swept.findings += findings.note(connection, new, now)
+            for one in sorted(judged, key=lambda item: item.owner.order_id if item.owner else 0):
+                if one.judgement.follow and one.owner is not None:
+                    watches.enrol_order(connection, one.owner.order_id, now)
+                    watches.follow(connection, one.owner.order_id, now)
+                    swept.due += 1
+            ledger.note_page(connection, cursor, next_page)
+        swept.payments += len(judged)
+        return True
+
+    def _finish(self, cursor: Cursor, swept: Swept) -> None:
+        """Look the other way round, close what has ended by itself, and tell of what is new."""
+        with transaction(self._engine) as connection:
+            unlisted = missing_payments(connection, cursor)
+        found: list[Unseen] = []
+        listed: list[Unseen] = []
+        for one in unlisted:
+            missing = one.asked(self._gateway)
+            if missing is None:  # not answered: the next sweep that looks back asks again
+                continue
+            (found if missing else listed).append(one)
+        now = self._clock.now()
+        with transaction(self._engine) as connection:
+            if not ledger.keep(connection, cursor.merchant_code, self._run_id, self._lease):
+                return
+            ledger.note_entries(connection, [one.entry for one in listed], now)
+            new = [one.finding for one in found]
+            if cursor.merchant_code == self._platform:
+                new += unpaid_tickets(connection, self._platform, self._desk.site.currency, now)
+            swept.findings += findings.note(connection, new, now)
+            # First told, then closed: of what paypoll itself has ended just now admins hear all the same.
+            untold = findings.take_untold(connection, cursor.merchant_code, now)
+            tell_of_findings(self._desk, connection, untold, now, first=cursor.first)
+            for finding in findings.load_open_facts(connection, cursor.merchant_code):
+                if why := settled_why(finding):
+                    findings.close(connection, finding.id, why=why, now=now, run_id=self._run_id)
+            ledger.finish(connection, cursor, now)
+            end_unread(self._desk, connection, cursor.merchant_code)
+        log.info("ledger_swept", merchant=cursor.merchant_code, payments=swept.payments, findings=swept.findings)
+
+    def _give_up(self, cursor: Cursor, look: object, page: str) -> None:
+        """Leave the sweep to a later run. A credential that may not read the list is no alert: orders are followed."""
+        detail = str(getattr(look, "detail", "")) or "told to stop"
+        merchant, now = cursor.merchant_code, self._clock.now()
+        with transaction(self._engine) as connection:
+            if isinstance(look, NotAllowed | NotFound):
+                ledger.note_refusal(connection, merchant, detail, now)
+                log.warning(
+                    "SumUp's list of payments may not be read; orders are followed as before",
+                    merchant=merchant,
+                    detail=detail,
+                )
+                return
+            if page and isinstance(look, BrokenAnswer):
+                ledger.restart(connection, merchant)
+            if look is not None:
+                tell_of_unread(self._desk, connection, merchant, detail, now)
+        log.warning("SumUp's list of payments could not be read to its end", merchant=merchant, detail=detail)

@@ -1,0 +1,56 @@
+"""An order whose money went back in full loses its tickets: so the shop's scanner refuses them."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from paypoll.database import transaction
+from paypoll.payments.ledger import Role
+from paypoll.payments.order_statuses import OrderStatus
+from paypoll.runs.ledger.digest import Judged
+from paypoll.runs.load import load_order
+from paypoll.shop.changes import set_order_status, void_tickets
+from paypoll.shop.find import lock_order
+from paypoll.state.audit import record
+from paypoll.state.findings import note
+from paypoll.state.ledger import note_entries
+from paypoll.state.watches import note_void
+
+
+def void_order(engine: sa.Engine, judged: Judged, run_id: str, now: datetime) -> int | None:
+    """Set the order's valid tickets and its status to refunded, with history and trail, in one transaction.
+
+    Return how many tickets were voided. None: nothing was done, because the order is another one by now than when the
+    payment was judged. What admins are told is written in the same transaction.
+    """
+    owner, found = judged.owner, judged.finding
+    if owner is None or found is None or owner.role is not Role.FULFILLED:
+        return None
+    with transaction(engine) as connection:
+        if not lock_order(connection, owner.order_id):
+            return None
+        order = load_order(connection, owner.order_id)
+        if order is None or order.status != OrderStatus.COMPLETED or order.fulfilment is None:
+            return None
+        why = f"the payment {judged.payment.transaction_code or judged.payment.transaction_id} went back in full"
+        voided = void_tickets(connection, order.id)
+        set_order_status(connection, order, OrderStatus.REFUNDED, why, now)
+        note_void(connection, order.id, OrderStatus.REFUNDED.value, now)
+        detail = {**(found.detail or {}), "voided": str(voided)}
+        note(connection, [replace(found, detail=detail)], now)
+        note_entries(connection, [judged.entry], now)
+        record(
+            connection,
+            now=now,
+            action="voided",
+            order_id=order.id,
+            order_number=order.number,
+            run_id=run_id,
+            reason=found.kind.value,
+            explanation=f"{why}; {voided} tickets are void",
+            status_from=order.status,
+            status_to=OrderStatus.REFUNDED.value,
+            evidence=detail,
+        )
+        return voided

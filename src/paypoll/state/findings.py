@@ -1,0 +1,220 @@
+"""Findings: what SumUp's ledger and the orders do not agree about. Told once, and closed once."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from paypoll.database import insert_unless_there
+from paypoll.errors import RefusedError
+from paypoll.payments.ledger import FindingKind, OpenFinding, finding_key
+from paypoll.shop.capacity import ADMITTING
+from paypoll.shop.tables import orders, tickets
+from paypoll.state.audit import ACTOR, record
+from paypoll.state.tables import checkout_seen, finding, fulfilment, ledger_entry
+
+_BY_ORDER = timedelta(hours=2)
+
+_MOST = 2000
+"""So many open findings are looked through for whether they have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewFinding:
+    """A finding to be written down, unless it is there."""
+
+    kind: FindingKind
+    merchant_code: str
+    amount: Decimal
+    currency: str
+    transaction_id: str = ""
+    transaction_code: str = ""
+    order_id: int | None = None
+    order_number: str = ""
+    detail: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        """What makes two sightings the same finding."""
+        return finding_key(self.kind, transaction_id=self.transaction_id, order_id=self.order_id, amount=self.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A finding as it is written down."""
+
+    id: int
+    kind: str
+    merchant_code: str
+    transaction_id: str
+    transaction_code: str
+    order_id: int | None
+    order_number: str
+    amount: Decimal
+    currency: str
+    first_seen_at: datetime
+    told_at: datetime | None
+    closed_at: datetime | None
+    closed_by: str
+    closed_why: str
+    detail: Mapping[str, Any]
+
+
+def note(connection: sa.Connection, new: Iterable[NewFinding], now: datetime) -> int:
+    """Write findings down that are not there yet; return how many were new."""
+    count = 0
+    by_key = {one.key: one for one in new}
+    # Asked for first: each attempt at an insert would use up a number, at every sweep anew.
+    there = (
+        set(connection.scalars(sa.select(finding.c.key).where(finding.c.key.in_(list(by_key))))) if by_key else set()
+    )
+    for key in sorted(by_key.keys() - there):
+        one = by_key[key]
+        row = {
+            "key": key,
+            "kind": one.kind.value,
+            "merchant_code": one.merchant_code,
+            "transaction_id": one.transaction_id or None,
+            "transaction_code": one.transaction_code or None,
+            "order_id": one.order_id,
+            "order_number": one.order_number or None,
+            "amount": one.amount,
+            "currency": one.currency,
+            "first_seen_at": now,
+            "detail": dict(one.detail or {}),
+        }
+        count += connection.execute(insert_unless_there(connection, finding).values(row)).rowcount
+    return count
+
+
+def _read(row: sa.RowMapping) -> Finding:
+    texts = ("transaction_id", "transaction_code", "order_number", "closed_by", "closed_why")
+    values: dict[str, Any] = {name: row[name] or "" if name in texts else row[name] for name in Finding.__slots__}
+    return Finding(**values)
+
+
+def find_open(connection: sa.Connection, *, limit: int | None = None) -> list[Finding]:
+    """Return the open findings, the oldest first."""
+    query = sa.select(finding).where(finding.c.closed_at.is_(None)).order_by(finding.c.first_seen_at, finding.c.id)
+    return [_read(row) for row in connection.execute(query.limit(limit)).mappings()]
+
+
+def find_of_order(connection: sa.Connection, order_id: int) -> list[Finding]:
+    """Return all findings about an order, the oldest first."""
+    query = sa.select(finding).where(finding.c.order_id == order_id).order_by(finding.c.id)
+    return [_read(row) for row in connection.execute(query).mappings()]
+
+
+def take_untold(connection: sa.Connection, merchant_code: str, now: datetime) -> list[Finding]:
+    """Return the open findings that nobody was told of, and mark them as told in the caller's transaction.
+
+    Of a second payment the look at its order tells (row 12). It has a while for that; then the finding is told.
+    """
+    by_order = sa.exists().where(checkout_seen.c.transaction_id == finding.c.transaction_id, checkout_seen.c.accounted)
+    second = finding.c.kind == FindingKind.SECOND_PAYMENT.value
+    open_ones = sa.and_(
+        finding.c.merchant_code == merchant_code, finding.c.told_at.is_(None), finding.c.closed_at.is_(None)
+    )
+    connection.execute(sa.update(finding).where(open_ones, second, by_order).values(told_at=now))
+    untold = (
+        sa.select(finding)
+        .where(open_ones, sa.or_(sa.not_(second), finding.c.first_seen_at <= now - _BY_ORDER))
+        .order_by(finding.c.id)
+        .with_for_update(skip_locked=True)
+    )
+    found = [_read(row) for row in connection.execute(untold).mappings()]
+    if found:
+        ids = [one.id for one in found]
+        connection.execute(sa.update(finding).where(finding.c.id.in_(ids)).values(told_at=now))
+    return found
+
+
+def close(
+    connection: sa.Connection, finding_id: int, *, why: str, now: datetime, who: str = ACTOR, run_id: str | None = None
+) -> Finding:
+    """Close a finding and write that into the trail. Raise RefusedError when there is none, or it is closed."""
+    query = sa.select(finding).where(finding.c.id == finding_id).with_for_update()
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise RefusedError(f"there is no finding {finding_id}; `paypoll queue` lists the open ones")
+    found = _read(row)
+    if found.closed_at is not None:
+        raise RefusedError(f"finding {finding_id} was closed by {found.closed_by}: {found.closed_why}")
+    connection.execute(
+        sa.update(finding).where(finding.c.id == finding_id).values(closed_at=now, closed_by=who, closed_why=why)
+    )
+    record(
+        connection,
+        now=now,
+        action="finding_closed",
+        actor=who,
+        order_id=found.order_id,
+        order_number=found.order_number or None,
+        run_id=run_id,
+        reason=found.kind,
+        explanation=why,
+        evidence={"finding": found.id, "transaction": found.transaction_id},
+    )
+    return found
+
+
+def close_of_order(
+    connection: sa.Connection, order_id: int, *, but: FindingKind | None, why: str, who: str, now: datetime
+) -> None:
+    """Close the open findings about an order that a person has decided upon, `but` those of this kind."""
+    query = sa.select(finding.c.id, finding.c.kind).where(finding.c.order_id == order_id, finding.c.closed_at.is_(None))
+    for row in connection.execute(query).all():
+        if row.kind != but:
+            close(connection, row.id, why=why, now=now, who=who)
+
+
+def load_open_facts(connection: sa.Connection, merchant_code: str) -> list[OpenFinding]:
+    """Return the merchant's open findings with what is known of their payments and orders now."""
+    admitting = (
+        sa.select(sa.func.count())
+        .where(tickets.c.order_id == finding.c.order_id, tickets.c.status.in_(ADMITTING))
+        .correlate(finding)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(
+            finding.c.id,
+            finding.c.kind,
+            finding.c.amount,
+            finding.c.first_seen_at,
+            finding.c.order_id,
+            fulfilment.c.order_number.label("paid_order"),
+            ledger_entry.c.seen_at,
+            ledger_entry.c.returned,
+            ledger_entry.c.amount.label("paid"),
+            orders.c.status,
+            orders.c.is_paid,
+            admitting.label("admitting"),
+        )
+        .select_from(finding)
+        .outerjoin(ledger_entry, ledger_entry.c.transaction_id == finding.c.transaction_id)
+        .outerjoin(fulfilment, fulfilment.c.transaction_id == finding.c.transaction_id)
+        .outerjoin(orders, orders.c.id == finding.c.order_id)
+        .where(finding.c.merchant_code == merchant_code, finding.c.closed_at.is_(None))
+        .order_by(finding.c.id)
+        .limit(_MOST)
+    )
+    return [_with_facts(row) for row in connection.execute(query)]
+
+
+def _with_facts(row: Any) -> OpenFinding:
+    return OpenFinding(
+        id=row.id,
+        kind=FindingKind(row.kind),
+        amount=row.amount,
+        payment_order=row.paid_order or "",
+        seen_again=row.seen_at is not None and row.seen_at > row.first_seen_at,
+        returned=row.returned,
+        paid=row.paid,
+        order_status=row.status or "",
+        admitting=row.admitting if row.order_id is not None else None,
+        order_paid=bool(row.is_paid),
+    )

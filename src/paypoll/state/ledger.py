@@ -1,0 +1,232 @@
+"""How far SumUp's ledger was read, for each merchant, and the payments of orders seen in it."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from paypoll.database import insert_unless_there
+from paypoll.state import leases
+from paypoll.state.tables import fulfilment, ledger_cursor, ledger_entry
+
+OVERLAP = timedelta(hours=1)
+"""Each sweep begins so much earlier than the last one ended: clocks differ, and SumUp's list may lag."""
+
+LOOK_BACK = timedelta(days=7)
+"""Once a day all payments of so long are listed again, to see whether one is gone."""
+
+_LOOK_BACK_EVERY = timedelta(days=1)
+_CLOCK_TOLERANCE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A sweep under way: since when it lists what changed, when it began, where it goes on.
+
+    `first`: this merchant's list was never read to its end.
+    """
+
+    merchant_code: str
+    since: datetime
+    began_at: datetime
+    next_page: str
+    first: bool
+
+
+def is_due(connection: sa.Connection, merchants: Sequence[str], every: timedelta, now: datetime) -> list[str]:
+    """Return those of these merchants whose ledger is to be read now: none with `every` of zero, nor on SQLite."""
+    if not every or not merchants or connection.dialect.name != "postgresql":
+        return []
+    query = sa.select(
+        ledger_cursor.c.merchant_code, ledger_cursor.c.asked_at, ledger_cursor.c.sweep_since, ledger_cursor.c.refused
+    ).where(ledger_cursor.c.merchant_code.in_(merchants))
+    known = {row.merchant_code: row for row in connection.execute(query)}
+    due = []
+    for code in merchants:
+        row = known.get(code)
+        if row is None or row.asked_at is None:
+            due.append(code)
+        elif row.sweep_since is not None and row.refused is None:
+            due.append(code)  # a run was killed in it, or had no more time
+        elif not now - every < row.asked_at <= now + _CLOCK_TOLERANCE:
+            due.append(code)
+    return due
+
+
+def take(connection: sa.Connection, merchant_code: str, run_id: str, lease: timedelta) -> bool:
+    """Take the merchant's ledger for this run. False while another run on any host has it."""
+    return leases.take(connection, f"ledger:{merchant_code}", run_id, lease)
+
+
+def keep(connection: sa.Connection, merchant_code: str, run_id: str, lease: timedelta) -> bool:
+    """Prolong this run's hold, in the transaction of what it writes. False when another run has taken it."""
+    return leases.renew(connection, f"ledger:{merchant_code}", run_id, lease)
+
+
+def give_back(connection: sa.Connection, merchant_code: str, run_id: str) -> None:
+    """Let other runs read the merchant's ledger again."""
+    leases.give_back(connection, f"ledger:{merchant_code}", run_id)
+
+
+def begin(connection: sa.Connection, merchant_code: str, first_since: timedelta, now: datetime) -> Cursor:
+    """Begin a sweep, or go on with the one that is under way. Called with the merchant's lease."""
+    connection.execute(insert_unless_there(connection, ledger_cursor).values(merchant_code=merchant_code))
+    same = ledger_cursor.c.merchant_code == merchant_code
+    row = connection.execute(sa.select(ledger_cursor).where(same)).one()
+    # One that began in the future did so under a clock that was ahead.
+    if row.sweep_since is not None and row.sweep_began_at <= now + _CLOCK_TOLERANCE:
+        connection.execute(sa.update(ledger_cursor).where(same).values(asked_at=now))
+        return Cursor(merchant_code, row.sweep_since, row.sweep_began_at, row.next_page or "", row.read_until is None)
+    if row.read_until is None:
+        since = now - first_since
+    else:
+        since = min(row.read_until, now) - OVERLAP
+        if row.looked_back_at is None or now - row.looked_back_at >= _LOOK_BACK_EVERY:
+            since = min(since, now - LOOK_BACK)
+    values = {"sweep_since": since, "sweep_began_at": now, "next_page": None, "asked_at": now}
+    connection.execute(sa.update(ledger_cursor).where(same).values(values))
+    return Cursor(merchant_code, since, now, "", row.read_until is None)
+
+
+def note_page(connection: sa.Connection, cursor: Cursor, next_page: str) -> None:
+    """Note where the sweep goes on."""
+    same = ledger_cursor.c.merchant_code == cursor.merchant_code
+    connection.execute(sa.update(ledger_cursor).where(same).values(next_page=next_page, refused=None))
+
+
+def restart(connection: sa.Connection, merchant_code: str) -> None:
+    """Forget the page at which the sweep was to go on, because SumUp does not take it any more."""
+    same = ledger_cursor.c.merchant_code == merchant_code
+    connection.execute(sa.update(ledger_cursor).where(same).values(next_page=None))
+
+
+def note_refusal(connection: sa.Connection, merchant_code: str, why: str, now: datetime) -> bool:
+    """Note that the ledger may not be read; asked again when it is due. True when that is new."""
+    same = ledger_cursor.c.merchant_code == merchant_code
+    before = connection.scalar(sa.select(ledger_cursor.c.refused).where(same))
+    connection.execute(sa.update(ledger_cursor).where(same).values(refused=why, asked_at=now))
+    return before is None
+
+
+def finish(connection: sa.Connection, cursor: Cursor, now: datetime) -> None:
+    """End the sweep: everything that had changed before it began was read."""
+    values = {
+        "read_until": cursor.began_at,
+        "swept_at": now,
+        "sweep_since": None,
+        "sweep_began_at": None,
+        "next_page": None,
+        "refused": None,
+    }
+    if cursor.first or cursor.began_at - cursor.since >= LOOK_BACK:
+        values["looked_back_at"] = cursor.began_at
+    connection.execute(
+        sa.update(ledger_cursor).where(ledger_cursor.c.merchant_code == cursor.merchant_code).values(values)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A payment as SumUp's ledger has it. Without an order nobody could place it."""
+
+    transaction_id: str
+    transaction_code: str
+    merchant_code: str
+    order_id: int | None
+    amount: Decimal
+    returned: Decimal
+    currency: str
+    paid_at: datetime | None
+
+
+def find_entries(connection: sa.Connection, transaction_ids: Collection[str]) -> dict[str, Entry]:
+    """Return those of these payments that were seen before, and of which order."""
+    columns = [ledger_entry.c[name] for name in Entry.__slots__]
+    query = sa.select(*columns).where(ledger_entry.c.transaction_id.in_(list(transaction_ids)))
+    return {row[0]: Entry(*(row[place] for place in range(len(columns)))) for row in connection.execute(query)}
+
+
+def note_entries(connection: sa.Connection, entries: Iterable[Entry], now: datetime) -> None:
+    """Write down that these payments stand in SumUp's ledger now."""
+    from sqlalchemy.dialects.postgresql import insert
+
+    rows: list[dict[str, object]] = [
+        {name: getattr(entry, name) for name in Entry.__slots__} | {"seen_at": now} for entry in entries
+    ]
+    # In one order, so that two runs never wait for each other.
+    rows.sort(key=lambda row: str(row["transaction_id"]))
+    if not rows:
+        return
+    new = insert(ledger_entry)
+    changed: dict[str, Any] = {name: new.excluded[name] for name in ("amount", "returned", "seen_at")}
+    changed["order_id"] = sa.func.coalesce(new.excluded.order_id, ledger_entry.c.order_id)
+    connection.execute(
+        new.on_conflict_do_update(index_elements=[ledger_entry.c.transaction_id], set_=changed).values(rows)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A payment that completed an order, and that a sweep over its time has not met."""
+
+    order_id: int
+    order_number: str
+    transaction_id: str
+    transaction_code: str
+    merchant_code: str
+    amount: Decimal
+    currency: str
+    paid_at: datetime
+
+
+def find_unlisted(
+    connection: sa.Connection,
+    merchant_code: str,
+    since: datetime,
+    until: datetime,
+    *,
+    seen_since: datetime | None = None,
+    limit: int | None = None,
+) -> list[Unlisted]:
+    """Return the payments of completed orders from between two times that were not seen since `seen_since`, or all.
+
+    What a person issued on no payment has none to be listed.
+    """
+    seen = sa.exists().where(ledger_entry.c.transaction_id == fulfilment.c.transaction_id)
+    query = (
+        sa.select(
+            fulfilment.c.order_id,
+            fulfilment.c.order_number,
+            fulfilment.c.transaction_id,
+            fulfilment.c.transaction_code,
+            fulfilment.c.merchant_code,
+            fulfilment.c.amount,
+            fulfilment.c.currency,
+            fulfilment.c.paid_at,
+        )
+        .where(
+            fulfilment.c.merchant_code == merchant_code,
+            fulfilment.c.transaction_id.is_not(None),
+            fulfilment.c.paid_at >= since,
+            fulfilment.c.paid_at < until,
+            sa.not_(seen.where(ledger_entry.c.seen_at >= seen_since)) if seen_since is not None else sa.true(),
+        )
+        .order_by(fulfilment.c.paid_at)
+        .limit(limit)
+    )
+    return [
+        Unlisted(
+            order_id=row.order_id,
+            order_number=row.order_number or "",
+            transaction_id=row.transaction_id,
+            transaction_code=row.transaction_code or "",
+            merchant_code=row.merchant_code,
+            amount=row.amount,
+            currency=row.currency,
+            paid_at=row.paid_at,
+        )
+        for row in connection.execute(query)
+    ]

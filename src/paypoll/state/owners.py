@@ -1,0 +1,190 @@
+"""Whose payment it is: orders found by the names that SumUp's ledger has for their payments."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from paypoll.database import readable
+from paypoll.payments.ledger import LedgerPayment, Owner, Role
+from paypoll.payments.order_statuses import WAITING
+from paypoll.shop.capacity import ADMITTING
+from paypoll.shop.tables import checkouts, orders, tickets
+from paypoll.state.tables import checkout_seen, fulfilment, watch
+
+_BEFORE, _AFTER = timedelta(days=7), timedelta(minutes=10)
+_MOST_CANDIDATES = 5
+_NEW = timedelta(days=2)
+
+_IDS: sa.BindParameter[str] = sa.bindparam("ids", expanding=True)
+_NAMES: sa.BindParameter[str] = sa.bindparam("names", expanding=True)
+_ORDER_IDS: sa.BindParameter[int] = sa.bindparam("order_ids", expanding=True)
+
+# Built once, not for every page.
+_FULFILLED = sa.select(fulfilment.c.order_id, fulfilment.c.transaction_id, fulfilment.c.transaction_code).where(
+    sa.or_(
+        fulfilment.c.transaction_id.in_(_IDS),
+        sa.and_(fulfilment.c.transaction_id.is_(None), fulfilment.c.transaction_code.in_(_NAMES)),
+    )
+)
+_SEEN = sa.select(checkout_seen.c.order_id, checkout_seen.c.transaction_id, checkout_seen.c.accounted).where(
+    checkout_seen.c.transaction_id.in_(_IDS)
+)
+_NOTED = sa.select(orders.c.id, orders.c.transaction_id).where(
+    orders.c.transaction_id.in_(_NAMES), orders.c.transaction_id != ""
+)
+_admitting = (
+    sa.select(sa.func.count())
+    .where(tickets.c.order_id == orders.c.id, tickets.c.status.in_(ADMITTING))
+    .correlate(orders)
+    .scalar_subquery()
+)
+_FACTS = (
+    sa.select(
+        orders.c.id,
+        orders.c.order_number,
+        orders.c.status,
+        orders.c.total,
+        _admitting.label("admitting"),
+        readable(orders.c.created_at).label("created_at"),
+        watch.c.next_check_at,
+        watch.c.first_seen_at,
+        fulfilment.c.amount,
+        fulfilment.c.currency,
+        fulfilment.c.order_id.label("fulfilled"),
+        fulfilment.c.transaction_id.label("fulfilled_by"),
+    )
+    .select_from(orders)
+    .outerjoin(watch, watch.c.order_id == orders.c.id)
+    .outerjoin(fulfilment, fulfilment.c.order_id == orders.c.id)
+    .where(orders.c.id.in_(_ORDER_IDS))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What ties a payment to an order. `accounted`: an admin was told of it, or it bought the tickets."""
+
+    order_id: int
+    role: Role
+    accounted: bool = False
+
+
+def find_owners(
+    connection: sa.Connection,
+    payments: Iterable[LedgerPayment],
+    placed: Mapping[str, int],
+    *,
+    currency: str,
+    now: datetime,
+) -> dict[str, Owner]:
+    """Return the orders of these payments by transaction id, as far as paypoll or the shop have noted them.
+
+    `placed`: payments whose order was found in another way, earlier or now.
+    """
+    wanted = {payment.transaction_id: payment.names for payment in payments}
+    claims = _claims(connection, wanted)
+    for transaction_id, order_id in placed.items():
+        if transaction_id in wanted:
+            claims.setdefault(transaction_id, Claim(order_id, Role.OTHER))
+    facts = _facts(connection, {claim.order_id for claim in claims.values()})
+    return {
+        transaction_id: _owner(claim, facts[claim.order_id], currency, now)
+        for transaction_id, claim in claims.items()
+        if claim.order_id in facts
+    }
+
+
+def _claims(connection: sa.Connection, wanted: Mapping[str, Collection[str]]) -> dict[str, Claim]:
+    by_name = {name: transaction_id for transaction_id, names in wanted.items() for name in names}
+    if not wanted:
+        return {}
+    found: dict[str, Claim] = {}
+    for order_id, name, code in connection.execute(_FULFILLED, {"ids": list(wanted), "names": list(by_name)}):
+        transaction_id = by_name.get(name or "") or by_name.get(code or "")
+        if transaction_id is not None:
+            found[transaction_id] = Claim(order_id, Role.FULFILLED, accounted=True)
+    for order_id, name, accounted in connection.execute(_SEEN, {"ids": list(wanted)}):
+        found.setdefault(name, Claim(order_id, Role.OTHER, accounted))
+    left = [name for name, transaction_id in by_name.items() if transaction_id not in found]
+    # The shop has no index on this column: it is read once for all payments of the page that nobody else knows.
+    for order_id, name in connection.execute(_NOTED, {"names": left}) if left else ():
+        found.setdefault(by_name[name], Claim(order_id, Role.NOTED_BY_SHOP))
+    return found
+
+
+def _facts(connection: sa.Connection, order_ids: Collection[int]) -> dict[int, Any]:
+    if not order_ids:
+        return {}
+    return {row.id: row for row in connection.execute(_FACTS, {"order_ids": list(order_ids)})}
+
+
+def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
+    # Where SumUp did not name the payment when the order was completed, one of the order is taken for it.
+    unnamed = claim.role is Role.OTHER and row.fulfilled is not None and row.fulfilled_by is None
+    role = Role.FULFILLED if unnamed else claim.role
+    by_payment = role is Role.FULFILLED
+    return Owner(
+        order_id=row.id,
+        number=row.order_number,
+        status=row.status,
+        role=role,
+        expected=row.amount if by_payment else row.total,
+        currency=row.currency if by_payment else currency,
+        admitting=row.admitting,
+        fulfilled=row.fulfilled is not None,
+        followed=row.next_check_at is not None or row.status in WAITING or _is_new(row, now),
+        accounted=claim.accounted,
+    )
+
+
+def _is_new(row: Any, now: datetime) -> bool:
+    """Say whether paypoll has not seen the order yet, and will."""
+    return row.first_seen_at is None and row.created_at > now - _NEW
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An order that an unknown payment may be of: its number and the references of its stored checkouts."""
+
+    order_id: int
+    number: str
+    references: tuple[str, ...]
+
+
+def named_order(connection: sa.Connection, reference: str, numbers: Collection[str]) -> int | None:
+    """Return the order that a checkout's reference names: the one with that checkout, or with one of these numbers."""
+    if not reference:
+        return None
+    stored = sa.select(checkouts.c.order_id).where(
+        checkouts.c.checkout_reference == reference, checkouts.c.order_id.is_not(None)
+    )
+    if (order_id := connection.scalar(stored.limit(1))) is not None:
+        return int(order_id)
+    found = connection.scalar(sa.select(orders.c.id).where(orders.c.order_number.in_(list(numbers))).limit(1))
+    return int(found) if found is not None else None
+
+
+def find_candidates(connection: sa.Connection, amount: Decimal, paid_at: datetime) -> list[Candidate]:
+    """Return the orders of that amount from the week before the payment: the unpaid first, then the nearest."""
+    near = (
+        sa.select(orders.c.id, orders.c.order_number)
+        .outerjoin(fulfilment, fulfilment.c.order_id == orders.c.id)
+        .where(
+            orders.c.created_at.between(paid_at - _BEFORE, paid_at + _AFTER),
+            orders.c.total == amount,
+        )
+        .order_by(fulfilment.c.order_id.is_not(None), orders.c.created_at.desc())
+        .limit(_MOST_CANDIDATES)
+    )
+    rows = connection.execute(near).all()
+    stored = sa.select(checkouts.c.order_id, checkouts.c.checkout_reference).where(
+        checkouts.c.order_id.in_([row.id for row in rows])
+    )
+    references: dict[int, list[str]] = {row.id: [] for row in rows}
+    for row in connection.execute(stored) if rows else ():
+        references[row.order_id].append(row.checkout_reference)
+    return [Candidate(row.id, row.order_number, tuple(references[row.id])) for row in rows]

@@ -1,0 +1,244 @@
+"""SumUp's ledger held against the orders, both ways: every finding through the installed command."""
+
+import csv
+import io
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from tests.acceptance.papers import body, subject
+from tests.acceptance.stage import ADMIN, MERCHANT, PATIENCE, Stage
+from tests.acceptance.world import World
+
+from paypoll.sandbox.sumup.effects import Latency
+from paypoll.sandbox.sumup.keyring import Scope
+
+AGO = timedelta(hours=2)
+ON = {"ledger__every": "30min", "ledger__ignore": f'["{MERCHANT}/Pottery*"]'}
+
+
+def let_ledger_be_due(stage: Stage, *, look_back: bool = False) -> None:
+    """Have the last sweep be an hour ago, and the last look back a day if it is wanted."""
+    stage.sql("UPDATE paypoll.ledger_cursor SET asked_at = asked_at - interval '1 hour'")
+    if look_back:
+        stage.sql("UPDATE paypoll.ledger_cursor SET looked_back_at = NULL")
+
+
+def findings(stage: Stage) -> list[tuple[str, str, str]]:
+    """Return kind, order number and amount of every finding, closed ones in brackets."""
+    rows = stage.sql("SELECT * FROM paypoll.finding")
+    return sorted(
+        (row["kind"] if row["closed_at"] is None else f"({row['kind']})", row["order_number"] or "", str(row["amount"]))
+        for row in rows
+    )
+
+
+@pytest.fixture(scope="module")
+def swept(new_stage: Callable[[], Stage]) -> World:
+    """Sound orders and a foreign sale; then, in two sweeps more, everything that can be wrong."""
+    stage = new_stage()
+    names = ("sound", "part", "whole", "twice", "gone", "other", "review")
+    orders = {name: stage.order(f"ORD-{name.upper()}", age=AGO, checkout="PAID") for name in names}
+    orders["late"] = stage.order("ORD-LATE", age=AGO, checkout="FAILED")
+    orders["late2"] = stage.order("ORD-STILL", age=AGO, checkout="FAILED")
+    made = World(stage, orders)
+    stage.environ.update(ON)
+    with stage.sumup_time.back(AGO):
+        stage.sumup.sell(amount=Decimal("99.00"), merchant_code=MERCHANT, payment_type="ECOM", description="Workshop")
+        stage.sumup.sell(amount=Decimal("98.00"), merchant_code=MERCHANT, payment_type="ECOM", description="Pottery 7")
+        stage.sumup.sell(amount=Decimal("25.00"), merchant_code=MERCHANT)
+    made.run(promised=False)
+    # The first wave: what went back, what was paid twice, what was paid too late.
+    stage.sumup.refund(orders["part"].checkout, Decimal("5.00"))
+    stage.sumup.charge_back(orders["whole"].checkout)
+    stage.checkout(orders["twice"], "PAID", stored=False, age=timedelta(minutes=40))
+    stage.let_age(orders["late"], timedelta(hours=80))
+    stage.sql("UPDATE paypoll.watch SET next_check_at = NULL WHERE order_id = :id", id=orders["late"].id)
+    stage.sumup.pay(orders["late"].checkout, force=True)
+    stage.sumup.pay(orders["late2"].checkout, force=True)
+    let_ledger_be_due(stage)
+    made.run(promised=False)
+    # The second wave, the other way round.
+    stage.sumup.forget(orders["gone"].checkout)
+    stage.sql("UPDATE paypoll.fulfilment SET amount = amount - 1 WHERE order_id = :id", id=orders["other"].id)
+    orders["free"] = stage.order("ORD-FREE", age=AGO, checkout="", status="cancelled")
+    stage.issue_as_the_shop(orders["free"], places=1)
+    let_ledger_be_due(stage, look_back=True)
+    made.run(promised=False)
+    return made
+
+
+def test_row_58_first_sweep_over_the_past_is_told_in_one_summary(swept: World) -> None:
+    told = [subject(mail) for mail in swept.mails[0] if mail.recipients == (ADMIN,)]
+    assert told == ["[Jersey Events Alert] The first look at SumUp's ledger: 1 thing that does not fit"]
+    assert swept.runs[0].report["ledger"] == {"payments": 9, "findings": 1, "due": 0, "voided": 0}
+
+
+def test_rows_51_to_57_each_finding_is_written_down_once(swept: World) -> None:
+    assert findings(swept.stage) == [
+        ("amount_differs", "ORD-OTHER", "25.000"),
+        ("missing", "ORD-GONE", "25.000"),
+        ("not_followed", "ORD-LATE", "25.000"),
+        ("returned", "ORD-PART", "5.000"),
+        ("returned", "ORD-WHOLE", "25.000"),
+        ("second_payment", "ORD-TWICE", "25.000"),
+        ("tickets_unpaid", "ORD-FREE", "25.000"),
+        ("unplaced", "", "99.000"),
+    ]
+    assert swept.stage.status(swept["late"]) == "failed"
+    assert [ticket["status"] for ticket in swept.stage.tickets(swept["whole"])] == ["valid"] * 2
+
+
+def test_row_50_payment_of_a_followed_order_makes_it_due_at_once(swept: World) -> None:
+    assert swept.stage.status(swept["late2"]) == "completed"
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "facts"),
+    [
+        ("part", "5.00 GBP went back, and its tickets still admit", "Of 25.00 GBP, 5.00 GBP was refunded: in part."),
+        ("whole", "25.00 GBP went back, and its tickets still admit", "was charged back: in full."),
+        ("twice", "was paid twice", "Refund the payment of checkout"),
+        ("late", "is failed, and SumUp's ledger holds a payment of 25.00 GBP", "paypoll resolve --finding"),
+        ("gone", "SumUp does not know the payment of 25.00 GBP that completed it", "the tickets are unpaid"),
+        ("other", "SumUp's ledger has 25.00 GBP for its payment", "The order was completed by 24.00 GBP."),
+        ("free", "has tickets, and nobody paid", "Cancel the tickets, or collect the money."),
+    ],
+)
+def test_rows_51_to_57_each_finding_is_told_once(swept: World, name: str, told: str, facts: str) -> None:
+    (alert,) = swept.stage.alerts(swept[name])
+    assert told in subject(alert)
+    assert facts in body(alert)
+
+
+def test_row_55_card_readers_and_another_shops_sales_are_nobodys_finding(swept: World) -> None:
+    (told,) = [mail for mail in swept.stage.sink.messages if "first look" in subject(mail)]
+    assert "99.00 GBP" in body(told)
+    assert "98.00 GBP" not in body(told)
+
+
+def test_reconcile_by_hand_shows_the_same_and_writes_nothing(swept: World) -> None:
+    stage = swept.stage
+    before = stage.dump("paypoll", "public")
+    shown = stage.paypoll("reconcile", "--since", "1d", "--json")
+    assert shown.code == 1, shown.stderr
+    kinds = sorted((one["kind"], one["order_number"]) for one in shown.report["found"])
+    # The forgotten payment's place in the list is gone; what was paid over a week ago is not asked for.
+    assert kinds == [
+        ("amount_differs", "ORD-OTHER"),
+        ("missing", "ORD-GONE"),
+        ("not_followed", "ORD-LATE"),
+        ("returned", "ORD-PART"),
+        ("returned", "ORD-WHOLE"),
+        ("second_payment", "ORD-TWICE"),
+        ("tickets_unpaid", "ORD-FREE"),
+        ("unplaced", ""),
+    ]
+    assert (shown.report["matched"], shown.report["foreign"]) == (4, 1)
+    assert stage.dump("paypoll", "public") == before
+
+
+def test_payouts_are_held_against_the_orders_and_printed_for_a_bookkeeper(swept: World) -> None:
+    stage = swept.stage
+    stage.shop.update("events_event", stage.concert, title='=HYPERLINK("x")')
+    stage.sumup.pay_out(MERCHANT)
+    paid = stage.paypoll("reconcile", "--payouts", "--since", "1d", "--csv")
+    rows = list(csv.DictReader(io.StringIO(paid.stdout)))
+    (sound,) = [row for row in rows if row["order"] == "ORD-SOUND"]
+    assert (sound["gross"], sound["event"], sound["organiser"]) == ("25.00", '\'=HYPERLINK("x")', "The Choir")
+    assert Decimal(sound["gross"]) - Decimal(sound["fee"]) == Decimal(sound["net"])
+    (deduction,) = [row for row in rows if row["order"] == "ORD-PART" and row["type"] == "REFUND_DEDUCTION"]
+    assert (deduction["gross"], deduction["net"]) == ("-5.00", "-5.00")
+    assert sum(row["order"] == "" for row in rows) == 3  # the workshop, the pottery and the card reader
+    text = stage.paypoll("reconcile", "--payouts", "--since", "1d").stdout
+    assert "ORD-OTHER: paid 24.00 GBP, in the payout 25.00 GBP" in text
+    assert "still to come: 25.00 GBP" in text  # the forgotten payment
+
+
+def test_row_58_findings_are_listed_inspected_and_closed_by_a_person_or_by_what_happens(swept: World) -> None:
+    stage = swept.stage
+    listed = stage.paypoll("queue", "--json").report["findings"]
+    assert len(listed) == 8
+    assert "5.00 GBP went back" in stage.paypoll("inspect", "ORD-PART").stdout
+    (unplaced,) = [one["id"] for one in listed if one["kind"] == "unplaced"]
+    closed = stage.paypoll("resolve", "--finding", str(unplaced), "--reason", "the workshop's", "--by", "ann")
+    assert closed.code == 0, closed.stderr
+    assert stage.paypoll("resolve", "--finding", str(unplaced), "--reason", "again", "--by", "bob").code == 1
+    # What happens next closes the others: the money goes back, the shop notes it, the tickets are cancelled.
+    stage.sumup.refund(swept["part"].checkout, Decimal("20.00"))
+    stage.sumup.refund(swept["late"].checkout)
+    stage.sql("UPDATE events_ticket SET status = 'cancelled' WHERE order_id = :id", id=swept["free"].id)
+    stage.shop.update("orders_order", swept["whole"].id, status="refunded")
+    let_ledger_be_due(stage)
+    assert stage.run_once().code == 0
+    assert findings(stage) == [
+        ("(not_followed)", "ORD-LATE", "25.000"),
+        ("(returned)", "ORD-PART", "5.000"),
+        ("(returned)", "ORD-WHOLE", "25.000"),
+        ("(tickets_unpaid)", "ORD-FREE", "25.000"),
+        ("(unplaced)", "", "99.000"),
+        ("amount_differs", "ORD-OTHER", "25.000"),
+        ("missing", "ORD-GONE", "25.000"),
+        ("returned", "ORD-PART", "25.000"),
+        ("second_payment", "ORD-TWICE", "25.000"),
+    ]
+    # Nothing is told or written a second time.
+    before = len(stage.sink.messages)
+    let_ledger_be_due(stage, look_back=True)
+    assert stage.run_once().code == 0
+    assert len(stage.sink.messages) == before
+
+
+def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope_stops_nobody(stage: Stage) -> None:
+    stage.environ.update(ON)
+    order, part = (stage.order(number, age=AGO, checkout="PAID") for number in ("ORD-BACK", "ORD-SOME"))
+    assert stage.run_once().code == 0
+    stage.sumup.refund(order.checkout)
+    stage.sumup.refund(part.checkout, Decimal("12.50"))
+    let_ledger_be_due(stage)
+    assert stage.run_once(ledger__on_refund="void").report["ledger"]["voided"] == 1
+    assert stage.status(order) == "refunded"
+    assert {ticket["status"] for ticket in stage.tickets(order)} == {"refunded"}
+    assert stage.history(order)[-1] == "refunded"
+    assert [row["status_to"] for row in stage.audit(order, "voided")] == ["refunded"]
+    (alert,) = stage.alerts(order)
+    assert "Its tickets are void now (2), and the order is refunded." in body(alert)
+    assert stage.status(part) == "completed"
+    assert {ticket["status"] for ticket in stage.tickets(part)} == {"valid"}
+    # A credential that may not read the list stops nobody, and nobody is told.
+    stage.sumup.add_merchant(MERCHANT, "sup_sk_narrow", scopes=frozenset({Scope.PAYMENTS}))
+    let_ledger_be_due(stage)
+    before = len(stage.sink.messages)
+    narrow = stage.run_once(sumup__api_key="sup_sk_narrow")
+    assert narrow.code == 0, narrow.stderr
+    assert any("may not be read" in line["event"] for line in narrow.log)
+    assert len(stage.sink.messages) == before
+
+
+def test_row_58_sweep_that_is_killed_goes_on_where_it_was_and_two_at_once_find_nothing_twice(stage: Stage) -> None:
+    stage.environ.update(ON)
+    with stage.sumup_time.back(AGO):
+        for _ in range(250):
+            stage.sumup.sell(amount=Decimal("7.00"), merchant_code=MERCHANT, payment_type="ECOM", description="Pottery")
+        stage.sumup.sell(amount=Decimal("99.00"), merchant_code=MERCHANT, payment_type="ECOM", description="Workshop")
+    history = "/v2.1/*/history"
+    stage.sumup.fault(Latency(0.5), path=history)
+    killed = stage.start("run-once")
+    while stage.sumup.count(path=history) < 2:
+        assert killed.poll() is None
+    killed.kill()
+    killed.communicate()
+    page = "SELECT next_page FROM paypoll.ledger_cursor"
+    assert stage.sql(page)[0]["next_page"]
+    stage.let_time_pass()
+    stage.sumup.reset_log()
+    both = [stage.start("run-once", "--json") for _ in range(2)]
+    for process in both:
+        process.communicate(timeout=PATIENCE)
+    assert [process.returncode for process in both] == [0, 0]
+    # Of three pages the first was written down before, and one run alone reads the others.
+    assert stage.sumup.count(path=history) <= 2
+    assert stage.sql(page)[0]["next_page"] is None
+    assert findings(stage) == [("unplaced", "", "99.000")]
+    assert len(stage.sink.messages) == 1

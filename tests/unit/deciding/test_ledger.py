@@ -1,0 +1,164 @@
+"""What a payment in SumUp's ledger means: every row of the table that `judge` is, and how findings end."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from paypoll.payments.ledger import (
+    PATIENCE,
+    FindingKind,
+    Judgement,
+    LedgerPayment,
+    LedgerRules,
+    OpenFinding,
+    Owner,
+    PayoutRecord,
+    Role,
+    finding_key,
+    judge,
+    number_in,
+    settled_why,
+)
+from paypoll.payments.payouts import PaidOrder, Share, difference, lines_of
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+PAYMENT = LedgerPayment(
+    transaction_id="tx", transaction_code="TSB1", merchant_code="M1", amount=Decimal("25.00"), currency="GBP",
+    paid_at=NOW - timedelta(hours=2),
+)  # fmt: skip
+OWNER = Owner(
+    order_id=1, number="ORD-1", status="completed", role=Role.FULFILLED, expected=Decimal("25.00"), currency="GBP",
+    admitting=2, fulfilled=True, accounted=True,
+)  # fmt: skip
+OTHER = replace(OWNER, role=Role.OTHER, accounted=False)
+UNPAID = replace(OTHER, fulfilled=False, admitting=0)
+RULES = LedgerRules()
+
+
+def paid(**changes: object) -> LedgerPayment:
+    return replace(PAYMENT, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("payment", "owner", "kind", "amount"),
+    [
+        (PAYMENT, OWNER, None, 0),
+        (paid(tip=Decimal(2), amount=Decimal(27)), OWNER, None, 0),
+        (paid(returned=Decimal(5)), OWNER, FindingKind.RETURNED, 5),
+        (paid(returned=Decimal(25)), OWNER, FindingKind.RETURNED, 25),
+        (paid(taken=False), OWNER, FindingKind.RETURNED, 25),
+        (paid(returned=Decimal(25)), replace(OWNER, status="refunded"), None, 0),
+        (paid(returned=Decimal(25)), replace(OWNER, admitting=0), None, 0),
+        (paid(amount=Decimal("24.99")), OWNER, FindingKind.AMOUNT_DIFFERS, Decimal("24.99")),
+        (paid(currency="EUR"), OWNER, FindingKind.AMOUNT_DIFFERS, 25),
+        (PAYMENT, replace(OWNER, role=Role.NOTED_BY_SHOP), None, 0),
+        (PAYMENT, OTHER, FindingKind.SECOND_PAYMENT, 25),
+        (PAYMENT, replace(OTHER, accounted=True), FindingKind.SECOND_PAYMENT, 25),
+        (paid(returned=Decimal(25)), OTHER, None, 0),
+        (PAYMENT, replace(UNPAID, status="expired"), FindingKind.NOT_FOLLOWED, 25),
+        (PAYMENT, replace(UNPAID, status="cancelled", accounted=True), None, 0),
+        (paid(returned=Decimal(25)), replace(UNPAID, status="cancelled"), None, 0),
+        (PAYMENT, replace(UNPAID, status="failed", followed=True), None, 0),
+        (PAYMENT, None, FindingKind.UNPLACED, 25),
+        (paid(returned=Decimal(20)), None, FindingKind.UNPLACED, 5),
+        (paid(returned=Decimal(25)), None, None, 0),
+        (paid(taken=False), None, None, 0),
+    ],
+)
+def test_payment_is_judged_as_the_table_says(
+    payment: LedgerPayment, owner: Owner | None, kind: FindingKind | None, amount: Decimal
+) -> None:
+    judged = judge(payment, owner, RULES, NOW)
+    assert (judged.kind, judged.amount) == (kind, amount)
+    assert not judged.void
+
+
+def test_order_that_is_followed_is_due_at_once_and_a_second_payment_until_it_is_told() -> None:
+    assert judge(PAYMENT, replace(UNPAID, followed=True), RULES, NOW) == Judgement(follow=True)
+    assert judge(PAYMENT, OTHER, RULES, NOW).follow
+    assert not judge(PAYMENT, replace(OTHER, accounted=True), RULES, NOW).follow
+
+
+@pytest.mark.parametrize(
+    ("payment", "owner", "void"),
+    [
+        (paid(returned=Decimal(25)), OWNER, True),
+        (paid(returned=Decimal("24.99")), OWNER, False),
+        (paid(returned=Decimal(25), tip=Decimal(2), amount=Decimal(27)), OWNER, True),
+        (paid(returned=Decimal(25)), replace(OWNER, status="processing"), False),
+        (paid(returned=Decimal(25)), replace(OWNER, role=Role.NOTED_BY_SHOP), False),
+        (paid(returned=Decimal(25)), OTHER, False),
+    ],
+)
+def test_only_the_payment_that_fulfilled_the_order_makes_it_void_and_only_when_all_of_it_went_back(
+    payment: LedgerPayment, owner: Owner, void: bool
+) -> None:
+    assert judge(payment, owner, LedgerRules(void_on_refund=True), NOW).void is void
+
+
+def test_payment_that_fits_no_order_is_given_time_and_another_shops_is_left_alone() -> None:
+    assert judge(paid(paid_at=NOW - PATIENCE / 2), None, RULES, NOW) == Judgement(wait=True)
+    rules = LedgerRules(ignore=("M1/Pottery*", "M2/*"))
+    assert judge(paid(summary="Pottery course"), None, rules, NOW) == Judgement()
+    assert judge(paid(foreign_id="Pottery-7"), None, rules, NOW) == Judgement()
+    assert judge(paid(summary="Concert"), None, rules, NOW).kind is FindingKind.UNPLACED
+    # What it is called matters nowhere else: a known order's payment is never left out.
+    assert judge(paid(summary="Pottery", returned=Decimal(5)), OWNER, rules, NOW).kind is FindingKind.RETURNED
+
+
+@pytest.mark.parametrize(
+    ("finding", "why"),
+    [
+        (OpenFinding(1, FindingKind.RETURNED, Decimal(5), returned=Decimal(5), admitting=2), ""),
+        (OpenFinding(1, FindingKind.RETURNED, Decimal(5), returned=Decimal(7), admitting=2), "more went back since"),
+        (OpenFinding(1, FindingKind.RETURNED, Decimal(5), order_status="refunded"), "the order is refunded"),
+        (OpenFinding(1, FindingKind.RETURNED, Decimal(5), admitting=0), "none of its tickets admits any more"),
+        (OpenFinding(1, FindingKind.MISSING, Decimal(5), seen_again=True), "SumUp lists the payment again"),
+        (OpenFinding(1, FindingKind.MISSING, Decimal(5)), ""),
+        (OpenFinding(1, FindingKind.TICKETS_UNPAID, Decimal(5), order_paid=True), "the order is paid"),
+        (OpenFinding(1, FindingKind.UNPLACED, Decimal(5), payment_order="ORD-2"), "it has paid for order ORD-2"),
+        (
+            OpenFinding(1, FindingKind.SECOND_PAYMENT, Decimal(5), returned=Decimal(5), paid=Decimal(5)),
+            "the money went back",
+        ),
+        (OpenFinding(1, FindingKind.SECOND_PAYMENT, Decimal(5), returned=Decimal(4), paid=Decimal(5)), ""),
+        (OpenFinding(1, FindingKind.AMOUNT_DIFFERS, Decimal(5), returned=Decimal(0), paid=Decimal(5)), ""),
+    ],
+)
+def test_finding_ends_when_its_cause_is_gone(finding: OpenFinding, why: str) -> None:
+    assert settled_why(finding) == why
+
+
+def test_each_part_that_goes_back_is_a_finding_of_its_own_and_the_same_amount_is_the_same() -> None:
+    def key(amount: str) -> str:
+        return finding_key(FindingKind.RETURNED, transaction_id="tx", order_id=1, amount=Decimal(amount))
+
+    assert key("5.00") == key("5.000")
+    assert key("5.00") != key("7.00")
+    assert finding_key(FindingKind.UNPLACED, transaction_id="tx", order_id=None, amount=Decimal(5)) == "unplaced:tx"
+
+
+def test_number_is_read_out_of_every_form_of_a_reference() -> None:
+    forms = ("{order_number}", "order_{order_number}", "JE-{order_number}")
+    assert number_in("order_ORD-1", forms) == ("order_ORD-1", "ORD-1")
+    assert number_in("JE-", forms) == ("JE-",)
+
+
+def test_payout_is_shared_out_to_events_and_adds_up_to_the_penny() -> None:
+    record = PayoutRecord(
+        id="1", kind="PAYOUT", amount=Decimal("9.83"), fee=Decimal("0.17"), currency="GBP", on="2026-11-01",
+        status="SUCCESSFUL", reference="p1", transaction_code="TSB1",
+    )  # fmt: skip
+    shares = tuple(Share(name, "The Choir", Decimal("3.33")) for name in ("A", "B", "C"))
+    order = PaidOrder("ORD-1", Decimal("10.00"), "GBP", shares)
+    lines = lines_of(record, "M1", order)
+    assert (sum(one.net for one in lines), sum(one.fee for one in lines)) == (Decimal("9.83"), Decimal("0.17"))
+    assert sum(one.gross for one in lines) == Decimal("10.00")
+    assert difference(record, order) is None
+    assert difference(record, replace(order, amount=Decimal("10.01"))) is not None
+    for written in ("5.00", "-5.00"):
+        deduction = replace(record, kind="REFUND_DEDUCTION", amount=Decimal(written), fee=Decimal(0))
+        assert sum(one.net for one in lines_of(deduction, "M1", order)) == Decimal("-5.00")
+        assert difference(deduction, order) is None
