@@ -136,7 +136,7 @@ def _services_figure(report: Report) -> Figure:
         _counted(name, names, sums.failed_by_column)
         for name, sums in (("SumUp: looks without an answer", report.sumup), ("mail: tries in vain", report.mail))
     ]
-    return _figure(f"What SumUp and the mail server did not take, by {report.period.grain}", names, shown)
+    return _figure(f"Failures of SumUp and of the mail server, by {report.period.grain}", names, shown)
 
 
 def _counted(name: str, names: Sequence[str], numbers: Sequence[int]) -> Series:

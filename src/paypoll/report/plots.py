@@ -17,7 +17,7 @@ from pygal.style import Style
 sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, PluginImportFixer)]
 
 _WIDTH, _HEIGHT = 480, 230
-_MOST_LABELS = 6
+_MOST_LABELS = 7
 _UNWANTED = (Comment, "script", "style", "defs", "desc")  # a comment's tag is the function that makes one
 _STYLE = Style(label_font_size=12, major_label_font_size=12, font_family="system-ui, sans-serif")
 

@@ -19,7 +19,7 @@ from paypoll.report.result import Report
 
 HARMLESS_TAGS = {
     *("html", "head", "meta", "title", "style", "body", "main", "header", "footer", "section", "div", "span", "p", "b"),
-    *("h1", "h2", "small", "i", "figure", "figcaption", "table", "thead", "tbody", "tfoot", "tr", "th", "td"),
+    *("h1", "h2", "i", "figure", "figcaption", "table", "thead", "tbody", "tfoot", "tr", "th", "td"),
     *("svg", "g", "rect", "path", "text"),
 }
 
