@@ -31,7 +31,7 @@ from paypoll.report.period import Period
 from paypoll.shop.tables import items, orders
 from paypoll.state.incidents import open_troubles
 from paypoll.state.resolutions import ACTION as RESOLVED
-from paypoll.state.resolutions import Verdict, open_reviews
+from paypoll.state.resolutions import Verdict, open_since
 from paypoll.state.tables import audit, finding, fulfilment, run
 
 _RECHECKED = "rechecked"  # `admin.recheck.ACTION`
@@ -62,7 +62,7 @@ def load_facts(connection: sa.Connection, period: Period) -> Facts:
         returns=load_returns(connection, period, trail, found),
         decided=_decided(connection, trail),
         steps=_steps(connection, trail),
-        open_cases={review.order_id: review.since for review in open_reviews(connection)},
+        open_cases=open_since(connection),
         findings=_findings(connection, period),
         asked=_asked(connection, trail),
         runs=_runs(connection, period),
