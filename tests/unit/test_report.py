@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paypoll.cli.commands.report import MomentType, asked_period
 from paypoll.cli.render.report import fitted, sparks, summed
 from paypoll.payments.money import exponent
 from paypoll.report import words
@@ -33,6 +35,12 @@ moments = st.datetimes(datetime(2026, 11, 20), datetime(2026, 11, 26), timezones
 
 def a_line(event: int | None, total: Decimal, places: int = 1) -> Line:
     return Line(event, f"Event {event}", 1, "The Choir", total, places)
+
+
+def period_of(since: str, until: str | None) -> Period:
+    begin, end = (None if text is None else MomentType().convert(text, None, None) for text in (since, until))
+    assert begin is not None
+    return asked_period(begin, end, JERSEY, UNTIL)
 
 
 def a_payment(amount: Decimal, *lines: Line, at: datetime = UNTIL - HOUR, currency: str = "GBP") -> Payment:
@@ -184,3 +192,31 @@ def test_sparkline_never_hides_a_value_and_fits_its_room() -> None:
     assert "".join(sparks(values, "▁▂▃▄▅▆▇█")) == " ▁▅█"
     assert summed(values, 2) == [1, 1500]
     assert fitted("演奏会\x1b", 8, "…") == "演奏会\\…"
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "begin", "end"),
+    [
+        ("7d", None, "2026-11-19T12:00:00+00:00", "2026-11-26T12:00:00+00:00"),
+        ("30d", "1d", "2026-10-27T12:00:00+00:00", "2026-11-25T12:00:00+00:00"),
+        # A day begins with the midnight of the site's zone: in July at eleven in the evening, by UTC.
+        ("2026-07-01", "2026-08-01", "2026-06-30T23:00:00+00:00", "2026-07-31T23:00:00+00:00"),
+    ],
+)
+def test_period_is_asked_for_by_days_or_by_how_long_ago(since: str, until: str | None, begin: str, end: str) -> None:
+    asked = period_of(since, until)
+    assert (asked.since.isoformat(), asked.until.isoformat()) == (begin, end)
+
+
+@pytest.mark.parametrize(
+    ("since", "until"), [("1d", "2d"), ("9999d", None), ("9999-12-31", None), ("0001-01-01", "1d")]
+)
+def test_period_that_cannot_be_is_refused(since: str, until: str | None) -> None:
+    with pytest.raises(click.UsageError):
+        period_of(since, until)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", ""])
+def test_moment_that_is_neither_a_day_nor_a_duration_is_refused(text: str) -> None:
+    with pytest.raises(click.UsageError, match="neither a day"):
+        MomentType().convert(text, None, None)

@@ -21,6 +21,7 @@ _TROUBLES = {
 }
 _ENDINGS = {
     "issue": "tickets issued by a person",
+    "refund": "refunded by a person",
     "refund_noted": "refund noted by a person",
     "reject": "rejected by a person",
     "rechecked": "put back to waiting by a person",
@@ -36,6 +37,7 @@ _OUTCOMES = {
     "expire": "expired unpaid",
     "review": "needed a person",
     "issue": "a person issued tickets",
+    "refund": "a person refunded",
     "refund_noted": "a person noted a refund",
     "reject": "a person rejected",
 }

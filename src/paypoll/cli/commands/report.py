@@ -78,7 +78,8 @@ def report_command(
     with opened_app(context, verbose=verbose, read_only=True) as app:
         require_ready(app.engine)
         site, now = app.settings.site, app.clock.now()
-        period = asked_period(since or app.settings.report.since, until, site.zone, now)
+        asked = app.settings.report.since if since is None else since
+        period = asked_period(asked, until, site.zone, now)
         report = build_report(app.engine, period, now)
     written = []
     try:
