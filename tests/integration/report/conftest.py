@@ -175,16 +175,13 @@ class _Weeks:
     def _returned(self, order_id: int, at: datetime, total: Decimal) -> None:
         """Give some of it back, and then all of it or no more; looks say so, or findings do, or both."""
         part = (total / 3).quantize(Decimal("0.01"))
+        sources = self.chance.choice(({"looks"}, {"findings"}, {"looks", "findings"}))
         for after, amount in ((timedelta(days=1), part), (timedelta(days=4), self.chance.choice((part, total)))):
-            said = {"answer": "Found", "id": f"txn-{order_id}", "refunded": str(amount), "charged_back": "0"}
-            self._audit(
-                order_id,
-                at + after,
-                "unchanged",
-                "settled",
-                evidence={"checkouts": {}, "transactions": {f"chk-{order_id}": said}},
-            )
-            if self.chance.random() < 0.5:
+            if "looks" in sources:
+                said = {"answer": "Found", "id": f"txn-{order_id}", "refunded": str(amount), "charged_back": "0"}
+                evidence = {"checkouts": {}, "transactions": {f"chk-{order_id}": said}}
+                self._audit(order_id, at + after, "unchanged", "settled", evidence=evidence)
+            if "findings" in sources:
                 self.rows["finding"].append(
                     {
                         "key": f"returned:txn-{order_id}:{len(self.rows['finding'])}", "kind": "returned",

@@ -49,7 +49,8 @@ def test_rows_by_clocks_that_were_wrong_hide_no_other_rows(engine: sa.Engine) ->
     with transaction(engine) as connection:
         for number in range(500):
             at = NOW - timedelta(minutes=500 - number)
-            wrong = {100: timedelta(days=-20000), 250: timedelta(days=900), 399: timedelta(days=-20000)}
+            # The one in the middle is the first that is looked at.
+            wrong = {100: timedelta(days=900), 249: timedelta(days=-20000), 399: timedelta(days=-20000)}
             connection.execute(
                 sa.insert(audit).values(
                     at=at + wrong.get(number, timedelta(0)), actor="paypoll", action="verified", explanation=""
