@@ -18,6 +18,7 @@ from paypoll.cli.commands.preview import preview_command
 from paypoll.cli.commands.queue import queue_command
 from paypoll.cli.commands.recheck import recheck_command
 from paypoll.cli.commands.reconcile import reconcile_command
+from paypoll.cli.commands.report import report_command
 from paypoll.cli.commands.resend import resend_command
 from paypoll.cli.commands.resolve import resolve_command
 from paypoll.cli.commands.run_once import run_once_command
@@ -52,6 +53,7 @@ for _command in (
     inspect_command,
     queue_command,
     runs_command,
+    report_command,
     resolve_command,
     recheck_command,
     reconcile_command,

@@ -72,6 +72,7 @@ def record_run(
         finally:
             report.ended_at = parts.clock.now()
             _end(parts, report)
+            _renew(parts, report)
             ping.end(ok=exit_code(report) == ExitCode.OK)
     return report
 
@@ -123,3 +124,14 @@ def _end(parts: RunParts, report: RunReport) -> None:
             write_metrics(parts.settings.metrics.textfile, connection, report, parts.latency)
     except (DatabaseUnavailableError, SettingsError, SQLAlchemyError):
         log.warning("the end of the run could not be written down: the database is out of reach")
+
+
+def _renew(parts: RunParts, report: RunReport) -> None:
+    """Renew the page in `report.folder`, if there is one: after runs that came to their end, and had the time."""
+    if parts.settings.report.folder is None or report.ended != "finished" or parts.stop():
+        return
+    from paypoll.report.renewal import renew_report
+
+    counts = report.counts()
+    changed = any(number for name, number in counts.items() if name not in {"orders", "outcome_unchanged"})
+    renew_report(parts.engine, parts.settings, report.ended_at or report.started_at, changed=changed)

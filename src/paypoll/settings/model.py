@@ -47,6 +47,7 @@ from paypoll.settings.value_kinds import (
     WebAddress,
 )
 
+_LONGEST_REPORT = timedelta(days=366)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 
 
@@ -307,6 +308,20 @@ class MetricsSettings(Section):
     textfile: FullPath = None
 
 
+class ReportSettings(Section):
+    """The page that runs renew, and how far back a report goes unless it is asked for another time."""
+
+    folder: FullPath = None
+    since: Timeout = timedelta(days=7)
+
+    @field_validator("since")
+    @classmethod
+    def _not_too_long(cls, since: timedelta) -> timedelta:
+        if since > _LONGEST_REPORT:
+            raise ValueError(f"must not be more than {_LONGEST_REPORT.days} days")
+        return since
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a run. `source` is the file they were read from, None when the environment gave them all."""
@@ -321,6 +336,7 @@ class Settings:
     ledger: LedgerSettings
     logging: LoggingSettings
     metrics: MetricsSettings
+    report: ReportSettings
     source: Path | None = None
 
     def secrets(self) -> tuple[Secret, ...]:

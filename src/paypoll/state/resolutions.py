@@ -95,6 +95,18 @@ def open_reviews(connection: sa.Connection) -> list[OpenReview]:
     ]
 
 
+def open_since(connection: sa.Connection) -> dict[int, datetime]:
+    """Return the orders that a person must look at, and since when; nothing of whom they are."""
+    put_there = _last(audit.c.outcome == _PUT_THERE).subquery()
+    query = (
+        sa.select(orders.c.id, sa.func.coalesce(audit.c.at, readable(orders.c.updated_at)).label("since"))
+        .outerjoin(put_there, put_there.c.order_id == orders.c.id)
+        .outerjoin(audit, audit.c.id == put_there.c.last)
+        .where(_is_open())
+    )
+    return {row.id: row.since for row in connection.execute(query)}
+
+
 def count_open_reviews(connection: sa.Connection) -> int:
     """Return how many orders a person must look at."""
     return connection.execute(sa.select(sa.func.count()).select_from(orders).where(_is_open())).scalar_one()

@@ -361,6 +361,12 @@ class TestHost:
         found = check(make_app(PAYPOLL_METRICS__TEXTFILE=str(tmp_path / "gone" / "paypoll.prom")))
         assert is_problem(one(found, "metrics.textfile"), "gone")
 
+    def test_folder_of_the_report_may_be_still_to_be_made(self, make_app: MakeApp, tmp_path: Path) -> None:
+        found = check(make_app(PAYPOLL_REPORT__FOLDER=str(tmp_path / "report")))
+        assert one(found, "report.folder").mark is Mark.OK
+        found = check(make_app(PAYPOLL_REPORT__FOLDER=str(tmp_path / "gone" / "report")))
+        assert is_problem(one(found, "report.folder"), "gone")
+
     def test_template_folder_that_is_not_there_is_named(self, make_app: MakeApp, tmp_path: Path) -> None:
         found = check(make_app(PAYPOLL_TICKETS__TEMPLATE_FOLDER=str(tmp_path / "gone")))
         assert is_problem(one(found, "template folder"), "gone", "tickets.template_folder")

@@ -174,6 +174,8 @@ def test_name_that_is_unknown_is_told_with_what_was_meant(write_settings: WriteS
         ("metrics", 'textfile = "/a\\u0000b"', "must be a full path"),
         ("tickets", "qr_prefix = 'A|B'", "must not hold a |"),
         ("tickets", "qr_prefix = ''", "must not be empty"),
+        ("report", "since = '2y'", "is not a duration"),
+        ("report", "since = '400d'", "must not be more than 366 days"),
         ("tickets", "qr_prefix = 7", "must be text in quotes"),
     ],
 )

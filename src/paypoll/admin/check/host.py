@@ -30,7 +30,7 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
 
 
 def check_folders(settings: Settings) -> Iterator[Finding]:
-    """Try to write where runs write: the shop's media folder, and the folders of log, metrics and token."""
+    """Try to write where runs write: the shop's media folder, and the folders of log, metrics, token and report."""
     media = settings.tickets.media_folder
     if media is None:
         text = (
@@ -48,6 +48,7 @@ def check_folders(settings: Settings) -> Iterator[Finding]:
         "logging.file": log_file.parent if log_file else None,
         "metrics.textfile": metrics.parent if metrics else None,
         "sumup.token_cache": settings.sumup.token_cache,
+        "report.folder": _there_or_above(settings.report.folder),
     }
     for key, place in folders_of.items():
         if place is not None:
@@ -70,6 +71,11 @@ def check_timer(*, systemd: Path = Path("/run/systemd/system")) -> Iterator[Find
         yield wrong("timer", f"{_TIMER} is enabled, but {active}", f"systemctl start {_TIMER}")
     else:
         yield wrong("timer", f"{_TIMER} is {enabled}", f"systemctl enable --now {_TIMER}")
+
+
+def _there_or_above(folder: Path | None) -> Path | None:
+    """Return the folder, or the one that it will be made in."""
+    return folder if folder is None or folder.is_dir() else folder.parent
 
 
 def _writable(topic: str, folder: Path, key: str) -> Finding:

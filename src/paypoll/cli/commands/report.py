@@ -1,0 +1,125 @@
+"""`paypoll report`."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from paypoll.cli.opening import opened_app
+from paypoll.cli.options import SCHEMA, json_option, verbose_option
+from paypoll.cli.render.screen import json_text, show
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from paypoll.report.period import Period
+
+
+class MomentType(click.ParamType["timedelta | date"]):
+    """A time as people write it: 7d for seven days ago, or the day on whose midnight it is."""
+
+    name = "7d|YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | date:
+        """Return how long ago, or the day, or complain about the option."""
+        if isinstance(value, timedelta | date):
+            return value
+        from paypoll.settings.units import parse_duration
+
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+        try:
+            return parse_duration(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a day, such as 2026-11-01, nor so long ago, such as 7d", param, ctx)
+
+
+@click.command("report")
+@click.option("--since", type=MomentType(), help="Its beginning: so long ago, or a day. Else report.since [7d].")
+@click.option("--until", type=MomentType(), help="Its end: so long ago, or the midnight that a day begins with.")
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write it as one HTML file, with plots."
+)
+@click.option(
+    "--csv", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write it into a folder, as CSV files."
+)
+@json_option
+@verbose_option
+@click.pass_context
+def report_command(
+    context: click.Context,
+    *,
+    since: timedelta | date | None,
+    until: timedelta | date | None,
+    page: Path | None,
+    folder: Path | None,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """Sum up a period: orders, money in and back, how long tickets took, cases, and bad hours.
+
+    Money is listed by organiser and event, to the penny. No customer's name, address or order number is in any of it.
+    The HTML file needs nothing else, in a browser of any width; with report.folder, runs keep one up to date.
+
+    \b
+    Examples:
+      paypoll report
+      paypoll report --since 30d --html report.html
+      paypoll report --since 2026-11-01 --until 2026-12-01 --csv november
+    """
+    from paypoll.exitcodes import ExitCode
+    from paypoll.report.build import build_report
+    from paypoll.report.document import document
+    from paypoll.state.upgrade import require_ready
+
+    with opened_app(context, verbose=verbose, read_only=True) as app:
+        require_ready(app.engine)
+        site, now = app.settings.site, app.clock.now()
+        asked = app.settings.report.since if since is None else since
+        period = asked_period(asked, until, site.zone, now)
+        report = build_report(app.engine, period, now)
+    written = []
+    try:
+        if page is not None:
+            from paypoll.report.files import write_file
+            from paypoll.report.page import render_page
+
+            write_file(page, render_page(report, site_name=site.name, language=site.language))
+            written.append(page)
+        if folder is not None:
+            from paypoll.report.files import write_tables
+
+            written += write_tables(folder, report)
+    except OSError as error:
+        raise click.ClickException(f"cannot write {error.filename or page or folder}: {error.strerror}") from error
+    if as_json:
+        show(json_text({"schema": SCHEMA, **document(report)}).splitlines())
+    elif written:
+        show(map(str, written))
+    else:
+        from paypoll.cli.render.report import report_lines
+
+        show(report_lines(report, site.name))
+    return ExitCode.OK
+
+
+def asked_period(since: timedelta | date, until: timedelta | date | None, zone: "ZoneInfo", now: datetime) -> "Period":
+    """Return the period that was asked for. A day stands for the midnight that it begins with, in the site's zone."""
+    from paypoll.clock import local_moment
+    from paypoll.report.period import LONGEST, Period
+
+    def moment(asked: timedelta | date) -> datetime:
+        try:
+            return now - asked if isinstance(asked, timedelta) else local_moment(asked, time(0), zone).astimezone(UTC)
+        except OverflowError:
+            raise click.UsageError("that is beyond the calendar") from None
+
+    begin, end = moment(since), now if until is None else moment(until)
+    if begin >= end:
+        raise click.UsageError("--since must be before --until")
+    if end - begin > LONGEST:
+        raise click.UsageError(f"a report is about {LONGEST.days} days at most")
+    return Period(begin, end, zone)

@@ -1,0 +1,114 @@
+"""Money in and back, by currency, organiser and event: exact, so that the rows add up to the whole. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from paypoll.report.facts import Line, Payment, ReturnSeen
+from paypoll.report.period import Period
+from paypoll.report.result import MoneyRow, MoneySums
+from paypoll.report.shares import shares
+
+_GONE = Line(None, "(order gone from the shop)", None, "", Decimal(0), 0)
+
+_Key = tuple[int | None, str, int | None, str]
+
+
+@dataclass(slots=True)
+class _Row:
+    orders: int = 0
+    places: int = 0
+    taken: Decimal = Decimal(0)
+    returned: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class _Currency:
+    orders: int = 0
+    places: int = 0
+    taken: dict[datetime, Decimal] = field(default_factory=dict)
+    returned: dict[datetime, Decimal] = field(default_factory=dict)
+    rows: dict[_Key, _Row] = field(default_factory=dict)
+
+
+class MoneyBooks:
+    """Takes payments and returns, one after the other, and says what they come to."""
+
+    def __init__(self, period: Period) -> None:
+        self._period = period
+        self._currencies: dict[str, _Currency] = {}
+
+    def take(self, payment: Payment) -> None:
+        """Enter a payment, at the time at which it bought tickets."""
+        book = self._currencies.setdefault(payment.currency, _Currency())
+        book.orders += 1
+        _add(book.taken, self._period.column_of(payment.fulfilled_at), payment.amount)
+        lines = payment.lines or (_GONE,)
+        entered = set()
+        for line, share in zip(lines, _split(payment.amount, lines, payment.currency), strict=True):
+            row = book.rows.setdefault(_key(line), _Row())
+            row.orders += _key(line) not in entered
+            row.places += line.places
+            row.taken += share
+            book.places += line.places
+            entered.add(_key(line))
+
+    def give_back(self, seen: Iterable[ReturnSeen]) -> None:
+        """Enter what went back in the period: of each payment, what is known by its end less what was before it."""
+        sightings: dict[int, list[ReturnSeen]] = {}
+        for one in seen:
+            sightings.setdefault(one.order, []).append(one)
+        for of_one in sightings.values():
+            self._give_back_one(sorted(of_one, key=lambda one: one.at))
+
+    def _give_back_one(self, sightings: Sequence[ReturnSeen]) -> None:
+        # An older sighting of more counts: a list of SumUp's that lags behind takes nothing back.
+        known = max((one.returned for one in sightings if one.at < self._period.since), default=Decimal(0))
+        for one in sightings:
+            if one.at in self._period and one.returned > known:
+                self._return(one, one.returned - known)
+                known = one.returned
+
+    def _return(self, seen: ReturnSeen, amount: Decimal) -> None:
+        book = self._currencies.setdefault(seen.currency, _Currency())
+        _add(book.returned, self._period.column_of(seen.at), amount)
+        lines = seen.lines or (_GONE,)
+        for line, share in zip(lines, _split(amount, lines, seen.currency), strict=True):
+            book.rows.setdefault(_key(line), _Row()).returned += share
+
+    def sums(self) -> tuple[MoneySums, ...]:
+        """Return what was entered, the currency with the most orders first."""
+        found = [self._sums_of(currency, book) for currency, book in self._currencies.items()]
+        return tuple(sorted(found, key=lambda sums: (-sums.orders, sums.currency)))
+
+    def _sums_of(self, currency: str, book: _Currency) -> MoneySums:
+        columns = self._period.columns
+        rows = [
+            MoneyRow(currency, organiser, event, row.orders, row.places, row.taken, row.returned)
+            for (_, event, _, organiser), row in book.rows.items()
+        ]
+        rows.sort(key=lambda row: (-row.taken, -row.returned, row.organiser, row.event))
+        return MoneySums(
+            currency=currency,
+            orders=book.orders,
+            places=book.places,
+            taken=sum(book.taken.values(), Decimal(0)),
+            returned=sum(book.returned.values(), Decimal(0)),
+            taken_by_column=tuple(book.taken.get(column, Decimal(0)) for column in columns),
+            returned_by_column=tuple(book.returned.get(column, Decimal(0)) for column in columns),
+            rows=tuple(rows),
+        )
+
+
+def _split(amount: Decimal, lines: Sequence[Line], currency: str) -> list[Decimal]:
+    return shares(amount, [line.total for line in lines], currency)
+
+
+def _key(line: Line) -> _Key:
+    # An event that the shop has deleted is known by the title that its items keep.
+    return line.event_id, line.event, line.organiser_id, line.organiser
+
+
+def _add(sums: dict[datetime, Decimal], column: datetime, amount: Decimal) -> None:
+    sums[column] = sums.get(column, Decimal(0)) + amount
