@@ -33,6 +33,8 @@ _LONGEST_TEXT: Final = 255
 # As far as `paypoll.payments.money` counts in minor units.
 _MOST_DIGITS: Final = 30
 _NUMERIC_TEXT: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
+_CARD_KIND: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,30}")
+_CARD_DIGITS: Final = re.compile(r"[0-9]{4}")
 
 # `status` and `simple_status` of a transaction, by SumUp's published schema, and the spellings that were seen.
 _TRANSACTION_STATUS: Final = {
@@ -136,8 +138,10 @@ def read_transaction(body: bytes, asked_id: str) -> Found[TransactionAnswer] | B
             merchant_code=_weighty(fields, "merchant_code"),
             tip_amount=_amount(fields, "tip_amount") or Decimal(0),
             returning=_event_sum(fields, goes_back, EventStatus.UNDER_WAY),
+            failed=_event_sum(fields, {EventKind.REFUND}, EventStatus.FAILED),
             timestamp=_time(fields, "timestamp"),
             said=next((word for word in words if word and word.upper() not in _TRANSACTION_STATUS), ""),
+            card=_card(fields),
         )
 
     return _read(body, build)
@@ -293,6 +297,16 @@ def _number(fields: Mapping[str, object], name: str) -> Decimal | None:
     if value.adjusted() > _MOST_DIGITS or int(value.as_tuple().exponent) < -_MOST_DIGITS:
         raise UnreadableError(f"{name} is no amount of money")
     return value
+
+
+def _card(fields: Mapping[str, object]) -> str:
+    """Return what a customer knows the card by; empty unless it is named as SumUp documents it."""
+    card = fields.get("card")
+    if not isinstance(card, dict):
+        return ""
+    kind, digits = _text(card, "type"), _text(card, "last_4_digits")
+    known = _CARD_DIGITS.fullmatch(digits) and _CARD_KIND.fullmatch(kind)
+    return f"{kind.replace('_', ' ')} ending {digits}" if known else ""
 
 
 def _time(fields: Mapping[str, object], name: str) -> datetime | None:

@@ -21,6 +21,7 @@ from paypoll.mail.content.contexts import AlertContext, ComposeError, Confirmati
 from paypoll.mail.content.message_id import part_message_id
 from paypoll.mail.content.plain import header_text, one_line
 from paypoll.mail.content.policies import ATTACHMENT, MESSAGE
+from paypoll.mail.content.refund_context import RefundContext
 from paypoll.mail.content.templating import Templates
 from paypoll.mail.splitting import LINE
 from paypoll.settings.colour import DEFAULT_ACCENT, text_on
@@ -30,6 +31,7 @@ _CONTEXTS: Mapping[str, type[MailContext]] = {
     "late_confirmation": ConfirmationContext,
     "payment_failed": FailureContext,
     "under_review": ConfirmationContext,
+    "refund": RefundContext,
     "alert": AlertContext,
 }
 KINDS = tuple(_CONTEXTS)

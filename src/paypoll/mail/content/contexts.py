@@ -325,6 +325,10 @@ class _Reader:
         return ComposeError(f"{key!r} of {self._what} in the outbox is not {expected}")
 
 
+JsonReader = _Reader
+"""For the contexts that have modules of their own."""
+
+
 def _web_address(url: str, key: str, what: str) -> str:
     # A link in a mail that runs a script or opens a file is none of ours.
     if url and not url.startswith(("https://", "http://")):

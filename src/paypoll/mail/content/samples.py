@@ -14,6 +14,7 @@ from paypoll.mail.content.contexts import (
     MailContext,
     OrderLine,
 )
+from paypoll.mail.content.refund_context import RefundContext
 
 _LINES = (
     OrderLine(
@@ -69,6 +70,18 @@ SAMPLES: dict[str, MailContext] = {
         total=Decimal("30.00"),
         currency="GBP",
         lines=_UNISSUED,
+    ),
+    "refund": RefundContext(
+        order_number="ORD-1001",
+        customer_name="Ada Le Sueur",
+        email="ada@example.org",
+        total=Decimal("30.00"),
+        currency="GBP",
+        lines=_UNISSUED,
+        amount=Decimal("12.50"),
+        card="VISA ending 3456",
+        void_tickets=("WINTER-CON-A1B2C3D4E",),
+        kept=2,
     ),
     "alert": AlertContext(
         level="CRITICAL",
