@@ -7,7 +7,7 @@ requests nor WeasyPrint.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -20,12 +20,15 @@ from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.outbox import Whose, is_any_due
+from paypoll.state.refunds import is_refund_due
 from paypoll.state.watches import WatchRules, peek
 
 if TYPE_CHECKING:
+    from paypoll.admin.refund import Refunder
     from paypoll.admin.resend import Resender
     from paypoll.admin.resolve import Resolver
     from paypoll.alerts.desk import AlertDesk
+    from paypoll.ledger.refunds import RefundEngine
     from paypoll.mail.content.compose import Composer
     from paypoll.mail.mailer import Mailer
     from paypoll.mail.packing import MailPacker
@@ -72,13 +75,17 @@ class App:
         require_ready_to_work(self.engine)
 
     def is_idle(self) -> bool:
-        """Say whether a run would find nothing to do: no order is due, and no mail.
+        """Say whether a run would find nothing to do: no order is due, no mail and no refund.
 
         Asked first, because the usual run finds nothing, and then need not load what the others need.
         """
         now = self.clock.now()
         with transaction(self.engine) as connection:
-            return not peek(connection, self.watch_rules, now, limit=1) and not is_any_due(connection, now)
+            return not (
+                peek(connection, self.watch_rules, now, limit=1)
+                or is_any_due(connection, now)
+                or is_refund_due(connection, now)
+            )
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -273,6 +280,31 @@ class App:
 
         return Resender(self.engine, self.fulfilment_rules, self._deliver_now, self.clock)
 
+    @cached_property
+    def refund_engine(self) -> "RefundEngine":
+        """What carries refunds on."""
+        from paypoll.ledger.refund_rows import RefundRows
+        from paypoll.ledger.refunds import RefundEngine
+
+        return RefundEngine(
+            engine=self.engine,
+            gateway=lambda: self.gateway,
+            rows=RefundRows(self.settings.site, self.settings.mail.domain),
+            desk=self.desk,
+            clock=self.clock,
+            wait=self.stop.wait,
+            allowed=self.settings.sumup.allow_refunds,
+        )
+
+    @cached_property
+    def refunder(self) -> "Refunder":
+        """What gives payments back because a person says so."""
+        from paypoll.admin.refund import Refunder
+
+        return Refunder(
+            self.engine, lambda: self.gateway, self.policy, self.refund_engine, self._deliver_now, self.clock
+        )
+
     def _deliver_now(self, run_id: str) -> "Delivered":
         return self.deliver(run_id, self.stop)
 
@@ -298,6 +330,7 @@ class App:
         """
         from paypoll.alerts.outages import OutageReporter
         from paypoll.runs.cycle import Cycle, CycleRules
+        from paypoll.runs.refunds import carry_refunds_on
 
         verification = self.settings.verification
         rules = CycleRules(
@@ -324,6 +357,7 @@ class App:
             rules=rules,
             stopped=self.stop,
             on_paid=self.printer.get_ready,
+            beforehand=partial(carry_refunds_on, self.engine, lambda: self.refund_engine, self.clock, self.stop),
         )
 
     def deliver(self, run_id: str, should_stop: Callable[[], bool], whose: Whose = Whose.ALL) -> Delivered:

@@ -179,8 +179,8 @@ class FakeGateway:
     """A PaymentGateway that answers from dictionaries; what is not in them is NotFound.
 
     A closed checkout answers EXPIRED from then on; one that is paid, expired or being paid refuses. `asked` lists the
-    questions. While it is `down`, for the reason given there, nothing is answered. A refund is in the transaction at
-    once, unless `refunds` holds another answer for it.
+    questions. While it is `down`, for the reason given there, nothing is answered. A refund shows at once,
+    unless `refunds` holds another answer.
     """
 
     checkouts: dict[str, Look[CheckoutAnswer]] = field(default_factory=dict)
@@ -212,11 +212,8 @@ class FakeGateway:
     def close_checkout(self, checkout_id: str, merchant_code: str) -> Closing:
         """Return what `closings` holds, else close an unpaid checkout and refuse any other."""
         del merchant_code
-        failure = self._failure("close", checkout_id)
-        if failure is not None:
-            return failure
-        if checkout_id in self.closings:
-            return self.closings[checkout_id]
+        if answer := self._failure("close", checkout_id) or self.closings.get(checkout_id):
+            return answer
         look = self.checkouts.get(checkout_id, NotFound())
         if not isinstance(look, Found):
             return look

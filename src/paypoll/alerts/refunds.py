@@ -14,7 +14,7 @@ def not_made(intent: RefundIntent, after: RefundState, why: str) -> OrderAlert:
     return OrderAlert(
         key=f"refund_not_made:{intent.id}",
         level=Level.CRITICAL,
-        headline=f"A refund of order {intent.order_number} was not made: {after.value}",
+        headline=f"Order {intent.order_number}: a refund was not made, {after.value}",
         found=(_asked_for(intent), f"Why: {why}."),
         todo=todo,
     )
@@ -25,7 +25,7 @@ def not_shown(intent: RefundIntent, why: str) -> OrderAlert:
     return OrderAlert(
         key=f"refund_not_shown:{intent.id}",
         level=Level.CRITICAL,
-        headline=f"A refund of order {intent.order_number} does not show at SumUp",
+        headline=f"Order {intent.order_number}: a refund does not show at SumUp",
         found=(_asked_for(intent), f"What was found: {why}."),
         todo=(
             _LOOK,
@@ -40,7 +40,7 @@ def surplus_went_back(intent: RefundIntent, found: Next) -> OrderAlert:
     return OrderAlert(
         key=f"refund_surplus:{intent.id}",
         level=Level.CRITICAL,
-        headline=f"More was refunded of order {intent.order_number} than paypoll asked for",
+        headline=f"Order {intent.order_number}: more was refunded than paypoll asked for",
         found=(_asked_for(intent), f"Beyond that, {more} went back."),
         todo=("Find out who refunded as well. Nothing of it is in the shop's rows.",),
     )
@@ -51,7 +51,7 @@ def order_gone(intent: RefundIntent) -> OrderAlert:
     return OrderAlert(
         key=f"refund_order_gone:{intent.id}",
         level=Level.CRITICAL,
-        headline=f"Order {intent.order_number} was refunded, and is gone from the shop",
+        headline=f"Order {intent.order_number} is gone from the shop, and was refunded",
         found=(_asked_for(intent), "SumUp shows it; there was nothing to write it into."),
         todo=("Tell the customer, if somebody has to. See that none of its tickets admits anybody.",),
     )

@@ -17,6 +17,7 @@ from paypoll.cli.commands.inspect import inspect_command
 from paypoll.cli.commands.preview import preview_command
 from paypoll.cli.commands.queue import queue_command
 from paypoll.cli.commands.recheck import recheck_command
+from paypoll.cli.commands.refund import refund_command
 from paypoll.cli.commands.resend import resend_command
 from paypoll.cli.commands.resolve import resolve_command
 from paypoll.cli.commands.run_once import run_once_command
@@ -52,6 +53,7 @@ for _command in (
     queue_command,
     runs_command,
     resolve_command,
+    refund_command,
     recheck_command,
     resend_command,
     check_command,

@@ -71,6 +71,7 @@ class Cycle:
         stopped: Callable[[], bool],
         *,
         on_paid: Callable[[], None] = lambda: None,
+        beforehand: Callable[[RunReport], None] = lambda report: None,  # noqa: ARG005 - nothing but orders to look at
     ) -> None:
         self._engine = engine
         self._gateway = gateway
@@ -81,6 +82,7 @@ class Cycle:
         self._rules = rules
         self._stopped = stopped
         self._on_paid = on_paid
+        self._beforehand = beforehand
         self._policy: Policy = applier.policy
         self._brake = Brake(applier.policy, rules.brake_orders)
         self._run_id = applier.run_id
@@ -93,6 +95,8 @@ class Cycle:
     def run(self, report: RunReport, only: Sequence[int] = ()) -> RunReport:
         """Do one run over what is due, or over the orders `only`. The report is filled as the run goes on."""
         with self._courier(report) as courier:
+            if not only:
+                self._beforehand(report)
             courier.nudge()
             with closing(self._verified(report, only)) as verified:
                 for order, evidence, held in self._braked(verified, report):

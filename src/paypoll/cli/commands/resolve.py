@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 @click.argument("order")
 @click.option("--issue", is_flag=True, help="Issue the tickets, if SumUp's answer bears it out.")
 @click.option("--refund-noted", is_flag=True, help="Note that the money was given back, and close the review.")
+@click.option("--refund", is_flag=True, help="Give the money back, as `paypoll refund` does, and close the review.")
+@click.option("--checkout", default="", metavar="ID", help="With --refund: which payment, if there are several.")
 @click.option("--reject", is_flag=True, help="Close the review without tickets.")
 @click.option("--reason", required=True, callback=required_line, help="Why, for the audit trail and the order's notes.")
 @click.option("--override", is_flag=True, help="With --issue: although SumUp's answer does not match.")
@@ -37,6 +39,8 @@ def resolve_command(
     order: str,
     issue: bool,
     refund_noted: bool,
+    refund: bool,
+    checkout: str,
     reject: bool,
     reason: str,
     override: bool,
@@ -55,6 +59,8 @@ def resolve_command(
     Of an order that a page of the shop completed by itself (see `paypoll queue`), --issue makes what is missing:
     tickets for places that have none, and codes for tickets that no scanner reads. Its status stays.
 
+    --refund gives back all that is left of the payment, as `paypoll refund` does, and the order becomes refunded.
+
     --refund-noted and --reject close the review without tickets. The order keeps its status in the shop (cancelling
     and refunding is done there), is no longer listed by `paypoll queue`, and never gets tickets by itself.
 
@@ -63,20 +69,33 @@ def resolve_command(
       paypoll resolve ORD-1001 --issue --override --reason "a penny of rounding"
       paypoll resolve ORD-1002 --refund-noted --reason "refunded at SumUp, 3 May"
       paypoll resolve ORD-1003 --reject --reason "test order of the choir"
+      paypoll resolve ORD-1004 --refund --reason "the hall is full"
     """
+    from paypoll.admin.refund import RefundRequest
     from paypoll.admin.resolve import Resolution
+    from paypoll.cli.commands.refund import give_back
     from paypoll.runs.record import record_run
     from paypoll.state.resolutions import Verdict
 
-    given = {Verdict.ISSUE: issue, Verdict.REFUND_NOTED: refund_noted, Verdict.REJECT: reject}
+    given = {
+        Verdict.ISSUE: issue,
+        Verdict.REFUND_NOTED: refund_noted,
+        Verdict.REJECT: reject,
+        Verdict.REFUND: refund,
+    }
     decided = [verdict for verdict, said_so in given.items() if said_so]
     if len(decided) != 1:
-        raise click.UsageError("say what was decided by one of --issue, --refund-noted and --reject")
+        raise click.UsageError("say what was decided by one of --issue, --refund, --refund-noted and --reject")
     if override and not issue:
         raise click.UsageError("--override goes with --issue only")
+    if checkout and not refund:
+        raise click.UsageError("--checkout goes with --refund only")
     resolution = Resolution(decided[0], person(by, os.environ), reason, override)
     with opened_app(context, verbose=verbose, quiet=True) as app:
         found = app.resolver.find_in_review(pasted_order(order))
+        if refund:
+            request = RefundRequest(resolution.who, reason, checkout=checkout.strip())
+            return give_back(app, app.refunder.find(str(found.number)), request, yes=yes, as_json=as_json)
         case = app.resolver.look_at(found) if resolution.verdict is Verdict.ISSUE else None
         site = app.settings.site
         if not as_json:
