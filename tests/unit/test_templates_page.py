@@ -12,6 +12,7 @@ from jinja2 import meta
 
 from paypoll.mail.content.compose import KINDS, Attachment, ComposeOptions
 from paypoll.mail.content.contexts import AlertContext, AlertOrder, ConfirmationContext, FailureContext, OrderLine
+from paypoll.mail.content.refund_context import RefundContext
 from paypoll.tickets.sheet import Sheet
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,8 @@ def names_under(heading: str) -> list[str]:
 
 def public(kind: Any) -> set[str]:
     """Return what a template can ask of a value: its fields and properties."""
-    return {field.name for field in fields(kind)} | {name for name, one in vars(kind).items() if type(one) is property}
+    named = {name for one in kind.__mro__ for name, value in vars(one).items() if type(value) is property}
+    return {field.name for field in fields(kind)} | named
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,7 @@ def public(kind: Any) -> set[str]:
         ("`site`", ComposeOptions),
         ("`mail` in `confirmation`, `late_confirmation` and `under_review`", ConfirmationContext),
         ("`mail` in `payment_failed`", FailureContext),
+        ("`mail` in `refund`", RefundContext),
         ("A line of an order", OrderLine),
         ("`mail` in `alert`", AlertContext),
         ("An order in an alert", AlertOrder),

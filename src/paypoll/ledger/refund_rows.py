@@ -89,7 +89,7 @@ class RefundRows:
             total=order.total,
             currency=intent.currency,
             lines=order_lines(order, self.site),
-            amount=intent.amount,
+            refunded=intent.amount,
             card=told.card,
             whole=whole,
             beside=beside,

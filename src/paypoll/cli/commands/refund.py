@@ -68,7 +68,7 @@ def refund_command(
     as_json: bool,
     verbose: bool,
 ) -> int:
-    """Give back what a customer paid, at SumUp and in the shop, and tell the customer.
+    """Give money back, at SumUp and in the shop, and tell the customer.
 
     Needs sumup.allow_refunds = true. Shows the amount and the card, and asks; without a terminal it wants --yes.
     A full refund sets the order and its tickets to refunded, so that the scanner refuses them. A part changes no
@@ -82,8 +82,8 @@ def refund_command(
     \b
     Examples:
       paypoll refund ORD-1001 --reason "concert moved, customer cannot come"
-      paypoll refund ORD-1002 --amount 12.50 --ticket WINTER-CON-A1B2C3D4E --reason "one of two is ill"
-      paypoll refund ORD-1003 --checkout 7bcdfe20-b111-45fb-aa2c-9d6b4953cb78 --reason "paid twice" --yes
+      paypoll refund ORD-1002 --amount 12.50 --reason "moved to row 12"
+      paypoll refund ORD-1003 --checkout ID --reason "paid twice" --yes
     """
     from paypoll.admin.refund import RefundRequest
 

@@ -10,13 +10,13 @@ from paypoll.mail.content.contexts import ConfirmationContext, JsonReader
 
 @dataclass(frozen=True, slots=True)
 class RefundContext(ConfirmationContext):
-    """Money that has gone back to the customer: `amount`, to the `card` as its owner knows it (may be empty).
+    """Money that has gone back to the customer: `refunded`, to the `card` as its owner knows it (may be empty).
 
     `whole`: the order is refunded in full. `beside`: another payment of it than the one that its tickets rest on.
     `void_tickets` are no longer valid, `kept` counts those that still are.
     """
 
-    amount: Decimal = Decimal(0)
+    refunded: Decimal = Decimal(0)
     card: str = ""
     whole: bool = False
     beside: bool = False
@@ -27,7 +27,7 @@ class RefundContext(ConfirmationContext):
         """Return the context as JSON."""
         return {
             **super(RefundContext, self).to_json(),
-            "amount": str(self.amount),
+            "refunded": str(self.refunded),
             "card": self.card,
             "whole": self.whole,
             "beside": self.beside,
@@ -41,7 +41,7 @@ class RefundContext(ConfirmationContext):
         reader = JsonReader(content, "a refund")
         return replace(
             super(RefundContext, cls).from_json(content),
-            amount=reader.money("amount"),
+            refunded=reader.money("refunded"),
             card=reader.text("card", default=""),
             whole=reader.truth("whole", default=False),
             beside=reader.truth("beside", default=False),
