@@ -7,7 +7,7 @@ requests nor WeasyPrint.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
 
 import sqlalchemy as sa
@@ -22,12 +22,15 @@ from paypoll.settings.model import Settings
 from paypoll.state.listing_fees import FeeRules, peek_fees
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.outbox import Whose, is_any_due
+from paypoll.state.refunds import is_refund_due
 from paypoll.state.watches import WatchRules, peek
 
 if TYPE_CHECKING:
+    from paypoll.admin.refund import Refunder
     from paypoll.admin.resend import Resender
     from paypoll.admin.resolve import Resolver
     from paypoll.alerts.desk import AlertDesk
+    from paypoll.ledger.refunds import RefundEngine
     from paypoll.mail.content.compose import Composer
     from paypoll.mail.mailer import Mailer
     from paypoll.mail.packing import MailPacker
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from paypoll.runs.dry_run import DryRun
     from paypoll.runs.fulfil import FulfilmentRules
     from paypoll.runs.listing_fees import FeeLooker, FeeRound
-    from paypoll.sumup.auth import Credential
     from paypoll.runs.report import Swept
     from paypoll.tickets.ticket import TicketPrinter
 
@@ -77,7 +79,7 @@ class App:
         require_ready_to_work(self.engine)
 
     def is_idle(self) -> bool:
-        """Say whether a run would find nothing to do: no order is due, no listing fee, and no mail.
+        """Say whether a run would find nothing to do: no order is due, no listing fee, no mail, refund or ledger.
 
         Asked first, because the usual run finds nothing, and then need not load what the others need.
         """
@@ -85,7 +87,9 @@ class App:
         with transaction(self.engine) as connection:
             if peek(connection, self.watch_rules, now, limit=1) or peek_fees(connection, self.fee_rules, now, limit=1):
                 return False
-            return not is_any_due(connection, now) and not ledgers_due(connection, self.settings, now)
+            if is_any_due(connection, now) or is_refund_due(connection, now):
+                return False
+            return not ledgers_due(connection, self.settings, now)
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -263,6 +267,31 @@ class App:
 
         return Resender(self.engine, self.fulfilment_rules, self._deliver_now, self.clock)
 
+    @cached_property
+    def refund_engine(self) -> "RefundEngine":
+        """What carries refunds on."""
+        from paypoll.ledger.refund_rows import RefundRows
+        from paypoll.ledger.refunds import RefundEngine
+
+        return RefundEngine(
+            engine=self.engine,
+            gateway=lambda: self.gateway,
+            rows=RefundRows(self.settings.site, self.settings.mail.domain),
+            desk=self.desk,
+            clock=self.clock,
+            wait=self.stop.wait,
+            allowed=self.settings.sumup.allow_refunds,
+        )
+
+    @cached_property
+    def refunder(self) -> "Refunder":
+        """What gives payments back because a person says so."""
+        from paypoll.admin.refund import Refunder
+
+        return Refunder(
+            self.engine, lambda: self.gateway, self.policy, self.refund_engine, self._deliver_now, self.clock
+        )
+
     def _deliver_now(self, run_id: str) -> "Delivered":
         return self.deliver(run_id, self.stop)
 
@@ -290,6 +319,7 @@ class App:
         """
         from paypoll.alerts.outages import OutageReporter
         from paypoll.runs.cycle import Cycle, CycleRules
+        from paypoll.runs.refunds import carry_refunds_on
 
         verification = self.settings.verification
         rules = CycleRules(
@@ -318,6 +348,7 @@ class App:
             on_paid=self.printer.get_ready,
             fees=self._fee_round(run_id, self._policy_with(max_age)),
             sweep=lambda swept, should_end: self._sweep(run_id, swept, should_end),
+            beforehand=partial(carry_refunds_on, self.engine, lambda: self.refund_engine, self.clock, self.stop),
         )
 
     def _sweep(self, run_id: str, swept: "Swept", should_end: Callable[[], bool]) -> None:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from paypoll.mail.address import address_problem
 from paypoll.mail.mailer import MailError, MailSession, MailUnavailableError, RecipientRefusedError
 from paypoll.payments.gateway import (
+    Accepted,
     Attempt,
     BrokenAnswer,
     CheckoutAnswer,
@@ -26,11 +27,15 @@ from paypoll.payments.gateway import (
     Look,
     NoAnswer,
     NotFound,
+    NotSent,
+    Refunding,
+    RefundRefused,
     Refused,
     TransactionAnswer,
     TransactionStatus,
 )
 from paypoll.payments.listing_fees import ListingFee
+from paypoll.payments.money import minor_units
 from paypoll.payments.order import Checkout, Event, Order, OrderItem
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
@@ -183,13 +188,15 @@ class FakeGateway:
     """A PaymentGateway that answers from dictionaries; what is not in them is NotFound.
 
     A closed checkout answers EXPIRED from then on; one that is paid, expired or being paid refuses. `asked` lists the
-    questions. While it is `down`, for the reason given there, nothing is answered.
+    questions. While it is `down`, for the reason given there, nothing is answered. A refund shows at once,
+    unless `refunds` holds another answer.
     """
 
     checkouts: dict[str, Look[CheckoutAnswer]] = field(default_factory=dict)
     transactions: dict[str, Look[TransactionAnswer]] = field(default_factory=dict)
     searches: dict[str, Look[tuple[CheckoutAnswer, ...]]] = field(default_factory=dict)
     closings: dict[str, Closing] = field(default_factory=dict)
+    refunds: dict[str, Refunding] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     halted: str = ""
     down: str = ""
@@ -214,11 +221,8 @@ class FakeGateway:
     def close_checkout(self, checkout_id: str, merchant_code: str) -> Closing:
         """Return what `closings` holds, else close an unpaid checkout and refuse any other."""
         del merchant_code
-        failure = self._failure("close", checkout_id)
-        if failure is not None:
-            return failure
-        if checkout_id in self.closings:
-            return self.closings[checkout_id]
+        if answer := self._failure("close", checkout_id) or self.closings.get(checkout_id):
+            return answer
         look = self.checkouts.get(checkout_id, NotFound())
         if not isinstance(look, Found):
             return look
@@ -229,6 +233,21 @@ class FakeGateway:
         closed = Found(replace(look.value, status=CheckoutStatus.EXPIRED))
         self.checkouts[checkout_id] = closed
         return closed
+
+    def refund(self, transaction_id: str, merchant_code: str, amount: Decimal, currency: str) -> Refunding:
+        """Return what `refunds` holds, else give the amount back if so much of the transaction is left."""
+        del merchant_code
+        if not transaction_id or not (minor_units(amount, currency) or 0) > 0:
+            return NotSent("there is nothing that could be given back")
+        if answer := self._failure("refund", transaction_id) or self.refunds.get(transaction_id):
+            return answer
+        look = self.transactions.get(transaction_id, NotFound())
+        if not isinstance(look, Found):
+            return look
+        if amount > look.value.left:
+            return RefundRefused("more than is left of it")
+        self.transactions[transaction_id] = Found(replace(look.value, refunded=look.value.refunded + amount))
+        return Accepted()
 
     def _failure(self, question: str, subject: str) -> NoAnswer | BrokenAnswer | None:
         self.asked.append((question, subject))

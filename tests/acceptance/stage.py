@@ -219,12 +219,12 @@ class Stage:
                 customer_id=buyer, status="valid",
             )  # fmt: skip
 
-    def grant(self) -> None:
+    def grant(self, *, refunds: bool = False) -> None:
         """Give paypoll's role what it needs, by the SQL that `paypoll db grants` prints."""
         with self.engine.connect() as connection:
             # It has a transaction of its own, and what the driver would take for placeholders.
             connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
-                grants_sql(ROLE).replace("%", "%%")
+                grants_sql(ROLE, refunds=refunds).replace("%", "%%")
             )
 
     # --- running -----------------------------------------------------------------------------------------
@@ -266,6 +266,7 @@ class Stage:
         self.sql(f"UPDATE paypoll.watch SET lease_until = {past} WHERE lease_until IS NOT NULL")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.watch SET next_check_at = {past} WHERE next_check_at > now()")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.lease SET until = {past}")  # noqa: S608 - ours
+        self.sql(f"UPDATE paypoll.refund SET next_look_at = {past} WHERE next_look_at > now()")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.outbox SET lease_until = {past} WHERE lease_until IS NOT NULL")  # noqa: S608 - ours
         self.sql(f"UPDATE paypoll.outbox SET next_attempt_at = {past} WHERE next_attempt_at > now()")  # noqa: S608
 

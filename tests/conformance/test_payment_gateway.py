@@ -19,6 +19,7 @@ import pytest
 
 from paypoll.clock import SystemClock
 from paypoll.payments.gateway import (
+    Accepted,
     Attempt,
     BrokenAnswer,
     CheckoutAnswer,
@@ -26,7 +27,9 @@ from paypoll.payments.gateway import (
     Found,
     NoAnswer,
     NotFound,
+    NotSent,
     PaymentGateway,
+    RefundRefused,
     Refused,
     TransactionAnswer,
 )
@@ -325,6 +328,48 @@ def test_close_checkout_paid_or_being_paid_is_refused_and_changes_nothing(
     assert isinstance(closing, Refused)
     assert closing.detail
     assert read(world, checkout_id).status == status
+
+
+# --- giving back -----------------------------------------------------------------------------------------
+
+
+def test_refund_in_parts_and_of_the_rest_shows_in_the_transaction(world: World) -> None:
+    checkout = paid(world)
+    for amount, so_far in (("2.50", "2.50"), ("10.00", "12.50")):
+        assert world.gateway.refund(checkout.transaction_id, MERCHANT, Decimal(amount), "GBP") == Accepted()
+        answer = transaction(world, checkout.transaction_id)
+        assert (answer.refunded, answer.left) == (Decimal(so_far), AMOUNT - Decimal(so_far))
+
+
+def test_refund_of_more_than_is_left_is_refused_and_gives_nothing_back(world: World) -> None:
+    checkout = paid(world)
+    world.give_back(checkout.transaction_id, checkout.id, refund=Decimal("2.50"), charge_back=Decimal(0))
+
+    refused = world.gateway.refund(checkout.transaction_id, MERCHANT, Decimal("10.01"), "GBP")
+
+    assert isinstance(refused, RefundRefused)
+    assert refused.detail
+    assert transaction(world, checkout.transaction_id).refunded == Decimal("2.50")
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "0.001", "NaN"])
+def test_refund_of_no_amount_of_money_is_not_sent(world: World, amount: str) -> None:
+    checkout = paid(world)
+
+    assert isinstance(world.gateway.refund(checkout.transaction_id, MERCHANT, Decimal(amount), "GBP"), NotSent)
+    assert isinstance(world.gateway.refund("", MERCHANT, AMOUNT, "GBP"), NotSent)
+    assert transaction(world, checkout.transaction_id).refunded == 0
+
+
+def test_refund_of_a_transaction_that_nobody_knows_is_not_found(world: World) -> None:
+    assert isinstance(world.gateway.refund("nobody", MERCHANT, AMOUNT, "GBP"), NotFound)
+
+
+def test_refund_at_a_provider_that_is_down_is_no_answer(world: World) -> None:
+    checkout = paid(world)
+    world.go_down()
+
+    assert isinstance(world.gateway.refund(checkout.transaction_id, MERCHANT, AMOUNT, "GBP"), NoAnswer)
 
 
 # --- failing, and many at once ---------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from paypoll.mail.content.contexts import (
     OrderLine,
 )
 from paypoll.mail.content.organiser_contexts import DigestContext, DigestLine, ListingContext
+from paypoll.mail.content.refund_context import RefundContext
 from paypoll.tickets.sheet import Sheet
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,8 @@ def names_under(heading: str) -> list[str]:
 
 def public(kind: Any) -> set[str]:
     """Return what a template can ask of a value: its fields and properties."""
-    return {field.name for field in fields(kind)} | {name for name, one in vars(kind).items() if type(one) is property}
+    named = {name for one in kind.__mro__ for name, value in vars(one).items() if type(value) is property}
+    return {field.name for field in fields(kind)} | named
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,7 @@ def public(kind: Any) -> set[str]:
         ("`mail` in `event_listed`", ListingContext),
         ("`mail` in `organiser_orders`", DigestContext),
         ("A line of `organiser_orders`", DigestLine),
+        ("`mail` in `refund`", RefundContext),
         ("A line of an order", OrderLine),
         ("`mail` in `alert`", AlertContext),
         ("An order in an alert", AlertOrder),

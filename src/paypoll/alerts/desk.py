@@ -84,6 +84,17 @@ class AlertDesk:
             log_alert("admins told", headline=alert.headline, fee=fee.reference, found=list(alert.found))
         return posted
 
+    def tell_of_one_gone(self, connection: sa.Connection, alert: OrderAlert, now: datetime) -> bool:
+        """Post an alert about an order that is not in the shop any more. False when it was told before."""
+        context = AlertContext(
+            level=alert.level.value,
+            headline=alert.headline,
+            what_happened=alert.headline + ".",
+            found=alert.found,
+            what_to_do=alert.todo,
+        )
+        return self._post(connection, f"alert:{alert.key}", context, now)
+
     def tell(
         self,
         connection: sa.Connection,

@@ -18,6 +18,7 @@ from paypoll.cli.commands.preview import preview_command
 from paypoll.cli.commands.queue import queue_command
 from paypoll.cli.commands.recheck import recheck_command
 from paypoll.cli.commands.reconcile import reconcile_command
+from paypoll.cli.commands.refund import refund_command
 from paypoll.cli.commands.report import report_command
 from paypoll.cli.commands.resend import resend_command
 from paypoll.cli.commands.resolve import resolve_command
@@ -55,6 +56,7 @@ for _command in (
     runs_command,
     report_command,
     resolve_command,
+    refund_command,
     recheck_command,
     reconcile_command,
     resend_command,

@@ -131,7 +131,9 @@ class TransactionAnswer:
     """SumUp's answer about one transaction, with what its events say was given back.
 
     `refunded` and `charged_back` are sums in major units of what has gone back, `returning` of what is on its way back;
-    zero when nothing is. `amount` includes `tip_amount`. `said` is SumUp's own word for a status that is UNKNOWN.
+    zero when nothing is; `failed` is the sum of refunds that SumUp began and that came to nothing. `amount` includes
+    `tip_amount`. `said` is SumUp's own word for a status that is UNKNOWN. `card` is what a customer knows the card by,
+    such as `VISA ending 3456`, or empty.
     """
 
     id: str
@@ -146,13 +148,20 @@ class TransactionAnswer:
     merchant_code: str = ""
     tip_amount: Decimal = Decimal(0)
     returning: Decimal = Decimal(0)
+    failed: Decimal = Decimal(0)
     timestamp: datetime | None = None
     said: str = ""
+    card: str = ""
 
     @property
     def returned(self) -> Decimal:
         """What has gone back to the customer, by refund or charge-back."""
         return self.refunded + self.charged_back
+
+    @property
+    def left(self) -> Decimal:
+        """What could still be given back: what was paid, less what has gone back or is on its way."""
+        return (self.amount or Decimal(0)) - self.returned - self.returning
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +216,30 @@ class Refused:
     processed: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """SumUp took the request for a refund. Whether the money goes back, the transaction says."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The request never left: SumUp was not asked for anything."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRefused:
+    """SumUp refused the refund (400, 409, 422, 429): this request gave nothing back."""
+
+    detail: str
+
+
 Failure: TypeAlias = NotFound | NotAllowed | NoAnswer | BrokenAnswer
 Look: TypeAlias = Found[T] | Failure
 Closing: TypeAlias = Found[CheckoutAnswer] | Refused | Failure
+Refunding: TypeAlias = Accepted | NotSent | RefundRefused | Failure
+"""NotFound and NotAllowed are refusals as well. After NoAnswer and BrokenAnswer the money may be on its way back."""
 
 
 class PaymentGateway(Protocol):
@@ -238,4 +268,11 @@ class PaymentGateway(Protocol):
 
     def close_checkout(self, checkout_id: str, merchant_code: str) -> Closing:
         """Make an unpaid checkout unpayable. Found: closed (EXPIRED). Refused: it was processed, read it again."""
+        ...
+
+    def refund(self, transaction_id: str, merchant_code: str, amount: Decimal, currency: str) -> Refunding:
+        """Ask for this much of a transaction to be given back, in major units. Sent once and never again.
+
+        SumUp has no idempotency key for refunds: after anything but a refusal, only reading the transaction tells.
+        """
         ...

@@ -18,6 +18,7 @@ from paypoll.alerts.orders import Level, alert_about
 from paypoll.database import transaction
 from paypoll.mail.content.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.content.message_id import new_message_id
+from paypoll.mail.content.order_lines import order_lines
 from paypoll.payments.classify import Assessment, assess, checkout_ids
 from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
@@ -29,7 +30,7 @@ from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.payments.schedule import next_look
 from paypoll.runs.brake import is_suspect
-from paypoll.runs.fulfil import FulfilmentRules, fulfil, order_lines, restore
+from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
 from paypoll.runs.load import as_found, load_for_decision
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.find import lock_order

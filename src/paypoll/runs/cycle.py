@@ -81,6 +81,7 @@ class Cycle:
         on_paid: Callable[[], None] = lambda: None,
         fees: FeeRound | None = None,
         sweep: Sweep | None = None,
+        beforehand: Callable[[RunReport], None] = lambda report: None,  # noqa: ARG005 - nothing but orders to look at
     ) -> None:
         self._engine = engine
         self._gateway = gateway
@@ -93,6 +94,7 @@ class Cycle:
         self._on_paid = on_paid
         self._fees = fees
         self._sweep = sweep
+        self._beforehand = beforehand
         self._policy: Policy = applier.policy
         self._brake = Brake(applier.policy, rules.brake_orders)
         self._run_id = applier.run_id
@@ -105,6 +107,8 @@ class Cycle:
     def run(self, report: RunReport, only: Sequence[int] = ()) -> RunReport:
         """Do one run over what is due, or over the orders `only`. The report is filled as the run goes on."""
         with self._courier(report) as courier:
+            if not only:
+                self._beforehand(report)
             courier.nudge()
             self._look_at_orders(report, only, courier)
             if not only and self._sweep_ledgers(report):

@@ -9,9 +9,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from paypoll.clock import local_moment
-from paypoll.mail.content.contexts import ConfirmationContext, OrderLine
+from paypoll.mail.content.contexts import ConfirmationContext
 from paypoll.mail.content.message_id import new_message_id
+from paypoll.mail.content.order_lines import order_lines
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Account, Event, Order, OrderItem
 from paypoll.payments.order_statuses import OrderStatus
@@ -183,29 +183,6 @@ def post_confirmation(
         order_id=order.id,
     )
     return message_id
-
-
-def order_lines(
-    order: Order, site: SiteSettings, numbers: dict[int, tuple[str, ...]] | None = None
-) -> tuple[OrderLine, ...]:
-    """Return the order's items as a mail lists them."""
-    lines = []
-    for item in order.items:
-        event = item.event
-        lines.append(
-            OrderLine(
-                event_title=event.title if event else item.event_title,
-                starts=local_moment(event.starts_on, event.starts_at, site.zone) if event else None,
-                venue_name=event.venue_name if event else "",
-                venue_address=event.venue_address if event else "",
-                quantity=item.quantity,
-                price=item.price,
-                ticket_numbers=(numbers or {}).get(item.id, ()),
-                event_slug=event.slug if event else "",
-                event_id=event.id if event else None,
-            )
-        )
-    return tuple(lines)
 
 
 def _event_of(item: OrderItem) -> Event:

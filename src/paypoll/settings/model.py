@@ -156,6 +156,7 @@ class SumUpSettings(Section):
     retry_after_cap: Duration = timedelta(seconds=20)
     breaker_after: Count = 5
     token_cache: FullPath = None
+    allow_refunds: bool = False
 
     @field_validator("client_secret")
     @classmethod

@@ -22,6 +22,7 @@ _CHECKOUT_STATUS: dict[str, str] = {
 }
 # varchar(20) in the history: requires_manual_review has 22 characters.
 _HISTORY_STATUS = {OrderStatus.REVIEW: "manual_review"}
+_HISTORY_WIDTH = 20
 # varchar(255); a longer list of scopes is cut: it must not keep the tokens from being stored.
 _SCOPE_WIDTH = 255
 
@@ -45,6 +46,14 @@ _NOTE_CHECKOUT = (
 def set_order_status(connection: sa.Connection, order: Order, status: OrderStatus, note: str, now: datetime) -> None:
     """Move the order to another status: the row, a line in its payment notes, and one in its history."""
     _move_order(connection, order, status, note, now, {})
+
+
+def note_order(connection: sa.Connection, order: Order, note: str, now: datetime, *, in_history: bool = False) -> None:
+    """Write a line into the order's payment notes, and one into its history; its status stays."""
+    connection.execute(_MOVE_ORDER, {"wanted": order.id, "updated_at": now, "line": _line(note, now)})
+    if in_history:
+        status = next((short for long, short in _HISTORY_STATUS.items() if long == order.status), order.status)
+        _add_history(connection, order, status[:_HISTORY_WIDTH], note, now)
 
 
 def complete_order(
@@ -110,8 +119,12 @@ def _move_order(
 ) -> None:
     changed = {"wanted": order.id, "status": status.value, "updated_at": now, "line": _line(note, now)}
     connection.execute(_MOVE_ORDER, {**changed, **payment})
+    _add_history(connection, order, _HISTORY_STATUS.get(status, status.value), note, now)
+
+
+def _add_history(connection: sa.Connection, order: Order, status: str, note: str, now: datetime) -> None:
     moved = {
-        "status": _HISTORY_STATUS.get(status, status.value),
+        "status": status,
         "note": note,
         "created_at": now,
         "changed_by_id": None,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from paypoll.database import SCHEMA
-from paypoll.state.rights import INSERTED_WITH_SEQUENCE, NEEDS, Need
+from paypoll.state.rights import Need, inserted_with_sequence, needs
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _LONGEST = 63  # PostgreSQL cuts longer names, and would grant to another role than the one that was meant
@@ -15,7 +15,7 @@ _WIDTH = 110
 _HEAD = """\
 -- Least privilege for paypoll's database role {role}.
 -- First run `paypoll db upgrade` as the owner of the shop's tables; then run this as the owner (or a superuser):
---     paypoll db grants | psql --set ON_ERROR_STOP=1 shop
+--     paypoll db grants{option} | psql --set ON_ERROR_STOP=1 shop
 -- It may be run again, after each `paypoll db upgrade` at the latest: what the role had before is taken away first.
 -- The role is made without a password. Give it one in psql with: \\password {role}
 
@@ -53,20 +53,25 @@ COMMIT;
 """
 
 
-def grants_sql(role: str) -> str:
-    """Return the statements for this role. Raise ValueError when no role can have the name."""
+def grants_sql(role: str, *, refunds: bool = False) -> str:
+    """Return the statements for this role. Raise ValueError when no role can have the name.
+
+    `refunds`: it may also write what a refund changes in the shop.
+    """
     # A dollar could end the quoted block early, and a backslash be read by psql.
     if not role or len(role.encode()) > _LONGEST or not role.isprintable() or set(role) & {"$", "\\"}:
         raise ValueError(f"a role's name has 1 to {_LONGEST} printable bytes, and neither $ nor a backslash")
     words = {"role": _identifier(role), "literal": _literal(role), "schema": SCHEMA}
-    shop_tables = dict.fromkeys(need.table for need in NEEDS if not need.table.startswith(f"{SCHEMA}."))
+    words["option"] = " --refunds" if refunds else ""
+    wanted = needs(refunds=refunds)
+    shop_tables = dict.fromkeys(need.table for need in wanted if not need.table.startswith(f"{SCHEMA}."))
     statements = [_HEAD.format(**words)]
     statements += [f"REVOKE ALL ON {table} FROM {words['role']};" for table in shop_tables]
     statements.append("")
-    for table, needs in groupby(NEEDS, key=lambda need: need.table):
-        statements.append(f"GRANT\n    {_listed(tuple(needs))}\n    ON {table} TO {words['role']};")
+    for table, of_table in groupby(wanted, key=lambda need: need.table):
+        statements.append(f"GRANT\n    {_listed(tuple(of_table))}\n    ON {table} TO {words['role']};")
     statements.append("")
-    tables = ", ".join(map(_literal, INSERTED_WITH_SEQUENCE))
+    tables = ", ".join(map(_literal, inserted_with_sequence(refunds=refunds)))
     statements.append(_SEQUENCES.format(tables=tables, **words))
     return "\n".join(statements)
 

@@ -30,9 +30,11 @@ class Verdict(StrEnum):
     ISSUE = "issue"
     REFUND_NOTED = "refund_noted"
     REJECT = "reject"
+    REFUND = "refund"
+    """The money was given back by paypoll, and the order is refunded."""
 
 
-_WITHOUT_TICKETS = frozenset({Verdict.REFUND_NOTED, Verdict.REJECT})
+_WITHOUT_TICKETS = frozenset({Verdict.REFUND_NOTED, Verdict.REJECT, Verdict.REFUND})
 _VERDICTS = (
     sa.select(audit.c.order_id, audit.c.outcome)
     .where(audit.c.order_id.in_(sa.bindparam("order_ids", expanding=True)), audit.c.action == ACTION)

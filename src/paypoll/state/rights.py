@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from paypoll.database import SCHEMA
 from paypoll.shop import tables as shop
+from paypoll.shop.refunds import written
 from paypoll.state import tables as own
 
 
@@ -120,6 +121,7 @@ OWN_NEEDS: tuple[Need, ...] = (
     *_own(own.ledger_cursor, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.ledger_entry, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.finding, Right.SELECT, Right.INSERT, Right.UPDATE),
+    *_own(own.refund, Right.SELECT, Right.INSERT, Right.UPDATE),
     # Append-only: they are what keeps a place from being filled twice, a payment from being spent twice, and a change
     # from going unrecorded.
     *_own(own.audit, Right.SELECT, Right.INSERT),
@@ -127,20 +129,35 @@ OWN_NEEDS: tuple[Need, ...] = (
     *_own(own.fulfilment, Right.SELECT, Right.INSERT),
 )
 
+REFUND_NEEDS: tuple[Need, ...] = (_add(written), _change(shop.tickets, "status"))
+"""What sending refunds needs besides (sumup.allow_refunds): a row of orders_refund, and tickets that admit nobody."""
+
 NEEDS = SHOP_NEEDS + OWN_NEEDS
 
-INSERTED_WITH_SEQUENCE = tuple(need.table for need in SHOP_NEEDS if need.right is Right.INSERT)
-"""Tables of the shop whose ids may come from a sequence that is not part of the column (serial): it needs USAGE."""
+_TABLES = list(dict.fromkeys(need.table for need in NEEDS))
 
 
-def missing_rights(connection: sa.Connection) -> list[str]:
+def needs(*, refunds: bool) -> tuple[Need, ...]:
+    """Return all that the role needs, table by table."""
+    wanted = (*NEEDS, *(REFUND_NEEDS if refunds else ()))
+    return tuple(sorted(wanted, key=lambda need: _TABLES.index(need.table)))
+
+
+def inserted_with_sequence(*, refunds: bool) -> tuple[str, ...]:
+    """Return the shop's tables whose ids may come from a sequence that is not part of the column (serial): USAGE."""
+    of_the_shop = (*SHOP_NEEDS, *(REFUND_NEEDS if refunds else ()))
+    return tuple(need.table for need in of_the_shop if need.right is Right.INSERT)
+
+
+def missing_rights(connection: sa.Connection, *, refunds: bool = False) -> list[str]:
     """Return what the connected role may not do and must, a sentence a table and right. Asks PostgreSQL only.
 
-    Tables and columns that are not there are left out: the schema's own check names them.
+    Tables and columns that are not there are left out: the schema's own check names them. `refunds`: it must be able
+    to send refunds as well.
     """
     there = _columns_there(connection)
     problems = []
-    for need in NEEDS:
+    for need in needs(refunds=refunds):
         if need.table not in there:
             continue
         name = need.right.value

@@ -91,7 +91,7 @@ outbox = sa.Table(
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("order_id", Id),
-    # confirmation, late_confirmation, payment_failed, under_review, event_listed, organiser_orders, alert
+    # confirmation, late_confirmation, payment_failed, under_review, refund, event_listed, organiser_orders, alert
     sa.Column("kind", sa.Text, nullable=False),
     # What an alert is about (review:mismatch, expired ...): many of one topic in a run become one summary.
     sa.Column("topic", sa.Text),
@@ -296,6 +296,54 @@ finding = sa.Table(
     sa.Index("finding_open", "first_seen_at", postgresql_where=sa.text("closed_at IS NULL")),
     sa.Index("finding_order", "order_id"),
     sa.Index("finding_transaction", "transaction_id"),
+)
+
+_OPEN_REFUND = sa.text("state IN ('intended', 'asked')")
+_MONEY = sa.Numeric(12, 3)
+
+refund = sa.Table(
+    "refund",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("order_id", Id, nullable=False),
+    # What tells this order from another of the same id.
+    sa.Column("order_number", sa.Text, nullable=False),
+    sa.Column("checkout_id", sa.Text, nullable=False),
+    sa.Column("transaction_id", sa.Text, nullable=False),
+    sa.Column("merchant_code", sa.Text, nullable=False),
+    sa.Column("amount", _MONEY, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    # The numbers of the tickets that it voids.
+    sa.Column("tickets", Json, nullable=False),
+    # Its payment is another than the one that bought the tickets.
+    sa.Column("beside", sa.Boolean, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    # See `paypoll.payments.refunding.RefundState`.
+    sa.Column("state", sa.Text, nullable=False),
+    # How the transaction stood when the refund was asked for.
+    sa.Column("refunded_before", _MONEY, nullable=False),
+    sa.Column("charged_back_before", _MONEY, nullable=False),
+    sa.Column("returning_before", _MONEY, nullable=False),
+    sa.Column("failed_before", _MONEY, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    # When the next run looks at its transaction; NULL once it has ended.
+    sa.Column("next_look_at", UtcDateTime),
+    # The admins were told that it does not show.
+    sa.Column("told", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("note", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.CheckConstraint("amount > 0", name="refund_amount"),
+    sa.CheckConstraint(
+        "state IN ('intended', 'asked', 'done', 'withdrawn', 'refused', 'failed', 'unseen')", name="refund_state"
+    ),
+    sa.CheckConstraint(
+        "(state IN ('intended', 'asked')) = (next_look_at IS NOT NULL)", name="refund_is_followed_while_open"
+    ),
+    sa.Index("refund_order", "order_id"),
+    sa.Index("refund_next_look", "next_look_at"),
+    # One at a time of a payment: two that are open could not be told apart in its transaction.
+    sa.Index("refund_open", "transaction_id", unique=True, postgresql_where=_OPEN_REFUND, sqlite_where=_OPEN_REFUND),
 )
 
 oldest = sa.Table(

@@ -1,9 +1,10 @@
-"""SumUp as a payment gateway: four questions, and every way in which they can be answered."""
+"""SumUp as a payment gateway: four questions and one order, and every way in which they can be answered."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from http import HTTPStatus
 from typing import Final, TypeVar, cast
@@ -12,6 +13,7 @@ import structlog
 
 from paypoll.clock import Clock
 from paypoll.payments.gateway import (
+    Accepted,
     BrokenAnswer,
     CheckoutAnswer,
     CheckoutStatus,
@@ -22,10 +24,14 @@ from paypoll.payments.gateway import (
     NoAnswer,
     NotAllowed,
     NotFound,
+    NotSent,
+    Refunding,
+    RefundRefused,
     Refused,
     TransactionAnswer,
 )
 from paypoll.payments.ledger import ONLINE, LedgerPage, PayoutRecord, Period
+from paypoll.payments.money import exponent, minor_units
 from paypoll.sumup import books, refusal, wire
 from paypoll.sumup.auth import Credential, Credentials
 from paypoll.sumup.options import SumUpOptions
@@ -46,6 +52,17 @@ _MOST_PAYOUTS: Final = "9999"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LONGEST_REFERENCE: Final = 255
 _REDIRECTS: Final = range(300, 400)
+_TAKEN: Final = range(200, 300)
+_LATER: Final = range(500, 600)
+# SumUp's own refusals of a refund, by its document; 429 turns a request away before anybody looks at it.
+_NO_REFUND: Final = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
 
 
 def _unobserved(seen: RequestSeen) -> None:
@@ -168,6 +185,22 @@ class SumUpClient:
         understand: Understand[Found[tuple[PayoutRecord, ...]] | BrokenAnswer] = {HTTPStatus.OK: books.read_payouts}
         return self._call(lambda: self._first(request, merchant_code, understand))
 
+    def refund(self, transaction_id: str, merchant_code: str, amount: Decimal, currency: str) -> Refunding:
+        """Ask for this much of a transaction to be given back, once: only refusals (401, 403, 404) go on to the next
+        credential.
+        """
+        if not _is_token(transaction_id) or not _is_token(merchant_code):
+            return NotSent("the transaction's id or merchant is no plain token: SumUp was not asked")
+        if not (minor_units(amount, currency) or 0) > 0:
+            return NotSent("the amount is none that could be given back: SumUp was not asked")
+        request = Request(
+            "POST",
+            f"/v1.0/merchants/{merchant_code}/payments/{transaction_id}/refunds",
+            "/v1.0/merchants/{merchant_code}/payments/{id}/refunds",
+            json=f'{{"amount": {amount:.{exponent(currency)}f}}}',
+        )
+        return self._call(lambda: self._refund_with_any(request, merchant_code))
+
     def close(self) -> None:
         """Close all connections."""
         self._exchange.close()
@@ -178,7 +211,7 @@ class SumUpClient:
         if isinstance(look, NoAnswer):
             if look.detail != STOPPED and self.breaker.lost():
                 log.warning("sumup_given_up", reason=self.breaker.reason, last_problem=look.detail)
-        elif not isinstance(look, BrokenAnswer):
+        elif not isinstance(look, BrokenAnswer | NotSent):
             # A BrokenAnswer may come from a proxy: it does not say whether SumUp is up or down.
             self.breaker.answered()
         return look
@@ -216,6 +249,28 @@ class SumUpClient:
             return _worse(turned_away, merchant_code)
         return Found(tuple(found.values()))
 
+    def _refund_with_any(self, request: Request, merchant_code: str) -> Refunding:
+        turned_away: list[NotFound | NotAllowed] = []
+        for credential in self._credentials.candidates(merchant_code):
+            answer = self._refund_as(credential, request)
+            if not isinstance(answer, NotFound | NotAllowed):
+                return answer
+            turned_away.append(answer)
+        return _worse(turned_away, merchant_code)
+
+    def _refund_as(self, credential: Credential, request: Request) -> Refunding:
+        """Send the request with this credential; once more only where SumUp refused its token (401)."""
+        token = credential.token(self._exchange.ask)
+        if not isinstance(token, str):
+            return token if isinstance(token, NotAllowed) else NotSent(token.detail)
+        reply = self._exchange.ask_once(replace(request, bearer=token))
+        if isinstance(reply, Reply) and reply.status == HTTPStatus.UNAUTHORIZED and credential.renew(token):
+            token = credential.token(self._exchange.ask)
+            if not isinstance(token, str):
+                return token if isinstance(token, NotAllowed) else NotSent(token.detail)
+            reply = self._exchange.ask_once(replace(request, bearer=token))
+        return _refunding(reply, credential) if isinstance(reply, Reply) else reply
+
     def _ask_as(self, credential: Credential, request: Request, understand: Understand[R]) -> R | Failure:
         """Ask with this credential; when it is refused (401), once more with a new token if one can be had."""
         token = credential.token(self._exchange.ask)
@@ -238,6 +293,20 @@ def _dated(look: R, date: datetime | None) -> R:
     if isinstance(look, Found) and isinstance(look.value, CheckoutAnswer):
         return cast("R", Found(replace(look.value, answered_at=date)))
     return look
+
+
+def _refunding(reply: Reply, credential: Credential) -> Refunding:
+    """Return what a reply to a refund means: a refusal only where it is surely SumUp's own."""
+    said = f"SumUp answered {refusal.describe(reply)}"
+    if reply.status in _TAKEN:
+        return Accepted()
+    if refusal.is_blocked(reply):
+        return NotSent("a firewall in front of SumUp blocks our requests (403)")
+    if reply.status in _NO_REFUND and refusal.is_sumups(reply):
+        return RefundRefused(said)
+    if reply.status in _LATER or reply.status == HTTPStatus.REQUEST_TIMEOUT:
+        return NoAnswer(said)
+    return _failure(reply, credential)
 
 
 def _failure(reply: Reply, credential: Credential) -> Failure:

@@ -9,7 +9,7 @@ import structlog
 from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential_jitter
 
 from paypoll.clock import Clock
-from paypoll.payments.gateway import BrokenAnswer, NoAnswer
+from paypoll.payments.gateway import BrokenAnswer, NoAnswer, NotSent
 from paypoll.sumup import refusal
 from paypoll.sumup.options import SumUpOptions
 from paypoll.sumup.pace import Breaker, Pacer, StoppedError, Wait
@@ -71,8 +71,8 @@ class Exchange:
     def ask(self, request: Request) -> Outcome:
         """Return SumUp's reply of whatever status, save those that ask for another try: after the last, NoAnswer.
 
-        All requests of paypoll may be sent twice: reading changes nothing, closing a closed checkout is refused, and
-        a second token does no harm.
+        What is asked here may be sent twice: reading changes nothing, closing a closed checkout is refused, and a
+        second token does no harm. A refund may not: see `ask_once`.
         """
         progress = _Progress()
         retrying = Retrying(
@@ -88,6 +88,19 @@ class Exchange:
             return NoAnswer(STOPPED)
         if isinstance(outcome, Lost):
             return NoAnswer(f"{outcome.detail} (tries: {progress.tries})" if progress.tries > 1 else outcome.detail)
+        return outcome
+
+    def ask_once(self, request: Request) -> Outcome | NotSent:
+        """Return SumUp's reply of whatever status, having sent the request once at most. NotSent: not at all."""
+        try:
+            with self.pacer.turn():
+                if self.breaker.open:
+                    return NotSent(self.breaker.reason)
+                outcome = self._send(request, _Progress())
+        except StoppedError:
+            return NotSent(STOPPED)
+        if isinstance(outcome, Lost):
+            return NotSent(outcome.detail) if outcome.unsent else NoAnswer(outcome.detail)
         return outcome
 
     def close(self) -> None:

@@ -16,8 +16,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 import requests
-from requests.exceptions import ContentDecodingError, RequestException, SSLError, Timeout
-from urllib3.exceptions import ReadTimeoutError
+from requests.exceptions import ConnectTimeout, ContentDecodingError, RequestException, SSLError, Timeout
+from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
 from paypoll import __version__
 from paypoll.clock import Clock
@@ -35,7 +35,7 @@ _BEARER: Final = re.compile(r"[\x21-\x7e]{1,8192}")
 class Request:
     """A request. `path` begins with a slash and is quoted; `template` is the same without ids, for logs and metrics.
 
-    `params` go into the query, `form` into the body. Neither form nor bearer shows in a repr.
+    `params` go into the query, `form` or `json` (a JSON text) into the body. These and the bearer show in no repr.
     """
 
     method: str
@@ -43,6 +43,7 @@ class Request:
     template: str
     params: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    json: str | None = field(default=None, repr=False)
     bearer: str = field(default="", repr=False)
 
 
@@ -61,11 +62,15 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No answer came. `again` says whether another try may mend it, `pause` how many seconds SumUp asks us to wait."""
+    """No answer came. `again` says whether another try may mend it, `pause` how many seconds SumUp asks us to wait.
+
+    `unsent`: there was no connection, so that nothing of the request can have arrived.
+    """
 
     detail: str
     again: bool = True
     pause: float = 0.0
+    unsent: bool = False
 
 
 def is_bearer(text: str) -> bool:
@@ -113,7 +118,7 @@ class Transport:
         except ContentDecodingError:
             return BrokenAnswer("the answer is not compressed as it says", garbled=True)
         except RequestException as error:
-            return Lost(_what_happened(error))
+            return Lost(_what_happened(error), unsent=_was_never_sent(error))
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -130,8 +135,8 @@ class Transport:
                 request.method,
                 limits.root + request.path,
                 params=dict(request.params),
-                data=None if request.form is None else dict(request.form),
-                headers={"Authorization": f"Bearer {request.bearer}"} if request.bearer else {},
+                data=dict(request.form) if request.form is not None else request.json,
+                headers=_headers(request),
                 timeout=(limits.connect_timeout, limits.read_timeout),
                 allow_redirects=False,
                 stream=True,
@@ -196,6 +201,17 @@ def _body(response: requests.Response) -> bytes:
         if len(body) > LONGEST_ANSWER:
             raise _TooLongError
     return bytes(body)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {request.bearer}"} if request.bearer else {}
+    return headers if request.json is None else {**headers, "Content-Type": "application/json"}
+
+
+def _was_never_sent(error: RequestException) -> bool:
+    """Say whether no connection was made. One that was open before and broke may have carried the request."""
+    causes = (getattr(cause, "reason", None) for cause in error.args)
+    return isinstance(error, ConnectTimeout) or any(isinstance(cause, NewConnectionError) for cause in causes)
 
 
 def _what_happened(error: RequestException) -> str:

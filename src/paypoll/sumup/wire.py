@@ -6,6 +6,7 @@ it. Where one does (id, status, reference, money, merchant, attempts), the whole
 may rest on a part of an answer. No function here raises, whatever the bytes.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -52,6 +53,9 @@ from paypoll.sumup.fields import (
 )
 
 T = TypeVar("T")
+
+_CARD_KIND: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,30}")
+_CARD_DIGITS: Final = re.compile(r"[0-9]{4}")
 
 # `status` and `simple_status` of a transaction, by SumUp's published schema, and the spellings that were seen.
 _TRANSACTION_STATUS: Final = {
@@ -155,8 +159,10 @@ def read_transaction(body: bytes, asked_id: str) -> Found[TransactionAnswer] | B
             merchant_code=_weighty(fields, "merchant_code"),
             tip_amount=_amount(fields, "tip_amount") or Decimal(0),
             returning=_event_sum(fields, goes_back, EventStatus.UNDER_WAY),
+            failed=_event_sum(fields, {EventKind.REFUND}, EventStatus.FAILED),
             timestamp=_time(fields, "timestamp"),
             said=next((word for word in words if word and word.upper() not in _TRANSACTION_STATUS), ""),
+            card=_card(fields),
         )
 
     return _read(body, build)
@@ -257,3 +263,13 @@ def _raw(fields: Mapping[str, object]) -> Mapping[str, object]:
 
 def _quoted(text: str) -> str:
     return repr(text[:64])
+
+
+def _card(fields: Mapping[str, object]) -> str:
+    """Return what a customer knows the card by; empty unless it is named as SumUp documents it."""
+    card = fields.get("card")
+    if not isinstance(card, dict):
+        return ""
+    kind, digits = _text(card, "type"), _text(card, "last_4_digits")
+    known = _CARD_DIGITS.fullmatch(digits) and _CARD_KIND.fullmatch(kind)
+    return f"{kind.replace('_', ' ')} ending {digits}" if known else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
-from tests.settings_text import API_KEY
+from tests.settings_text import API_KEY, MERCHANT
 
 from paypoll.admin.check import check_all, exit_code
 from paypoll.admin.check.finding import Finding, Mark
@@ -19,6 +19,7 @@ from paypoll.database import CONNECTIONS, transaction
 from paypoll.mail.mailer import RecipientRefusedError
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import MailSink
+from paypoll.sandbox.sumup.keyring import EVERY_SCOPE, Scope
 from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.settings.load import load_settings
 from paypoll.state.tables import run
@@ -145,6 +146,27 @@ def test_all_is_well(settings_file: Path, simulator: Simulator, sink: MailSink, 
 def test_check_changes_nothing_at_sumup(make_app: MakeApp, simulator: Simulator) -> None:
     check(make_app())
     assert {seen.method for seen in simulator.requests} == {"GET"}
+
+
+class TestRefunds:
+    def test_nothing_is_asked_for_while_they_are_off(self, make_app: MakeApp, simulator: Simulator) -> None:
+        assert "refunds" not in check(make_app())
+        assert simulator.count("POST") == 0
+
+    def test_scope_is_found_out_by_a_payment_that_does_not_exist(self, make_app: MakeApp, simulator: Simulator) -> None:
+        allowed = {"PAYPOLL_SUMUP__ALLOW_REFUNDS": "true"}
+        found = check(make_app(**allowed))
+        assert one(found, "refunds").mark is Mark.OK
+        assert "rights for refunds" not in found
+        assert simulator.count("POST", "*/00000000-*/refunds", 404) == simulator.count("POST") == 1
+        simulator.add_merchant(MERCHANT, API_KEY, scopes=EVERY_SCOPE - {Scope.REFUNDS, Scope.PAYMENTS})
+        assert is_problem(one(check(make_app(**allowed)), "refunds"), "refunds.write", "sumup.allow_refunds")
+
+    def test_column_that_a_refund_cannot_fill_is_named(self, make_app: MakeApp, engine: sa.Engine) -> None:
+        with transaction(engine) as connection:
+            connection.exec_driver_sql("ALTER TABLE orders_refund ADD COLUMN method text NOT NULL")
+        found = check(make_app(PAYPOLL_SUMUP__ALLOW_REFUNDS="true"))
+        assert is_problem(one(found, "rights for refunds"), "orders_refund.method")
 
 
 class TestSumUp:

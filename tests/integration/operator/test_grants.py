@@ -56,9 +56,9 @@ def least_desk(desk: "Desk", settings_file: Path, least_url: str) -> Iterator["D
     app.close()
 
 
-def sql_for_driver(role: str) -> str:
+def sql_for_driver(role: str, *, refunds: bool = False) -> str:
     """Return the statements without their own transaction, and with what the driver takes for a placeholder doubled."""
-    return grants_sql(role).replace("BEGIN;", "").replace("COMMIT;", "").replace("%", "%%")
+    return grants_sql(role, refunds=refunds).replace("BEGIN;", "").replace("COMMIT;", "").replace("%", "%%")
 
 
 def test_the_connection_is_really_that_role(least_desk: "Desk") -> None:
@@ -151,6 +151,7 @@ def test_operator_commands_work(least_desk: "Desk") -> None:
         "INSERT INTO payments_sumupcheckout (status) VALUES ('paid')",
         "DELETE FROM orders_orderstatushistory",
         "UPDATE orders_refund SET status = 'rejected'",
+        "INSERT INTO orders_refund (amount) VALUES (1)",
         "UPDATE paypoll.audit SET explanation = ''",
         "DELETE FROM paypoll.audit",
         "TRUNCATE paypoll.audit",
@@ -175,6 +176,25 @@ def test_rights_are_all_there_and_none_too_many(least: sa.Engine, engine: sa.Eng
         assert excessive_rights(connection) == []
     with transaction(engine) as connection:
         assert {"read password hashes", "change passwords"} < set(excessive_rights(connection))
+
+
+def test_rights_for_refunds_are_given_only_when_they_are_asked_for(least: sa.Engine, engine: sa.Engine) -> None:
+    with transaction(least) as connection:
+        lacking = missing_rights(connection, refunds=True)
+    assert [problem.partition(":")[0] for problem in lacking] == [
+        "may not INSERT orders_refund",
+        "may not UPDATE events_ticket",
+    ]
+    with transaction(engine) as connection:
+        connection.exec_driver_sql(sql_for_driver(ROLE, refunds=True))
+    with transaction(least) as connection:
+        assert (missing_rights(connection, refunds=True), excessive_rights(connection)) == ([], [])
+    with pytest.raises(ProgrammingError, match="permission denied"), least.begin() as connection:
+        connection.exec_driver_sql("UPDATE orders_refund SET status = 'rejected'")
+    with transaction(engine) as connection:
+        connection.exec_driver_sql(sql_for_driver(ROLE))
+    with transaction(least) as connection:
+        assert missing_rights(connection, refunds=True) == lacking
 
 
 def test_right_that_is_taken_away_is_named(least: sa.Engine, engine: sa.Engine) -> None:

@@ -120,6 +120,7 @@ def a_confirmation(**changes: Any) -> dict[str, Any]:
     ("kind", "subject"),
     [
         ("under_review", "Your payment is being checked - order ORD-1001"),
+        ("refund", "12.50 GBP refunded - order ORD-1001"),
         ("confirmation", "Your tickets for Winter Concert and 1 more - order ORD-1001"),
         (
             "late_confirmation",
@@ -271,7 +272,7 @@ def test_subject_of_a_long_title_keeps_the_order_number(title: str) -> None:
     assert max(map(len, raw.split(b"\r\n"))) <= 78
 
 
-UNSPOILT = {"total", "fee", "price", "starts", "retry_url", "page_url", "page_until", "links", "url"}
+UNSPOILT = {"total", "fee", "price", "refunded", "starts", "retry_url", "page_url", "page_until", "links", "url"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

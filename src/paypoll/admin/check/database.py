@@ -14,6 +14,7 @@ from paypoll.database import DatabaseOptions, describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.runs.clock_check import clock_difference, describe_difference
 from paypoll.settings.model import Settings
+from paypoll.shop.refunds import refund_table_problems
 from paypoll.shop.schema_check import schema_problems
 from paypoll.shop.tables import checkouts, orders, organisers
 from paypoll.state.rights import excessive_rights, missing_rights, missing_rights_on
@@ -46,6 +47,7 @@ _SIZE = sa.text(
     " FROM pg_class WHERE oid = to_regclass(:orders)"
 )
 _GRANTS = "run the SQL of `paypoll db grants` as the owner of the shop's tables"
+_REFUND_GRANTS = "run the SQL of `paypoll db grants --refunds` as their owner, or turn sumup.allow_refunds off"
 
 _NEW_COLUMN = re.compile(r"the column (\S+)\.(\S+) is new ")
 _OTHER_SHOP = "look for a version of paypoll that knows this shop"
@@ -58,7 +60,7 @@ def check_database(engine: sa.Engine, options: DatabaseOptions, settings: Settin
             yield fine("database", _server(connection))
             yield from check_sessions(options, connection)
             yield from _clock(settings, clock, connection)
-            yield from _rights(connection)
+            yield from _rights(connection, refunds=settings.sumup.allow_refunds)
             yield from _schema(connection)
             yield from _index(connection)
             yield from _merchant(settings, connection)
@@ -107,13 +109,17 @@ def _clock(settings: Settings, clock: Clock, connection: sa.Connection) -> Itera
     yield wrong("clock", text, "set both clocks by NTP")
 
 
-def _rights(connection: sa.Connection) -> Iterator[Finding]:
+def _rights(connection: sa.Connection, *, refunds: bool) -> Iterator[Finding]:
     if connection.dialect.name != "postgresql":
         yield skipped("rights", "only PostgreSQL has any")
         return
     lacking = missing_rights(connection)
     for problem in lacking:
         yield wrong("rights", problem, _GRANTS)
+    if refunds:
+        problems = [problem for problem in missing_rights(connection, refunds=True) if problem not in lacking]
+        for problem in (*problems, *refund_table_problems(connection)):
+            yield wrong("rights for refunds", problem, _REFUND_GRANTS)
     if not lacking:
         yield fine("rights", "the role may do all that paypoll does")
     if excess := excessive_rights(connection):

@@ -1,16 +1,30 @@
-"""SumUp: does it answer, and does it know our credential and our merchant? Two questions that change nothing."""
+"""SumUp: does it answer, and does it know our credential and our merchant? Questions that change nothing."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
-from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound, PaymentGateway
+from paypoll.payments.gateway import (
+    Accepted,
+    BrokenAnswer,
+    Found,
+    NoAnswer,
+    NotAllowed,
+    NotFound,
+    NotSent,
+    PaymentGateway,
+    Refunding,
+    RefundRefused,
+)
 from paypoll.payments.ledger import LedgerSource, Period
 from paypoll.settings.model import Settings
 
 # No checkout has this reference and no transaction this id: a list without entries and a 404 are what we hope for.
 _NO_REFERENCE = "paypoll-check"
 _NO_TRANSACTION = "00000000-0000-4000-8000-000000000000"
+# Should there be one all the same.
+_LEAST = Decimal(1)
 
 
 def check_sumup(gateway: PaymentGateway, books: LedgerSource, settings: Settings) -> Iterator[Finding]:
@@ -29,6 +43,24 @@ def check_sumup(gateway: PaymentGateway, books: LedgerSource, settings: Settings
             yield wrong("SumUp", f"{where} does not answer as SumUp does: {detail}", "correct sumup.base_url")
 
 
+def _refunds(answer: Refunding, merchant: str) -> Finding:
+    """Say what SumUp makes of a refund of a transaction that does not exist: who may not refund hears so first."""
+    match answer:
+        case NotFound() | RefundRefused():
+            return fine("refunds", f"SumUp lets us ask for refunds of {merchant}")
+        case NotAllowed(detail=detail):
+            text = f"SumUp does not let our credential refund: {detail}"
+            return wrong(
+                "refunds", text, "give it the scope refunds.write or payments, or turn sumup.allow_refunds off"
+            )
+        case NoAnswer(detail) | NotSent(detail):
+            return unreachable("refunds", f"SumUp does not answer: {detail}", "try again later")
+        case BrokenAnswer(detail):
+            return skipped("refunds", f"SumUp's answer does not say whether we may refund: {detail}")
+        case Accepted():
+            return wrong("refunds", "SumUp took a refund of a transaction that is none", "tell the developers")
+
+
 def _merchant(gateway: PaymentGateway, books: LedgerSource, settings: Settings) -> Iterator[Finding]:
     merchant = settings.sumup.merchant_code
     if not merchant:
@@ -39,6 +71,8 @@ def _merchant(gateway: PaymentGateway, books: LedgerSource, settings: Settings) 
         case Found() | NotFound():
             yield fine("merchant", f"SumUp lets us ask for the transactions of {merchant}, so refunds are seen")
             yield from _ledger(books, settings)
+            if settings.sumup.allow_refunds:
+                yield _refunds(gateway.refund(_NO_TRANSACTION, merchant, _LEAST, settings.site.currency), merchant)
         case NotAllowed(detail=detail) if settings.sumup.api_key:
             text = f"our API key may not read the transactions of merchant {merchant}: {detail}"
             yield wrong("merchant", text, "correct sumup.merchant_code: it must be the merchant that the key is of")

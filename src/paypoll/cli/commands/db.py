@@ -126,7 +126,8 @@ def adopt_command(context: click.Context, *, by: str | None, yes: bool, as_json:
 
 @database_group.command("grants")
 @click.option("--role", default="paypoll", show_default=True, help="The database role that paypoll logs in as.")
-def grants_command(role: str) -> None:
+@click.option("--refunds", is_flag=True, help="Also what `paypoll refund` writes into the shop.")
+def grants_command(role: str, *, refunds: bool) -> None:
     """Print the SQL that gives paypoll's PostgreSQL role what it needs and nothing else. Changes nothing itself.
 
     Run it as the owner of the shop's tables, after `paypoll db upgrade`, and again after each later one.
@@ -138,7 +139,7 @@ def grants_command(role: str) -> None:
     from paypoll.state.grants import grants_sql
 
     try:
-        show(grants_sql(role).splitlines())
+        show(grants_sql(role, refunds=refunds).splitlines())
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--role") from None
 

@@ -13,10 +13,14 @@ from paypoll.cli.render.screen import json_text, show, shown
 from paypoll.cli.render.words import said, wrapped
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from paypoll.admin.resolve import Confirmation, Resolution, Settled
     from paypoll.admin.weighing import Case
+    from paypoll.app import App
     from paypoll.payments.order import Order
     from paypoll.settings.model import SiteSettings
+    from paypoll.state.resolutions import Verdict
 
 
 @click.command("resolve")
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 @click.option("--finding", type=int, help="Close this finding of SumUp's ledger instead; `paypoll queue` numbers them.")
 @click.option("--issue", is_flag=True, help="Issue the tickets, if SumUp's answer bears it out.")
 @click.option("--refund-noted", is_flag=True, help="Note that the money was given back, and close the review.")
+@click.option("--refund", is_flag=True, help="Give the money back, as `paypoll refund` does, and close the review.")
+@click.option("--checkout", default="", metavar="ID", help="With --refund: which payment, if there are several.")
 @click.option("--reject", is_flag=True, help="Close the review without tickets.")
 @click.option("--reason", required=True, callback=required_line, help="Why, for the audit trail and the order's notes.")
 @click.option("--override", is_flag=True, help="With --issue: although SumUp's answer does not match.")
@@ -39,6 +45,8 @@ def resolve_command(
     finding: int | None,
     issue: bool,
     refund_noted: bool,
+    refund: bool,
+    checkout: str,
     reject: bool,
     reason: str,
     override: bool,
@@ -57,6 +65,8 @@ def resolve_command(
     Of an order that a page of the shop completed by itself (see `paypoll queue`), --issue makes what is missing:
     tickets for places that have none, and codes for tickets that no scanner reads. Its status stays.
 
+    --refund gives back all that is left of the payment, as `paypoll refund` does, and the order becomes refunded.
+
     --refund-noted and --reject close the review without tickets. The order keeps its status in the shop (cancelling
     and refunding is done there), is no longer listed by `paypoll queue`, and never gets tickets by itself.
 
@@ -68,46 +78,71 @@ def resolve_command(
       paypoll resolve ORD-1001 --issue --override --reason "a penny of rounding"
       paypoll resolve ORD-1002 --refund-noted --reason "refunded at SumUp, 3 May"
       paypoll resolve ORD-1003 --reject --reason "test order of the choir"
+      paypoll resolve ORD-1004 --refund --reason "the hall is full"
     """
+    from paypoll.admin.refund import RefundRequest
     from paypoll.admin.resolve import Resolution
-    from paypoll.runs.record import record_run
+    from paypoll.cli.commands.refund import give_back
     from paypoll.state.resolutions import Verdict
 
     if finding is not None:
-        if order or issue or refund_noted or reject or override:
+        if order or issue or refund_noted or refund or reject or override:
             raise click.UsageError("--finding closes a finding alone: no order, and none of the other decisions")
         return _close_finding(context, finding, person(by, os.environ), reason, as_json=as_json, verbose=verbose)
     if not order:
         raise click.UsageError("name the order, or a finding with --finding")
-    given = {Verdict.ISSUE: issue, Verdict.REFUND_NOTED: refund_noted, Verdict.REJECT: reject}
-    decided = [verdict for verdict, said_so in given.items() if said_so]
-    if len(decided) != 1:
-        raise click.UsageError("say what was decided by one of --issue, --refund-noted and --reject")
+    verdict = _verdict(
+        {
+            Verdict.ISSUE: issue,
+            Verdict.REFUND: refund,
+            Verdict.REFUND_NOTED: refund_noted,
+            Verdict.REJECT: reject,
+        }
+    )
     if override and not issue:
         raise click.UsageError("--override goes with --issue only")
-    resolution = Resolution(decided[0], person(by, os.environ), reason, override)
+    if checkout and not refund:
+        raise click.UsageError("--checkout goes with --refund only")
+    resolution = Resolution(verdict, person(by, os.environ), reason, override)
     with opened_app(context, verbose=verbose, quiet=True) as app:
         found = app.resolver.find_in_review(pasted_order(order))
-        case = app.resolver.look_at(found) if resolution.verdict is Verdict.ISSUE else None
-        site = app.settings.site
-        if not as_json:
-            show(_case_lines(found, case, site))
-        if not yes and sys.stdin.isatty() and _may_go_on(resolution, case):
-            click.confirm(shown(_question(resolution, found, case)), abort=True, err=True)
-        settled = app.resolver.settle(found, resolution, case)
-        if not as_json:
-            show(_settled_lines(settled, site))
-        mail = app.resolver.send_confirmation(settled) if settled.tickets or settled.mended else None
-        # The decision stands, whatever the run below meets.
-        if as_json:
-            show(_as_json(settled, mail).splitlines())
-        elif mail is not None:
-            waits = f"The confirmation is {mail.state}: {mail.error or 'a run sends it'}"
-            show(wrapped("The confirmation was sent." if mail.state == "sent" else waits))
-        if resolution.verdict is not Verdict.ISSUE:
-            # Its checkouts are closed at once, so that nobody pays them; a run that cannot is followed by the timer's.
-            record_run(app, "resolve", only=[found.id])
+        if refund:
+            request = RefundRequest(resolution.who, reason, checkout=checkout.strip())
+            return give_back(app, app.refunder.find(str(found.number)), request, yes=yes, as_json=as_json)
+        _decide(app, found, resolution, yes=yes, as_json=as_json)
     return 0
+
+
+def _verdict(given: "Mapping[Verdict, bool]") -> "Verdict":
+    decided = [verdict for verdict, said_so in given.items() if said_so]
+    if len(decided) != 1:
+        raise click.UsageError("say what was decided by one of --issue, --refund, --refund-noted and --reject")
+    return decided[0]
+
+
+def _decide(app: "App", found: "Order", resolution: "Resolution", *, yes: bool, as_json: bool) -> None:
+    from paypoll.runs.record import record_run
+    from paypoll.state.resolutions import Verdict
+
+    case = app.resolver.look_at(found) if resolution.verdict is Verdict.ISSUE else None
+    site = app.settings.site
+    if not as_json:
+        show(_case_lines(found, case, site))
+    if not yes and sys.stdin.isatty() and _may_go_on(resolution, case):
+        click.confirm(shown(_question(resolution, found, case)), abort=True, err=True)
+    settled = app.resolver.settle(found, resolution, case)
+    if not as_json:
+        show(_settled_lines(settled, site))
+    mail = app.resolver.send_confirmation(settled) if settled.tickets or settled.mended else None
+    # The decision stands, whatever the run below meets.
+    if as_json:
+        show(_as_json(settled, mail).splitlines())
+    elif mail is not None:
+        waits = f"The confirmation is {mail.state}: {mail.error or 'a run sends it'}"
+        show(wrapped("The confirmation was sent." if mail.state == "sent" else waits))
+    if resolution.verdict is not Verdict.ISSUE:
+        # Its checkouts are closed at once, so that nobody pays them; a run that cannot is followed by the timer's.
+        record_run(app, "resolve", only=[found.id])
 
 
 def _close_finding(context: click.Context, number: int, who: str, reason: str, *, as_json: bool, verbose: bool) -> int:

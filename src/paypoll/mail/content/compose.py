@@ -23,6 +23,7 @@ from paypoll.mail.content.organiser_contexts import DigestContext, ListingContex
 from paypoll.mail.content.plain import header_text, one_line
 from paypoll.mail.content.policies import ATTACHMENT, MESSAGE
 from paypoll.mail.content.reading import ComposeError
+from paypoll.mail.content.refund_context import RefundContext
 from paypoll.mail.content.templating import Templates
 from paypoll.mail.splitting import LINE
 from paypoll.settings.colour import DEFAULT_ACCENT, text_on
@@ -35,6 +36,7 @@ _CONTEXTS: Mapping[str, type[MailContext]] = {
     "under_review": ConfirmationContext,
     "event_listed": ListingContext,
     "organiser_orders": DigestContext,
+    "refund": RefundContext,
     "alert": AlertContext,
 }
 KINDS = tuple(_CONTEXTS)

@@ -15,6 +15,7 @@ from paypoll.mail.content.contexts import (
 )
 from paypoll.mail.content.organiser_contexts import DigestContext, DigestLine, ListingContext
 from paypoll.mail.content.reading import ComposeError
+from paypoll.mail.content.refund_context import RefundContext
 
 _LINES = (
     OrderLine(
@@ -90,6 +91,18 @@ SAMPLES: dict[str, MailContext] = {
             DigestLine("ORD-1001", "Ada Le Sueur", "Winter Concert", 2, Decimal("25.00")),
             DigestLine("ORD-1002", "Ben Quérée", "Winter Concert", 1, Decimal("12.50")),
         ),
+    ),
+    "refund": RefundContext(
+        order_number="ORD-1001",
+        customer_name="Ada Le Sueur",
+        email="ada@example.org",
+        total=Decimal("30.00"),
+        currency="GBP",
+        lines=_UNISSUED,
+        refunded=Decimal("12.50"),
+        card="VISA ending 3456",
+        void_tickets=("WINTER-CON-A1B2C3D4E",),
+        kept=2,
     ),
     "alert": AlertContext(
         level="CRITICAL",

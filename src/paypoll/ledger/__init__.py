@@ -1,0 +1,1 @@
+"""SumUp's transactions and payouts held against the orders, both ways; and refunds."""

@@ -1,0 +1,138 @@
+"""What a refund that SumUp shows means in the shop: tickets, orders_refund, the order, and a mail to the customer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from paypoll.mail.content.message_id import new_message_id
+from paypoll.mail.content.order_lines import order_lines
+from paypoll.mail.content.refund_context import RefundContext
+from paypoll.payments.gateway import TransactionAnswer
+from paypoll.payments.money import show_amount
+from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import OrderStatus
+from paypoll.payments.refunding import RefundIntent, is_all_back
+from paypoll.settings.model import SiteSettings
+from paypoll.shop.changes import note_order, set_order_status
+from paypoll.shop.find import lock_order
+from paypoll.shop.orders import load_order
+from paypoll.shop.refunds import ADMITS, add_refund, void_tickets
+from paypoll.state import outbox, watches
+from paypoll.state.audit import record
+from paypoll.state.records import load_records
+from paypoll.state.resolutions import ACTION, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: the order's status now, and the tickets that admit nobody any more."""
+
+    status: str
+    voided: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRows:
+    """Writes a refund into the shop's rows, in the caller's transaction. `domain` is that of our Message-IDs."""
+
+    site: SiteSettings
+    domain: str
+
+    def lock(self, connection: sa.Connection, intent: RefundIntent) -> Order | None:
+        """Return the order of the refund under its row lock; None when it is gone, or its id is another's by now."""
+        if not lock_order(connection, intent.order_id):
+            return None
+        order = load_order(connection, intent.order_id)
+        return order if order is not None and order.number == intent.order_number else None
+
+    def write(
+        self,
+        connection: sa.Connection,
+        order: Order,
+        intent: RefundIntent,
+        told: TransactionAnswer,
+        *,
+        run_id: str,
+        now: datetime,
+    ) -> Written:
+        """Write down what follows from the refund, and post the mail to the customer.
+
+        Of a payment `beside` the one that bought the tickets nothing follows but a line in the notes: neither a ticket
+        nor orders_refund nor the status, so that row 24 does not count it.
+        """
+        beside = self._is_beside(connection, order, intent)
+        whole = is_all_back(told) and not beside
+        voided: tuple[str, ...] = ()
+        status = order.status
+        note = f"{show_amount(intent.amount, intent.currency)} refunded, asked for by {intent.who}: {intent.reason}"
+        if beside:
+            note_order(connection, order, f"{note} (payment {intent.checkout_id}, beside the order's own)", now)
+        else:
+            if whole or intent.tickets:
+                voided = void_tickets(connection, order.id, None if whole else intent.tickets)
+            name = told.transaction_code or told.id
+            add_refund(connection, order.id, intent.amount, name, reason=intent.reason, who=intent.who, now=now)
+            if whole and order.status != OrderStatus.REFUNDED:
+                set_order_status(connection, order, OrderStatus.REFUNDED, note, now)
+                status = OrderStatus.REFUNDED.value
+                self._close_review(connection, order, intent, run_id, now)
+                # Tickets that were not sent yet would be refused at the door.
+                outbox.withdraw(connection, order.id, "confirmation", "late_confirmation", "under_review")
+            else:
+                note_order(connection, order, note, now, in_history=True)
+        kept = sum(ticket.status == ADMITS[0] and ticket.number not in voided for ticket in order.tickets)
+        context = RefundContext(
+            order_number=order.number,
+            customer_name=order.customer_name,
+            email=order.email,
+            total=order.total,
+            currency=intent.currency,
+            lines=order_lines(order, self.site),
+            refunded=intent.amount,
+            card=told.card,
+            whole=whole,
+            beside=beside,
+            void_tickets=voided,
+            kept=kept,
+        )
+        outbox.post(
+            connection,
+            kind="refund",
+            dedupe_key=f"refund:{intent.id}",
+            recipients=[order.email],
+            content=context.to_json(),
+            message_id=new_message_id(self.domain),
+            now=now,
+            order_id=order.id,
+        )
+        # The next run sees what else is paid, and closes what can still be paid.
+        watches.enrol_order(connection, order.id, now)
+        watches.follow(connection, order.id, now)
+        return Written(status, voided)
+
+    def _is_beside(self, connection: sa.Connection, order: Order, intent: RefundIntent) -> bool:
+        """Say whether the tickets rest on another payment: as it is now, should they have been issued meanwhile."""
+        done = load_records(connection, [order.id])[order.id].fulfilment
+        return intent.beside if done is None else done.checkout_id != intent.checkout_id
+
+    def _close_review(
+        self, connection: sa.Connection, order: Order, intent: RefundIntent, run_id: str, now: datetime
+    ) -> None:
+        if order.status != OrderStatus.REVIEW:
+            return
+        outbox.forget_told(connection, order.id, "alert:review:", run_id)
+        record(
+            connection,
+            now=now,
+            action=ACTION,
+            actor=intent.who,
+            order_id=order.id,
+            order_number=order.number,
+            run_id=run_id,
+            outcome=Verdict.REFUND.value,
+            reason=f"person_{Verdict.REFUND}",
+            explanation=intent.reason,
+            status_from=order.status,
+            status_to=OrderStatus.REFUNDED.value,
+        )
