@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from tests.acceptance.promises import check_completed
 from tests.acceptance.stage import PATIENCE, ROLE, Placed, Stage, opened_stage
-from tests.acceptance.standby import standby_of
+from tests.acceptance.standby import Standby, standby_of
 from tests.acceptance.test_world import TRY_LATER, crowd, ended, whole_or_untouched
 from tests.conftest import SHOP_SCHEMA, Server, fastest_folder
 
@@ -75,48 +75,60 @@ def test_row_38_database_restarted_in_mid_run_leaves_nothing_half_done(
         own_server.run("DROP DATABASE shop WITH (FORCE)")
 
 
-def test_row_38_standby_is_told_and_the_run_after_a_failover_carries_on(own_server: Server, tmp_path: Path) -> None:
-    own_server.run(f"CREATE DATABASE shop TEMPLATE {FILLED}")  # the last of these tests: the server ends in it
-    with standby_of(own_server) as standby:
-        # The shop finds the server that takes writes, now and later.
-        hosts = f"{own_server.folder},{standby.folder}"
-        with opened_stage(f"postgresql://postgres@/shop?host={hosts}&target_session_attrs=primary", tmp_path) as stage:
-            orders = crowd(stage, 6)
-            alone = f"postgresql://{ROLE}@/shop?host={standby.folder}"
-            looked = stage.paypoll("queue", "--json", database__url=alone)
-            assert looked.code == 0, looked.stderr
-            run = stage.run_once(database__url=alone)
-            assert run.code == TRY_LATER
-            (line,) = run.errors
-            assert line.startswith("paypoll: the database takes no writes: cannot execute ")
-            assert "in database.url" in line
-            checked = stage.paypoll("check", "--json", database__url=alone)
-            assert checked.code == TRY_LATER
-            (found,) = [one for one in checked.report["findings"] if one["mark"] == "PROBLEM"]
-            assert (found["topic"], found["text"].rpartition("; ")[2]) == (
-                "database",
-                "it takes no writes: it is a standby",
-            )
-            assert "database.url" in found["next_step"]
+@pytest.fixture
+def standby(own_server: Server) -> Iterator[Standby]:
+    """A standby of that server. For the last of the tests: the server ends in it."""
+    own_server.run(f"CREATE DATABASE shop TEMPLATE {FILLED}")
+    with standby_of(own_server) as following:
+        yield following
 
-            # The standby comes first, and is not the one that is meant.
-            stage.environ["database__url"] = f"postgresql://{ROLE}@/shop?host={standby.folder},{own_server.folder}"
-            with stage.sumup.fault(Latency(0.15)):
-                process = stage.start("run-once", sumup__parallel_requests="1", verification__batch_size="2")
-                stage.sumup.journal.wait_until(lambda journal: journal.count() >= 4, PATIENCE)
-                stage.engine.dispose()
-                standby.take_over()
-                run = ended(process)
-            assert run.code == TRY_LATER, run.stderr
-            # Out of reach; or, between the one's end and the other's beginning, one that takes no writes.
-            assert run.errors[0].startswith("paypoll: the database ")
-            assert len(run.errors) == 1
-            assert "pending_verification" in {whole_or_untouched(stage, order) for order in orders}
-            stage.let_time_pass()
-            again = stage.run_once()
-            assert again.code == 0, again.stderr
-            for order in orders:
-                check_completed(stage, order)
+
+@pytest.fixture
+def safe_stage(standby: Standby, tmp_path: Path) -> Iterator[Stage]:
+    """A stage whose shop finds the server that takes writes, before a failover and after it."""
+    hosts = f"{standby.primary},{standby.folder}"
+    with opened_stage(f"postgresql://postgres@/shop?host={hosts}&target_session_attrs=primary", tmp_path) as stage:
+        yield stage
+
+
+def test_row_38_standby_is_told_and_the_run_after_a_failover_carries_on(safe_stage: Stage, standby: Standby) -> None:
+    stage = safe_stage
+    orders = crowd(stage, 6)
+    alone = f"postgresql://{ROLE}@/shop?host={standby.folder}"
+    looked = stage.paypoll("queue", "--json", database__url=alone)
+    assert looked.code == 0, looked.stderr
+    run = stage.run_once(database__url=alone)
+    assert run.code == TRY_LATER
+    (line,) = run.errors
+    assert line.startswith("paypoll: the database takes no writes: cannot execute ")
+    assert "in database.url" in line
+    checked = stage.paypoll("check", "--json", database__url=alone)
+    assert checked.code == TRY_LATER
+    (found,) = [one for one in checked.report["findings"] if one["mark"] == "PROBLEM"]
+    assert (found["topic"], found["text"].rpartition("; ")[2]) == (
+        "database",
+        "it takes no writes: it is a standby",
+    )
+    assert "database.url" in found["next_step"]
+
+    # The standby comes first, and is not the one that is meant.
+    stage.environ["database__url"] = f"postgresql://{ROLE}@/shop?host={standby.folder},{standby.primary}"
+    with stage.sumup.fault(Latency(0.15)):
+        process = stage.start("run-once", sumup__parallel_requests="1", verification__batch_size="2")
+        stage.sumup.journal.wait_until(lambda journal: journal.count() >= 4, PATIENCE)
+        stage.engine.dispose()
+        standby.take_over()
+        run = ended(process)
+    assert run.code == TRY_LATER, run.stderr
+    # Out of reach; or, between the one's end and the other's beginning, one that takes no writes.
+    assert run.errors[0].startswith("paypoll: the database ")
+    assert len(run.errors) == 1
+    assert "pending_verification" in {whole_or_untouched(stage, order) for order in orders}
+    stage.let_time_pass()
+    again = stage.run_once()
+    assert again.code == 0, again.stderr
+    for order in orders:
+        check_completed(stage, order)
 
 
 def refuse(stage: Stage, table: str, order: Placed, condition: str) -> None:
