@@ -97,7 +97,7 @@ class Server:
 def server() -> Iterator[Server]:
     """A PostgreSQL server with a template database: the shop's schema, whole, and paypoll's own tables."""
     # Not below pytest's own folder: root's PostgreSQL runs as another user, who must be able to get there.
-    folder = Path(tempfile.mkdtemp(prefix="paypoll-postgresql-", dir=_fastest_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="paypoll-postgresql-", dir=fastest_folder()))
     running = Server(folder)
     running.run(f"CREATE DATABASE {TEMPLATE}")
     engine = make_engine(DatabaseOptions(_driver_url(running.url(TEMPLATE))))
@@ -110,7 +110,7 @@ def server() -> Iterator[Server]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _fastest_folder() -> Path | None:
+def fastest_folder() -> Path | None:
     """Return the folder in memory, or None, which means the usual one, where there is no such folder with room."""
     try:
         return _MEMORY if shutil.disk_usage(_MEMORY).free >= _ROOM and os.access(_MEMORY, os.W_OK) else None

@@ -258,6 +258,12 @@ _SETTINGS_WORDS = re.compile(
     r"|invalid (?:dsn|port number|integer value|connection option|\w+ value)|could not match \d+ (?:port|host)"
 )
 _GONE_CLASSES = frozenset({"08", "53", "58"})
+_READ_ONLY_STATE = "25006"
+# What libpq says at connecting of servers that are not what target_session_attrs asks for.
+_READ_ONLY_WORDS = re.compile(r"session is read-only|server is in hot standby mode")
+
+NAME_THE_PRIMARY = "name the server that takes them, or all servers (host1:5432,host2:5432), in database.url"
+"""What to do where the server takes no writes."""
 
 
 def sort_error(error: SQLAlchemyError) -> Trouble:
@@ -287,6 +293,27 @@ def describe_error(error: Exception) -> str:
     return " ".join(word.strip() for word in words[:2]) or type(error).__name__
 
 
+def _describe_gone(error: SQLAlchemyError) -> str:
+    words = describe_error(error)
+    if getattr(getattr(error, "orig", None), "pgcode", None) == _READ_ONLY_STATE or _READ_ONLY_WORDS.search(words):
+        return f"the database takes no writes: {words}; it is a standby, or set to read-only: {NAME_THE_PRIMARY}"
+    return f"the database is out of reach: {words}"
+
+
+@contextmanager
+def busy_means_later() -> Iterator[None]:
+    """Raise DatabaseUnavailableError for a lock, a deadlock or a time-out that the block did not handle itself.
+
+    Nothing is half-done then, and the next try may succeed. On a standby it is replication that ends a long look.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if sort_error(error) is not Trouble.BUSY:
+            raise
+        raise DatabaseUnavailableError(f"the database is too busy: {describe_error(error)}") from error
+
+
 @contextmanager
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Run a block in one transaction.
@@ -300,7 +327,7 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     except SQLAlchemyError as error:
         sort = sort_error(error)
         if sort is Trouble.GONE:
-            raise DatabaseUnavailableError(f"the database is out of reach: {describe_error(error)}") from error
+            raise DatabaseUnavailableError(_describe_gone(error)) from error
         if sort is Trouble.SETTINGS:
             raise SettingsError([f"the database refuses: {describe_error(error)}"], source="[database]") from error
         raise

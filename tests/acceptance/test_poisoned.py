@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import pytest
 from tests.acceptance.papers import subject
 from tests.acceptance.promises import check_issued
-from tests.acceptance.stage import MERCHANT, PRICE, Placed, Stage
+from tests.acceptance.stage import ADMIN, MERCHANT, PRICE, Placed, Stage
 from tests.acceptance.test_organisers import OVER, Connected
 
 from paypoll.sandbox.sumup.effects import Line, Respond
 from paypoll.sandbox.sumup.exchange import Answer
 
 INCOMPLETE = 1
+TRY_LATER = 75
 REVIEW = "requires_manual_review"
 
 
@@ -93,6 +94,45 @@ def test_row_18a_refresh_refused_for_one_organiser_leaves_the_others_alone(
     assert connected.profile(waiting[0])["sumup_connection_status"] == "connected"
     assert stage.run_once().code == 0
     check_issued(stage, orders[waiting[0]])
+
+
+def test_row_18b_client_refused_or_every_connection_lost_is_said_by_every_run(stage: Stage) -> None:
+    connected = Connected(stage)
+    for merchant in ("MFIRST", "MSECOND"):
+        connected.organiser(merchant, sumup_expires_at=OVER)
+    orders = [connected.order(f"ORD-{merchant}", merchant) for merchant in connected.events]
+    own = stage.order("ORD-OWN", checkout="PAID")
+
+    def run(code: int, standstill: str = "") -> list[str]:
+        """Do a run, and return the subjects of its alerts."""
+        before = len(stage.sink.messages)
+        ended = stage.run_once()
+        said = [line["what"] for line in ended.log if line["event"] == "standstill"]
+        assert (ended.code, len(said)) == (code, bool(standstill)), ended.stderr
+        assert all(standstill in line for line in said)
+        return [subject(mail) for mail in stage.sink.messages[before:] if mail.recipients == (ADMIN,)]
+
+    told = "[Jersey Events CRITICAL] SumUp refuses the platform's OAuth client"
+    with stage.sumup.fault(_Refused(401, "invalid_client"), path="/token"):
+        assert run(TRY_LATER, "OAuth client: no access token: SumUp answered 401 invalid_client") == [told]
+        assert run(TRY_LATER, "OAuth client") == []
+        stage.sql("UPDATE paypoll.trouble SET told_at = told_at - interval '25 hours'")
+        assert run(TRY_LATER, "OAuth client") == [told]
+    check_issued(stage, own)
+    assert {connected.profile(merchant)["sumup_connection_status"] for merchant in connected.events} == {"connected"}
+    assert run(0) == []
+    for order in orders:
+        check_issued(stage, order)
+    assert stage.sql("SELECT key FROM paypoll.trouble") == []
+
+    # Not the client, but every connection there is; with enough others, they are two organisers' own.
+    for merchant in connected.events:
+        stage.sumup.revoke(merchant)
+        connected.order(f"ORD-{merchant}-2", merchant)
+    assert len(run(TRY_LATER, "the connections of all 2 organisers")) == 2
+    assert run(TRY_LATER, "the connections of all 2 organisers") == []
+    connected.organiser("MTHIRD")
+    assert run(0) == []
 
 
 def test_row_41a_commands_over_many_orders_leave_the_one_that_cannot_be_read(stage: Stage) -> None:

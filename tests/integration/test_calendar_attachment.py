@@ -14,7 +14,7 @@ from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.runs.record import record_run
 from paypoll.settings.load import load_settings
-from paypoll.state.outbox import claim_mail
+from paypoll.state.outbox import Whose, claim_mail
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place
@@ -66,7 +66,9 @@ def test_confirmation_packed_again_has_the_same_bytes(bench: "Bench", settings_f
             app.close()
 
     with transaction(bench.app.engine) as connection:
-        (mail,) = claim_mail(connection, "run", bench.clock.now(), limit=1, lease=timedelta(minutes=5))
+        (mail,) = claim_mail(
+            connection, "run", bench.clock.now(), limit=1, lease=timedelta(minutes=5), whose=Whose.ALL, tried=True
+        )
     assert packed() == packed()
 
 

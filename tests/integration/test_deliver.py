@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,8 @@ from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place
+
+claim_fresh = partial(claim_mail, whose=Whose.ALL, tried=False)
 
 
 def run(bench: "Bench") -> RunReport:
@@ -214,7 +217,7 @@ def test_mail_whose_messages_take_longer_than_a_lease_together_stays_this_runs_o
             super().send(message, recipients)
             bench.clock.move(lease * 0.6)
             with transaction(engine) as connection:
-                claimed = claim_mail(connection, "another", bench.clock.now(), limit=1, lease=lease)
+                claimed = claim_fresh(connection, "another", bench.clock.now(), limit=1, lease=lease)
             taken_away.extend(mail.id for mail in claimed)
 
     place("ORD-1", quantity=4)
@@ -291,7 +294,7 @@ def test_alerts_are_claimed_before_customers_mail_that_has_waited_for_longer(eng
                 now=NOW + timedelta(minutes=minute),
             )
         later = NOW + timedelta(hours=1)
-        claimed = [claim_mail(connection, "run", later, limit=1, lease=timedelta(minutes=3)) for _ in kinds]
+        claimed = [claim_fresh(connection, "run", later, limit=1, lease=timedelta(minutes=3)) for _ in kinds]
     assert [(mail.kind, mail.message_id) for (mail,) in claimed] == [
         ("alert", "<2@shop.example>"),
         ("alert", "<3@shop.example>"),
@@ -314,10 +317,10 @@ def test_run_that_lost_its_lease_cannot_put_off_what_is_settled(engine: sa.Engin
             now=NOW,
             order_id=1,
         )
-        (slow,) = claim_mail(connection, "slow", NOW, limit=1, lease=lease)
+        (slow,) = claim_fresh(connection, "slow", NOW, limit=1, lease=lease)
         later = NOW + 2 * lease
         if fate == "sent":
-            (quick,) = claim_mail(connection, "quick", later, limit=1, lease=lease)
+            (quick,) = claim_mail(connection, "quick", later, limit=1, lease=lease, whose=Whose.ALL, tried=True)
             mark_sent(connection, quick, "Your payment did not go through", later)
         else:
             assert withdraw(connection, 1, "payment_failed")
@@ -414,10 +417,10 @@ def test_session_that_ends_for_the_refusals_in_it_holds_up_one_mail_and_not_the_
     assert sum(mail["attempts"] for mail in mails(engine)) == 1 + 3 + 1
 
 
-def queued(engine: sa.Engine, fresh: int, tried: int) -> None:
-    """Post mails, the older of which were tried before."""
+def queued(engine: sa.Engine, fresh: int, tried: int, since: int = 0) -> None:
+    """Post mails, the older of which were tried before; `since` so many were posted already."""
     with transaction(engine) as connection:
-        for number in range(tried + fresh):
+        for number in range(since, since + tried + fresh):
             name = f"tried-{number}" if number < tried else f"fresh-{number - tried}"
             post(
                 connection,
@@ -457,6 +460,21 @@ def test_mail_that_failed_before_is_left_for_the_next_run_when_its_time_is_over(
     assert queue.next(Whose.ALL) is None
     assert not queue.holds_any()
     assert [mail["attempts"] for mail in mails(engine)] == [4, 3, 3, 1]
+
+
+def test_queue_that_came_short_is_asked_again_only_when_it_is_empty(bench: "Bench", engine: sa.Engine) -> None:
+    queued(engine, fresh=3, tried=0)
+    bench.clock.move(timedelta(minutes=1))
+    claimed: list[int] = []
+    rules = DeliveryRules(batch_size=8, lease=timedelta(minutes=3))
+    queue = DeliveryQueue(engine, bench.clock, rules, "run", lambda mails: claimed.append(len(mails)))
+    asked: list[str] = []
+    sa.event.listen(engine, "begin", lambda _connection: asked.append("begin"))
+    assert queue.next(Whose.ALL) is not None
+    queued(engine, fresh=1, tried=0, since=3)
+    assert [queue.next(Whose.ALL) is not None for _ in range(4)] == [True, True, True, False]
+    # Besides the two: whether any failed before, and that there is no more. One begin is the test's.
+    assert (claimed, len(asked)) == ([3, 1], 5)
 
 
 def test_trouble_is_told_again_every_day_and_its_key_knows_the_cause_and_not_the_case(engine: sa.Engine) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from paypoll.admin.revive import kept_mails, revive
 from paypoll.database import transaction
 from paypoll.state import outbox
-from paypoll.state.outbox import Mail
+from paypoll.state.outbox import Mail, Whose
 from paypoll.state.tables import outbox as table
 from paypoll.testing import NOW
 
@@ -25,25 +26,44 @@ CHANGES: dict[str, Change] = {
     "mark_sent": lambda connection, mail: outbox.mark_sent(connection, mail, "Your tickets", NOW),
     "put_off": lambda connection, mail: outbox.put_off(connection, mail, "later", NOW),
     "give_up": lambda connection, mail: outbox.give_up(connection, mail, "no such mailbox"),
-    "withdraw": lambda connection, _mail: outbox.withdraw(connection, 1, "confirmation"),
+    "withdraw": lambda connection, _mail: outbox.withdraw(connection, 1, outbox.ALERT),
+    "withdraw_about": lambda connection, _mail: outbox.withdraw_about(connection, "alert:", "told again"),
     "hand_back": lambda connection, mail: outbox.hand_back(connection, [mail], RUN),
+}
+# What is done with mails that no run has at hand, as their callers choose them.
+OF_NOBODY: dict[str, Change] = {
+    "give_up_waiting": lambda connection, mail: outbox.give_up_waiting(connection, mail, "no such mailbox"),
+    "hand_over": lambda connection, _mail: hand_all_over(connection, "bob@example.org"),
+    "revive": lambda connection, _mail: revive_all(connection),
 }
 
 
+def hand_all_over(connection: sa.Connection, admin: str) -> None:
+    """Send all alerts that wait to this admin instead."""
+    for row in outbox.waiting_alerts(connection, LATER):
+        outbox.hand_over(connection, row, [admin], lambda: "<2@shop.example>", LATER)
+
+
+def revive_all(connection: sa.Connection) -> None:
+    """Let all mails be tried again that `paypoll resend` does so with."""
+    for kept in kept_mails(connection, LATER, *outbox.UNSENT, "undeliverable"):
+        revive(connection, kept, LATER)
+
+
 def a_mail(connection: sa.Connection, state: str) -> Mail:
-    """Put a mail that this run has claimed into the outbox, in this state."""
+    """Put an alert that this run has claimed into the outbox, in this state."""
     connection.execute(sa.delete(table))
     outbox.post(
         connection,
-        kind="confirmation",
-        dedupe_key="key",
+        kind=outbox.ALERT,
+        dedupe_key="alert:key:to:ada@example.org",
         recipients=["ada@example.org"],
         content={},
         message_id="<1@shop.example>",
         now=NOW,
         order_id=1,
     )
-    [mail] = outbox.claim_mail(connection, RUN, NOW, limit=1, lease=timedelta(minutes=5))
+    [mail] = outbox.claim_mail(connection, RUN, NOW, limit=1, lease=timedelta(minutes=5), whose=Whose.ALL, tried=False)
     connection.execute(sa.update(table).values(state=state))
     return mail
 
@@ -52,15 +72,25 @@ def test_picture_of_mail_states_is_what_the_outbox_does(engine: sa.Engine) -> No
     found = {("[*]", "waiting", "post")}
     with transaction(engine) as connection:
         for state in STATES:
-            for name, change in CHANGES.items():
+            for name, change in (CHANGES | OF_NOBODY).items():
                 mail = a_mail(connection, state)
-                before = connection.execute(sa.select(table)).one()
+                if name in OF_NOBODY:
+                    outbox.hand_back(connection, [mail], RUN)
+                row = sa.select(table).where(table.c.id == mail.id)
+                before = connection.execute(row).one()
                 change(connection, mail)
-                after = connection.execute(sa.select(table)).one()
+                after = connection.execute(row).one()
                 if after != before and name != "hand_back":
                     found.add((state, after.state, name))
                 elif name == "hand_back":
                     assert after.state == state
+        # Handed over, and back again.
+        mail = a_mail(connection, "waiting")
+        outbox.hand_back(connection, [mail], RUN)
+        for admin, state in (("bob@example.org", "withdrawn"), ("ada@example.org", "waiting")):
+            hand_all_over(connection, admin)
+            assert connection.scalar(sa.select(table.c.state).where(table.c.id == mail.id)) == state
+        found.add(("withdrawn", "waiting", "hand_over"))
     # `withdraw_these` is given rows that its caller has just locked as `waiting`, and `mark_sent` one that this run
     # began to send: neither looks at the state again.
     drawn = set(ARROW.findall(PAGE)) - {("waiting", "withdrawn", "withdraw_these")}

@@ -139,8 +139,9 @@ class AlertDesk:
         todo: Sequence[str],
         now: datetime,
         admins: Sequence[str] = (),
+        level: Level = Level.CRITICAL,
     ) -> None:
-        """Write down that a trouble is there; tell of it, CRITICAL, when it has lasted for `tell_after`.
+        """Write down that a trouble is there; tell of it when it has lasted for `tell_after`.
 
         Once, and once more each time that it has lasted for `remind_every` since: in place of what has not left yet.
         """
@@ -149,7 +150,7 @@ class AlertDesk:
             self.tell(
                 connection,
                 f"{key}:{now.isoformat()}",
-                level=Level.CRITICAL,
+                level=level,
                 headline=headline,
                 found=found,
                 todo=todo,

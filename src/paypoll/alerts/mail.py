@@ -1,6 +1,6 @@
 """What the admins are told about mail: that none goes out, that one waits, cannot be made, or cannot be delivered."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,16 +9,19 @@ import sqlalchemy as sa
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.payments.order import Order
+from paypoll.shop.find import find_numbers
 from paypoll.shop.orders import load_order
 from paypoll.state import outbox
 from paypoll.state.incidents import cause, end_trouble, note_trouble, open_troubles
 from paypoll.state.outbox import Mail
+from paypoll.tickets.scripts import packages_for, script_of, scripts_of
 
 SMTP_DOWN = "smtp_down"
 SMTP_REFUSES = "smtp_refuses"
 ALERT_REFUSED = "alert_refused"
 CANNOT_PRINT = "cannot_print"
 MAIL_ERROR = "mail_error"
+SHOWS_BOXES = "shows_boxes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,36 @@ class MailAlerts:
             self.desk.tell_about_order(connection, order, alert, now)
         return order
 
+    def tell_shows_boxes(self, connection: sa.Connection, mail: Mail, letters: Collection[str], now: datetime) -> None:
+        """Tell, once a script, that tickets show boxes in place of its letters, and which package has a font for it."""
+        number = find_numbers(connection, [mail.order_id]).get(mail.order_id, "") if mail.order_id is not None else ""
+        for script in scripts_of(letters):
+            of_script = sorted(letter for letter in letters if script_of(letter) == script)
+            self.desk.tell_of_trouble(
+                connection,
+                f"{SHOWS_BOXES}:{script}",
+                " ".join(map(_code_point, of_script)),
+                tell_after=timedelta(0),
+                level=Level.ALERT,
+                headline=f"Tickets show boxes: no font here has letters of {script}",
+                found=(
+                    f"The tickets of order {number} show boxes in place of {', '.join(map(_code_point, of_script))}.",
+                    "They have left all the same, and their codes can be read. There may be more such orders.",
+                ),
+                todo=(
+                    f"Install a font on the machine that runs paypoll: `apt-get install {packages_for([script])}`.",
+                    "Then send the tickets again to whom it matters: `paypoll resend ORDER`.",
+                ),
+                now=now,
+            )
+
+    def end_boxes(self, connection: sa.Connection, legible: Collection[str]) -> None:
+        """Forget the scripts that can be read again, by the very letters that could not."""
+        there = set(map(_code_point, legible))
+        for trouble in open_troubles(connection, f"{SHOWS_BOXES}:"):
+            if not there.isdisjoint(trouble.detail.split()):
+                self.desk.forget_trouble(connection, trouble.key)
+
     def forget_waiting(self, connection: sa.Connection, mail: Mail) -> None:
         """Take back what has not left about a mail that waited, and does not any more."""
         outbox.withdraw_about(connection, f"alert:mail_waits:{mail.kind}:order:{mail.order_id}:", "it was over before")
@@ -207,6 +240,10 @@ class MailAlerts:
 def _order_of(connection: sa.Connection, mail: Mail) -> Order | None:
     """Return the order whose customer waits for this mail. About an alert there is no alert."""
     return None if mail.is_alert or mail.order_id is None else load_order(connection, mail.order_id)
+
+
+def _code_point(letter: str) -> str:
+    return f"U+{ord(letter):04X}"
 
 
 def _words(mail: Mail) -> str:

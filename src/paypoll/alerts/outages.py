@@ -1,12 +1,13 @@
 """What the admins are told about the whole rather than about one order: stuck orders, SumUp silent or refusing."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.orders import Level
+from paypoll.alerts.organisers import CLIENT_REFUSED, OrganiserRefusals, tell_of_client
 from paypoll.database import readable, transaction
 from paypoll.mail.content.contexts import AlertOrder
 from paypoll.payments.evidence import CLOCK_TOLERANCE, Evidence
@@ -37,7 +38,7 @@ class OutageReporter:
         self._stuck_after = stuck_after
         self._trouble_after = trouble_after
         self._no_answer = ""
-        self._not_allowed: dict[str, str] = {}
+        self._refusals = OrganiserRefusals()
         self._may_not_close: dict[str, str] = {}
         self._closed: set[str] = set()
         self._clock_difference = timedelta(0)
@@ -59,17 +60,18 @@ class OutageReporter:
             match look:
                 case NoAnswer(detail) | BrokenAnswer(detail, garbled=True):
                     self._no_answer = detail
-                case NotAllowed(merchant_code, detail):
-                    self._not_allowed[merchant_code] = detail
+                case NotAllowed():
+                    self._refusals.observe(look)
                 case Found(CheckoutAnswer() as answer):
                     self._answering |= {"", answer.merchant_code}
 
     def tell_of_sumup(self, engine: sa.Engine, now: datetime) -> list[str]:
         """Tell that SumUp has not answered for a while, or refuses a credential; and when that is over.
 
-        Return what of it keeps the platform's own orders from going on.
+        Return what of it keeps the platform's own orders, or all organisers', from going on.
         """
-        if not (self._no_answer or self._not_allowed or self._answering):
+        refused = self._refusals.refused
+        if not (self._no_answer or refused or self._answering):
             return []
         standstills = []
         with transaction(engine) as connection:
@@ -79,12 +81,12 @@ class OutageReporter:
                 self._tell_of_silence(connection, now)
                 if any(trouble.told_at for trouble in open_troubles(connection, SUMUP_SILENT)):
                     standstills.append(f"SumUp has not been answering: {self._no_answer}")
-            for merchant_code, detail in self._not_allowed.items():
-                self._tell_of_refusal(connection, merchant_code, detail, now)
+            standstills += self._tell_of_organisers(connection, now)
+            for merchant_code, detail in refused.items():
                 # One order of the platform that could be read says that its key is good.
                 if merchant_code in {"", self._platform} and self._platform not in self._answering:
                     standstills.append(f"SumUp refuses the platform's own credential: {detail}")
-            for merchant_code in self._answering - set(self._not_allowed):
+            for merchant_code in self._answering - set(refused):
                 self._desk.forget_trouble(connection, f"not_allowed:{merchant_code}")
             if self._answering:
                 self._tell_of_clocks(connection, now)
@@ -94,6 +96,21 @@ class OutageReporter:
             for merchant_code in self._closed - set(self._may_not_close):
                 self._desk.forget_trouble(connection, f"may_not_close:{merchant_code}")
         return standstills
+
+    def _tell_of_organisers(self, connection: sa.Connection, now: datetime) -> list[str]:
+        """Tell of what is refused, each for itself; or of the platform's client, if it is that."""
+        refusals, answered = self._refusals, self._answering - {"", self._platform}
+        told_together: Collection[str] = ()
+        if refusals.is_about_client(connection, answered):
+            told_together = refusals.of_client
+            tell_of_client(self._desk, connection, next(iter(refusals.of_client.values())), now)
+        elif answered and not refusals.of_client:
+            self._desk.forget_trouble(connection, CLIENT_REFUSED)
+        for merchant_code, detail in refusals.refused.items():
+            if merchant_code not in told_together:
+                self._tell_of_refusal(connection, merchant_code, detail, now)
+        standstill = refusals.standstill(connection, answered, self._platform)
+        return [standstill] if standstill else []
 
     def summarise_alerts(self, engine: sa.Engine, now: datetime) -> None:
         """Let many alerts about the same trouble become one, before they leave."""

@@ -18,9 +18,10 @@ def opened_app(
     """Load the settings, set up the log and yield the app; close it afterwards.
 
     SIGTERM and SIGINT make the run finish what it holds. `quiet`: only warnings are logged, unless
-    `verbose`. Raise SettingsError with every error at once.
+    `verbose`. Raise SettingsError with every error at once, and DatabaseUnavailableError for a lock that the block met.
     """
     from paypoll.app import App
+    from paypoll.database import busy_means_later
     from paypoll.logs import configure_logging, register_secret
     from paypoll.runs.stop import Stop
     from paypoll.settings.load import load_settings
@@ -36,6 +37,7 @@ def opened_app(
     stop.listen()
     app = App(settings, stop=stop, read_only=read_only)
     try:
-        yield app
+        with busy_means_later():
+            yield app
     finally:
         app.close()

@@ -44,10 +44,15 @@ _MOST_FAILURES_IN_A_ROW = 3
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A mail as it is sent: one message, or several where the tickets do not fit into one."""
+    """A mail as it is sent: one message, or several where the tickets do not fit into one.
+
+    `boxes` are letters on its tickets that no font here has, and `legible` the others.
+    """
 
     subject: str
     messages: tuple[EmailMessage, ...]
+    boxes: frozenset[str] = frozenset()
+    legible: frozenset[str] = frozenset()
 
     @property
     def largest(self) -> int:
@@ -187,7 +192,7 @@ class Delivery:
         """Hand the mail over and write down what became of it."""
         try:
             if self._hand_over(mail, parcel):
-                self._outcomes.sent(mail, parcel.subject)
+                self._outcomes.sent(mail, parcel.subject, boxes=parcel.boxes, legible=parcel.legible)
                 self._failures_in_a_row = 0
         except MailUnavailableError as error:
             worn_out = self._session.refusals > 0

@@ -47,6 +47,7 @@ class DeliveryQueue:
         self._fresh: deque[Mail] = deque()
         self._tried: deque[Mail] = deque()
         self._fresh_in_a_row = 0
+        self._fresh_came_short_of: Whose | None = None
         self._retry_until = clock.monotonic() + rules.retry_time.total_seconds()
         self._retries_left = True
 
@@ -56,9 +57,10 @@ class DeliveryQueue:
         A run whose time is short sends what is new; and new mail without end does not keep back what failed once.
         """
         self._give_back_others(whose)
-        # Enough at hand for the printer to go on with.
-        if len(self._fresh) <= self._rules.batch_size // 2:
-            self._claim(self._fresh, whose, tried=False, limit=self._rules.batch_size)
+        # Enough at hand for the printer to go on with. When there were no more, what is new comes after those at hand.
+        if len(self._fresh) <= self._rules.batch_size // 2 and (not self._fresh or self._fresh_came_short_of != whose):
+            claimed = self._claim(self._fresh, whose, tried=False, limit=self._rules.batch_size)
+            self._fresh_came_short_of = whose if claimed < self._rules.batch_size else None
         if not self._fresh or self._fresh_in_a_row >= _FRESH_FOR_ONE_RETRY:
             self._fresh_in_a_row = 0
             if retry := self._next_retry(whose):
@@ -94,7 +96,8 @@ class DeliveryQueue:
             is_alert = whose is Whose.ADMINS
             self._hand_back([mail for mail in (*self._fresh, *self._tried) if mail.is_alert is not is_alert])
 
-    def _claim(self, queue: deque[Mail], whose: Whose, *, tried: bool, limit: int) -> None:
+    def _claim(self, queue: deque[Mail], whose: Whose, *, tried: bool, limit: int) -> int:
+        """Claim more mails for this queue. Return how many there were: fewer than the limit are all there are."""
         with transaction(self._engine) as connection:
             more = outbox.claim_mail(
                 connection,
@@ -108,6 +111,7 @@ class DeliveryQueue:
         queue.extend(more)
         if more:
             self._expect(more)
+        return len(more)
 
     def _hand_back(self, mails: Collection[Mail]) -> None:
         if not mails:

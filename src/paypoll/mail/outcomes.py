@@ -1,5 +1,6 @@
 """What became of each mail, written down with what admins are told of it, in one transaction."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -33,14 +34,15 @@ class MailOutcomes:
     run_id: str
     result: Delivered
     _sent_kinds: set[str] = field(default_factory=set)
+    _legible: set[str] = field(default_factory=set)
     _told_to_go_out: set[bool] = field(default_factory=set)
     # Refused without a reason why while others were taken, and what was last heard of a customer's mail.
     _unsettled: list[tuple[Mail, DoubtfulRefusalError]] = field(default_factory=list)
     _last_was_taken: bool = False
     _settles_at_the_end: bool = False
 
-    def sent(self, mail: Mail, subject: str) -> None:
-        """The mail server took it."""
+    def sent(self, mail: Mail, subject: str, *, boxes: Collection[str] = (), legible: Collection[str] = ()) -> None:
+        """The mail server took it. On its tickets, no font here has the letters `boxes`; the others are `legible`."""
         now = self.clock.now()
         with transaction(self.engine) as connection:
             outbox.mark_sent(connection, mail, subject, now)
@@ -57,6 +59,9 @@ class MailOutcomes:
                 settle(connection, mail)
                 self.alerts.forget_waiting(connection, mail)
             self._tell_mail_goes_out(connection, mail)
+            if boxes:
+                self.alerts.tell_shows_boxes(connection, mail, boxes, now)
+        self._legible.update(legible)
         self._sent_kinds.add(mail.kind)
         self.result.sent += 1
         log.info("mail sent", kind=mail.kind, order=mail.order_id, subject=subject)
@@ -160,6 +165,8 @@ class MailOutcomes:
         if self._sent_kinds:
             with transaction(self.engine) as connection:
                 self.alerts.end_troubles(connection, sorted(self._sent_kinds))
+                if self._legible:
+                    self.alerts.end_boxes(connection, self._legible)
 
     def _settle_recipients(self) -> None:
         """The server takes other recipients: it refuses these for their own sake."""

@@ -1,6 +1,7 @@
 """Make the messages of a mail: print its tickets, store their files, compose, attach."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 
 import sqlalchemy as sa
@@ -24,6 +25,24 @@ CALENDAR_NAME = "tickets.ics"
 CALENDAR_PARAMETERS = (("method", "PUBLISH"), ("charset", "utf-8"))
 
 WITH_TICKETS = frozenset({"confirmation", "late_confirmation"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Paper:
+    """An order's tickets as they were printed."""
+
+    tickets: Sequence[IssuedTicket]
+    printed: Sequence[PrintedTicket]
+
+    @property
+    def boxes(self) -> frozenset[str]:
+        """The letters that no font here has."""
+        return frozenset(letter for ticket in self.printed for letter in ticket.boxes)
+
+    @property
+    def legible(self) -> frozenset[str]:
+        """The letters that can be read."""
+        return frozenset(letter for ticket in self.tickets for letter in ticket.face.letters) - self.boxes
 
 
 class MailPacker:
@@ -67,13 +86,15 @@ class MailPacker:
         """
         limit = min(size_limit or self._size_limit, self._size_limit)
         try:
-            groups = self._attachments(mail, limit) if mail.kind in WITH_TICKETS else [()]
+            paper = self._paper(mail) if mail.kind in WITH_TICKETS else None
+            groups = [()] if paper is None else self._attachments(mail, paper, limit)
             messages = tuple(
                 self._message(mail, attachments, part, len(groups)) for part, attachments in enumerate(groups, start=1)
             )
         except ComposeError as error:
             raise PrintError(f"the {mail.kind} mail cannot be composed: {error}") from error
-        return Parcel(str(messages[0]["Subject"]), messages)
+        parcel = Parcel(str(messages[0]["Subject"]), messages)
+        return parcel if paper is None else replace(parcel, boxes=paper.boxes, legible=paper.legible)
 
     def _message(self, mail: Mail, attachments: Sequence[Attachment], part: int, parts: int) -> EmailMessage:
         return self._composer.compose(
@@ -87,8 +108,8 @@ class MailPacker:
             parts=parts,
         )
 
-    def _attachments(self, mail: Mail, limit: int) -> Sequence[Sequence[Attachment]]:
-        """Print the order's tickets and return them, as attachments of one message or several."""
+    def _paper(self, mail: Mail) -> "_Paper":
+        """Print the order's tickets, and store their files."""
         if mail.order_id is None:
             raise PrintError(f"mail {mail.id} has tickets, but no order")
         tickets = self._tickets(mail.order_id)
@@ -96,10 +117,14 @@ class MailPacker:
             raise PrintError(f"not every ticket of order {mail.order_id} is there to be printed")
         printed = self._printer.print_tickets([ticket.face for ticket in tickets])
         self._store(tickets, printed)
-        pdfs = [ticket.pdf for ticket in printed]
+        return _Paper(tickets, printed)
+
+    def _attachments(self, mail: Mail, paper: "_Paper", limit: int) -> Sequence[Sequence[Attachment]]:
+        """Return the order's tickets as attachments of one message or several."""
+        pdfs = [ticket.pdf for ticket in paper.printed]
         calendar = self._calendar(mail)
         beside = sum(mailed_size(len(file.content)) for file in calendar)
-        first, *others = self._parcels(tickets, pdfs, limit, beside=beside)
+        first, *others = self._parcels(paper.tickets, pdfs, limit, beside=beside)
         return [[*first, *calendar], *others]
 
     def _calendar(self, mail: Mail) -> Sequence[Attachment]:

@@ -1,6 +1,6 @@
 """Who is told what becomes of mail. `paypoll.alerts.mail` tells the admins; mail does not know them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -48,6 +48,12 @@ class MailReporter(Protocol):
 
     def tell_undeliverable(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> Order | None:
         """Take note that this mail will never arrive. Return the order that it is about; None when it was an alert."""
+
+    def tell_shows_boxes(self, connection: sa.Connection, mail: Mail, letters: Collection[str], now: datetime) -> None:
+        """Take note that tickets have left with boxes in place of these letters, which no font here has."""
+
+    def end_boxes(self, connection: sa.Connection, legible: Collection[str]) -> None:
+        """Take note of letters on tickets that can be read."""
 
     def end_troubles(self, connection: sa.Connection, kinds: Iterable[str]) -> None:
         """Take note that mails of these kinds go out again."""

@@ -180,10 +180,14 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True)
 class NotAllowed:
-    """SumUp says 401 or 403 for good: a person must mend the credential of `merchant_code` (empty: the platform's)."""
+    """SumUp says 401 or 403 for good: a person must mend the credential of `merchant_code` (empty: the platform's).
+
+    `about_client`: it is not that merchant's connection but the platform's OAuth client, on which all of them rest.
+    """
 
     merchant_code: str
     detail: str = ""
+    about_client: bool = False
 
 
 @dataclass(frozen=True, slots=True)

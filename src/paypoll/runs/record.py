@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import paypoll
 from paypoll.alerts.standstills import mail_standstills
-from paypoll.database import Trouble, describe_error, sort_error, transaction
+from paypoll.database import busy_means_later, transaction
 from paypoll.errors import DatabaseUnavailableError, PaypollError, SettingsError
 from paypoll.exitcodes import ExitCode
 from paypoll.runs.clock_check import require_same_time
@@ -49,19 +49,14 @@ def record_run(
     with structlog.contextvars.bound_contextvars(run=report.run_id):
         ping.start()
         try:
-            parts.require_ready()
-            require_same_time(parts, report.run_id)
-            _begin(parts, report, command)
-            with beside(report):
-                if only or not parts.is_idle():
-                    parts.cycle(report.run_id, max_age=max_age, accept_reviews=accept_reviews).run(report, only)
-                _say_what_stands_still(parts, report)
-        except SQLAlchemyError as error:
-            report.ended = "failed"
-            if sort_error(error) is not Trouble.BUSY:
-                raise
-            # A lock or a deadlock outside of any one order: nothing is half-done, and the next run carries on.
-            raise DatabaseUnavailableError(f"the database is too busy: {describe_error(error)}") from error
+            with busy_means_later():
+                parts.require_ready()
+                require_same_time(parts, report.run_id)
+                _begin(parts, report, command)
+                with beside(report):
+                    if only or not parts.is_idle():
+                        parts.cycle(report.run_id, max_age=max_age, accept_reviews=accept_reviews).run(report, only)
+                    _say_what_stands_still(parts, report)
         except PaypollError as error:
             report.ended = "failed"
             log.critical("run failed", error=str(error), exit=int(error.exit_code))

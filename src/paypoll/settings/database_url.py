@@ -27,6 +27,9 @@ _URL = re.compile(
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._%-]*)(?::(?P<port>\d{1,5}))?")
 _QUERY_SECRET = re.compile(r"(?i)(?<![^&?])((?:ssl)?password)=([^&]*)")
 _LAST_PORT = 65_535
+_PORT_BEHIND_HOST = re.compile(r"[^/\[:]*:\d*")
+_TAKES_WRITES = ("read-write", "primary", "any")
+_SEVERAL = "write one:5432,two:5433 before the /, or host=one,two&port=5432,5433 behind the ?"
 _EXAMPLE = "postgresql://user@host:5432/database"
 
 
@@ -43,10 +46,15 @@ def normal_url(url: str, password: str | None = None) -> str:
     rest = url.removeprefix(match["scheme"])
     if driver == "sqlite":
         return driver + _sqlite_rest(match, rest, password)
-    _require_known_options(match["query"] or "")
+    options = parse_qsl(match["query"] or "", keep_blank_values=True)
+    _require_known_options(options)
+    hosts = _hosts_among(options)
     places = [_host_and_port(place) for place in match["place"].split(",")]
     if len(places) > 1:
-        rest = _with_hosts_as_options(match, places)
+        rest = _with_hosts_as_options(match, places, options)
+    if max(len(places), len(hosts)) > 1 and "target_session_attrs" not in dict(options):
+        # Of several servers the one that takes writes is meant, unless the address says otherwise.
+        rest += "&target_session_attrs=read-write"
     if password is None:
         return driver + rest
     if passwords_in(url):
@@ -66,31 +74,44 @@ def _host_and_port(place: str) -> tuple[str, str]:
     return match["host"], match["port"] or ""
 
 
-def _with_hosts_as_options(match: re.Match[str], places: list[tuple[str, str]]) -> str:
-    """Return what follows the scheme with `host1:5432,host2:5432` in the form that SQLAlchemy reads.
-
-    Of several servers the one that can be written to is meant, unless the address says otherwise.
-    """
+def _with_hosts_as_options(match: re.Match[str], places: list[tuple[str, str]], given: list[tuple[str, str]]) -> str:
+    """Return what follows the scheme with `host1:5432,host2:5432` in the form that SQLAlchemy reads."""
     if not all(host for host, _ in places):
         raise ValueError("one of its hosts, between the commas, is empty")
     query = match["query"] or ""
-    given = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
-    if given & {"host", "hostaddr", "port"}:
+    if dict(given).keys() & {"host", "hostaddr", "port"}:
         raise ValueError("names hosts before the ? and behind it; keep one of them")
     options = ["host=" + ",".join(host.strip("[]") for host, _ in places)]
     if any(port for _, port in places):
         options.append("port=" + ",".join(port for _, port in places))
-    if "target_session_attrs" not in given:
-        options.append("target_session_attrs=read-write")
     login = match.string[match.end("scheme") : match.start("place")]
     return f"{login}/{match['database'] or ''}?{'&'.join([*options, *([query] if query else [])])}"
 
 
-def _require_known_options(query: str) -> None:
-    """Raise ValueError for what libpq does not know: connecting would fail, in words that no operator expects."""
-    if not query:
-        return
-    for name, value in parse_qsl(query, keep_blank_values=True):
+def _hosts_among(options: list[tuple[str, str]]) -> list[str]:
+    """Return the hosts behind the `?`: `host=one,two&port=5432,5433`, or SQLAlchemy's `host=one:5432&host=two:5433`.
+
+    Raise ValueError for what SQLAlchemy reads otherwise than it was meant, or refuses when it connects.
+    """
+    names = [name for name, _ in options]
+    given = [value for name, value in options if name == "host"]
+    hosts = given if len(given) > 1 else given[0].split(",") if given else []
+    twice = {name for name in names if names.count(name) > 1} - {"host"}
+    if twice & {"port", "hostaddr"} or (len(given) > 1 and ("port" in names or any("," in host for host in given))):
+        raise ValueError(f"names its hosts in two ways; {_SEVERAL}")
+    if twice:
+        raise ValueError(f"has the option {min(twice)!r} twice; keep one of them")
+    if len(given) == 1 and any(_PORT_BEHIND_HOST.fullmatch(host) for host in hosts):
+        raise ValueError(f"has a port in the host behind the ?; {_SEVERAL}")
+    return hosts
+
+
+def _require_known_options(options: list[tuple[str, str]]) -> None:
+    """Raise ValueError for what libpq does not know, or what keeps it from every server that takes writes.
+
+    Connecting would fail, in words that no operator expects.
+    """
+    for name, value in options:
         if not _is_known_option(name):
             raise ValueError(
                 f"has the option {name!r}, which PostgreSQL's own library (libpq) does not know; take it out"
@@ -98,6 +119,8 @@ def _require_known_options(query: str) -> None:
             )
         if name == "port" and not re.fullmatch(r"\d{0,5}(?:,\d{0,5})*", value):
             raise ValueError("the port behind the ? must be a number")
+        if name == "target_session_attrs" and value not in _TAKES_WRITES:
+            raise ValueError("target_session_attrs must be read-write: paypoll writes, and a standby takes no writes")
 
 
 def _is_known_option(name: str) -> bool:

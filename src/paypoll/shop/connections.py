@@ -1,5 +1,6 @@
 """Organisers' connections to SumUp, as the shop's profiles hold them. What changes them is in `changes`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -62,6 +63,15 @@ def reread_connection(connection: sa.Connection, known: OrganiserConnection) -> 
     )
     row = connection.execute(query).mappings().first()
     return _connection(row) if row is not None else None
+
+
+def count_connected(connection: sa.Connection, besides: Collection[str]) -> int:
+    """Return how many merchants are connected besides these."""
+    merchant = organisers.c.sumup_merchant_code
+    connected = sa.select(sa.func.count(merchant.distinct())).where(
+        organisers.c.sumup_connection_status == CONNECTED, merchant != "", merchant.not_in(list(besides))
+    )
+    return connection.scalar(connected) or 0
 
 
 def _connection(row: sa.RowMapping) -> OrganiserConnection:

@@ -108,23 +108,22 @@ def claim_mail(
     *,
     limit: int,
     lease: timedelta,
-    whose: Whose = Whose.ALL,
-    tried: bool | None = None,
+    whose: Whose,
+    tried: bool,
 ) -> list[Mail]:
     """Take up to `limit` mails that are due, alerts before the others, and the oldest first.
 
-    `tried`: only those that were tried before, or only those that were not. A row that another run has leased is not
+    `tried`: those that were tried before, or those that were not. A row that another run has leased is not
     due, nor one whose next attempt is still to come.
     """
     due = (
         sa.select(outbox)
         .where(*_due(now), _is_free(now, lease), _of(whose))
+        .where(outbox.c.attempts > 0 if tried else outbox.c.attempts == 0)
         .order_by((outbox.c.kind == ALERT).desc(), outbox.c.created_at, outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    if tried is not None:
-        due = due.where(outbox.c.attempts > 0 if tried else outbox.c.attempts == 0)
     rows = list(connection.execute(due).mappings())
     if rows:
         connection.execute(

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -98,7 +98,9 @@ class WeasyTicketPrinter:
 
     def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
         """Return one ticket a face, in the same order. Raise PrintError when one cannot be made."""
-        return self._guarded(self._tickets, faces) if faces else []
+        printed = self._guarded(self._tickets, faces) if faces else []
+        boxes = "".join(sorted(_no_glyph))
+        return [replace(ticket, boxes=boxes) for ticket in printed] if boxes else printed
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return one PDF with a page a face. Raise PrintError when it cannot be made, as for no face at all."""
@@ -140,7 +142,8 @@ class WeasyTicketPrinter:
             return PrintedTicket(self._written(self._smaller([one])), one.qr_png)
         sheet = self._sheet(one, Fit.NORMAL)
         filled = FilledTemplate(self._renderer.fill([sheet]), sheet.qr_image, one.qr_png)
-        stamped = self._stamper.stamp(filled)
+        with _nothing_printed():
+            stamped = self._stamper.stamp(filled)
         if stamped is not None and stamped.is_trusted:
             return PrintedTicket(stamped.pdf, one.qr_png, stamped=True)
         page = self._renderer.parse(filled.html)
@@ -268,6 +271,19 @@ def _unchanging_fonts() -> Iterator[None]:
 
 _no_glyph: set[str] = set()
 """The letters of the tickets being printed that no font has."""
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Take no note of letters that no font has: trying a stamp draws the texts of earlier tickets as well.
+
+    A ticket that has such letters itself is never stamped.
+    """
+    before = set(_no_glyph)
+    try:
+        yield
+    finally:
+        _no_glyph.intersection_update(before)
 
 
 class _ToDebug(logging.Handler):

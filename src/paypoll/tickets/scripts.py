@@ -11,6 +11,7 @@ _NAMES = {
     "HANGUL": "Korean",
     "EMOJI": "emoji",
 }
+_FIRST_OF_TWO = ("OLD", "NEW", "LINEAR", "TAI")
 _LATIN_FONT = "fonts-dejavu-core"
 _FONTS_FOR = {
     "Latin": _LATIN_FONT,
@@ -37,8 +38,10 @@ def script_of(character: str) -> str:
     """Return the name of a character's script, such as Thai; `emoji` for pictures and signs."""
     if unicodedata.category(character)[0] not in "LMN":
         return "emoji"
-    # The name of a letter begins with its script's: THAI CHARACTER KO KAI.
-    first = unicodedata.name(character, "unknown").split("-")[0].split()[0]
+    # The name of a letter begins with its script's: THAI CHARACTER KO KAI, OLD PERSIAN SIGN A.
+    first, *others = unicodedata.name(character, "unknown").split("-")[0].split()
+    if first in _FIRST_OF_TWO and others:
+        return f"{first} {others[0]}".title()
     return _NAMES.get(first, first.capitalize())
 
 

@@ -31,14 +31,23 @@ class TicketFace:
     place: int
     places: int
 
+    @property
+    def letters(self) -> str:
+        """All letters of its texts; its codes and numbers have only plain ones."""
+        return "".join((self.event_title, self.venue_name, self.venue_address, self.organiser_name, self.holder_name))
+
 
 @dataclass(frozen=True, slots=True)
 class PrintedTicket:
-    """A ticket's PDF, and the picture of its QR code as it is on it, a PNG. `stamped`: made from an earlier ticket."""
+    """A ticket's PDF, and the picture of its QR code as it is on it, a PNG. `stamped`: made from an earlier ticket.
+
+    `boxes`: the letters that no font here has, on this ticket or another that was asked for together with it.
+    """
 
     pdf: bytes
     qr_png: bytes
     stamped: bool = field(default=False, compare=False)
+    boxes: str = field(default="", compare=False)
 
 
 class TicketPrinter(Protocol):

@@ -44,12 +44,14 @@ class Answer:
     """What became of a job: its PDFs, or why it failed, and what was logged.
 
     `codes` are the QR codes' pictures, and `stamped` says which tickets were made from earlier ones, one a PDF, unless
-    the tickets are `together`. `missing` names a library without which nothing can be printed at all.
+    the tickets are `together`. `boxes` are letters that no font has. `missing` names a library without which nothing
+    can be printed at all.
     """
 
     pdfs: Sequence[bytes] = ()
     codes: Sequence[bytes] = ()
     stamped: Sequence[bool] = ()
+    boxes: str = ""
     error: str = ""
     missing: str = ""
     events: Sequence[Mapping[str, Any]] = field(default=())

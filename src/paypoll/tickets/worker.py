@@ -86,6 +86,7 @@ class _Printer:
             pdfs=[ticket.pdf for ticket in tickets],
             codes=[ticket.qr_png for ticket in tickets],
             stamped=[ticket.stamped for ticket in tickets],
+            boxes=tickets[0].boxes if tickets else "",
         )
 
     def _keep(self, level: str, event: str, **fields: Any) -> None:

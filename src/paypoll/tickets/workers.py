@@ -71,7 +71,8 @@ class PrintWorkers:
     def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
         """Return one ticket a face, in the same order. Raise PrintError when one cannot be made."""
         answer = self._answer(Job(tuple(faces)))
-        return [PrintedTicket(*parts) for parts in zip(answer.pdfs, answer.codes, answer.stamped, strict=True)]
+        parts = zip(answer.pdfs, answer.codes, answer.stamped, strict=True)
+        return [PrintedTicket(pdf, code, stamped, answer.boxes) for pdf, code, stamped in parts]
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return one PDF with a page a face. Raise PrintError when it cannot be made, as for no face at all."""

@@ -23,6 +23,9 @@ def test_postgresql_address_in_any_form_names_psycopg2(scheme: str, rest: str) -
         ("u:p%40ss@one,two:5433/shop?sslmode=require", "one,two", ",5433", {"sslmode": "require"}),
         ("u:p%40ss@one,two/shop?target_session_attrs=any", "one,two", ",", {"target_session_attrs": "any"}),
         ("u:p%40ss@[::1]:5432,[fe80::1]/shop", "::1,fe80::1", "5432,", {}),
+        ("u:p%40ss@/shop?host=one,two&port=5432,5433", "one,two", "5432,5433", {}),
+        ("u:p%40ss@/shop?host=one:5432&host=two:5433", "one,two", "5432,5433", {}),
+        ("u:p%40ss@one,two/shop?target_session_attrs=primary", "one,two", ",", {"target_session_attrs": "primary"}),
     ],
 )
 def test_address_of_several_hosts_is_what_libpq_reads(rest: str, host: str, port: str, others: dict[str, str]) -> None:
@@ -47,6 +50,13 @@ def test_address_of_several_hosts_takes_a_password_given_apart() -> None:
         ("u:hunter2@one,,two/d", "is empty"),
         ("u:hunter2@one:1,two:99999/d", "port"),
         ("u:hunter2@/d?host=h&port=x", "port"),
+        ("u:hunter2@/d?host=one:5432,two:5433", "has a port in the host"),
+        ("u:hunter2@/d?host=one&host=two&port=1&port=2", "in two ways"),
+        ("u:hunter2@/d?host=one&host=two&port=1,2", "in two ways"),
+        ("u:hunter2@/d?host=one&port=1&port=2", "in two ways"),
+        ("u:hunter2@h/d?sslmode=require&sslmode=prefer", "'sslmode' twice"),
+        ("u:hunter2@one,two/d?target_session_attrs=standby", "must be read-write"),
+        ("u:hunter2@h/d?target_session_attrs=rubbish", "must be read-write"),
     ],
 )
 def test_address_that_libpq_would_not_take_is_refused_with_the_reason(rest: str, said: str) -> None:

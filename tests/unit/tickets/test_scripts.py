@@ -18,6 +18,7 @@ from paypoll.tickets.scripts import missing_in, packages_for, script_of, scripts
         ("🎉★", "emoji"),
         ("\ue000", "emoji"),
         ("\u0378", "emoji"),
+        ("𐎠", "Old Persian"),
     ],
 )
 def test_script_of_a_letter_has_the_name_that_people_know(letters: str, script: str) -> None:

@@ -70,6 +70,7 @@ def check_all(there: Installation, *, send_test_alert: bool = False, shop_url: s
     With `shop_url`, the shop there is asked as well which of its pages are still there.
     """
     from paypoll.admin.check import database, host, mail, pages, printing, shop, sumup
+    from paypoll.database import busy_means_later
 
     settings, clock = there.settings, there.clock
     zone = settings.site.zone
@@ -92,9 +93,10 @@ def check_all(there: Installation, *, send_test_alert: bool = False, shop_url: s
     no_database = False
     for topic, check in checks:
         try:
-            for finding in check():
-                no_database |= finding.topic == "database" and finding.mark is Mark.PROBLEM
-                yield finding
+            with busy_means_later():
+                for finding in check():
+                    no_database |= finding.topic == "database" and finding.mark is Mark.PROBLEM
+                    yield finding
         except PaypollError as error:
             if no_database:
                 # Organisers' connections to SumUp stand there; one problem is told once.

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
 from paypoll.admin.check.sessions import check_sessions, is_pooled
 from paypoll.clock import Clock, ago
-from paypoll.database import DatabaseOptions, describe_error, transaction
+from paypoll.database import NAME_THE_PRIMARY, DatabaseOptions, busy_means_later, describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.runs.clock_check import clock_difference, describe_difference
 from paypoll.settings.model import Settings
@@ -42,6 +42,9 @@ _INDEXED = sa.text(
     "SELECT EXISTS (SELECT 1 FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]"
     " WHERE indrelid = to_regclass(:orders) AND attname = 'status' AND indisvalid AND indpred IS NULL)"
 )
+_TAKES_NO_WRITES = sa.text(
+    "SELECT pg_catalog.pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean"
+)
 _SIZE = sa.text(
     "SELECT CASE WHEN reltuples < 0 THEN pg_relation_size(oid) / :order_bytes ELSE reltuples END::bigint"
     " FROM pg_class WHERE oid = to_regclass(:orders)"
@@ -56,8 +59,8 @@ _OTHER_SHOP = "look for a version of paypoll that knows this shop"
 def check_database(engine: sa.Engine, options: DatabaseOptions, settings: Settings, clock: Clock) -> Iterator[Finding]:
     """Look at all of it, in one transaction that changes nothing. Out of reach, the rest is skipped."""
     try:
-        with transaction(engine) as connection:
-            yield fine("database", _server(connection))
+        with busy_means_later(), transaction(engine) as connection:
+            yield _server(connection)
             yield from check_sessions(options, connection)
             yield from _clock(settings, clock, connection)
             yield from _rights(connection, refunds=settings.sumup.allow_refunds)
@@ -87,13 +90,19 @@ def _way_in(problem: str) -> str:
     return f"correct the section [database]; if a right is missing, {_GRANTS}"
 
 
-def _server(connection: sa.Connection) -> str:
+def _server(connection: sa.Connection) -> Finding:
     if connection.dialect.name != "postgresql":
-        return f"{connection.dialect.name}: for the demo, not for a shop"
+        return fine("database", f"{connection.dialect.name}: for the demo, not for a shop")
     role, name = connection.execute(sa.text("SELECT current_user, current_database()")).one()
     version = ".".join(map(str, connection.dialect.server_version_info or ()))
     pooled = ", through a pooler" if is_pooled(connection) else ""
-    return f"PostgreSQL {version}, database {name}, role {role}{pooled}"
+    text = f"PostgreSQL {version}, database {name}, role {role}{pooled}"
+    # Not transaction_read_only, which this look itself has set.
+    standby, read_only = connection.execute(_TAKES_NO_WRITES).one()
+    if standby or read_only:
+        why = "it is a standby" if standby else "default_transaction_read_only is on"
+        return unreachable("database", f"{text}; it takes no writes: {why}", NAME_THE_PRIMARY)
+    return fine("database", text)
 
 
 def _clock(settings: Settings, clock: Clock, connection: sa.Connection) -> Iterator[Finding]:

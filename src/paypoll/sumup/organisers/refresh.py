@@ -47,6 +47,8 @@ _MARGIN: Final = timedelta(seconds=60)
 _RENEWAL_PAUSE: Final = 300.0
 _FAILURE_STANDS: Final = 60.0
 _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+# Said of whoever asks, and not of the refresh token that is asked with.
+_ABOUT_THE_CLIENT: Final = frozenset({"invalid_client", "unauthorized_client"})
 _STORE_PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 _REPLACED: Final = NoAnswer("the organiser's connection to SumUp was changed meanwhile")
 
@@ -160,6 +162,7 @@ class TokenRefresher:
                 merchant,
                 "the organiser's access token has expired or is refused, and without sumup.client_id and "
                 "sumup.client_secret in the settings it cannot be renewed",
+                about_client=True,
             )
         if not connection.refresh_token:
             return NotAllowed(
@@ -227,11 +230,12 @@ class TokenRefresher:
         said = refusal.describe(reply)
         if reply.status not in _REFUSALS or not refusal.is_sumups(reply):
             return BrokenAnswer(f"no access token: unexpected answer {said}", garbled=True)
-        if not _is_invalid_grant(reply):
-            # 18a: whatever it says, it was said about this token alone. That the client is wrong shows at the others
+        errors = _error_codes(reply)
+        if "invalid_grant" not in errors:
+            # 18a: whatever it says, it was said to this request alone. That the client is wrong shows at the others
             # too, at a request each; taking it for all of them would let one organiser hold up the others' orders.
             why = f"no access token: SumUp answered {said} to the client of the settings"
-            return NotAllowed(current.merchant_code, why)
+            return NotAllowed(current.merchant_code, why, about_client=not errors.isdisjoint(_ABOUT_THE_CLIENT))
         # Final for this refresh token. If it is no longer the stored one, somebody has used it before us.
         if not self._persist(
             lambda connection: mark_connection_expired(connection, current, self._clock.now()),
@@ -276,9 +280,9 @@ class TokenRefresher:
         raise AssertionError("the last try returns or raises")
 
 
-def _is_invalid_grant(reply: Reply) -> bool:
-    """Say whether SumUp refuses the refresh token itself (RFC 6749, section 5.2)."""
+def _error_codes(reply: Reply) -> set[str]:
+    """Return what SumUp calls the refusal (RFC 6749, section 5.2)."""
     fields = document.parse(reply.body)
     if not isinstance(fields, dict):
-        return False
-    return any(str(fields.get(name, "")).lower() == "invalid_grant" for name in ("error", "error_code"))
+        return set()
+    return {str(fields.get(name, "")).lower() for name in ("error", "error_code")}
