@@ -43,7 +43,9 @@ class WaitingOrder:
 class UnsentMail:
     """A mail that has not gone out. `order_number` is empty for alerts about the whole."""
 
+    id: int
     kind: str
+    order_id: int | None
     order_number: str
     recipients: tuple[str, ...]
     state: str
@@ -153,7 +155,9 @@ def _unsent(connection: sa.Connection, now: datetime) -> tuple[UnsentMail, ...]:
 
 def _mail(row: sa.RowMapping) -> UnsentMail:
     return UnsentMail(
+        id=row["id"],
         kind=row["kind"],
+        order_id=row["order_id"],
         order_number=row["order_number"] or "",
         recipients=tuple(row["recipients"]),
         state=row["state"],

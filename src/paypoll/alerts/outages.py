@@ -168,7 +168,7 @@ class OutageReporter:
             denied = f"{held} are not known to it, or are paid in another currency or to another merchant"
             found = (
                 f"Of {answered} orders that SumUp answered about, {denied}.",
-                f"The settings say that the key is that of {whose}. `paypoll check` asks SumUp whether it is.",
+                f"The settings say that the key is that of {whose}.",
                 "These orders are held back and stay as they are. Exact payments are fulfilled as ever.",
             )
             self._desk.tell_of_trouble(
@@ -181,8 +181,7 @@ class OutageReporter:
                 todo=(
                     "See whether the API key, or sumup.base_url, is of another account or of a sandbox.",
                     "Once that is put right, the next run verifies them.",
-                    "If SumUp is right, let them go to review: `paypoll run-once --accept-reviews`.",
-                    'What went to review before: `paypoll recheck --reason not_found --why "…"` brings it back.',
+                    "If SumUp is right, let them go to review. What went there before can be decided anew.",
                 ),
                 now=now,
             )

@@ -13,6 +13,7 @@ from paypoll.cli.commands.config import config_group
 from paypoll.cli.commands.db import database_group
 from paypoll.cli.commands.demo import demo_command
 from paypoll.cli.commands.expire import expire_command
+from paypoll.cli.commands.explain import explain_command
 from paypoll.cli.commands.inspect import inspect_command
 from paypoll.cli.commands.preview import preview_command
 from paypoll.cli.commands.queue import queue_command
@@ -50,6 +51,7 @@ for _command in (
     expire_command,
     inspect_command,
     queue_command,
+    explain_command,
     runs_command,
     resolve_command,
     recheck_command,

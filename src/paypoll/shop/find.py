@@ -1,5 +1,6 @@
 """Find orders by what people call them, and take the lock on one."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -10,22 +11,34 @@ from paypoll.errors import OrderNotFoundError
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import orders
 
+_ID = re.compile(r"\d{1,18}")  # a bigint has at most 19 digits
+_BY_ID = re.compile(r"id:(\d{1,18})", re.IGNORECASE)
+
 # Built once, not for every order.
 _EMAIL = sa.select(orders.c.email).where(orders.c.id == sa.bindparam("order_id"))
 _LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).with_for_update()
 
 
 def find_order_id(connection: sa.Connection, wanted: str) -> int:
-    """Return the id of the order with this number (any case) or id. Raise OrderNotFoundError."""
+    """Return the id of the order with this number (any case) or id. Raise OrderNotFoundError.
+
+    `id:17` is the order with that id, also where the shop gave another order the number 17.
+    """
     wanted = wanted.strip().lstrip("#")
+    if (meant := _BY_ID.fullmatch(wanted)) is not None:
+        return _existing(connection, int(meant[1]), wanted)
     by_number = sa.select(orders.c.id).where(lower_case(orders.c.order_number) == wanted.lower())
     found = connection.scalar(sa.select(orders.c.id).where(orders.c.order_number == wanted))
     found = found or connection.scalar(by_number.order_by(orders.c.id).limit(1))
-    if found is None and wanted.isdecimal() and len(wanted) < 19:  # noqa: PLR2004 - a bigint has at most 19 digits
-        found = connection.scalar(sa.select(orders.c.id).where(orders.c.id == int(wanted)))
     if found is None:
-        raise OrderNotFoundError(f"no order has the number or id {wanted!r}")
+        return _existing(connection, int(wanted) if _ID.fullmatch(wanted) else 0, wanted)
     return int(found)
+
+
+def _existing(connection: sa.Connection, order_id: int, wanted: str) -> int:
+    if connection.scalar(sa.select(orders.c.id).where(orders.c.id == order_id)) is None:
+        raise OrderNotFoundError(f"no order has the number or id {wanted!r}")
+    return order_id
 
 
 def find_waiting(connection: sa.Connection, created_before: datetime) -> list[int]:

@@ -8,16 +8,20 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
 from paypoll.cli.render.screen import json_text, show
+from paypoll.cli.render.steps import command_lines
 from paypoll.cli.render.words import headed, more, status, wrapped
 from paypoll.clock import ago, span
 
 if TYPE_CHECKING:
     from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingOrder
+    from paypoll.alerts.next_steps import Step
     from paypoll.settings.model import SiteSettings
     from paypoll.state.astray import AstrayOrder
     from paypoll.state.resolutions import OpenReview
 
 _MOST_SHOWN = 40
+_FEW = 10
+"""Of so many reviews each is shown with all its commands."""
 
 
 @click.command("queue")
@@ -63,6 +67,7 @@ def backlog_lines(backlog: "Backlog", site: "SiteSettings") -> list[str]:
         lines += headed(f"Waiting for a person ({len(backlog.reviews)})")
         for review in backlog.reviews[:_MOST_SHOWN]:
             lines += _review_lines(review, backlog, site)
+            lines += command_lines(_review_steps(review, few=len(backlog.reviews) <= _FEW))
         lines += more(len(backlog.reviews), _MOST_SHOWN)
     if backlog.astray:
         lines += headed(f"Completed by the shop itself ({len(backlog.astray)})")
@@ -111,13 +116,22 @@ def _review_lines(review: "OpenReview", backlog: "Backlog", site: "SiteSettings"
     return lines + wrapped(why, 6)
 
 
+def _review_steps(review: "OpenReview", *, few: bool) -> "list[Step]":
+    """Return what to paste: of many reviews only the command that shows one, and with it the others."""
+    from paypoll.alerts.next_steps import order_word, steps_of_review
+
+    steps = steps_of_review(review.reason, order_word(review.order_id, review.order_number))
+    return steps if few else steps[:1]
+
+
 def _astray_lines(order: "AstrayOrder", backlog: "Backlog", site: "SiteSettings") -> list[str]:
-    from paypoll.cli.render.astray import astray_sentences
+    from paypoll.cli.render.astray import astray_sentences, astray_steps
     from paypoll.payments.money import show_amount
 
     amount = show_amount(order.total, site.currency)
     lines = wrapped(f"{order.order_number}  {amount}, placed {ago(order.created_at, backlog.now)}")
-    return lines + [line for sentence in astray_sentences(order) for line in wrapped(sentence, 6)]
+    lines += [line for sentence in astray_sentences(order) for line in wrapped(sentence, 6)]
+    return lines + command_lines(astray_steps(order))
 
 
 def _mail_lines(mail: "UnsentMail", backlog: "Backlog") -> list[str]:
@@ -125,10 +139,19 @@ def _mail_lines(mail: "UnsentMail", backlog: "Backlog") -> list[str]:
     lines = wrapped(f"{mail.kind.replace('_', ' ')}{about} to {', '.join(mail.recipients) or '(nobody)'}")
     tried = f"{mail.attempts} attempt{'s' if mail.attempts != 1 else ''}"
     lines += [f"      {status(mail.state)} since {span(backlog.now - mail.created_at)}, {tried}"]
-    return lines + (wrapped(mail.last_error, 6) if mail.last_error else [])
+    lines += wrapped(mail.last_error, 6) if mail.last_error else []
+    return lines + command_lines(_mail_steps(mail))
+
+
+def _mail_steps(mail: "UnsentMail") -> "list[Step]":
+    from paypoll.alerts.next_steps import order_word, steps_of_mail
+
+    return steps_of_mail(order_word(mail.order_id, mail.order_number) if mail.order_id and mail.order_number else "")
 
 
 def _trouble_lines(trouble: "OpenTrouble", backlog: "Backlog") -> list[str]:
+    from paypoll.alerts.next_steps import steps_of_whole
+
     told = "admins were told" if trouble.told else "admins are told if it lasts"
     head = f"{trouble.key.replace('_', ' ').rstrip(':')}, since {span(backlog.now - trouble.since)}; {told}"
-    return wrapped(head) + wrapped(trouble.detail, 6)
+    return wrapped(head) + wrapped(trouble.detail, 6) + command_lines(steps_of_whole(trouble.key))

@@ -5,13 +5,17 @@ from dataclasses import asdict
 from typing import Any
 
 from paypoll.admin.inspect import Inspection, LiveLook
+from paypoll.alerts.next_steps import Step, order_word, steps_of_review, steps_of_status
 from paypoll.cli.options import SCHEMA
-from paypoll.cli.render.astray import astray_sentences
+from paypoll.cli.render.astray import astray_sentences, astray_steps
 from paypoll.cli.render.screen import json_text
+from paypoll.cli.render.steps import step_lines
 from paypoll.cli.render.words import headed, moment, said, status, wrapped
 from paypoll.clock import ago
+from paypoll.payments.decision import Outcome
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import OrderItem
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.settings.model import SiteSettings
 
 
@@ -28,6 +32,7 @@ def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
     if inspection.astray:
         lines += headed("Completed by the shop itself")
         lines += [line for sentence in astray_sentences(inspection.astray) for line in wrapped(sentence)]
+    lines += headed("Next steps") + step_lines(next_steps(inspection))
     lines += _watch_lines(inspection, site)
     lines += headed("Items")
     lines += [line for item in order.items for line in _item_lines(item, site)] or ["  none"]
@@ -45,6 +50,18 @@ def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
     if inspection.live:
         lines += _live_lines(inspection.live)
     return lines
+
+
+def next_steps(inspection: Inspection) -> list[Step]:
+    """Return what can be done about the order as it is."""
+    order = inspection.order
+    if inspection.astray:
+        return astray_steps(inspection.astray)
+    word = order_word(order.id, order.number)
+    if order.status == OrderStatus.REVIEW and not order.rejected:
+        reasons = [row["reason"] for row in inspection.trail if row["outcome"] == Outcome.REVIEW]
+        return steps_of_review((reasons or [""])[-1] or "", word)
+    return steps_of_status(order.status, word)
 
 
 def order_json(inspection: Inspection, site: SiteSettings) -> str:
