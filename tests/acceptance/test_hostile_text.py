@@ -82,11 +82,11 @@ def test_hostile_text_of_the_shop_is_shown_harmlessly_by_every_command(
         ("run-once",),
         ("resolve", ids["review"], "--issue", "--reason", "why", "--yes"),
         ("resolve", ids["review"], "--issue", "--override", "--reason", "why", "--yes"),
-        ("resolve", ids["refused"], "--reject", "--reason", "why", "--json"),
+        ("resolve", ids["refused"], "--reject", "--reason", "why", "--json", "--yes"),
         ("expire", ids["paid"], "--yes"),
         ("resend", ids["paid"]),
         ("resend", ids["nobody"]),
-        ("resend", "--all-undeliverable"),
+        ("resend", "--all-undeliverable", "--yes"),
         ("runs",),
         ("check",),
     ]

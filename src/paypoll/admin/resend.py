@@ -102,6 +102,12 @@ class Resender:
         tickets = sum(len(issued) for issued in numbers.values())
         return Resent(order, order.email, kind, message_id, tickets, row.state, row.last_error or "")
 
+    def undeliverable(self) -> tuple[KeptMail, ...]:
+        """Return the mails that were given up and that no other one has made good since."""
+        require_ready(self.engine)
+        with transaction(self.engine) as connection:
+            return kept_mails(connection, self.clock.now(), "undeliverable")
+
     def resend_undeliverable(self, who: str) -> tuple[Revived, ...]:
         """Try all mail again that was given up, alerts included, and return what became of each.
 

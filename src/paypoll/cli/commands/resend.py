@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.asking import ask, yes_option
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person
 from paypoll.cli.render.screen import json_text, show
-from paypoll.cli.render.words import wrapped
+from paypoll.cli.render.words import more, wrapped
 
 if TYPE_CHECKING:
     from paypoll.admin.resend import Resent, Revived
+    from paypoll.admin.revive import KeptMail
     from paypoll.app import App
+
+_MOST_SHOWN = 40
 
 
 @click.command("resend")
@@ -26,10 +30,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Try all mail again that was given up, alerts included. What is not true any more is skipped.",
 )
+@yes_option
 @json_option
 @verbose_option
 @click.pass_context
-def resend_command(context: click.Context, *, order: str | None, everything: bool, as_json: bool, verbose: bool) -> int:
+def resend_command(
+    context: click.Context, *, order: str | None, everything: bool, yes: bool, as_json: bool, verbose: bool
+) -> int:
     """Send an order's mail again, to the address that the order has now.
 
     A mail of the order that waits, or was given up as undeliverable, is tried again at once. Where all has gone out,
@@ -44,7 +51,9 @@ def resend_command(context: click.Context, *, order: str | None, everything: boo
     if (order is None) is not everything:
         raise click.UsageError("Name an order, or say --all-undeliverable.")
     with opened_app(context, verbose=verbose) as app:
-        return _resend_all(app, as_json=as_json) if order is None else _resend_one(app, order, as_json=as_json)
+        if order is not None:
+            return _resend_one(app, order, as_json=as_json)
+        return _resend_all(app, yes=yes, as_json=as_json)
 
 
 def _resend_one(app: "App", order: str, *, as_json: bool) -> int:
@@ -53,7 +62,12 @@ def _resend_one(app: "App", order: str, *, as_json: bool) -> int:
     return _exit_status({resent.state})
 
 
-def _resend_all(app: "App", *, as_json: bool) -> int:
+def _resend_all(app: "App", *, yes: bool, as_json: bool) -> int:
+    mails = app.resender.undeliverable()
+    if mails:
+        if not as_json or not yes:
+            show(_preview_lines(mails), err=as_json)
+        ask(f"Try {len(mails)} mail{'s' if len(mails) != 1 else ''} again?", yes=yes)
     revived = app.resender.resend_undeliverable(person(None, os.environ))
     show(_all_as_json(revived).splitlines() if as_json else _lines(revived))
     return _exit_status({one.state for one in revived})
@@ -77,6 +91,13 @@ def _sentence(resent: "Resent") -> str:
     if resent.state == "undeliverable":
         return f"Could not send {what} to {resent.recipient or '(no address)'}: {resent.error}"
     return f"Posted {what} again; it waits to be sent{f': {resent.error}' if resent.error else '.'}"
+
+
+def _preview_lines(mails: "tuple[KeptMail, ...]") -> list[str]:
+    lines = ["Given up, and still to be told:"]
+    for mail in mails[:_MOST_SHOWN]:
+        lines += wrapped(f"{mail.kind.replace('_', ' ')} to {', '.join(mail.recipients) or '(nobody)'}")
+    return lines + more(len(mails), _MOST_SHOWN)
 
 
 def _lines(revived: "tuple[Revived, ...]") -> list[str]:

@@ -1,15 +1,15 @@
 """`paypoll resolve`."""
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.asking import ask, yes_option
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
-from paypoll.cli.render.screen import json_text, show, shown
+from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.words import said, wrapped
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--reason", required=True, callback=required_line, help="Why, for the audit trail and the order's notes.")
 @click.option("--override", is_flag=True, help="With --issue: although SumUp's answer does not match.")
 @click.option("--by", metavar="NAME", help="Who decides. Else whoever called sudo, or is logged in.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @json_option
 @verbose_option
 @click.pass_context
@@ -81,8 +81,8 @@ def resolve_command(
         site = app.settings.site
         if not as_json:
             show(_case_lines(found, case, site))
-        if not yes and sys.stdin.isatty() and _may_go_on(resolution, case):
-            click.confirm(shown(_question(resolution, found, case)), abort=True, err=True)
+        if _may_go_on(resolution, case):
+            ask(_question(resolution, found, case), yes=yes)
         settled = app.resolver.settle(found, resolution, case)
         if not as_json:
             show(_settled_lines(settled, site))
