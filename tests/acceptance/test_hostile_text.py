@@ -87,6 +87,11 @@ def test_hostile_text_of_the_shop_is_shown_harmlessly_by_every_command(
         ("resend", ids["paid"]),
         ("resend", ids["nobody"]),
         ("resend", "--all-undeliverable", "--yes"),
+        ("resolve", "--of", "refunded", "--reject", "--reason", "why", "--yes"),
+        ("pause", ids["waiting"], "--reason", "why" + HOSTILE),
+        ("resume", ids["waiting"]),
+        ("inspect", "FORGED"),
+        ("mail", "list"),
         ("runs",),
         ("check",),
     ]

@@ -1,17 +1,21 @@
 """What waits, and for whom: orders for SumUp, reviews for a person, mail for the mail server."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 
 import sqlalchemy as sa
 
+from paypoll.admin.search import found_ids
 from paypoll.database import readable, transaction
 from paypoll.mail.doubts import DOUBTS
 from paypoll.payments.order_statuses import WAITING
+from paypoll.shop.find import next_events
 from paypoll.shop.tables import orders
 from paypoll.state.astray import AstrayOrder, find_astray
 from paypoll.state.outbox import UNSENT
+from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import LastRun, last_run
 from paypoll.state.tables import outbox, trouble, watch
@@ -37,6 +41,7 @@ class WaitingOrder:
     last_checked_at: datetime | None
     next_check_at: datetime | None
     last_answer: str
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +88,43 @@ class Backlog:
         return not (self.waiting or self.reviews or self.astray or self.mails or self.troubles)
 
 
-def load_backlog(engine: sa.Engine, now: datetime) -> Backlog:
-    """Return what waits, as it stands in the database now."""
+def load_backlog(
+    engine: sa.Engine, now: datetime, *, find: str = "", zone: tzinfo = UTC, only_reviews: bool = False
+) -> Backlog:
+    """Return what waits, as it stands in the database now.
+
+    `find`: only what is about the orders that this text is of (see `admin.search`). Dates are of the site's `zone`.
+    """
     require_ready(engine)
     with transaction(engine) as connection:
-        return Backlog(
+        backlog = Backlog(
             now=now,
-            waiting=_waiting(connection),
-            reviews=tuple(open_reviews(connection)),
-            astray=tuple(find_astray(connection, now)),
-            mails=_unsent(connection, now),
-            troubles=_troubles(connection),
+            waiting=() if only_reviews else _waiting(connection),
+            reviews=_urgent_first(connection, open_reviews(connection), now.astimezone(zone).date()),
+            astray=() if only_reviews else tuple(find_astray(connection, now)),
+            mails=() if only_reviews else unsent_mails(connection, now),
+            troubles=() if only_reviews else _troubles(connection),
             last_run=last_run(connection),
         )
+        return _about(backlog, found_ids(connection, find)) if find else backlog
+
+
+def _urgent_first(connection: sa.Connection, reviews: Sequence[OpenReview], today: date) -> tuple[OpenReview, ...]:
+    """Return the reviews by how soon their event is, and those without one to come by how long they have waited."""
+    days = next_events(connection, [review.order_id for review in reviews], today)
+    dated = [replace(review, next_event=days.get(review.order_id)) for review in reviews]
+    return tuple(sorted(dated, key=lambda review: (review.next_event or date.max, review.since, review.order_id)))
+
+
+def _about(backlog: Backlog, order_ids: Collection[int]) -> Backlog:
+    return replace(
+        backlog,
+        waiting=tuple(one for one in backlog.waiting if one.order_id in order_ids),
+        reviews=tuple(one for one in backlog.reviews if one.order_id in order_ids),
+        astray=tuple(one for one in backlog.astray if one.order_id in order_ids),
+        mails=tuple(one for one in backlog.mails if one.order_id in order_ids),
+        troubles=(),
+    )
 
 
 def _waiting(connection: sa.Connection) -> tuple[WaitingOrder, ...]:
@@ -112,6 +141,7 @@ def _waiting(connection: sa.Connection) -> tuple[WaitingOrder, ...]:
             watch.c.last_answer,
             # Changed by the shop since the last look: the next run looks at once, whatever was planned.
             (watch.c.status == orders.c.status).label("as_left"),
+            sa.not_(NOT_PAUSED).label("paused"),
         )
         .outerjoin(watch, watch.c.order_id == orders.c.id)
         .where(orders.c.status.in_(WAITING))
@@ -128,12 +158,14 @@ def _waiting(connection: sa.Connection) -> tuple[WaitingOrder, ...]:
             last_checked_at=row.last_checked_at,
             next_check_at=row.next_check_at if row.as_left else None,
             last_answer=row.last_answer or "",
+            paused=row.paused,
         )
         for row in connection.execute(query)
     )
 
 
-def _unsent(connection: sa.Connection, now: datetime) -> tuple[UnsentMail, ...]:
+def unsent_mails(connection: sa.Connection, now: datetime) -> tuple[UnsentMail, ...]:
+    """Return the mails that have not gone out, the oldest first: those that wait, and those that were given up."""
     later = outbox.alias("later")
     made_good = sa.exists().where(
         later.c.order_id == outbox.c.order_id,

@@ -48,10 +48,12 @@ _REJECT = Step(
 )
 _RECHECK = Step("If it is put right by now: have it asked and decided anew", 'recheck {order} --why "put right"')
 _RESEND = Step("When the address is put right in the shop: send it at once", "resend {order}")
+_ELSEWHERE = Step("Or send its tickets to another address", "resend {order} --to ADDRESS")
 _CHECK = Step("See what is wrong, and whether it is mended", "check")
 _TRY_MAIL = Step("See whether the mail server takes mail from us", "check --send-test-alert")
 _QUEUE = Step("See what waits, and why", "queue")
-_REVIVE = Step("When it is mended: try again what was given up", "resend --all-undeliverable")
+_RETRY = Step("When it is mended: send at once what waits or was given up", "mail retry --all")
+_MAILS = Step("See the mail that has not gone out, and when it is tried next", "mail list")
 
 _OF_REVIEWS: dict[Reason, tuple[Step, ...]] = {
     Reason.MISMATCH: (_OVERRIDE, _REFUNDED),
@@ -93,7 +95,7 @@ _OF_ORDERS: dict[str, tuple[Step, ...]] = {
     NoticeKind.BROKEN_ANSWER: (_LOOK,),
     NoticeKind.UNKNOWN_STATUS: (_LOOK,),
     "mail_waits": (_LOOK, _RESEND),
-    "undeliverable": (_LOOK, _RESEND),
+    "undeliverable": (_LOOK, _RESEND, _ELSEWHERE),
 }
 
 _OF_STATUSES: dict[str, Step] = {
@@ -107,12 +109,13 @@ _OFF_THE_LIST = Step("Take it off the list", 'resolve {order} --reject --reason 
 
 _OF_THE_WHOLE: dict[str, tuple[Step, ...]] = {
     "adopted": (_QUEUE,),
-    "alert_refused": (_TRY_MAIL, _REVIVE),
-    "cannot_print": (_CHECK, _QUEUE),
+    "alert_refused": (_TRY_MAIL, _RETRY),
+    "cannot_print": (_CHECK, _MAILS, _RETRY),
     "clock": (_CHECK,),
+    "digest": (Step("See what waits for you, the most urgent first", "queue --reviews"), _MAILS),
     "clocks_differ": (_CHECK,),
     "hall_overfull": (_QUEUE,),
-    "mail_error": (_QUEUE,),
+    "mail_error": (_MAILS,),
     "may_not_close": (_CHECK,),
     "not_allowed": (_CHECK, _QUEUE),
     "order_gone": (),
@@ -121,10 +124,10 @@ _OF_THE_WHOLE: dict[str, tuple[Step, ...]] = {
         Step("If SumUp is right: let these orders go to review", "run-once --accept-reviews"),
         Step("If the key was wrong: have decided anew what went to review", 'recheck --reason not_found --why "key"'),
     ),
-    "smtp_down": (_TRY_MAIL, _QUEUE),
-    "smtp_refuses": (_TRY_MAIL, _QUEUE, _REVIVE),
+    "smtp_down": (_TRY_MAIL, _MAILS, _RETRY),
+    "smtp_refuses": (_TRY_MAIL, _MAILS, _RETRY),
     "stuck": (_QUEUE,),
-    "summary": (_QUEUE,),
+    "summary": (Step("See them, with the commands for each", "queue --reviews"), _QUEUE),
     "sumup_silent": (_CHECK, _QUEUE),
 }
 
@@ -168,9 +171,11 @@ def steps_of_astray(order: str, *, paid: bool) -> list[Step]:
     return _told([_LOOK, *([_COMPLETE] if paid else []), _OFF_THE_LIST], order)
 
 
-def steps_of_mail(order: str) -> list[Step]:
+def steps_of_mail(mail_id: int, order: str) -> list[Step]:
     """Return the steps for a mail that has not gone out; no order: it is an alert about the whole."""
-    return _told([_RESEND] if order else [_REVIVE], order)
+    at_once = Step("Try it at once", f"mail retry {mail_id}")
+    dropped = Step("If it need not be sent", f'mail give-up {mail_id} --reason "reached otherwise"')
+    return _told([at_once, *([_ELSEWHERE] if order else []), dropped], order)
 
 
 def _told(steps: Sequence[Step], order: str, key: str = "") -> list[Step]:

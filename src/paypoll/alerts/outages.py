@@ -15,6 +15,7 @@ from paypoll.payments.money import show_amount
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.tables import orders
 from paypoll.state.incidents import open_troubles
+from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.tables import watch
 
 SUMUP_SILENT = "sumup_silent"
@@ -118,6 +119,7 @@ class OutageReporter:
                     sa.func.coalesce(watch.c.settled_at, orders.c.created_at) <= now - self._stuck_after,
                     watch.c.stuck_told_at.is_(None),
                     watch.c.last_checked_at.is_not(None),
+                    NOT_PAUSED,
                 )
                 .order_by(orders.c.created_at)
                 .limit(_MOST_LISTED)

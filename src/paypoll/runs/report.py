@@ -13,6 +13,7 @@ from paypoll.mail.delivered import Delivered
 
 if TYPE_CHECKING:
     from paypoll.runs.apply import Applied
+    from paypoll.state.pauses import Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class RunReport:
 
     `held_back` counts the orders that SumUp denied, and that were not put to review because they are too many.
     `standstills`: what keeps the platform's orders, or mail as a whole, or all mail of a kind from going on.
+    `paused`: what a person has told runs to leave alone.
     """
 
     run_id: str
@@ -49,6 +51,7 @@ class RunReport:
     sumup_halted: str = ""
     held_back: int = 0
     standstills: list[str] = field(default_factory=list)
+    paused: "tuple[Pause, ...]" = ()
     ended: str = "finished"
     ended_at: datetime | None = None
 

@@ -113,6 +113,7 @@ OWN_NEEDS: tuple[Need, ...] = (
     *_own(own.trouble, Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE),
     *_own(own.run, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.lease, Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE),
+    *_own(own.pause, Right.SELECT, Right.INSERT, Right.DELETE),
     # Append-only: they are what keeps a place from being filled twice, a payment from being spent twice, and a change
     # from going unrecorded.
     *_own(own.audit, Right.SELECT, Right.INSERT),

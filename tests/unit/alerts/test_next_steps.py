@@ -142,8 +142,8 @@ def test_every_place_that_shows_commands_shows_those_that_the_program_takes() ->
         *(step for reason in ("", "no such reason", *Reason) for step in steps_of_review(reason, "ORD-1")),
         *steps_of_astray("ORD-1", paid=True),
         *steps_of_astray("ORD-1", paid=False),
-        *steps_of_mail("ORD-1"),
-        *steps_of_mail(""),
+        *steps_of_mail(17, "ORD-1"),
+        *steps_of_mail(17, ""),
     ]
     for step in shown:
         parse(step.command)

@@ -1,15 +1,17 @@
 """`paypoll queue`."""
 
+import sys
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import SCHEMA, json_option, verbose_option
+from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.steps import command_lines
-from paypoll.cli.render.words import headed, more, status, wrapped
+from paypoll.cli.render.words import headed, more, numbered, status, wrapped
 from paypoll.clock import ago, span
 
 if TYPE_CHECKING:
@@ -25,10 +27,17 @@ _FEW = 10
 
 
 @click.command("queue")
+@click.option("--reviews", "only_reviews", is_flag=True, help="Only what waits for a person, the most urgent first.")
+@click.option("--find", metavar="TEXT", default="", help="Only orders of this e-mail, name, checkout or ticket.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=_MOST_SHOWN, show_default=True, help="So many of each; 0: all."
+)
 @json_option
 @verbose_option
 @click.pass_context
-def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> None:
+def queue_command(
+    context: click.Context, *, only_reviews: bool, find: str, limit: int, as_json: bool, verbose: bool
+) -> None:
     """Show what waits: orders for SumUp, reviews for a person, mail for the mail server.
 
     Also recent orders that a page of the shop completed by itself: paid with tickets missing, tickets that no scanner
@@ -37,14 +46,20 @@ def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> No
     \b
     Examples:
       paypoll queue
-      paypoll queue --json
+      paypoll queue --reviews --limit 10
+      paypoll queue --find ada@example.org
     """
     from paypoll.admin.queue import load_backlog
 
     with opened_app(context, verbose=verbose, read_only=True) as app:
-        backlog = load_backlog(app.engine, app.clock.now())
         site = app.settings.site
-    show(backlog_json(backlog, site).splitlines() if as_json else backlog_lines(backlog, site))
+        backlog = load_backlog(
+            app.engine, app.clock.now(), find=pasted_order(find), zone=site.zone, only_reviews=only_reviews
+        )
+    if as_json:
+        show(backlog_json(backlog, site).splitlines())
+    else:
+        show(backlog_lines(backlog, site, limit or sys.maxsize))
 
 
 def backlog_json(backlog: "Backlog", site: "SiteSettings") -> str:
@@ -53,32 +68,32 @@ def backlog_json(backlog: "Backlog", site: "SiteSettings") -> str:
     return json_text(document)
 
 
-def backlog_lines(backlog: "Backlog", site: "SiteSettings") -> list[str]:
-    """Return the backlog in lines of a terminal."""
+def backlog_lines(backlog: "Backlog", site: "SiteSettings", limit: int = _MOST_SHOWN) -> list[str]:
+    """Return the backlog in lines of a terminal, so many of each kind."""
     lines = _last_run_lines(backlog)
     if backlog.empty:
         return [*lines, "", "Nothing waits."]
     if backlog.waiting:
         lines += headed(f"Waiting for SumUp ({len(backlog.waiting)})")
-        for order in backlog.waiting[:_MOST_SHOWN]:
+        for order in backlog.waiting[:limit]:
             lines += _waiting_lines(order, backlog, site)
-        lines += more(len(backlog.waiting), _MOST_SHOWN)
+        lines += more(len(backlog.waiting), limit)
     if backlog.reviews:
         lines += headed(f"Waiting for a person ({len(backlog.reviews)})")
-        for review in backlog.reviews[:_MOST_SHOWN]:
+        for review in backlog.reviews[:limit]:
             lines += _review_lines(review, backlog, site)
             lines += command_lines(_review_steps(review, few=len(backlog.reviews) <= _FEW))
-        lines += more(len(backlog.reviews), _MOST_SHOWN)
+        lines += more(len(backlog.reviews), limit)
     if backlog.astray:
         lines += headed(f"Completed by the shop itself ({len(backlog.astray)})")
-        for astray in backlog.astray[:_MOST_SHOWN]:
+        for astray in backlog.astray[:limit]:
             lines += _astray_lines(astray, backlog, site)
-        lines += more(len(backlog.astray), _MOST_SHOWN)
+        lines += more(len(backlog.astray), limit)
     if backlog.mails:
         lines += headed(f"Mail not sent ({len(backlog.mails)})")
-        for mail in backlog.mails[:_MOST_SHOWN]:
-            lines += _mail_lines(mail, backlog)
-        lines += more(len(backlog.mails), _MOST_SHOWN)
+        for mail in backlog.mails[:limit]:
+            lines += mail_lines(mail, backlog.now)
+        lines += more(len(backlog.mails), limit)
     if backlog.troubles:
         lines += headed("Troubles")
         for trouble in backlog.troubles:
@@ -99,6 +114,8 @@ def _waiting_lines(order: "WaitingOrder", backlog: "Backlog", site: "SiteSetting
 
     amount = show_amount(order.total, site.currency)
     lines = wrapped(f"{order.order_number}  {amount}, placed {ago(order.created_at, backlog.now)}")
+    if order.paused:
+        return lines + wrapped("paused; `paypoll check` says by whom and why", 6)
     if order.last_checked_at is None:
         return lines + wrapped("not looked at yet; in the next run", 6)
     last = f"asked {ago(order.last_checked_at, backlog.now)}: {order.last_answer.replace('_', ' ')}"
@@ -111,7 +128,8 @@ def _review_lines(review: "OpenReview", backlog: "Backlog", site: "SiteSettings"
     from paypoll.payments.money import show_amount
 
     amount = show_amount(review.total, site.currency)
-    lines = wrapped(f"{review.order_number}  {amount}, since {span(backlog.now - review.since)}")
+    event = f", event on {review.next_event:%d %B %Y}" if review.next_event else ""
+    lines = wrapped(f"{review.order_number}  {amount}, since {span(backlog.now - review.since)}{event}")
     why = f"[{review.reason}] {review.explanation}" if review.reason else "put there by the shop, not by paypoll"
     return lines + wrapped(why, 6)
 
@@ -134,11 +152,16 @@ def _astray_lines(order: "AstrayOrder", backlog: "Backlog", site: "SiteSettings"
     return lines + command_lines(astray_steps(order))
 
 
-def _mail_lines(mail: "UnsentMail", backlog: "Backlog") -> list[str]:
+def mail_lines(mail: "UnsentMail", now: datetime) -> list[str]:
+    """Return a mail that has not gone out: what, to whom, since when, the next attempt and the last answer."""
     about = f" of {mail.order_number}" if mail.order_number else ""
-    lines = wrapped(f"{mail.kind.replace('_', ' ')}{about} to {', '.join(mail.recipients) or '(nobody)'}")
-    tried = f"{mail.attempts} attempt{'s' if mail.attempts != 1 else ''}"
-    lines += [f"      {status(mail.state)} since {span(backlog.now - mail.created_at)}, {tried}"]
+    lines = wrapped(f"{mail.id}  {mail.kind.replace('_', ' ')}{about} to {', '.join(mail.recipients) or '(nobody)'}")
+    tried = numbered(mail.attempts, "attempt")
+    again = f", again {ago(mail.next_attempt_at, now) if mail.next_attempt_at > now else 'in the next run'}"
+    lines += [
+        f"      {status(mail.state)} since {span(now - mail.created_at)}, {tried}"
+        + (again if mail.state != "undeliverable" else "")
+    ]
     lines += wrapped(mail.last_error, 6) if mail.last_error else []
     return lines + command_lines(_mail_steps(mail))
 
@@ -146,7 +169,7 @@ def _mail_lines(mail: "UnsentMail", backlog: "Backlog") -> list[str]:
 def _mail_steps(mail: "UnsentMail") -> "list[Step]":
     from paypoll.alerts.next_steps import order_word, steps_of_mail
 
-    return steps_of_mail(order_word(mail.order_id, mail.order_number) if mail.order_id and mail.order_number else "")
+    return steps_of_mail(mail.id, order_word(mail.order_id, mail.order_number) if mail.order_id else "")
 
 
 def _trouble_lines(trouble: "OpenTrouble", backlog: "Backlog") -> list[str]:

@@ -1,13 +1,15 @@
 """`paypoll resolve`."""
 
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from paypoll.cli.asking import ask, yes_option
+from paypoll.cli.commands.resolve_many import resolve_many
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
+from paypoll.cli.options import SCHEMA, DurationType, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
 from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.words import said, wrapped
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 
 @click.command("resolve")
-@click.argument("order")
+@click.argument("orders", nargs=-1, metavar="[ORDER]...")
+@click.option("--of", "code", metavar="REASON", default="", help="All open reviews of this reason, such as not_found.")
+@click.option("--event", type=click.IntRange(min=1), metavar="ID", help="All open reviews of the event with this id.")
+@click.option("--since", type=DurationType(), help="Only those that went to review within this time, such as 2h or 1d.")
 @click.option("--issue", is_flag=True, help="Issue the tickets, if SumUp's answer bears it out.")
 @click.option("--refund-noted", is_flag=True, help="Note that the money was given back, and close the review.")
 @click.option("--reject", is_flag=True, help="Close the review without tickets.")
@@ -34,7 +39,10 @@ if TYPE_CHECKING:
 def resolve_command(
     context: click.Context,
     *,
-    order: str,
+    orders: tuple[str, ...],
+    code: str,
+    event: int | None,
+    since: timedelta | None,
     issue: bool,
     refund_noted: bool,
     reject: bool,
@@ -46,6 +54,9 @@ def resolve_command(
     verbose: bool,
 ) -> int:
     """Decide, as a person, on an order in review (requires_manual_review), or one that the shop completed by itself.
+
+    Several orders, or --of, --event and --since, decide on many alike: they are listed first, and each is decided on
+    by itself. What is refused for one (exit status 1) keeps none of the others.
 
     --issue asks SumUp now and shows what it says. Where nothing speaks against it, the tickets are issued and the
     confirmation is sent. Where something does, --override issues them all the same, and what did not match stands
@@ -63,7 +74,9 @@ def resolve_command(
       paypoll resolve ORD-1001 --issue --override --reason "a penny of rounding"
       paypoll resolve ORD-1002 --refund-noted --reason "refunded at SumUp, 3 May"
       paypoll resolve ORD-1003 --reject --reason "test order of the choir"
+      paypoll resolve --of event_cancelled --refund-noted --reason "refunded"
     """
+    from paypoll.admin.recheck import Wanted
     from paypoll.admin.resolve import Resolution
     from paypoll.runs.record import record_run
     from paypoll.state.resolutions import Verdict
@@ -74,7 +87,15 @@ def resolve_command(
         raise click.UsageError("say what was decided by one of --issue, --refund-noted and --reject")
     if override and not issue:
         raise click.UsageError("--override goes with --issue only")
+    filtered = bool(code or event is not None or since is not None)
+    if bool(orders) is filtered:
+        raise click.UsageError("name orders, or say which by --of, --event and --since")
     resolution = Resolution(decided[0], person(by, os.environ), reason, override)
+    if filtered or len(orders) > 1:
+        wanted = Wanted(tuple(pasted_order(order) for order in orders), code.strip().lower(), since, event)
+        with opened_app(context, verbose=verbose, quiet=True) as app:
+            return resolve_many(app, wanted, resolution, yes=yes, as_json=as_json)
+    (order,) = orders
     with opened_app(context, verbose=verbose, quiet=True) as app:
         found = app.resolver.find_in_review(pasted_order(order))
         case = app.resolver.look_at(found) if resolution.verdict is Verdict.ISSUE else None

@@ -1,5 +1,6 @@
 """What a run came to, for people and for programs."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from paypoll.cli.options import SCHEMA
@@ -49,6 +50,7 @@ def report_json(report: RunReport) -> str:
             "held_back": report.held_back,
             "sumup_halted": report.sumup_halted,
             "standstills": report.standstills,
+            "paused": [asdict(one) for one in report.paused],
             "errors": [{"order": error.order, "error": error.error} for error in report.order_errors],
             "mail": {
                 "sent": report.delivered.sent,
@@ -114,6 +116,7 @@ def _summary(report: RunReport) -> list[str]:
         words = f"{report.held_back} orders held back: SumUp denies too many at once; is the key this shop's?"
         lines.append(styled(words, fg="red"))
     lines += [styled(f"stands still: {standstill}", fg="red") for standstill in report.standstills]
+    lines += [styled(f"paused: {one.words}, by {one.by_whom}: {one.reason}", fg="yellow") for one in report.paused]
     if report.order_errors:
         lines.append(styled(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
     if report.taken_over:
