@@ -89,7 +89,7 @@ def test_row_48_recheck_puts_back_what_paypoll_sent_to_review_and_nothing_else(s
     theirs = stage.order("ORD-THEIRS", status=REVIEW)
     stage.run_once()
     assert [stage.status(order) for order in orders] == [REVIEW] * 4
-    assert stage.paypoll("resolve", "ORD-4", "--reject", "--reason", "a test of the choir's").code == 0
+    assert stage.paypoll("resolve", "ORD-4", "--reject", "--reason", "a test of the choir's", "--yes").code == 0
     why = ("--why", "the key was another account's", "--by", "Ada")
     for named in ("ORD-THEIRS", "ORD-4"):
         assert stage.paypoll("recheck", named, *why, "--yes").code == 1

@@ -15,7 +15,7 @@ HARMFUL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028
 OURS = re.compile("\x1b\\[(?:[0-9]+)m|\r(?=\n)")
 # What paypoll is steered by: a status, a currency and ids of SumUp are compared, not only shown.
 STEERING = {"status", "currency", "sumup_checkout_id", "merchant_code", "email", "slug", "user_type", "payment_method"}
-NO_SHOP_TEXT = {"config", "db", "preview", "demo", "sandbox"}
+NO_SHOP_TEXT = {"config", "db", "preview", "demo", "sandbox", "explain"}
 """Commands that show nothing of the shop's rows."""
 
 ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
@@ -82,11 +82,16 @@ def test_hostile_text_of_the_shop_is_shown_harmlessly_by_every_command(
         ("run-once",),
         ("resolve", ids["review"], "--issue", "--reason", "why", "--yes"),
         ("resolve", ids["review"], "--issue", "--override", "--reason", "why", "--yes"),
-        ("resolve", ids["refused"], "--reject", "--reason", "why", "--json"),
+        ("resolve", ids["refused"], "--reject", "--reason", "why", "--json", "--yes"),
         ("expire", ids["paid"], "--yes"),
         ("resend", ids["paid"]),
         ("resend", ids["nobody"]),
-        ("resend", "--all-undeliverable"),
+        ("resend", "--all-undeliverable", "--yes"),
+        ("resolve", "--of", "refunded", "--reject", "--reason", "why", "--yes"),
+        ("pause", ids["waiting"], "--reason", "why" + HOSTILE),
+        ("resume", ids["waiting"]),
+        ("inspect", "FORGED"),
+        ("mail", "list"),
         ("runs",),
         ("check",),
     ]

@@ -297,11 +297,11 @@ def test_mail_that_was_given_up_is_revived_by_one_command(stage: Stage) -> None:
     assert stage.run_once().code == OK
     assert [state(stage, order) for order in (one, two)] == ["undeliverable"] * 2
     stage.sink.clear_faults()
-    revived = stage.paypoll("resend", "--all-undeliverable")
+    revived = stage.paypoll("resend", "--all-undeliverable", "--yes")
     assert (revived.code, revived.stdout.splitlines()[-1]) == (OK, "2 sent")
     check_completed(stage, one)
     assert len(stage.mails(two)) == 1
-    assert stage.paypoll("resend", "--all-undeliverable").stdout.strip() == "No mail is undeliverable."
+    assert stage.paypoll("resend", "--all-undeliverable", "--yes").stdout.strip() == "No mail is undeliverable."
 
 
 # -- standstills -------------------------------------------------------------------------------------------------

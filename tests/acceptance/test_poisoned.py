@@ -147,7 +147,7 @@ def test_row_41a_commands_over_many_orders_leave_the_one_that_cannot_be_read(sta
     for order in (orders[1], lost[1]):
         stage.sql("UPDATE orders_order SET created_at = '20260-05-01' WHERE id = :order", order=order.id)
 
-    resent = stage.paypoll("resend", "--all-undeliverable", "--json")
+    resent = stage.paypoll("resend", "--all-undeliverable", "--yes", "--json")
     assert "cannot be read" in resent.stdout
     assert [len(stage.mails(order)) for order in orders] == [0, 0, 0]  # they were placed under another address
     confirmed = [mail for mail in stage.sink.messages if mail.recipients == ("ada@buyer.example",)]

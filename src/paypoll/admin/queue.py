@@ -1,19 +1,23 @@
 """What waits, and for whom: orders for SumUp, reviews for a person, mail for the mail server."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 
 import sqlalchemy as sa
 
+from paypoll.admin.search import found_ids
 from paypoll.database import readable, transaction
 from paypoll.mail.doubts import DOUBTS
 from paypoll.payments.listing_fees import VOID as VOID_FEES
 from paypoll.payments.order_statuses import WAITING
+from paypoll.shop.find import next_events
 from paypoll.shop.tables import events, listing_fees, orders
 from paypoll.state.astray import AstrayOrder, find_astray
 from paypoll.state.findings import Finding, find_open
 from paypoll.state.outbox import UNSENT
+from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import LastRun, last_run
 from paypoll.state.tables import listing_fee, outbox, trouble, watch
@@ -39,6 +43,7 @@ class WaitingOrder:
     last_checked_at: datetime | None
     next_check_at: datetime | None
     last_answer: str
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,9 @@ class WaitingFee:
 class UnsentMail:
     """A mail that has not gone out. `order_number` is empty for alerts about the whole."""
 
+    id: int
     kind: str
+    order_id: int | None
     order_number: str
     recipients: tuple[str, ...]
     state: str
@@ -103,21 +110,45 @@ class Backlog:
         return not any(parts)
 
 
-def load_backlog(engine: sa.Engine, now: datetime) -> Backlog:
-    """Return what waits, as it stands in the database now."""
+def load_backlog(
+    engine: sa.Engine, now: datetime, *, find: str = "", zone: tzinfo = UTC, only_reviews: bool = False
+) -> Backlog:
+    """Return what waits, as it stands in the database now.
+
+    `find`: only what is about the orders that this text is of (see `admin.search`). Dates are of the site's `zone`.
+    """
     require_ready(engine)
     with transaction(engine) as connection:
-        return Backlog(
+        backlog = Backlog(
             now=now,
-            waiting=_waiting(connection),
-            reviews=tuple(open_reviews(connection)),
-            astray=tuple(find_astray(connection, now)),
-            fees=_fees(connection),
-            findings=tuple(find_open(connection)),
-            mails=_unsent(connection, now),
-            troubles=_troubles(connection),
+            waiting=() if only_reviews else _waiting(connection),
+            reviews=_urgent_first(connection, open_reviews(connection), now.astimezone(zone).date()),
+            astray=() if only_reviews else tuple(find_astray(connection, now)),
+            fees=() if only_reviews else _fees(connection),
+            findings=() if only_reviews else tuple(find_open(connection)),
+            mails=() if only_reviews else unsent_mails(connection, now),
+            troubles=() if only_reviews else _troubles(connection),
             last_run=last_run(connection),
         )
+        return _about(backlog, found_ids(connection, find)) if find else backlog
+
+
+def _urgent_first(connection: sa.Connection, reviews: Sequence[OpenReview], today: date) -> tuple[OpenReview, ...]:
+    """Return the reviews by how soon their event is, and those without one to come by how long they have waited."""
+    days = next_events(connection, [review.order_id for review in reviews], today)
+    dated = [replace(review, next_event=days.get(review.order_id)) for review in reviews]
+    return tuple(sorted(dated, key=lambda review: (review.next_event or date.max, review.since, review.order_id)))
+
+
+def _about(backlog: Backlog, order_ids: Collection[int]) -> Backlog:
+    return replace(
+        backlog,
+        waiting=tuple(one for one in backlog.waiting if one.order_id in order_ids),
+        reviews=tuple(one for one in backlog.reviews if one.order_id in order_ids),
+        astray=tuple(one for one in backlog.astray if one.order_id in order_ids),
+        mails=tuple(one for one in backlog.mails if one.order_id in order_ids),
+        troubles=(),
+    )
 
 
 def _waiting(connection: sa.Connection) -> tuple[WaitingOrder, ...]:
@@ -134,6 +165,7 @@ def _waiting(connection: sa.Connection) -> tuple[WaitingOrder, ...]:
             watch.c.last_answer,
             # Changed by the shop since the last look: the next run looks at once, whatever was planned.
             (watch.c.status == orders.c.status).label("as_left"),
+            sa.not_(NOT_PAUSED).label("paused"),
         )
         .outerjoin(watch, watch.c.order_id == orders.c.id)
         .where(orders.c.status.in_(WAITING))
@@ -150,6 +182,7 @@ def _waiting(connection: sa.Connection) -> tuple[WaitingOrder, ...]:
             last_checked_at=row.last_checked_at,
             next_check_at=row.next_check_at if row.as_left else None,
             last_answer=row.last_answer or "",
+            paused=row.paused,
         )
         for row in connection.execute(query)
     )
@@ -204,7 +237,8 @@ def _fees(connection: sa.Connection) -> tuple[WaitingFee, ...]:
     )
 
 
-def _unsent(connection: sa.Connection, now: datetime) -> tuple[UnsentMail, ...]:
+def unsent_mails(connection: sa.Connection, now: datetime) -> tuple[UnsentMail, ...]:
+    """Return the mails that have not gone out, the oldest first: those that wait, and those that were given up."""
     later = outbox.alias("later")
     made_good = sa.exists().where(
         later.c.order_id == outbox.c.order_id,
@@ -226,7 +260,9 @@ def _unsent(connection: sa.Connection, now: datetime) -> tuple[UnsentMail, ...]:
 
 def _mail(row: sa.RowMapping) -> UnsentMail:
     return UnsentMail(
+        id=row["id"],
         kind=row["kind"],
+        order_id=row["order_id"],
         order_number=row["order_number"] or "",
         recipients=tuple(row["recipients"]),
         state=row["state"],

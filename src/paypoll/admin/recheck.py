@@ -17,7 +17,7 @@ from paypoll.errors import RefusedError, UnreadableOrderError
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.runs.load import load_order
 from paypoll.shop.changes import set_order_status
-from paypoll.shop.find import find_order_id, lock_order
+from paypoll.shop.find import find_order_id, lock_order, orders_of_event
 from paypoll.state import outbox, watches
 from paypoll.state.audit import record
 from paypoll.state.resolutions import OpenReview, open_reviews
@@ -30,11 +30,12 @@ ACTION = "rechecked"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which reviews: those of these orders, or those with this reason; younger than `since`, if given."""
+    """Which reviews: of these orders, or with this reason; younger than `since` and of this event, if given."""
 
     orders: tuple[str, ...] = ()
     reason: str = ""
     since: timedelta | None = None
+    event_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,16 @@ class PutBack:
     left: tuple[str, ...]
 
 
-def find_reviews(engine: sa.Engine, wanted: Wanted, now: datetime) -> list[OpenReview]:
-    """Return the open reviews that paypoll itself put there and that are wanted, the longest waiting first.
+def find_reviews(engine: sa.Engine, wanted: Wanted, now: datetime, *, ours_alone: bool = True) -> list[OpenReview]:
+    """Return the open reviews that are wanted, the longest waiting first; `ours_alone`: that paypoll itself put there.
 
     Raise RefusedError when an order that was named is none of them.
     """
     require_ready(engine)
     with transaction(engine) as connection:
         ids = [find_order_id(connection, number) for number in wanted.orders]
-        ours = [review for review in open_reviews(connection) if review.reason]
+        ours = [review for review in open_reviews(connection) if review.reason or not ours_alone]
+        of_event = None if wanted.event_id is None else orders_of_event(connection, wanted.event_id)
     by_id = {review.order_id: review for review in ours}
     for number, order_id in zip(wanted.orders, ids, strict=True):
         if order_id not in by_id:
@@ -67,6 +69,7 @@ def find_reviews(engine: sa.Engine, wanted: Wanted, now: datetime) -> list[OpenR
         for review in ours
         if (not ids or review.order_id in ids)
         and wanted.reason in {"", review.reason}
+        and (of_event is None or review.order_id in of_event)
         and (after is None or review.since >= after)
     ]
 

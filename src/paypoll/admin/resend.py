@@ -3,7 +3,7 @@
 A mail that waits, or was given up, is that same mail again. Only a confirmation that has gone out is posted anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,16 +13,21 @@ from paypoll.admin.revive import KeptMail, kept_mails, revive, untrue, void
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, UnreadableOrderError
+from paypoll.mail.address import address_problem
 from paypoll.mail.delivered import Delivered
+from paypoll.mail.doubts import DOUBTS
 from paypoll.payments.order import Order
 from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
 from paypoll.runs.load import load_order
 from paypoll.shop.find import find_order_id, lock_order
 from paypoll.state.audit import record
-from paypoll.state.outbox import UNSENT
+from paypoll.state.incidents import end_trouble
+from paypoll.state.outbox import UNSENT, withdraw_these
 from paypoll.state.runs import new_run_id
 from paypoll.state.tables import outbox, ticket_place
 from paypoll.state.upgrade import require_ready
+
+GIVEN_UP = "undeliverable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,33 @@ class Resender:
     deliver: Callable[[str], Delivered]
     clock: Clock
 
-    def resend(self, wanted: str, who: str) -> Resent:
+    def give_up(self, mail_id: int, who: str, why: str) -> KeptMail:
+        """Take a mail off the queue for good, audited with who and why. Raise RefusedError where that cannot be."""
+        require_ready(self.engine)
+        with transaction(self.engine) as connection:
+            now = self.clock.now()
+            connection.execute(sa.select(outbox.c.id).where(outbox.c.id == mail_id).with_for_update())
+            (mail,) = _wanted(connection, now, (*UNSENT, GIVEN_UP), [mail_id])
+            if mail.busy:
+                raise RefusedError(f"mail {mail_id}: a run is sending it just now; look again in a minute")
+            withdraw_these(connection, [mail.id], f"given up by {who}: {why}")
+            end_trouble(connection, f"{DOUBTS}{mail.id}")
+            what = f"the {mail.kind.replace('_', ' ')} to {', '.join(mail.recipients) or '(nobody)'}"
+            record(
+                connection,
+                now=now,
+                action="given_up",
+                actor=who,
+                order_id=mail.order_id,
+                run_id=new_run_id(now),
+                explanation=f"{what}, which was {mail.state}, is not sent: {why}",
+            )
+            return mail
+
+    def resend(self, wanted: str, who: str, *, to: str = "") -> Resent:
         """Send the order's mail again and deliver what is due. `who` goes into the audit trail.
+
+        `to`: send its tickets once more, to this address in place of the order's; what waits for that one goes on.
 
         Raise OrderNotFoundError, or RefusedError when there is nothing to send: no mail of the order that waits or was
         given up and still says what is true, and no tickets by paypoll that still admit somebody.
@@ -74,12 +104,16 @@ class Resender:
                 raise OrderNotFoundError(f"order {wanted} is gone from the shop")
             numbers = _issued(connection, order)
             now = self.clock.now()
-            kept = _kept(connection, order, now)
+            if to and (problem := address_problem(to)):
+                raise RefusedError(problem)
+            kept = None if to else _kept(connection, order, now)
             if kept is None or kept.is_confirmation:
                 _require_sendable(order, numbers)
             if kept is None:
                 times = 1 + _resent_before(connection, order)
-                message_id = post_confirmation(connection, order, numbers, self.rules, now, again=f"resend:{times}")
+                message_id = post_confirmation(
+                    connection, order, numbers, self.rules, now, again=f"resend:{times}", to=to
+                )
                 kind, was = "confirmation", ""
             else:
                 revive(connection, kept, now)
@@ -92,7 +126,7 @@ class Resender:
                 order_id=order.id,
                 order_number=order.number,
                 run_id=run_id,
-                explanation=f"the {kind.replace('_', ' ')}{was} is sent again to {order.email} ({message_id})",
+                explanation=f"the {kind.replace('_', ' ')}{was} is sent again to {to or order.email} ({message_id})",
             )
         self.deliver(run_id)
         with transaction(self.engine) as connection:
@@ -100,10 +134,24 @@ class Resender:
                 sa.select(outbox.c.state, outbox.c.last_error).where(outbox.c.message_id == message_id)
             ).one()
         tickets = sum(len(issued) for issued in numbers.values())
-        return Resent(order, order.email, kind, message_id, tickets, row.state, row.last_error or "")
+        return Resent(order, to or order.email, kind, message_id, tickets, row.state, row.last_error or "")
+
+    def undeliverable(self) -> tuple[KeptMail, ...]:
+        """Return the mails that were given up and that no other one has made good since."""
+        return self.kept(GIVEN_UP)
+
+    def kept(self, *states: str, ids: Sequence[int] = ()) -> tuple[KeptMail, ...]:
+        """Return the mails in these states, or those of them with these ids. Raise RefusedError when one is none."""
+        require_ready(self.engine)
+        with transaction(self.engine) as connection:
+            return _wanted(connection, self.clock.now(), states, ids)
 
     def resend_undeliverable(self, who: str) -> tuple[Revived, ...]:
-        """Try all mail again that was given up, alerts included, and return what became of each.
+        """Try all mail again that was given up, alerts included, and return what became of each."""
+        return self.try_again(who, GIVEN_UP)
+
+    def try_again(self, who: str, *states: str, ids: Sequence[int] = ()) -> tuple[Revived, ...]:
+        """Try these mails at once, as if they were new, and return what became of each.
 
         What is not true any more is skipped: the confirmation of an order that was refunded, say.
         """
@@ -112,8 +160,11 @@ class Resender:
         revived: dict[int, tuple[KeptMail, str]] = {}
         skipped: list[Revived] = []
         with transaction(self.engine) as connection:
-            for mail in kept_mails(connection, self.clock.now(), "undeliverable"):
+            for mail in _wanted(connection, self.clock.now(), states, ids):
                 order = None
+                if mail.busy:
+                    skipped.append(Revived(mail.kind, "", mail.recipients, "skipped", "a run is sending it just now"))
+                    continue
                 if mail.order_id is not None:
                     lock_order(connection, mail.order_id)
                     try:
@@ -136,7 +187,7 @@ class Resender:
                     order_id=mail.order_id,
                     order_number=number or None,
                     run_id=run_id,
-                    explanation=f"the {mail.kind.replace('_', ' ')}, which was undeliverable, is tried again",
+                    explanation=f"the {mail.kind.replace('_', ' ')}, which was {mail.state}, is tried again",
                 )
         if revived:
             self.deliver(run_id)
@@ -153,6 +204,15 @@ class Resender:
             Revived(revived[row.id][0].kind, revived[row.id][1], tuple(row.recipients), row.state, row.last_error or "")
             for row in rows
         ]
+
+
+def _wanted(
+    connection: sa.Connection, now: datetime, states: Sequence[str], ids: Sequence[int]
+) -> tuple[KeptMail, ...]:
+    kept = kept_mails(connection, now, *states)
+    if unknown := sorted(set(ids) - {mail.id for mail in kept}):
+        raise RefusedError(f"no mail with the id {unknown[0]} waits or was given up; `paypoll mail list` shows them")
+    return tuple(mail for mail in kept if not ids or mail.id in ids)
 
 
 def _kept(connection: sa.Connection, order: Order, now: datetime) -> KeptMail | None:

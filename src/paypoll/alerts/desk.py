@@ -9,6 +9,7 @@ from functools import partial
 import sqlalchemy as sa
 import structlog
 
+from paypoll.alerts.next_steps import order_word, steps_of_order, steps_of_whole
 from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.mail.content.contexts import AlertContext, AlertOrder
 from paypoll.mail.content.message_id import new_message_id
@@ -39,8 +40,18 @@ class AlertDesk:
 
     def tell_about_order(self, connection: sa.Connection, order: Order, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about an order, in the caller's transaction. False when it was told before."""
+        key = f"alert:{alert.key}:order:{order.id}"
+        context = self.about_order(order, alert)
+        posted = self._post(connection, key, context, now, order_id=order.id, topic=alert.topic)
+        if posted:
+            log_alert = log.error if alert.level is Level.CRITICAL else log.warning
+            log_alert("admins told", headline=alert.headline, order=order.number, found=list(alert.found))
+        return posted
+
+    def about_order(self, order: Order, alert: OrderAlert) -> AlertContext:
+        """Return what the mail of an alert about an order says."""
         link = self.site.order_admin_link(order.id, order.number)
-        context = AlertContext(
+        return AlertContext(
             level=alert.level.value,
             headline=alert.headline,
             what_happened=alert.headline + ".",
@@ -54,13 +65,8 @@ class AlertDesk:
             found=alert.found,
             what_to_do=alert.todo,
             links=(("The order in the shop", link),),
+            commands=tuple(steps_of_order(alert.key, order_word(order.id, order.number))),
         )
-        key = f"alert:{alert.key}:order:{order.id}"
-        posted = self._post(connection, key, context, now, order_id=order.id, topic=alert.topic)
-        if posted:
-            log_alert = log.error if alert.level is Level.CRITICAL else log.warning
-            log_alert("admins told", headline=alert.headline, order=order.number, found=list(alert.found))
-        return posted
 
     def tell_about_fee(self, connection: sa.Connection, fee: ListingFee, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about a listing fee, in the caller's transaction. False when it was told before."""
@@ -121,6 +127,7 @@ class AlertDesk:
             what_to_do=tuple(todo),
             links=(),
             orders=tuple(orders),
+            commands=tuple(steps_of_whole(key)),
         )
         posted = self._post(connection, f"alert:{key}", context, now, admins=admins)
         if posted:

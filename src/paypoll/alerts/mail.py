@@ -184,7 +184,7 @@ class MailAlerts:
                 level=Level.CRITICAL,
                 headline=f"Order {order.number}: its {_words(mail)} mail cannot be delivered",
                 found=(f"To {order.email or '(no address)'}: {error}",),
-                todo=("Reach the customer another way, or correct the address in the shop and run `paypoll resend`.",),
+                todo=("Reach the customer another way, or correct the address in the shop and send it again.",),
             )
             self.desk.tell_about_order(connection, order, alert, now)
         return order

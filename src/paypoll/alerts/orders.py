@@ -51,21 +51,19 @@ class Words:
 _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
     Reason.MISMATCH: (
         "Compare the payment in SumUp's dashboard with the order.",
-        "If it is right, issue the tickets by hand; if not, refund it.",
+        "If it is right, let paypoll issue the tickets; if not, refund it.",
     ),
     Reason.REFUNDED: (
         "The money went back, at least in part. Issue nothing unless the customer has paid again.",
         "Mark the order as refunded in the shop if that is what it is.",
     ),
-    Reason.REJECTED: (
-        "Refund the payment if that has not been done. Then close the review again with `paypoll resolve`.",
-    ),
+    Reason.REJECTED: ("Refund the payment if that has not been done. Then close the review again.",),
     Reason.SPENT_ELSEWHERE: (
         "The same payment has already paid for another order. Do not issue tickets for it twice.",
     ),
     Reason.NOT_FOUND: (
         "Look in SumUp's dashboard for a payment by this customer, of this amount.",
-        "If there is none, cancel the order; if there is one, issue the tickets by hand.",
+        "If there is none, cancel the order; if there is one, let paypoll issue the tickets.",
     ),
     Reason.BAD_CHECKOUT_ID: (
         "Look in SumUp's dashboard for a payment by this customer, of this amount.",
@@ -81,24 +79,26 @@ _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
     Reason.NOT_CLOSED: (
         "Look at the checkout in SumUp's dashboard, and see that it cannot be paid any more. Then reject the order.",
     ),
-    Reason.NOTHING_TO_PAY: ("An order without an amount cannot be verified by a payment. Issue or cancel it by hand.",),
-    Reason.TOO_LATE: ("Refund the payment, or admit the customer by hand.",),
-    Reason.HALL_FULL: ("Refund the payment, or admit the customer by hand.",),
+    Reason.NOTHING_TO_PAY: (
+        "An order without an amount cannot be verified by a payment. Let paypoll issue its tickets, or cancel it.",
+    ),
+    Reason.TOO_LATE: ("Refund the payment, or admit the customer.",),
+    Reason.HALL_FULL: ("Refund the payment, or admit the customer.",),
     Reason.TICKETS_INCOMPLETE: (
-        "See which tickets exist and why. Issue the missing ones by hand, or cancel the odd ones.",
+        "See which tickets exist and why, and put them right in the shop. paypoll then completes the order.",
     ),
     Reason.TICKETS_GONE: ("The tickets were issued before and are gone now. Find out who removed them, and why.",),
     Reason.ID_REUSED: (
         "The shop was restored from a backup, and has given this order the id of another. Look at the payment.",
-        "Issue its tickets in the shop's admin, or refund it; paypoll has records of the other order under this id.",
+        "paypoll has records of the other order under this id, and issues nothing for it: refund the payment.",
     ),
     Reason.MEMORY_LOST: (
         "Ask the customer whether the tickets arrived: paypoll's records of that time are lost.",
-        "If not, issue them with `paypoll resolve --issue --override`; a second set would be valid beside the first.",
+        "If not, let paypoll issue them; a second set would be valid beside the first.",
     ),
     Reason.TICKETS_UNPAID: ("Tickets exist, but SumUp knows no payment for them. Cancel them or collect the money.",),
 }
-_PAID_ADVICE = ("The customer has paid. Refund the payment, or put the order right and issue the tickets by hand.",)
+_PAID_ADVICE = ("The customer has paid. Refund the payment, or put the order right and let paypoll issue the tickets.",)
 _REVIEW_HEADLINE = "Order {number} needs a person: {subject}"
 _WORDS: dict[NoticeKind, Words] = {
     NoticeKind.PAID_TWICE: Words(

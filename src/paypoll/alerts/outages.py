@@ -16,6 +16,7 @@ from paypoll.payments.money import show_amount
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.tables import orders
 from paypoll.state.incidents import open_troubles
+from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.tables import watch
 
 SUMUP_SILENT = "sumup_silent"
@@ -135,6 +136,7 @@ class OutageReporter:
                     sa.func.coalesce(watch.c.settled_at, orders.c.created_at) <= now - self._stuck_after,
                     watch.c.stuck_told_at.is_(None),
                     watch.c.last_checked_at.is_not(None),
+                    NOT_PAUSED,
                 )
                 .order_by(orders.c.created_at)
                 .limit(_MOST_LISTED)
@@ -185,7 +187,7 @@ class OutageReporter:
             denied = f"{held} are not known to it, or are paid in another currency or to another merchant"
             found = (
                 f"Of {answered} orders that SumUp answered about, {denied}.",
-                f"The settings say that the key is that of {whose}. `paypoll check` asks SumUp whether it is.",
+                f"The settings say that the key is that of {whose}.",
                 "These orders are held back and stay as they are. Exact payments are fulfilled as ever.",
             )
             self._desk.tell_of_trouble(
@@ -198,8 +200,7 @@ class OutageReporter:
                 todo=(
                     "See whether the API key, or sumup.base_url, is of another account or of a sandbox.",
                     "Once that is put right, the next run verifies them.",
-                    "If SumUp is right, let them go to review: `paypoll run-once --accept-reviews`.",
-                    'What went to review before: `paypoll recheck --reason not_found --why "…"` brings it back.',
+                    "If SumUp is right, let them go to review. What went there before can be decided anew.",
                 ),
                 now=now,
             )

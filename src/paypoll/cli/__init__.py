@@ -13,7 +13,10 @@ from paypoll.cli.commands.config import config_group
 from paypoll.cli.commands.db import database_group
 from paypoll.cli.commands.demo import demo_command
 from paypoll.cli.commands.expire import expire_command
+from paypoll.cli.commands.explain import explain_command
 from paypoll.cli.commands.inspect import inspect_command
+from paypoll.cli.commands.mail import mail_group
+from paypoll.cli.commands.pause import pause_command, resume_command
 from paypoll.cli.commands.preview import preview_command
 from paypoll.cli.commands.queue import queue_command
 from paypoll.cli.commands.recheck import recheck_command
@@ -53,6 +56,7 @@ for _command in (
     expire_command,
     inspect_command,
     queue_command,
+    explain_command,
     runs_command,
     report_command,
     resolve_command,
@@ -62,6 +66,9 @@ for _command in (
     resend_command,
     check_command,
     preview_command,
+    mail_group,
+    pause_command,
+    resume_command,
     config_group,
     database_group,
     demo_command,

@@ -1,6 +1,7 @@
 """The commands as documents, from their own help texts: README's table, docs/commands.md and the man page.
 
-`python -m paypoll.cli.reference` writes all three (scripts/reference); a test compares them with the program.
+`python -m paypoll.cli.reference` writes all three (scripts/reference); a test compares them with the program. The other
+way round, it copies docs/troubleshooting.md into the program, for `paypoll explain`.
 """
 
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 import click
 
 import paypoll
+from paypoll.admin.explain import COPY
 
 _PROGRAM = "paypoll"
 _WIDTH = 80
@@ -131,13 +133,14 @@ def _roff(text: str) -> str:
 
 
 def write_all(root: Path) -> None:
-    """Write the three into a checkout of paypoll."""
+    """Write the three into a checkout of paypoll, and the guide from there into the program."""
     from paypoll.cli import cli
 
     readme = root / "README.md"
     readme.write_text(with_table(readme.read_text(encoding="utf-8"), cli), encoding="utf-8")
     (root / "docs" / "commands.md").write_text(help_page(cli), encoding="utf-8")
     (root / "docs" / "paypoll.1").write_text(man_page(cli), encoding="utf-8")
+    COPY.write_bytes((root / "docs" / "troubleshooting.md").read_bytes())
 
 
 if __name__ == "__main__":

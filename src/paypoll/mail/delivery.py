@@ -171,7 +171,7 @@ class Delivery:
 
     def _readdressed(self, mail: Mail) -> Mail:
         """Return the mail with the address that the order has now: it may have been corrected since."""
-        if mail.is_alert or mail.order_id is None:
+        if mail.is_alert or mail.order_id is None or mail.content.get(outbox.ADDRESS_STANDS) is True:
             return mail
         with transaction(self._engine) as connection:
             email = email_of(connection, mail.order_id)

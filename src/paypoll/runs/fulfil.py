@@ -159,14 +159,18 @@ def post_confirmation(
     now: datetime,
     *,
     again: str = "",
+    to: str = "",
 ) -> str:
-    """Post the confirmation, and return its Message-ID. `again` makes another mail of one that was posted before."""
+    """Post the confirmation, and return its Message-ID. `again` makes another mail of one that was posted before.
+
+    `to`: a person has it sent to this address, whatever the order's is.
+    """
     message_id = new_message_id(rules.domain)
     late = order.status in {OrderStatus.FAILED, OrderStatus.EXPIRED}
     content = ConfirmationContext(
         order_number=order.number,
         customer_name=order.customer_name,
-        email=order.email,
+        email=to or order.email,
         total=order.total,
         currency=rules.site.currency,
         lines=order_lines(order, rules.site, numbers),
@@ -176,8 +180,8 @@ def post_confirmation(
         connection,
         kind="late_confirmation" if late else "confirmation",
         dedupe_key=f"confirmation:{order.id}" + (f":{again}" if again else ""),
-        recipients=[order.email],
-        content=content.to_json(),
+        recipients=[to or order.email],
+        content=content.to_json() | ({outbox.ADDRESS_STANDS: True} if to else {}),
         message_id=message_id,
         now=now,
         order_id=order.id,

@@ -18,6 +18,7 @@ from paypoll.runs.monitoring.metrics import write_metrics
 from paypoll.runs.monitoring.ping import Ping
 from paypoll.runs.parts import RunParts
 from paypoll.runs.report import RunReport
+from paypoll.state.pauses import pauses
 from paypoll.state.runs import begin_run, end_run, new_run_id
 
 Beside = Callable[[RunReport], AbstractContextManager[object]]
@@ -53,10 +54,12 @@ def record_run(
                 parts.require_ready()
                 require_same_time(parts, report.run_id)
                 _begin(parts, report, command)
+                _post_digest(parts)
                 with beside(report):
                     if only or not parts.is_idle():
                         parts.cycle(report.run_id, max_age=max_age, accept_reviews=accept_reviews).run(report, only)
                     _say_what_stands_still(parts, report)
+                    _say_what_is_paused(parts, report)
         except PaypollError as error:
             report.ended = "failed"
             log.critical("run failed", error=str(error), exit=int(error.exit_code))
@@ -94,6 +97,22 @@ def _say_what_stands_still(parts: RunParts, report: RunReport) -> None:
         report.standstills += mail_standstills(connection, parts.settings.alerts.to, parts.clock.now())
     for standstill in report.standstills:
         log.critical("standstill", what=standstill)
+
+
+def _say_what_is_paused(parts: RunParts, report: RunReport) -> None:
+    """A pause that somebody forgot keeps orders from going on: every run names it."""
+    with transaction(parts.engine) as connection:
+        report.paused = pauses(connection)
+    for one in report.paused:
+        log.warning("paused", what=one.words, by=one.by_whom, since=one.since.isoformat(), reason=one.reason)
+
+
+def _post_digest(parts: RunParts) -> None:
+    if (at := parts.settings.alerts.digest_at) is not None:
+        from paypoll.alerts.digest import post_digest
+
+        with transaction(parts.engine) as connection:
+            post_digest(connection, parts.desk, at, parts.clock.now())
 
 
 def _begin(parts: RunParts, report: RunReport, command: str) -> None:

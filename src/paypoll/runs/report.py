@@ -14,6 +14,7 @@ from paypoll.mail.delivered import Delivered
 if TYPE_CHECKING:
     from paypoll.runs.apply import Applied
     from paypoll.runs.apply_fee import FeeApplied
+    from paypoll.state.pauses import Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class RunReport:
     `fees` are the listing fees; an error of one is among the `order_errors`, under its reference.
     `held_back` counts the orders that SumUp denied, and that were not put to review because they are too many.
     `standstills`: what keeps the platform's orders, or mail as a whole, or all mail of a kind from going on.
+    `paused`: what a person has told runs to leave alone.
     """
 
     run_id: str
@@ -63,6 +65,7 @@ class RunReport:
     held_back: int = 0
     standstills: list[str] = field(default_factory=list)
     swept: Swept = field(default_factory=Swept)
+    paused: "tuple[Pause, ...]" = ()
     ended: str = "finished"
     ended_at: datetime | None = None
 

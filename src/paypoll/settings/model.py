@@ -7,7 +7,7 @@ so that it runs whatever else is wrong.
 
 import re
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -270,12 +270,16 @@ class MailSettings(Section):
         return password
 
 
+_TIME_OF_DAY = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
+
+
 class AlertSettings(Section):
     """Who is told when a person is needed."""
 
     to: tuple[MailAddress, ...]
     smtp_trouble_after: Duration = timedelta(hours=1)
     remind_every: Timeout = timedelta(days=1)
+    digest: str = ""
     ping_url: OptionalPingAddress = ""
 
     @field_validator("to")
@@ -284,6 +288,18 @@ class AlertSettings(Section):
         if not to:
             raise ValueError("must not be empty: somebody must hear of what needs a person")
         return to
+
+    @field_validator("digest")
+    @classmethod
+    def _time_of_day(cls, digest: str) -> str:
+        if digest and not _TIME_OF_DAY.fullmatch(digest):
+            raise ValueError("must be a time of day, such as 08:00, or empty")
+        return digest
+
+    @property
+    def digest_at(self) -> time | None:
+        """When the daily digest leaves, by the clock of the site's time zone; None: not at all."""
+        return time.fromisoformat(self.digest) if self.digest else None
 
 
 class LedgerSettings(Section):

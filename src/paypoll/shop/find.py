@@ -1,14 +1,18 @@
 """Find orders by what people call them, and take the lock on one."""
 
+import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import sqlalchemy as sa
 
 from paypoll.database import lower_case
 from paypoll.errors import OrderNotFoundError
 from paypoll.payments.order_statuses import OrderStatus
-from paypoll.shop.tables import orders
+from paypoll.shop.tables import checkouts, events, items, orders, tickets
+
+_ID = re.compile(r"\d{1,18}")  # a bigint has at most 19 digits
+_BY_ID = re.compile(r"id:(\d{1,18})", re.IGNORECASE)
 
 # Built once, not for every order.
 _EMAIL = sa.select(orders.c.email).where(orders.c.id == sa.bindparam("order_id"))
@@ -16,16 +20,61 @@ _LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).wi
 
 
 def find_order_id(connection: sa.Connection, wanted: str) -> int:
-    """Return the id of the order with this number (any case) or id. Raise OrderNotFoundError."""
+    """Return the id of the order with this number (any case) or id. Raise OrderNotFoundError.
+
+    `id:17` is the order with that id, also where the shop gave another order the number 17.
+    """
     wanted = wanted.strip().lstrip("#")
+    if (meant := _BY_ID.fullmatch(wanted)) is not None:
+        return _existing(connection, int(meant[1]), wanted)
     by_number = sa.select(orders.c.id).where(lower_case(orders.c.order_number) == wanted.lower())
     found = connection.scalar(sa.select(orders.c.id).where(orders.c.order_number == wanted))
     found = found or connection.scalar(by_number.order_by(orders.c.id).limit(1))
-    if found is None and wanted.isdecimal() and len(wanted) < 19:  # noqa: PLR2004 - a bigint has at most 19 digits
-        found = connection.scalar(sa.select(orders.c.id).where(orders.c.id == int(wanted)))
     if found is None:
-        raise OrderNotFoundError(f"no order has the number or id {wanted!r}")
+        return _existing(connection, int(wanted) if _ID.fullmatch(wanted) else 0, wanted)
     return int(found)
+
+
+def _existing(connection: sa.Connection, order_id: int, wanted: str) -> int:
+    if connection.scalar(sa.select(orders.c.id).where(orders.c.id == order_id)) is None:
+        raise OrderNotFoundError(f"no order has the number or id {wanted!r}")
+    return order_id
+
+
+def search_orders(connection: sa.Connection, text: str) -> set[int]:
+    """Return the ids of the orders that this text is of: of an e-mail or a name a part, of other things the whole.
+
+    Others are the order's number, checkouts and references, transactions, and tickets' numbers; any case.
+    """
+    wanted = text.strip()
+    if not wanted:
+        return set()
+    name = orders.c.delivery_first_name + " " + orders.c.delivery_last_name
+    parts = [column.icontains(wanted, autoescape=True) for column in (orders.c.email, name)]
+    wholes = [lower_case(column) == wanted.lower() for column in (orders.c.order_number, orders.c.transaction_id)]
+    known_as = (checkouts.c.sumup_checkout_id, checkouts.c.checkout_id, checkouts.c.checkout_reference)
+    queries = [
+        sa.select(orders.c.id).where(sa.or_(*parts, *wholes)),
+        sa.select(checkouts.c.order_id).where(sa.or_(*(lower_case(column) == wanted.lower() for column in known_as))),
+        sa.select(tickets.c.order_id).where(lower_case(tickets.c.ticket_number) == wanted.lower()),
+    ]
+    return {found for query in queries for found in connection.scalars(query) if found is not None}
+
+
+def next_events(connection: sa.Connection, order_ids: Sequence[int], today: date) -> dict[int, date]:
+    """Return the date of the next event of each of these orders that has one still to come."""
+    query = (
+        sa.select(items.c.order_id, sa.func.min(events.c.event_date))
+        .join(events, events.c.id == items.c.event_id)
+        .where(items.c.order_id.in_(list(order_ids)), events.c.event_date >= today)
+        .group_by(items.c.order_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def orders_of_event(connection: sa.Connection, event_id: int) -> set[int]:
+    """Return the ids of the orders with places at this event."""
+    return set(connection.scalars(sa.select(items.c.order_id).where(items.c.event_id == event_id)))
 
 
 def find_waiting(connection: sa.Connection, created_before: datetime) -> list[int]:

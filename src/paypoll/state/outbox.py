@@ -19,6 +19,7 @@ _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 5, 10, 15, 30, 
 LONGEST_PAUSE = _PAUSES[-1]
 UNSENT = ("waiting", "sending")
 ALERT = "alert"
+ADDRESS_STANDS = "address_stands"  # in a content: a person said where it goes, whatever the order's address is
 _HANDED_OVER = "handed over to the present admins"
 
 _WANTED = outbox.c.id == sa.bindparam("wanted")  # built once, not for every mail

@@ -7,7 +7,7 @@ unless a person's verdict is newer than the last run that put the order there.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -56,6 +56,8 @@ class OpenReview:
     since: datetime
     reason: str
     explanation: str
+    next_event: date | None = None
+    """The date of its next event, where that is still to come; filled in by whoever sorts by it."""
 
 
 def closed_without_tickets(connection: sa.Connection, order_ids: Sequence[int]) -> frozenset[int]:

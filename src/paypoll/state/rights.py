@@ -122,6 +122,7 @@ OWN_NEEDS: tuple[Need, ...] = (
     *_own(own.ledger_entry, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.finding, Right.SELECT, Right.INSERT, Right.UPDATE),
     *_own(own.refund, Right.SELECT, Right.INSERT, Right.UPDATE),
+    *_own(own.pause, Right.SELECT, Right.INSERT, Right.DELETE),
     # Append-only: they are what keeps a place from being filled twice, a payment from being spent twice, and a change
     # from going unrecorded.
     *_own(own.audit, Right.SELECT, Right.INSERT),

@@ -346,6 +346,19 @@ refund = sa.Table(
     sa.Index("refund_open", "transaction_id", unique=True, postgresql_where=_OPEN_REFUND, sqlite_where=_OPEN_REFUND),
 )
 
+pause = sa.Table(
+    "pause",
+    metadata,
+    # all, event:<id>, order:<id>: what runs leave alone until a person resumes it.
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("everything", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("event_id", Id),
+    sa.Column("order_id", Id),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("by_whom", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
 oldest = sa.Table(
     # The name is that of Alembic's own table in 0.1.0, which runs on tables of its own version alone and reads it here.
     "alembic_version",

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from paypoll.database import insert_unless_there, is_among
 from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
 from paypoll.shop.tables import checkouts, orders
+from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.runs import last_sweep
 from paypoll.state.tables import watch
 
@@ -240,7 +241,10 @@ def note_check(
 
 
 def _is_due(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
-    """Say which orders are to be looked at: those that wait, that are new or not as left, and whose time has come."""
+    """Say which orders are to be looked at: those that wait, that are new or not as left, and whose time has come.
+
+    Not those that a person has paused.
+    """
     after = now - rules.first_look
     not_as_left = sa.or_(watch.c.order_id.is_(None), watch.c.status.is_distinct_from(orders.c.status))
     kinds = [
@@ -249,7 +253,7 @@ def _is_due(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
         _is_of_the_future(now),
         sa.and_(orders.c.status.in_(_open(rules)), orders.c.created_at > after, not_as_left),
     ]
-    return sa.and_(is_among(orders.c.id, _candidates(rules, now, after)), sa.or_(*kinds))
+    return sa.and_(is_among(orders.c.id, _candidates(rules, now, after)), sa.or_(*kinds), NOT_PAUSED)
 
 
 def _candidates(rules: WatchRules, now: datetime, after: datetime) -> sa.CompoundSelect[tuple[int]]:
@@ -277,8 +281,9 @@ def _tried_anew(connection: sa.Connection, rules: WatchRules, now: datetime) -> 
     return (
         sa.select(watch.c.order_id)
         .join(checkouts, checkouts.c.order_id == watch.c.order_id)
+        .join(orders, orders.c.id == watch.c.order_id)
         .where(checkouts.c.created_at > since, checkouts.c.created_at <= now, watch.c.next_check_at.is_(None))
-        .where(watch.c.last_checked_at.is_not(None), unseen)
+        .where(watch.c.last_checked_at.is_not(None), unseen, NOT_PAUSED)
     )
 
 

@@ -67,7 +67,7 @@ def test_review_says_since_when_and_why(desk: "Desk") -> None:
     (review,) = desk.backlog().reviews
     assert (review.reason, review.since) == ("mismatch", desk.bench.clock.now() - timedelta(hours=2))
     lines = shown_queue(desk)
-    assert "  ORD-1  25.00 GBP, since 2 hours" in lines
+    assert "  ORD-1  25.00 GBP, since 2 hours, event on 07 December 2026" in lines
     assert any("paid 24.99 GBP" in line for line in lines)
 
 
@@ -83,8 +83,11 @@ def test_unsent_mail_has_its_attempts_and_error(desk: "Desk") -> None:
     desk.run()
     desk.bench.clock.move(timedelta(minutes=10))
     lines = shown_queue(desk)
-    at = lines.index("  confirmation of ORD-1 to ord-1@example.org")
-    assert lines[at + 1 : at + 3] == ["      waiting since 10 minutes, 1 attempt", "      connection refused"]
+    at = lines.index("  1  confirmation of ORD-1 to ord-1@example.org")
+    assert lines[at + 1 : at + 3] == [
+        "      waiting since 10 minutes, 1 attempt, again in the next run",
+        "      connection refused",
+    ]
 
 
 def test_undeliverable_mail_is_listed_until_another_went_out(desk: "Desk") -> None:

@@ -118,7 +118,7 @@ def test_resend_wants_an_order_or_all(paypoll: "Command", arguments: tuple[str, 
 
 
 def test_resend_all_as_a_command_says_when_there_is_none(paypoll: "Command") -> None:
-    done = paypoll("resend", "--all-undeliverable")
+    done = paypoll("resend", "--all-undeliverable", "--yes")
     assert (done.returncode, done.stdout.strip()) == (0, "No mail is undeliverable.")
 
 

@@ -316,7 +316,7 @@ class TestClose:
 class TestCommand:
     def test_reject_prints_json_and_goes_by_who_called_sudo(self, desk: "Desk", paypoll: "Command") -> None:
         order_id = desk.in_review("ORD-1")
-        done = paypoll("resolve", "#ord-1", "--reject", "--reason", "test\norder", "--json")
+        done = paypoll("resolve", "#ord-1", "--reject", "--reason", "test\norder", "--json", "--yes")
         assert (done.returncode, done.stderr) == (0, "")
         printed = json.loads(done.stdout)
         assert (printed["schema"], printed["by"], printed["verdict"]) == (1, "margot", "reject")
@@ -334,7 +334,7 @@ class TestCommand:
 
     def test_override_issues_and_says_that_the_mail_waits(self, desk: "Desk", paypoll: "Command") -> None:
         order_id = desk.in_review("ORD-1")
-        arguments = ("--issue", "--override", "--reason", "paid in cash", "--by", "Ana", "--json")
+        arguments = ("--issue", "--override", "--reason", "paid in cash", "--by", "Ana", "--json", "--yes")
         done = paypoll("resolve", "ORD-1", *arguments, PAYPOLL_SUMUP__TRIES="1")
         assert done.returncode == 0
         printed = json.loads(done.stdout)

@@ -69,7 +69,11 @@ def test_every_command_with_a_result_prints_it_as_json(path: tuple[str, ...], co
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("paypoll res", {"resend", "resolve"}), ("paypoll run-once --dr", {"--dry-run"}), ("paypoll db u", {"upgrade"})],
+    [
+        ("paypoll res", {"resend", "resolve", "resume"}),
+        ("paypoll run-once --dr", {"--dry-run"}),
+        ("paypoll db u", {"upgrade"}),
+    ],
 )
 def test_tab_key_completes_commands_and_options(typed: str, offered: set[str]) -> None:
     environ = {"_PAYPOLL_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}

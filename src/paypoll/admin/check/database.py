@@ -9,16 +9,27 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
 from paypoll.admin.check.sessions import check_sessions, is_pooled
+from paypoll.alerts.next_steps import order_word
+from paypoll.alerts.standstills import mail_standstills
 from paypoll.clock import Clock, ago
-from paypoll.database import NAME_THE_PRIMARY, DatabaseOptions, busy_means_later, describe_error, transaction
+from paypoll.database import (
+    NAME_THE_PRIMARY,
+    SCHEMA,
+    DatabaseOptions,
+    busy_means_later,
+    describe_error,
+    transaction,
+)
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.runs.clock_check import clock_difference, describe_difference
 from paypoll.settings.model import Settings
 from paypoll.shop.refunds import refund_table_problems
 from paypoll.shop.schema_check import schema_problems
 from paypoll.shop.tables import checkouts, orders, organisers
+from paypoll.state.pauses import Pause, pauses
 from paypoll.state.rights import excessive_rights, missing_rights, missing_rights_on
 from paypoll.state.runs import LastRun, last_run
+from paypoll.state.tables import outbox, pause, trouble
 from paypoll.state.upgrade import HEAD, current_version, next_step
 
 _LARGEST_SKEW = timedelta(seconds=5)
@@ -26,6 +37,9 @@ _LARGEST_SKEW = timedelta(seconds=5)
 
 _LARGEST_PAUSE = timedelta(minutes=15)
 """The timer fires every five minutes."""
+
+_RIGHTS_NAMED = 2
+"""Of the rights that are missing, so many are named."""
 
 _NEWEST = 100
 """So many checkouts are looked at for the merchants they name."""
@@ -67,7 +81,7 @@ def check_database(engine: sa.Engine, options: DatabaseOptions, settings: Settin
             yield from _schema(connection)
             yield from _index(connection)
             yield from _merchant(settings, connection)
-            yield from _own_tables(clock, connection)
+            yield from _own_tables(settings, clock, connection)
     except DatabaseUnavailableError as error:
         yield unreachable("database", str(error), "look at the database server and at the section [database]")
         yield skipped("schema, rights, clock, last run", "the database is out of reach")
@@ -123,13 +137,15 @@ def _rights(connection: sa.Connection, *, refunds: bool) -> Iterator[Finding]:
         yield skipped("rights", "only PostgreSQL has any")
         return
     lacking = missing_rights(connection)
-    for problem in lacking:
-        yield wrong("rights", problem, _GRANTS)
     if refunds:
         problems = [problem for problem in missing_rights(connection, refunds=True) if problem not in lacking]
         for problem in (*problems, *refund_table_problems(connection)):
             yield wrong("rights for refunds", problem, _REFUND_GRANTS)
-    if not lacking:
+    if lacking:
+        # One remedy for all of them, so one line: after an upgrade they are many.
+        more = f", and {len(lacking) - _RIGHTS_NAMED} more" if len(lacking) > _RIGHTS_NAMED else ""
+        yield wrong("rights", "; ".join(lacking[:_RIGHTS_NAMED]) + more, _GRANTS)
+    else:
         yield fine("rights", "the role may do all that paypoll does")
     if excess := excessive_rights(connection):
         yield advice("rights", f"the role may also {', '.join(excess)}", f"{_GRANTS}, and log in as that role")
@@ -175,20 +191,37 @@ def _merchant(settings: Settings, connection: sa.Connection) -> Iterator[Finding
         yield wrong("merchant in the shop", text, "correct sumup.merchant_code: it is the shop's own merchant")
 
 
-def _own_tables(clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
+def _own_tables(settings: Settings, clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
     version = current_version(connection)
     if step := next_step(connection, version):
         text = f"version {version}, this paypoll needs {HEAD}" if version else "they are not there"
         yield wrong("paypoll's tables", text, step if step.startswith("install") else f"{step} as the owner")
         return
     yield fine("paypoll's tables", f"version {version}")
-    yield _last_run(clock.now(), last_run(connection))
+    now = clock.now()
+    yield _last_run(now, last_run(connection))
+    if any(missing_rights_on(connection, f"{SCHEMA}.{table.name}") for table in (outbox, trouble, pause)):
+        return  # told above
+    for standstill in mail_standstills(connection, settings.alerts.to, now):
+        yield unreachable("standstill", standstill, "`paypoll mail list`; mended, `paypoll mail retry --all`")
+    for one in pauses(connection):
+        text = f"{one.words}, by {one.by_whom} {ago(one.since, now)}: {one.reason}"
+        yield advice("paused", text, f"`{_resume(one)}`")
+
+
+def _resume(one: Pause) -> str:
+    if one.order_id is not None:
+        return f"paypoll resume {order_word(one.order_id, one.order_number)}"
+    return f"paypoll resume --event {one.event_id}" if one.event_id is not None else "paypoll resume --all"
 
 
 def _last_run(now: datetime, run: LastRun | None) -> Finding:
     if run is None:
         return advice("last run", "there was none yet", "start the timer, or run `paypoll run-once`")
     text = f"{ago(run.started_at, now)} on {run.host}, {run.ended or 'under way, or killed'}"
+    if run.started_at > now + _LARGEST_SKEW:
+        text = f"in the future: {text}"
+        return wrong("last run", text, "a clock was or is wrong: set the clocks of all machines by NTP")
     if now - run.started_at > _LARGEST_PAUSE:
         return wrong("last run", text, "find out why the timer has not started one since")
     if run.ended == "failed":

@@ -1,12 +1,12 @@
 """`paypoll db`."""
 
 import os
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.asking import ask, yes_option
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option
 from paypoll.cli.person import person
@@ -84,7 +84,7 @@ def _status_lines(version: str | None, needed: str, step: str, problems: list[st
 
 @database_group.command("adopt")
 @click.option("--by", metavar="NAME", help="Who decides. Else whoever called sudo, or is logged in.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation. Needed where there is no terminal.")
+@yes_option
 @json_option
 @click.pass_context
 def adopt_command(context: click.Context, *, by: str | None, yes: bool, as_json: bool) -> None:
@@ -115,10 +115,7 @@ def adopt_command(context: click.Context, *, by: str | None, yes: bool, as_json:
                     *(line for number in short for line in wrapped(number)),
                 ]
             )
-        if not yes:
-            if not sys.stdin.isatty():
-                raise click.UsageError("nothing was changed: there is no terminal to ask on; look, and add --yes")
-            click.confirm("Go on without the lost records?", abort=True, err=True)
+        ask("Go on without the lost records?", yes=yes)
         take_over(app.engine, lost, app.desk, who=person(by, os.environ), clock=app.clock)
     if not as_json:
         show(["Taken over: the next run begins."])
@@ -146,7 +143,7 @@ def grants_command(role: str, *, refunds: bool) -> None:
 
 @database_group.command("repair-guests")
 @click.option("--dry-run", is_flag=True, help="Show what would be changed, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @click.option("--by", metavar="NAME", help="Who does it. Else whoever called sudo, or is logged in.")
 @json_option
 @click.pass_context
@@ -167,11 +164,11 @@ def repair_guests_command(context: click.Context, *, dry_run: bool, yes: bool, b
 
     with opened_app(context, read_only=dry_run) as app:
         damage = find_damage(app.engine)
-        wanted = not dry_run and not damage.none and (yes or sys.stdin.isatty())
+        wanted = not dry_run and not damage.none
         if not as_json or (wanted and not yes):
             show(_damage_lines(damage), err=as_json)
-        if wanted and not yes:
-            click.confirm("Put it right?", abort=True, err=True)
+        if wanted:
+            ask("Put it right?", yes=yes)
         done = repair(app.engine, damage, person(by, os.environ), app.clock.now()) if wanted else None
     if as_json:
         document = {"schema": SCHEMA, **asdict(damage), "repaired": asdict(done) if done else None}

@@ -1,11 +1,11 @@
 """`paypoll expire`."""
 
-import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.asking import ask, yes_option
 from paypoll.cli.commands.run_once import find_orders, show_report
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import DurationType, dry_run_option, json_option, verbose_option
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("orders", nargs=-1, metavar="[ORDER]...")
 @click.option("--older-than", type=DurationType(), help="All waiting orders of at least this age, such as 2h or 1d.")
 @dry_run_option
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @verbose_option
 @json_option
 @click.pass_context
@@ -57,9 +57,7 @@ def expire_command(
             return 0
         if dry_run:
             return _show_candidates(app, chosen, as_json=as_json)
-        if not yes and sys.stdin.isatty():
-            question = f"Ask SumUp about {len(chosen)} waiting order(s), and expire what is unpaid?"
-            click.confirm(question, abort=True, err=True)
+        ask(f"Ask SumUp about {len(chosen)} waiting order(s), and expire what is unpaid?", yes=yes)
         report = record_run(app, "expire", only=chosen, max_age=timedelta(0), beside=progress_shown)
         show_report(report, as_json=as_json, verbose=True)
         return app.stop.exit_code or exit_code(report) or _unanswered(report)

@@ -19,29 +19,42 @@ if TYPE_CHECKING:
 @json_option
 @verbose_option
 @click.pass_context
-def inspect_command(context: click.Context, *, order: str, live: bool, as_json: bool, verbose: bool) -> None:
+def inspect_command(context: click.Context, *, order: str, live: bool, as_json: bool, verbose: bool) -> int:
     """Show everything about one order on one screen. ORDER is its number (any case) or its id.
 
-    Or about a listing fee, by its reference.
+    Or about a listing fee, by its reference. What is neither is looked for: a customer's e-mail or name or a part of
+    it, a checkout, a transaction, a ticket's number. One order is shown, several are listed (exit status 1).
 
     \b
     Examples:
       paypoll inspect ORD-1001
       paypoll inspect ORD-1001 --live
       paypoll inspect LF-1A2B3C4D
+      paypoll inspect ada@example.org
     """
     from paypoll.admin.inspect import inspect_order
+    from paypoll.admin.search import search
+    from paypoll.cli.render.found import found_json, found_lines
     from paypoll.cli.render.order import order_json, order_lines
 
+    wanted = pasted_order(order)
     with opened_app(context, verbose=verbose, read_only=True) as app:
-        site, wanted = app.settings.site, pasted_order(order)
+        site, now = app.settings.site, app.clock.now()
+        dry_run = app.dry_run() if live else None
         try:
-            inspection = inspect_order(app.engine, wanted, app.clock.now(), live=app.dry_run() if live else None)
+            inspection = inspect_order(app.engine, wanted, now, live=dry_run)
         except OrderNotFoundError:
             if _show_fee(app, wanted, live=live, as_json=as_json):
-                return
-            raise
+                return 0
+            found = search(app.engine, wanted)
+            if not found:
+                raise
+            if len(found) > 1:
+                show(found_json(found).splitlines() if as_json else found_lines(found, site, now))
+                return 1
+            inspection = inspect_order(app.engine, f"id:{found[0].order_id}", now, live=dry_run)
     show(order_json(inspection, site).splitlines() if as_json else order_lines(inspection, site))
+    return 0
 
 
 def _show_fee(app: "App", wanted: str, *, live: bool, as_json: bool) -> bool:

@@ -1,31 +1,44 @@
 """`paypoll queue`."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import SCHEMA, json_option, verbose_option
+from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.render.screen import json_text, show
-from paypoll.cli.render.words import headed, more, status, wrapped
+from paypoll.cli.render.steps import command_lines
+from paypoll.cli.render.words import headed, more, numbered, status, wrapped
 from paypoll.clock import ago, span
 
 if TYPE_CHECKING:
     from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingFee, WaitingOrder
+    from paypoll.alerts.next_steps import Step
     from paypoll.settings.model import SiteSettings
     from paypoll.state.astray import AstrayOrder
     from paypoll.state.resolutions import OpenReview
 
 _MOST_SHOWN = 40
+_FEW = 10
+"""Of so many reviews each is shown with all its commands."""
 
 
 @click.command("queue")
+@click.option("--reviews", "only_reviews", is_flag=True, help="Only what waits for a person, the most urgent first.")
+@click.option("--find", metavar="TEXT", default="", help="Only orders of this e-mail, name, checkout or ticket.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=_MOST_SHOWN, show_default=True, help="So many of each; 0: all."
+)
 @json_option
 @verbose_option
 @click.pass_context
-def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> None:
+def queue_command(
+    context: click.Context, *, only_reviews: bool, find: str, limit: int, as_json: bool, verbose: bool
+) -> None:
     """Show what waits: orders for SumUp, reviews for a person, mail for the mail server.
 
     Also listing fees that wait, and recent orders that a page of the shop completed by itself: paid with tickets
@@ -35,14 +48,20 @@ def queue_command(context: click.Context, *, as_json: bool, verbose: bool) -> No
     \b
     Examples:
       paypoll queue
-      paypoll queue --json
+      paypoll queue --reviews --limit 10
+      paypoll queue --find ada@example.org
     """
     from paypoll.admin.queue import load_backlog
 
     with opened_app(context, verbose=verbose, read_only=True) as app:
-        backlog = load_backlog(app.engine, app.clock.now())
         site = app.settings.site
-    show(backlog_json(backlog, site).splitlines() if as_json else backlog_lines(backlog, site))
+        backlog = load_backlog(
+            app.engine, app.clock.now(), find=pasted_order(find), zone=site.zone, only_reviews=only_reviews
+        )
+    if as_json:
+        show(backlog_json(backlog, site).splitlines())
+    else:
+        show(backlog_lines(backlog, site, limit or sys.maxsize))
 
 
 def backlog_json(backlog: "Backlog", site: "SiteSettings") -> str:
@@ -51,8 +70,8 @@ def backlog_json(backlog: "Backlog", site: "SiteSettings") -> str:
     return json_text(document)
 
 
-def backlog_lines(backlog: "Backlog", site: "SiteSettings") -> list[str]:
-    """Return the backlog in lines of a terminal."""
+def backlog_lines(backlog: "Backlog", site: "SiteSettings", limit: int = _MOST_SHOWN) -> list[str]:
+    """Return the backlog in lines of a terminal, so many of each kind."""
     from paypoll.cli.render.findings import finding_lines
 
     lines = _last_run_lines(backlog)
@@ -60,18 +79,18 @@ def backlog_lines(backlog: "Backlog", site: "SiteSettings") -> list[str]:
         return [*lines, "", "Nothing waits."]
     parts: list[tuple[str, Sequence[Any], Callable[[Any], list[str]]]] = [
         ("Waiting for SumUp", backlog.waiting, lambda order: _waiting_lines(order, backlog, site)),
-        ("Waiting for a person", backlog.reviews, lambda review: _review_lines(review, backlog, site)),
+        ("Waiting for a person", backlog.reviews, lambda review: _review_entry(review, backlog, site)),
         ("Completed by the shop itself", backlog.astray, lambda astray: _astray_lines(astray, backlog, site)),
         ("Listing fees", backlog.fees, lambda fee: _fee_lines(fee, backlog)),
         ("SumUp's ledger does not fit", backlog.findings, lambda finding: finding_lines(finding, backlog.now)),
-        ("Mail not sent", backlog.mails, lambda mail: _mail_lines(mail, backlog)),
+        ("Mail not sent", backlog.mails, lambda mail: mail_lines(mail, backlog.now)),
     ]
-    for title, waiting, lines_of in parts:
-        if waiting:
-            lines += headed(f"{title} ({len(waiting)})")
-            for one in waiting[:_MOST_SHOWN]:
-                lines += lines_of(one)
-            lines += more(len(waiting), _MOST_SHOWN)
+    for title, entries, lines_of in parts:
+        if entries:
+            lines += headed(f"{title} ({len(entries)})")
+            for entry in entries[:limit]:
+                lines += lines_of(entry)
+            lines += more(len(entries), limit)
     if backlog.troubles:
         lines += headed("Troubles")
         for trouble in backlog.troubles:
@@ -92,6 +111,8 @@ def _waiting_lines(order: "WaitingOrder", backlog: "Backlog", site: "SiteSetting
 
     amount = show_amount(order.total, site.currency)
     lines = wrapped(f"{order.order_number}  {amount}, placed {ago(order.created_at, backlog.now)}")
+    if order.paused:
+        return lines + wrapped("paused; `paypoll check` says by whom and why", 6)
     if order.last_checked_at is None:
         return lines + wrapped("not looked at yet; in the next run", 6)
     last = f"asked {ago(order.last_checked_at, backlog.now)}: {order.last_answer.replace('_', ' ')}"
@@ -116,29 +137,58 @@ def _review_lines(review: "OpenReview", backlog: "Backlog", site: "SiteSettings"
     from paypoll.payments.money import show_amount
 
     amount = show_amount(review.total, site.currency)
-    lines = wrapped(f"{review.order_number}  {amount}, since {span(backlog.now - review.since)}")
+    event = f", event on {review.next_event:%d %B %Y}" if review.next_event else ""
+    lines = wrapped(f"{review.order_number}  {amount}, since {span(backlog.now - review.since)}{event}")
     why = f"[{review.reason}] {review.explanation}" if review.reason else "put there by the shop, not by paypoll"
     return lines + wrapped(why, 6)
 
 
+def _review_entry(review: "OpenReview", backlog: "Backlog", site: "SiteSettings") -> list[str]:
+    few = len(backlog.reviews) <= _FEW
+    return _review_lines(review, backlog, site) + command_lines(_review_steps(review, few=few))
+
+
+def _review_steps(review: "OpenReview", *, few: bool) -> "list[Step]":
+    """Return what to paste: of many reviews only the command that shows one, and with it the others."""
+    from paypoll.alerts.next_steps import order_word, steps_of_review
+
+    steps = steps_of_review(review.reason, order_word(review.order_id, review.order_number))
+    return steps if few else steps[:1]
+
+
 def _astray_lines(order: "AstrayOrder", backlog: "Backlog", site: "SiteSettings") -> list[str]:
-    from paypoll.cli.render.astray import astray_sentences
+    from paypoll.cli.render.astray import astray_sentences, astray_steps
     from paypoll.payments.money import show_amount
 
     amount = show_amount(order.total, site.currency)
     lines = wrapped(f"{order.order_number}  {amount}, placed {ago(order.created_at, backlog.now)}")
-    return lines + [line for sentence in astray_sentences(order) for line in wrapped(sentence, 6)]
+    lines += [line for sentence in astray_sentences(order) for line in wrapped(sentence, 6)]
+    return lines + command_lines(astray_steps(order))
 
 
-def _mail_lines(mail: "UnsentMail", backlog: "Backlog") -> list[str]:
+def mail_lines(mail: "UnsentMail", now: datetime) -> list[str]:
+    """Return a mail that has not gone out: what, to whom, since when, the next attempt and the last answer."""
     about = f" of {mail.order_number}" if mail.order_number else ""
-    lines = wrapped(f"{mail.kind.replace('_', ' ')}{about} to {', '.join(mail.recipients) or '(nobody)'}")
-    tried = f"{mail.attempts} attempt{'s' if mail.attempts != 1 else ''}"
-    lines += [f"      {status(mail.state)} since {span(backlog.now - mail.created_at)}, {tried}"]
-    return lines + (wrapped(mail.last_error, 6) if mail.last_error else [])
+    lines = wrapped(f"{mail.id}  {mail.kind.replace('_', ' ')}{about} to {', '.join(mail.recipients) or '(nobody)'}")
+    tried = numbered(mail.attempts, "attempt")
+    again = f", again {ago(mail.next_attempt_at, now) if mail.next_attempt_at > now else 'in the next run'}"
+    lines += [
+        f"      {status(mail.state)} since {span(now - mail.created_at)}, {tried}"
+        + (again if mail.state != "undeliverable" else "")
+    ]
+    lines += wrapped(mail.last_error, 6) if mail.last_error else []
+    return lines + command_lines(_mail_steps(mail))
+
+
+def _mail_steps(mail: "UnsentMail") -> "list[Step]":
+    from paypoll.alerts.next_steps import order_word, steps_of_mail
+
+    return steps_of_mail(mail.id, order_word(mail.order_id, mail.order_number) if mail.order_id else "")
 
 
 def _trouble_lines(trouble: "OpenTrouble", backlog: "Backlog") -> list[str]:
+    from paypoll.alerts.next_steps import steps_of_whole
+
     told = "admins were told" if trouble.told else "admins are told if it lasts"
     head = f"{trouble.key.replace('_', ' ').rstrip(':')}, since {span(backlog.now - trouble.since)}; {told}"
-    return wrapped(head) + wrapped(trouble.detail, 6)
+    return wrapped(head) + wrapped(trouble.detail, 6) + command_lines(steps_of_whole(trouble.key))

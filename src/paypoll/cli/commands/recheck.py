@@ -1,12 +1,12 @@
 """`paypoll recheck`."""
 
 import os
-import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.asking import ask, yes_option
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, DurationType, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
@@ -27,7 +27,7 @@ _MOST_SHOWN = 40
 @click.option("--since", type=DurationType(), help="Only those that went to review within this time, such as 2h or 1d.")
 @click.option("--why", required=True, callback=required_line, help="Why, for the audit trail and the orders' notes.")
 @click.option("--by", metavar="NAME", help="Who decides. Else whoever called sudo, or is logged in.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation. Needed where there is no terminal.")
+@yes_option
 @json_option
 @verbose_option
 @click.pass_context
@@ -62,10 +62,8 @@ def recheck_command(
         reviews = find_reviews(app.engine, wanted, app.clock.now())
         if not as_json or not yes:
             show(_preview_lines(reviews, app.settings.site), err=as_json)
-        if reviews and not yes:
-            if not sys.stdin.isatty():
-                raise click.UsageError("nothing was changed: there is no terminal to ask on; look, and add --yes")
-            click.confirm(f"Put {_orders(len(reviews))} back to waiting?", abort=True, err=True)
+        if reviews:
+            ask(f"Put {_orders(len(reviews))} back to waiting?", yes=yes)
         done = put_back(app.engine, reviews, who=person(by, os.environ), why=why, clock=app.clock)
     show(_as_json(reviews, done).splitlines() if as_json else _done_lines(done))
     return 1 if done.left else 0

@@ -2,20 +2,25 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.asking import ask, yes_option
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person
 from paypoll.cli.render.screen import json_text, show
-from paypoll.cli.render.words import wrapped
+from paypoll.cli.render.words import more, wrapped
 
 if TYPE_CHECKING:
     from paypoll.admin.resend import Resent, Revived
+    from paypoll.admin.revive import KeptMail
     from paypoll.app import App
+
+_MOST_SHOWN = 40
 
 
 @click.command("resend")
@@ -26,10 +31,21 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Try all mail again that was given up, alerts included. What is not true any more is skipped.",
 )
+@click.option("--to", metavar="ADDRESS", default="", help="Send the order's tickets to this address instead, once.")
+@yes_option
 @json_option
 @verbose_option
 @click.pass_context
-def resend_command(context: click.Context, *, order: str | None, everything: bool, as_json: bool, verbose: bool) -> int:
+def resend_command(
+    context: click.Context,
+    *,
+    order: str | None,
+    everything: bool,
+    to: str,
+    yes: bool,
+    as_json: bool,
+    verbose: bool,
+) -> int:
     """Send an order's mail again, to the address that the order has now.
 
     A mail of the order that waits, or was given up as undeliverable, is tried again at once. Where all has gone out,
@@ -39,27 +55,38 @@ def resend_command(context: click.Context, *, order: str | None, everything: boo
     \b
     Examples:
       paypoll resend ORD-1001
+      paypoll resend ORD-1001 --to ada@example.org
       paypoll resend --all-undeliverable
     """
     if (order is None) is not everything:
         raise click.UsageError("Name an order, or say --all-undeliverable.")
+    if to and order is None:
+        raise click.UsageError("--to goes with an order only")
     with opened_app(context, verbose=verbose) as app:
-        return _resend_all(app, as_json=as_json) if order is None else _resend_one(app, order, as_json=as_json)
+        if order is not None:
+            return _resend_one(app, order, to, as_json=as_json)
+        return _resend_all(app, yes=yes, as_json=as_json)
 
 
-def _resend_one(app: "App", order: str, *, as_json: bool) -> int:
-    resent = app.resender.resend(pasted_order(order), person(None, os.environ))
+def _resend_one(app: "App", order: str, to: str, *, as_json: bool) -> int:
+    resent = app.resender.resend(pasted_order(order), person(None, os.environ), to=to.strip())
     show(_as_json(resent).splitlines() if as_json else [_sentence(resent)])
-    return _exit_status({resent.state})
+    return exit_status({resent.state})
 
 
-def _resend_all(app: "App", *, as_json: bool) -> int:
+def _resend_all(app: "App", *, yes: bool, as_json: bool) -> int:
+    mails = app.resender.undeliverable()
+    if mails:
+        if not as_json or not yes:
+            show(kept_lines(mails), err=as_json)
+        ask(f"Try {len(mails)} mail{'s' if len(mails) != 1 else ''} again?", yes=yes)
     revived = app.resender.resend_undeliverable(person(None, os.environ))
-    show(_all_as_json(revived).splitlines() if as_json else _lines(revived))
-    return _exit_status({one.state for one in revived})
+    show(revived_json(revived).splitlines() if as_json else revived_lines(revived))
+    return exit_status({one.state for one in revived})
 
 
-def _exit_status(states: set[str]) -> int:
+def exit_status(states: set[str]) -> int:
+    """Return the exit status of mails that ended in these states."""
     from paypoll.exitcodes import ExitCode
 
     if states & {"waiting", "sending"}:
@@ -79,7 +106,16 @@ def _sentence(resent: "Resent") -> str:
     return f"Posted {what} again; it waits to be sent{f': {resent.error}' if resent.error else '.'}"
 
 
-def _lines(revived: "tuple[Revived, ...]") -> list[str]:
+def kept_lines(mails: "Sequence[KeptMail]") -> list[str]:
+    """Return what is about to be tried again."""
+    lines = ["To be tried again:"]
+    for mail in mails[:_MOST_SHOWN]:
+        lines += wrapped(f"{mail.id}  {mail.kind.replace('_', ' ')} to {', '.join(mail.recipients) or '(nobody)'}")
+    return lines + more(len(mails), _MOST_SHOWN)
+
+
+def revived_lines(revived: "tuple[Revived, ...]") -> list[str]:
+    """Return what became of each mail that was tried again."""
     if not revived:
         return ["No mail is undeliverable."]
     lines = []
@@ -93,7 +129,8 @@ def _lines(revived: "tuple[Revived, ...]") -> list[str]:
     return [*lines, ", ".join(f"{number} {state}" for state, number in sorted(states.items()))]
 
 
-def _all_as_json(revived: "tuple[Revived, ...]") -> str:
+def revived_json(revived: "tuple[Revived, ...]") -> str:
+    """Return the same as JSON."""
     document = {"schema": SCHEMA, "mails": [asdict(one) for one in revived]}
     return json_text(document)
 

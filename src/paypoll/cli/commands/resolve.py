@@ -1,15 +1,17 @@
 """`paypoll resolve`."""
 
 import os
-import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.asking import ask, yes_option
+from paypoll.cli.commands.resolve_many import resolve_many
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
+from paypoll.cli.options import SCHEMA, DurationType, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
-from paypoll.cli.render.screen import json_text, show, shown
+from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.words import said, wrapped
 
 if TYPE_CHECKING:
@@ -24,8 +26,11 @@ if TYPE_CHECKING:
 
 
 @click.command("resolve")
-@click.argument("order", required=False, default="")
+@click.argument("orders", nargs=-1, metavar="[ORDER]...")
 @click.option("--finding", type=int, help="Close this finding of SumUp's ledger instead; `paypoll queue` numbers them.")
+@click.option("--of", "code", metavar="REASON", default="", help="All open reviews of this reason, such as not_found.")
+@click.option("--event", type=click.IntRange(min=1), metavar="ID", help="All open reviews of the event with this id.")
+@click.option("--since", type=DurationType(), help="Only those that went to review within this time, such as 2h or 1d.")
 @click.option("--issue", is_flag=True, help="Issue the tickets, if SumUp's answer bears it out.")
 @click.option("--refund-noted", is_flag=True, help="Note that the money was given back, and close the review.")
 @click.option("--refund", is_flag=True, help="Give the money back, as `paypoll refund` does, and close the review.")
@@ -34,15 +39,18 @@ if TYPE_CHECKING:
 @click.option("--reason", required=True, callback=required_line, help="Why, for the audit trail and the order's notes.")
 @click.option("--override", is_flag=True, help="With --issue: although SumUp's answer does not match.")
 @click.option("--by", metavar="NAME", help="Who decides. Else whoever called sudo, or is logged in.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @json_option
 @verbose_option
 @click.pass_context
 def resolve_command(
     context: click.Context,
     *,
-    order: str,
+    orders: tuple[str, ...],
     finding: int | None,
+    code: str,
+    event: int | None,
+    since: timedelta | None,
     issue: bool,
     refund_noted: bool,
     refund: bool,
@@ -56,6 +64,9 @@ def resolve_command(
     verbose: bool,
 ) -> int:
     """Decide, as a person, on an order in review (requires_manual_review), or one that the shop completed by itself.
+
+    Several orders, or --of, --event and --since, decide on many alike: they are listed first, and each is decided on
+    by itself. What is refused for one (exit status 1) keeps none of the others.
 
     --issue asks SumUp now and shows what it says. Where nothing speaks against it, the tickets are issued and the
     confirmation is sent. Where something does, --override issues them all the same, and what did not match stands
@@ -79,33 +90,33 @@ def resolve_command(
       paypoll resolve ORD-1002 --refund-noted --reason "refunded at SumUp, 3 May"
       paypoll resolve ORD-1003 --reject --reason "test order of the choir"
       paypoll resolve ORD-1004 --refund --reason "the hall is full"
+      paypoll resolve --of event_cancelled --refund-noted --reason "refunded"
     """
+    from paypoll.admin.recheck import Wanted
     from paypoll.admin.refund import RefundRequest
     from paypoll.admin.resolve import Resolution
     from paypoll.cli.commands.refund import give_back
     from paypoll.state.resolutions import Verdict
 
+    given = {
+        Verdict.ISSUE: issue,
+        Verdict.REFUND: refund,
+        Verdict.REFUND_NOTED: refund_noted,
+        Verdict.REJECT: reject,
+    }
+    filtered = bool(code or event is not None or since is not None)
     if finding is not None:
-        if order or issue or refund_noted or refund or reject or override:
+        if orders or filtered or any(given.values()) or override:
             raise click.UsageError("--finding closes a finding alone: no order, and none of the other decisions")
         return _close_finding(context, finding, person(by, os.environ), reason, as_json=as_json, verbose=verbose)
-    if not order:
-        raise click.UsageError("name the order, or a finding with --finding")
-    verdict = _verdict(
-        {
-            Verdict.ISSUE: issue,
-            Verdict.REFUND: refund,
-            Verdict.REFUND_NOTED: refund_noted,
-            Verdict.REJECT: reject,
-        }
-    )
-    if override and not issue:
-        raise click.UsageError("--override goes with --issue only")
-    if checkout and not refund:
-        raise click.UsageError("--checkout goes with --refund only")
-    resolution = Resolution(verdict, person(by, os.environ), reason, override)
+    many = filtered or len(orders) > 1
+    resolution = Resolution(_verdict(given), person(by, os.environ), reason, override)
+    _refuse_what_does_not_go_together(resolution, orders, filtered=filtered, checkout=checkout)
     with opened_app(context, verbose=verbose, quiet=True) as app:
-        found = app.resolver.find_in_review(pasted_order(order))
+        if many:
+            wanted = Wanted(tuple(pasted_order(order) for order in orders), code.strip().lower(), since, event)
+            return resolve_many(app, wanted, resolution, yes=yes, as_json=as_json)
+        found = app.resolver.find_in_review(pasted_order(orders[0]))
         if refund:
             request = RefundRequest(resolution.who, reason, checkout=checkout.strip())
             return give_back(app, app.refunder.find(str(found.number)), request, yes=yes, as_json=as_json)
@@ -120,6 +131,21 @@ def _verdict(given: "Mapping[Verdict, bool]") -> "Verdict":
     return decided[0]
 
 
+def _refuse_what_does_not_go_together(
+    resolution: "Resolution", orders: tuple[str, ...], *, filtered: bool, checkout: str
+) -> None:
+    from paypoll.state.resolutions import Verdict
+
+    if resolution.override and resolution.verdict is not Verdict.ISSUE:
+        raise click.UsageError("--override goes with --issue only")
+    if checkout and resolution.verdict is not Verdict.REFUND:
+        raise click.UsageError("--checkout goes with --refund only")
+    if bool(orders) is filtered:
+        raise click.UsageError("name orders, or say which by --of, --event and --since; or a finding by --finding")
+    if resolution.verdict is Verdict.REFUND and (filtered or len(orders) > 1):
+        raise click.UsageError("--refund gives back the money of one order at a time")
+
+
 def _decide(app: "App", found: "Order", resolution: "Resolution", *, yes: bool, as_json: bool) -> None:
     from paypoll.runs.record import record_run
     from paypoll.state.resolutions import Verdict
@@ -128,8 +154,8 @@ def _decide(app: "App", found: "Order", resolution: "Resolution", *, yes: bool, 
     site = app.settings.site
     if not as_json:
         show(_case_lines(found, case, site))
-    if not yes and sys.stdin.isatty() and _may_go_on(resolution, case):
-        click.confirm(shown(_question(resolution, found, case)), abort=True, err=True)
+    if _may_go_on(resolution, case):
+        ask(_question(resolution, found, case), yes=yes)
     settled = app.resolver.settle(found, resolution, case)
     if not as_json:
         show(_settled_lines(settled, site))

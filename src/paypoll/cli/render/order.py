@@ -6,14 +6,18 @@ from datetime import datetime
 from typing import Any
 
 from paypoll.admin.inspect import Inspection, LiveLook
+from paypoll.alerts.next_steps import Step, order_word, steps_of_review, steps_of_status
 from paypoll.cli.options import SCHEMA
-from paypoll.cli.render.astray import astray_sentences
+from paypoll.cli.render.astray import astray_sentences, astray_steps
 from paypoll.cli.render.findings import finding_lines
 from paypoll.cli.render.screen import json_text
+from paypoll.cli.render.steps import step_lines
 from paypoll.cli.render.words import headed, moment, said, status, wrapped
 from paypoll.clock import ago
+from paypoll.payments.decision import Outcome
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import OrderItem
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.settings.model import SiteSettings
 
 
@@ -33,6 +37,7 @@ def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
     if inspection.findings:
         lines += headed("SumUp's ledger")
         lines += [line for finding in inspection.findings for line in finding_lines(finding, now)]
+    lines += headed("Next steps") + step_lines(next_steps(inspection))
     lines += watch_lines(inspection.watch, now, site)
     lines += headed("Items")
     lines += [line for item in order.items for line in _item_lines(item, site)] or ["  none"]
@@ -50,6 +55,18 @@ def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
     if inspection.live:
         lines += live_lines(inspection.live)
     return lines
+
+
+def next_steps(inspection: Inspection) -> list[Step]:
+    """Return what can be done about the order as it is."""
+    order = inspection.order
+    if inspection.astray:
+        return astray_steps(inspection.astray)
+    word = order_word(order.id, order.number)
+    if order.status == OrderStatus.REVIEW and not order.rejected:
+        reasons = [row["reason"] for row in inspection.trail if row["outcome"] == Outcome.REVIEW]
+        return steps_of_review((reasons or [""])[-1] or "", word)
+    return steps_of_status(order.status, word)
 
 
 def order_json(inspection: Inspection, site: SiteSettings) -> str:

@@ -67,6 +67,7 @@ def report_json(report: RunReport) -> str:
             "held_back": report.held_back,
             "sumup_halted": report.sumup_halted,
             "standstills": report.standstills,
+            "paused": [asdict(one) for one in report.paused],
             "errors": [{"order": error.order, "error": error.error} for error in report.order_errors],
             "mail": {
                 "sent": report.delivered.sent,
@@ -156,6 +157,7 @@ def _summary(report: RunReport) -> list[str]:
         swept = report.swept
         words = f"SumUp's ledger: {swept.payments} payments read, {swept.findings} new findings"
         lines.append(words + (f", {swept.due} orders due at once" if swept.due else ""))
+    lines += [styled(f"paused: {one.words}, by {one.by_whom}: {one.reason}", fg="yellow") for one in report.paused]
     if report.order_errors:
         lines.append(styled(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
     if report.taken_over:

@@ -67,6 +67,11 @@ def more(number: int, shown: int) -> list[str]:
     return [f"  and {number - shown} more (--json lists all)"] if number > shown else []
 
 
+def numbered(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 mail, 2 mails."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
 def moment(value: datetime, site: "SiteSettings") -> str:
     """Return a time in the site's time zone."""
     return f"{value.astimezone(site.zone):%Y-%m-%d %H:%M:%S}"

@@ -201,7 +201,8 @@ class AlertContext:
     """What admins are told. `level` is `Alert` or `CRITICAL`, as it stands in the subject.
 
     `facts` are pairs of label and value, `links` of label and web address. `found` and `what_to_do` hold a sentence
-    each. `orders` lists those that an alert about the whole is about.
+    each. `orders` lists those that an alert about the whole is about. `commands` are pairs of when and a command to
+    paste.
     """
 
     level: str
@@ -212,6 +213,7 @@ class AlertContext:
     what_to_do: tuple[str, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     orders: tuple[AlertOrder, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the context as JSON."""
@@ -224,6 +226,7 @@ class AlertContext:
             "what_to_do": list(self.what_to_do),
             "links": [list(link) for link in self.links],
             "orders": [order.to_json() for order in self.orders],
+            "commands": [list(command) for command in self.commands],
         }
 
     @classmethod
@@ -239,6 +242,8 @@ class AlertContext:
             what_to_do=reader.texts("what_to_do"),
             links=tuple((label, web_address(url, "links", "an alert")) for label, url in reader.pairs("links")),
             orders=tuple(AlertOrder.from_json(order) for order in reader.objects("orders", default=())),
+            # Alerts of the last release, which may still wait, have none.
+            commands=reader.pairs("commands"),
         )
 
 

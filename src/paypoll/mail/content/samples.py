@@ -110,9 +110,16 @@ SAMPLES: dict[str, MailContext] = {
         what_happened="Order ORD-1001 needs a person: amount differs.",
         facts=(("Order", "ORD-1001"), ("Amount", "30.00 GBP"), ("Customer", "Ada Le Sueur <ada@example.org>")),
         found=("Checkout chk-1 is PAID, but its amount is 29.99 GBP.",),
-        what_to_do=("Compare the payment in SumUp's dashboard with the order.", "Issue the tickets, or refund it."),
+        what_to_do=(
+            "Compare the payment in SumUp's dashboard with the order.",
+            "Issue the tickets, or refund it.",
+        ),
         links=(("The order in the shop", "https://shop.example.org/admin/orders/order/1001/change/"),),
         orders=(AlertOrder(number="ORD-1002", amount="12.50 GBP", customer="bob@example.org", note="placed 14:50"),),
+        commands=(
+            ("See everything about it, and what SumUp says now", "sudo paypoll inspect ORD-1001 --live"),
+            ("When the money has been given back", 'sudo paypoll resolve ORD-1001 --refund-noted --reason "refunded"'),
+        ),
     ),
 }
 

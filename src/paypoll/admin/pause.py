@@ -1,0 +1,68 @@
+"""Pause what runs do: for one order, for the orders of an event, or for all; and resume it. Both are audited."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from paypoll.clock import Clock
+from paypoll.database import transaction
+from paypoll.errors import RefusedError
+from paypoll.shop.find import find_order_id
+from paypoll.shop.tables import events
+from paypoll.state.audit import record
+from paypoll.state.pauses import Pause, Scope, begin, end, pauses
+from paypoll.state.upgrade import require_ready
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a person named: an order by its number or id, an event by its id, or with neither everything."""
+
+    order: str = ""
+    event: int | None = None
+
+
+def pause(engine: sa.Engine, target: Target, *, who: str, reason: str, clock: Clock) -> tuple[Pause, ...]:
+    """Pause it and return all that is paused then. Raise RefusedError when it is paused already."""
+    require_ready(engine)
+    with transaction(engine) as connection:
+        scope = _scope(connection, target, must_be_there=True)
+        if not begin(connection, scope, who=who, reason=reason, now=clock.now()):
+            raise RefusedError(f"{scope.key} is paused already; `paypoll check` says by whom and why")
+        _note(connection, scope, "paused", who, reason, clock.now())
+        return pauses(connection)
+
+
+def resume(engine: sa.Engine, target: Target, *, who: str, clock: Clock) -> tuple[Pause, ...]:
+    """Resume it and return what is still paused. Raise RefusedError when it is not paused."""
+    require_ready(engine)
+    with transaction(engine) as connection:
+        scope = _scope(connection, target, must_be_there=False)
+        there = {one.scope: one for one in pauses(connection)}
+        if not end(connection, scope):
+            others = ", ".join(there) or "nothing is"
+            raise RefusedError(f"{scope.key} is not paused; paused: {others}")
+        _note(connection, scope, "resumed", who, f"was paused: {there[scope.key].reason}", clock.now())
+        return pauses(connection)
+
+
+def _scope(connection: sa.Connection, target: Target, *, must_be_there: bool) -> Scope:
+    if target.order:
+        return Scope(order_id=find_order_id(connection, target.order))
+    if target.event is not None and must_be_there:
+        found = connection.scalar(sa.select(events.c.id).where(events.c.id == target.event))
+        if found is None:
+            raise RefusedError(f"no event has the id {target.event}")
+    return Scope(event_id=target.event)
+
+
+def _note(connection: sa.Connection, scope: Scope, action: str, who: str, why: str, now: datetime) -> None:
+    record(
+        connection,
+        now=now,
+        action=action,
+        actor=who,
+        order_id=scope.order_id,
+        explanation=f"{scope.key}: {why}",
+    )

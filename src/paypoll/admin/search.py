@@ -1,0 +1,74 @@
+"""Find orders by what a customer or SumUp's dashboard names: an e-mail, a name, a checkout, a transaction, a ticket."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from paypoll.database import lower_case, readable, transaction
+from paypoll.shop.find import search_orders
+from paypoll.shop.tables import orders
+from paypoll.state.tables import checkout_seen, fulfilment, ticket_place
+from paypoll.state.upgrade import require_ready
+
+MOST = 50
+"""So many orders are returned: whoever finds more must say more."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOrder:
+    """An order that the search has found."""
+
+    order_id: int
+    order_number: str
+    status: str
+    customer: str
+    email: str
+    total: Decimal
+    created_at: datetime
+
+
+def search(engine: sa.Engine, text: str) -> tuple[FoundOrder, ...]:
+    """Return the orders that the text is of, the newest first."""
+    require_ready(engine)
+    with transaction(engine) as connection:
+        return _described(connection, sorted(found_ids(connection, text)))
+
+
+def found_ids(connection: sa.Connection, text: str) -> set[int]:
+    """Return the ids of the orders that the text is of, by the shop's rows and by paypoll's own records."""
+    wanted = text.strip().lower()
+    found = search_orders(connection, text)
+    if not wanted:
+        return found
+    for table, columns in (
+        (fulfilment, (fulfilment.c.checkout_id, fulfilment.c.transaction_id, fulfilment.c.transaction_code)),
+        (checkout_seen, (checkout_seen.c.checkout_id,)),
+        (ticket_place, (ticket_place.c.ticket_number,)),
+    ):
+        known = sa.or_(*(lower_case(column) == wanted for column in columns))
+        found |= set(connection.scalars(sa.select(table.c.order_id).where(known)))
+    return found
+
+
+def _described(connection: sa.Connection, order_ids: Sequence[int]) -> tuple[FoundOrder, ...]:
+    query = (
+        sa.select(orders, readable(orders.c.created_at).label("placed"))
+        .where(orders.c.id.in_(order_ids))
+        .order_by(orders.c.created_at.desc(), orders.c.id.desc())
+        .limit(MOST)
+    )
+    return tuple(
+        FoundOrder(
+            order_id=row["id"],
+            order_number=row["order_number"],
+            status=row["status"],
+            customer=f"{row['delivery_first_name']} {row['delivery_last_name']}".strip(),
+            email=row["email"],
+            total=row["total"],
+            created_at=row["placed"],
+        )
+        for row in connection.execute(query).mappings()
+    )

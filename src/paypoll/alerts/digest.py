@@ -1,0 +1,92 @@
+"""The digest: once a day, what happened and what waits for a person. None where there is nothing to say."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, time, timedelta
+
+import sqlalchemy as sa
+
+from paypoll.alerts.desk import AlertDesk
+from paypoll.alerts.orders import Level
+from paypoll.clock import span
+from paypoll.mail.content.contexts import AlertOrder
+from paypoll.payments.money import show_amount
+from paypoll.state.incidents import open_troubles
+from paypoll.state.outbox import UNSENT
+from paypoll.state.pauses import pauses
+from paypoll.state.resolutions import OpenReview, open_reviews
+from paypoll.state.tables import outbox, run
+
+_DAY = timedelta(days=1)
+_MOST_LISTED = 50
+_COUNTED = {
+    "outcome_complete": "paid, tickets issued",
+    "outcome_restore": "put back to completed",
+    "outcome_fail": "payment failed",
+    "outcome_expire": "expired unpaid",
+    "outcome_review": "sent to a person",
+    "mails_sent": "mails sent",
+}
+
+
+def post_digest(connection: sa.Connection, desk: AlertDesk, at: time, now: datetime) -> bool:
+    """Post the day's digest if its time has come and it was not posted. False also where there is nothing to say."""
+    local = now.astimezone(desk.site.zone)
+    key = f"digest:{local:%Y-%m-%d}"
+    if local.time() < at or _was_posted(connection, key):
+        return False
+    happened, reviews = _happened(connection, now), open_reviews(connection)
+    waits = list(_waits(connection, reviews))
+    if not happened and not waits:
+        return False
+    return desk.tell(
+        connection,
+        key,
+        level=Level.ALERT,
+        headline=f"The last day: {', '.join(happened) or 'nothing happened'}",
+        found=waits or ["Nothing waits for you."],
+        todo=["Decide on the orders below, the oldest first."] if reviews else ["Nothing."],
+        now=now,
+        orders=[_line(desk, review, now) for review in reviews[:_MOST_LISTED]],
+    )
+
+
+def _was_posted(connection: sa.Connection, key: str) -> bool:
+    posted = sa.select(outbox.c.id).where(outbox.c.dedupe_key.startswith(f"alert:{key}:", autoescape=True))
+    return connection.scalar(posted.limit(1)) is not None
+
+
+def _happened(connection: sa.Connection, now: datetime) -> list[str]:
+    """Return the numbers of the runs of the last day, as words."""
+    sums: Counter[str] = Counter()
+    for counts in connection.scalars(sa.select(run.c.counts).where(run.c.started_at > now - _DAY)):
+        sums.update({key: number for key, number in (counts or {}).items() if isinstance(number, int)})
+    return [f"{sums[key]} {words}" for key, words in _COUNTED.items() if sums[key]]
+
+
+def _waits(connection: sa.Connection, reviews: list[OpenReview]) -> Iterator[str]:
+    if reviews:
+        yield f"Orders that wait for a person: {len(reviews)}."
+    states = sa.select(outbox.c.state, sa.func.count()).where(outbox.c.state.in_([*UNSENT, "undeliverable"]))
+    numbers: Counter[str] = Counter()
+    for state, number in connection.execute(states.where(outbox.c.attempts > 0).group_by(outbox.c.state)):
+        numbers["given up" if state == "undeliverable" else "tried and not taken yet"] += number
+    for words, number in sorted(numbers.items()):
+        yield f"Mails {words}: {number}."
+    for trouble in open_troubles(connection):
+        if trouble.told_at is not None:
+            what = trouble.key.replace("_", " ").rstrip(":")
+            yield f"Since {trouble.since:%d %B %H:%M} UTC: {what}: {trouble.detail}."
+    for pause in pauses(connection):
+        yield f"Paused since {pause.since:%d %B %H:%M} UTC: {pause.words}, by {pause.by_whom}: {pause.reason}."
+
+
+def _line(desk: AlertDesk, review: OpenReview, now: datetime) -> AlertOrder:
+    why = review.reason.replace("_", " ") or "put there by the shop"
+    return AlertOrder(
+        number=review.order_number,
+        amount=show_amount(review.total, desk.site.currency),
+        customer=review.email,
+        note=f"since {span(now - review.since)}: {why}",
+        url=desk.site.order_admin_link(review.order_id, review.order_number),
+    )

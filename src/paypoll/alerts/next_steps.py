@@ -1,0 +1,183 @@
+"""The commands for each thing that admins are told: what to look at first, then one for each way it may end.
+
+They are pasted into a root shell, and an order's number is text from the database. So an order is named by its number
+only where no shell and no command can read anything else into it, and by its id otherwise.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from paypoll.payments.decision import NoticeKind, Reason
+from paypoll.payments.order_statuses import OrderStatus
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+"""Not a dash at the start: `--yes` would be an option."""
+
+_PROGRAM = "sudo paypoll"
+
+
+class Step(NamedTuple):
+    """A command to paste, and what it is for or when it is the right one."""
+
+    when: str
+    command: str
+
+
+_LOOK = Step("See everything about it, and what SumUp says now", "inspect {order} --live")
+_ISSUE = Step(
+    "If the payment stands, and what stood in the way is put right", 'resolve {order} --issue --reason "paid"'
+)
+_OVERRIDE = Step(
+    "If the payment is right all the same: issue the tickets",
+    'resolve {order} --issue --override --reason "checked at SumUp"',
+)
+_ADMIT = Step(
+    "If there is room, and the customer comes: issue the tickets",
+    'resolve {order} --issue --override --reason "admitted"',
+)
+_ANYWAY = Step(
+    "If the tickets are due without it: issue them", 'resolve {order} --issue --override --reason "paid otherwise"'
+)
+_REFUNDED = Step(
+    "When the money has been given back: close the review",
+    'resolve {order} --refund-noted --reason "refunded at SumUp"',
+)
+_REJECT = Step(
+    "If no tickets are due, and no money is to go back", 'resolve {order} --reject --reason "no tickets are due"'
+)
+_RECHECK = Step("If it is put right by now: have it asked and decided anew", 'recheck {order} --why "put right"')
+_RESEND = Step("When the address is put right in the shop: send it at once", "resend {order}")
+_ELSEWHERE = Step("Or send its tickets to another address", "resend {order} --to ADDRESS")
+_CHECK = Step("See what is wrong, and whether it is mended", "check")
+_TRY_MAIL = Step("See whether the mail server takes mail from us", "check --send-test-alert")
+_QUEUE = Step("See what waits, and why", "queue")
+_RETRY = Step("When it is mended: send at once what waits or was given up", "mail retry --all")
+_MAILS = Step("See the mail that has not gone out, and when it is tried next", "mail list")
+
+_OF_REVIEWS: dict[Reason, tuple[Step, ...]] = {
+    Reason.MISMATCH: (_OVERRIDE, _REFUNDED),
+    Reason.REFUNDED: (_REFUNDED, _OVERRIDE),
+    Reason.UNCONFIRMED: (_OVERRIDE, _REFUNDED),
+    Reason.REJECTED: (_REFUNDED,),
+    Reason.SPENT_ELSEWHERE: (_REJECT,),
+    Reason.NOT_FOUND: (_RECHECK, _ANYWAY, _REJECT),
+    Reason.BAD_CHECKOUT_ID: (_RECHECK, _ANYWAY, _REJECT),
+    Reason.CONTRADICTION: (_RECHECK, _OVERRIDE, _REJECT),
+    Reason.UNDER_WAY: (_RECHECK, _OVERRIDE, _REJECT),
+    Reason.NOT_CLOSED: (_RECHECK, _REJECT),
+    Reason.NOTHING_TO_PAY: (_ANYWAY, _REJECT),
+    Reason.NO_ITEMS: (_ISSUE, _REFUNDED),
+    Reason.BAD_QUANTITY: (_OVERRIDE, _REFUNDED),
+    Reason.EVENT_GONE: (_REFUNDED,),
+    Reason.EVENT_CANCELLED: (_REFUNDED,),
+    Reason.EVENT_OVER: (_REFUNDED,),
+    Reason.TOO_LATE: (_ADMIT, _REFUNDED),
+    Reason.HALL_FULL: (_ADMIT, _REFUNDED),
+    Reason.NO_ACCOUNT: (_ISSUE, _REFUNDED),
+    Reason.BAD_ACCOUNT_EMAIL: (_ISSUE, _REFUNDED),
+    Reason.TICKETS_INCOMPLETE: (_ISSUE, _REFUNDED),
+    Reason.TICKETS_GONE: (_ISSUE, _REFUNDED),
+    Reason.TICKETS_UNPAID: (_REJECT,),
+    Reason.ID_REUSED: (_REFUNDED, _REJECT),
+    Reason.MEMORY_LOST: (_ADMIT, _REFUNDED),
+}
+
+_OF_ORDERS: dict[str, tuple[Step, ...]] = {
+    NoticeKind.PAID_TWICE: (_LOOK,),
+    NoticeKind.MAY_BE_PAID_TWICE: (_LOOK,),
+    NoticeKind.EXPIRED: (_LOOK,),
+    NoticeKind.PAID_LATE: (_LOOK,),
+    NoticeKind.REPLAYED: (_LOOK,),
+    NoticeKind.ISSUED_BY_SHOP: (_LOOK,),
+    NoticeKind.PAID_BUT_VOID: (_LOOK,),
+    NoticeKind.PAID_NOT_ISSUED: (_LOOK, _OVERRIDE, _REFUNDED),
+    NoticeKind.BROKEN_ANSWER: (_LOOK,),
+    NoticeKind.UNKNOWN_STATUS: (_LOOK,),
+    "mail_waits": (_LOOK, _RESEND),
+    "undeliverable": (_LOOK, _RESEND, _ELSEWHERE),
+}
+
+_OF_STATUSES: dict[str, Step] = {
+    OrderStatus.PENDING_VERIFICATION: Step("Ask SumUp and decide at once", "run-once --order {order}"),
+    OrderStatus.FAILED: Step("Ask SumUp and decide at once", "run-once --order {order}"),
+    OrderStatus.EXPIRED: Step("Ask SumUp and decide at once", "run-once --order {order}"),
+    OrderStatus.COMPLETED: Step("Send its tickets once more", "resend {order}"),
+}
+_COMPLETE = Step("Ask SumUp, and make what is missing", 'resolve {order} --issue --reason "completed by the shop"')
+_OFF_THE_LIST = Step("Take it off the list", 'resolve {order} --reject --reason "looked at"')
+
+_OF_THE_WHOLE: dict[str, tuple[Step, ...]] = {
+    "adopted": (_QUEUE,),
+    "alert_refused": (_TRY_MAIL, _RETRY),
+    "cannot_print": (_CHECK, _MAILS, _RETRY),
+    "clock": (_CHECK,),
+    "digest": (Step("See what waits for you, the most urgent first", "queue --reviews"), _MAILS),
+    "clocks_differ": (_CHECK,),
+    "hall_overfull": (_QUEUE,),
+    "mail_error": (_MAILS,),
+    "may_not_close": (_CHECK,),
+    "not_allowed": (_CHECK, _QUEUE),
+    "order_gone": (),
+    "orders_denied": (
+        _CHECK,
+        Step("If SumUp is right: let these orders go to review", "run-once --accept-reviews"),
+        Step("If the key was wrong: have decided anew what went to review", 'recheck --reason not_found --why "key"'),
+    ),
+    "smtp_down": (_TRY_MAIL, _MAILS, _RETRY),
+    "smtp_refuses": (_TRY_MAIL, _MAILS, _RETRY),
+    "stuck": (_QUEUE,),
+    "summary": (Step("See them, with the commands for each", "queue --reviews"), _QUEUE),
+    "sumup_silent": (_CHECK, _QUEUE),
+}
+
+
+def order_word(order_id: int, number: str) -> str:
+    """Return how a command names this order: by its number where that is harmless in a shell, else as `id:17`."""
+    return number if _PLAIN.fullmatch(number) else f"id:{order_id}"
+
+
+def steps_of_review(reason: str, order: str) -> list[Step]:
+    """Return the steps for an order in review, named as `order_word` does. No reason: the shop put it there."""
+    known = Reason(reason) if reason in set(Reason) else None
+    steps = [_LOOK, *(_OF_REVIEWS.get(known, (_REFUNDED,)) if known else (_ISSUE, _REFUNDED, _REJECT))]
+    return _told(steps, order, known.value if known else "review")
+
+
+def steps_of_order(key: str, order: str) -> list[Step]:
+    """Return the steps for what an alert about one order tells, by the alert's key, such as `review:mismatch`."""
+    kind, _, rest = key.partition(":")
+    if kind == NoticeKind.REVIEW:
+        return steps_of_review(rest.partition(":")[0], order)
+    return _told(_OF_ORDERS.get(kind, (_LOOK,)), order, kind)
+
+
+def steps_of_whole(key: str) -> list[Step]:
+    """Return the steps for what an alert about the whole tells; none where it says that something is over."""
+    kind, _, rest = key.partition(":")
+    if kind not in _OF_THE_WHOLE or f":{rest}".rpartition(":over:")[1]:
+        return []
+    return _told(_OF_THE_WHOLE[kind], "", kind)
+
+
+def steps_of_status(status: str, order: str) -> list[Step]:
+    """Return the steps for an order that needs nobody, but that somebody looks at."""
+    steps = [step for step in (_OF_STATUSES.get(status),) if step is not None]
+    return _told([_LOOK, *steps], order)
+
+
+def steps_of_astray(order: str, *, paid: bool) -> list[Step]:
+    """Return the steps for an order that a page of the shop completed by itself; not `paid`: it only has tickets."""
+    return _told([_LOOK, *([_COMPLETE] if paid else []), _OFF_THE_LIST], order)
+
+
+def steps_of_mail(mail_id: int, order: str) -> list[Step]:
+    """Return the steps for a mail that has not gone out; no order: it is an alert about the whole."""
+    at_once = Step("Try it at once", f"mail retry {mail_id}")
+    dropped = Step("If it need not be sent", f'mail give-up {mail_id} --reason "reached otherwise"')
+    return _told([at_once, *([_ELSEWHERE] if order else []), dropped], order)
+
+
+def _told(steps: Sequence[Step], order: str, key: str = "") -> list[Step]:
+    explained = [Step("What it means", f"explain {key}")] if key else []
+    return [Step(when, f"{_PROGRAM} {command.format(order=order)}") for when, command in (*steps, *explained)]

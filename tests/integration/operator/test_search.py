@@ -1,0 +1,77 @@
+"""Orders are found by what customers and SumUp's dashboard name, and what is urgent stands first."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from paypoll.admin.inspect import inspect_order
+from paypoll.admin.queue import load_backlog
+from paypoll.admin.search import search
+from paypoll.alerts.next_steps import order_word
+
+if TYPE_CHECKING:
+    from tests.integration.operator.conftest import Desk
+
+
+@pytest.fixture
+def found(desk: "Desk") -> "Desk":
+    """A desk with ORD-1, which is paid and has its tickets, and ORD-22, which waits."""
+    desk.place("ORD-1", delivery_first_name="Ada", delivery_last_name="Le_Sueur")
+    desk.place("ORD-22", "PENDING", delivery_first_name="Bob", delivery_last_name="LexSueur")
+    desk.run()
+    return desk
+
+
+@pytest.mark.parametrize(
+    "text", ["ord-1@example.org", "ORD-1@EX", "ada le_s", "le_sueur", "chk-ord-1", "txn-ORD-1", "ord-1"]
+)
+def test_order_is_found_by_what_is_known_of_it(found: "Desk", text: str) -> None:
+    # An underscore and a percent sign are themselves, and not any letter.
+    assert [order.order_number for order in search(found.app.engine, text)] == ["ORD-1"]
+
+
+def test_order_is_found_by_a_tickets_number(found: "Desk") -> None:
+    (ticket, _) = found.tickets(1)
+    assert [order.order_id for order in search(found.app.engine, ticket["ticket_number"])] == [1]
+
+
+@pytest.mark.parametrize("text", ["", " ", "%", "_", "nobody@example.org", "'; DROP TABLE orders_order; --"])
+def test_nothing_is_found_by_what_is_of_no_order(found: "Desk", text: str) -> None:
+    expected = ["ORD-1"] if text == "_" else []
+    assert [order.order_number for order in search(found.app.engine, text)] == expected
+
+
+def test_several_orders_are_listed_the_newest_first(found: "Desk") -> None:
+    assert [order.order_number for order in search(found.app.engine, "@example.org")] == ["ORD-22", "ORD-1"]
+
+
+def test_queue_shows_only_what_is_about_the_orders_found(found: "Desk") -> None:
+    now = found.app.clock.now()
+    assert [order.order_number for order in load_backlog(found.app.engine, now, find="bob").waiting] == ["ORD-22"]
+    assert load_backlog(found.app.engine, now, find="ada").empty
+
+
+def test_review_whose_event_is_next_stands_first_whatever_its_age(desk: "Desk") -> None:
+    for number in ("ORD-OLD", "ORD-SOON"):
+        desk.in_review(number)
+    soon = desk.shop.add_event(
+        desk.shop.add_organiser("band@example.org", "The Band"),
+        "Tonight",
+        starts=datetime(2026, 11, 24, 19, 30, tzinfo=UTC),
+        slug="tonight",
+    )
+    (item,) = desk.shop.rows("orders_orderitem", order_id=2)
+    desk.shop.update("orders_orderitem", item["id"], event_id=soon)
+    reviews = load_backlog(desk.app.engine, desk.app.clock.now(), only_reviews=True).reviews
+    assert [review.order_number for review in reviews] == ["ORD-SOON", "ORD-OLD"]
+
+
+def test_id_is_that_order_also_where_another_has_it_as_its_number(desk: "Desk") -> None:
+    first = desk.place("ORD;1", "PENDING")
+    desk.place(str(first), "PENDING")
+    (order,) = search(desk.app.engine, "ORD;1")
+    word = order_word(order.order_id, order.order_number)
+    now = desk.app.clock.now()
+    assert inspect_order(desk.app.engine, word, now).order.number == "ORD;1"
+    assert inspect_order(desk.app.engine, str(first), now).order.number == str(first)
