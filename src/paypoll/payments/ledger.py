@@ -160,7 +160,7 @@ class Owner:
 
     `expected` is the amount that completed the order; `admitting` counts its tickets that admit. `fulfilled`: another
     payment, or this one, has completed it. `followed`: paypoll will look at it again. `accounted`: an admin was told of
-    this payment, or a person has judged it.
+    this payment, or a person has judged it. `given_back`: so much went back by `paypoll refund`, which tells of it.
     """
 
     order_id: int
@@ -173,6 +173,7 @@ class Owner:
     fulfilled: bool = False
     followed: bool = False
     accounted: bool = False
+    given_back: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +234,8 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
     returned = payment.returned if payment.taken else payment.net
     if returned > 0:
         if owner.status in VOID or not owner.admitting:  # the shop knows, and nobody gets in
+            return NOTHING
+        if returned <= owner.given_back:
             return NOTHING
         full = returned >= payment.net
         void = (
@@ -317,11 +320,11 @@ def finding_key(kind: FindingKind, *, transaction_id: str, order_id: int | None,
     return f"{kind}:{transaction_id}{ending}"
 
 
-def number_in(reference: str, patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the order numbers that a reference may stand for, by the forms in which the shop makes references."""
+def numbers_in(reference: str, patterns: Sequence[str], placeholder: str = "{order_number}") -> tuple[str, ...]:
+    """Return what a reference may stand for, order numbers mostly, by the forms in which the shop makes references."""
     found = []
     for pattern in patterns:
-        before, _, after = pattern.partition("{order_number}")
+        before, _, after = pattern.partition(placeholder)
         if reference.startswith(before) and reference.endswith(after) and len(reference) > len(before) + len(after):
             found.append(reference[len(before) : len(reference) - len(after)])
     return tuple(dict.fromkeys(found))

@@ -3,7 +3,7 @@
 As `paypoll.state.watches` does it for orders. A shop has few fees, so one query looks through all that may be due.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,10 +12,12 @@ import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
 from paypoll.payments.gateway import CheckoutAnswer
+from paypoll.payments.ledger import numbers_in
 from paypoll.payments.listing_fees import PAID, VOID, FeeState, ListingFee
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Fulfilment, SeenCheckout
 from paypoll.shop.tables import checkouts, events, listing_fees
+from paypoll.state.pauses import FEE_NOT_PAUSED
 from paypoll.state.seen_checkouts import seen_now
 from paypoll.state.tables import fulfilment, listing_fee
 
@@ -82,7 +84,7 @@ def claim_fees(
     due = (
         sa.select(listing_fee.c.reference)
         .join(listing_fees, listing_fees.c.payment_reference == listing_fee.c.reference)
-        .where(free, listing_fee.c.last_run.is_distinct_from(run_id), unchecked, _is_due(rules, now))
+        .where(free, listing_fee.c.last_run.is_distinct_from(run_id), unchecked, _is_due(rules, now), FEE_NOT_PAUSED)
         .order_by(last.asc().nulls_first(), listing_fee.c.reference)
         .limit(limit)
         .with_for_update(of=listing_fee, skip_locked=True)
@@ -103,12 +105,45 @@ def peek_fees(connection: sa.Connection, rules: FeeRules, now: datetime, *, limi
             sa.or_(
                 sa.and_(listing_fee.c.reference.is_(None), _is_new(rules, now)),
                 sa.and_(listing_fee.c.reference.is_not(None), _is_due(rules, now)),
-            )
+            ),
+            FEE_NOT_PAUSED,
         )
         .order_by(listing_fee.c.last_checked_at.asc().nulls_first(), listing_fees.c.payment_reference)
         .limit(limit)
     )
     return list(connection.scalars(due))
+
+
+def fees_of(
+    connection: sa.Connection, payments: Mapping[str, Collection[str]], patterns: Sequence[str]
+) -> dict[str, str]:
+    """Return whose listing fee's each payment is, by transaction ids; `payments` has what SumUp calls each."""
+    named: dict[str, list[str]] = {}
+    for transaction_id, texts in payments.items():
+        for reference in {one for text in texts for one in numbers_in(text, patterns, "{fee_reference}")}:
+            named.setdefault(reference, []).append(transaction_id)
+    found = {name: reference for reference, name in connection.execute(_TAKEN, {"ids": list(payments)})}
+    if named:
+        known = sa.select(listing_fees.c.payment_reference).where(listing_fees.c.payment_reference.in_(list(named)))
+        for reference in connection.scalars(known):
+            for transaction_id in named[reference]:
+                found.setdefault(transaction_id, reference)
+    return found
+
+
+def have_fee_looked_at(connection: sa.Connection, reference: str, transaction_id: str, now: datetime) -> bool:
+    """Have the fee looked at in this run, unless this is the payment that was taken for it. False when it is."""
+    moment = sa.literal(now, listing_fee.c.first_seen_at.type)
+    # One that is too old to be listed by itself, and is paid now.
+    unlisted = sa.select(listing_fees.c.payment_reference, moment, moment).where(
+        listing_fees.c.payment_reference == reference, listing_fees.c.payment_status != PAID
+    )
+    names = ["reference", "first_seen_at", "next_check_at"]
+    connection.execute(insert_unless_there(connection, listing_fee).from_select(names, unlisted))
+    query = sa.update(listing_fee).where(
+        listing_fee.c.reference == reference, listing_fee.c.transaction_id.is_distinct_from(transaction_id)
+    )
+    return connection.execute(query.values(next_check_at=now)).rowcount > 0
 
 
 def hold_fee(connection: sa.Connection, reference: str, run_id: str) -> bool:
@@ -207,6 +242,10 @@ def note_fee_check(
     if state is not fee.state or status != fee.status:
         noted["settled_at"] = now
     connection.execute(sa.update(listing_fee).where(listing_fee.c.reference == fee.reference).values(noted))
+
+
+_IDS: sa.BindParameter[str] = sa.bindparam("ids", expanding=True)
+_TAKEN = sa.select(listing_fee.c.reference, listing_fee.c.transaction_id).where(listing_fee.c.transaction_id.in_(_IDS))
 
 
 def _is_new(rules: FeeRules, now: datetime) -> sa.ColumnElement[bool]:

@@ -1,7 +1,7 @@
 """Whose payment it is: orders found by the names that SumUp's ledger has for their payments."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,7 @@ from paypoll.payments.ledger import LedgerPayment, Owner, Role
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import checkouts, orders, tickets
-from paypoll.state.tables import checkout_seen, fulfilment, watch
+from paypoll.state.tables import checkout_seen, fulfilment, refund, watch
 
 _BEFORE, _AFTER = timedelta(days=7), timedelta(minutes=10)
 _MOST_CANDIDATES = 5
@@ -35,6 +35,12 @@ _SEEN = sa.select(checkout_seen.c.order_id, checkout_seen.c.transaction_id, chec
 )
 _NOTED = sa.select(orders.c.id, orders.c.transaction_id).where(
     orders.c.transaction_id.in_(_NAMES), orders.c.transaction_id != ""
+)
+# Also what was asked for and does not show yet: it is told if it never does.
+_GIVEN_BACK = (
+    sa.select(refund.c.transaction_id, sa.func.sum(refund.c.amount))
+    .where(refund.c.transaction_id.in_(_IDS), refund.c.state.in_(("intended", "asked", "done")))
+    .group_by(refund.c.transaction_id)
 )
 _admitting = (
     sa.select(sa.func.count())
@@ -91,8 +97,12 @@ def find_owners(
         if transaction_id in wanted:
             claims.setdefault(transaction_id, Claim(order_id, Role.OTHER))
     facts = _facts(connection, {claim.order_id for claim in claims.values()})
+    given_back = dict(connection.execute(_GIVEN_BACK, {"ids": list(claims)}).tuples()) if claims else {}
     return {
-        transaction_id: _owner(claim, facts[claim.order_id], currency, now)
+        transaction_id: replace(
+            _owner(claim, facts[claim.order_id], currency, now),
+            given_back=given_back.get(transaction_id, Decimal(0)),
+        )
         for transaction_id, claim in claims.items()
         if claim.order_id in facts
     }

@@ -1,4 +1,4 @@
-"""What runs leave alone until a person resumes it: an order, the orders of an event, or all orders."""
+"""What runs leave alone until a person resumes it: an order, an event with its listing fee, or everything."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
-from paypoll.shop.tables import items, orders
+from paypoll.shop.tables import items, listing_fees, orders
 from paypoll.state.tables import pause
 
 # A column, and not the asterisk of `sa.exists()`: our role may read some columns of the shop's tables alone.
@@ -24,6 +24,14 @@ NOT_PAUSED: sa.ColumnElement[bool] = sa.not_(
     .exists()
 )
 """Says of an order of a query that no pause is on it."""
+
+FEE_NOT_PAUSED: sa.ColumnElement[bool] = sa.not_(
+    sa.select(pause.c.scope)
+    .where(sa.or_(pause.c.everything, pause.c.event_id == listing_fees.c.event_id))
+    .correlate(listing_fees)
+    .exists()
+)
+"""Says of a listing fee of a query that no pause is on its event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,11 @@ def begin(connection: sa.Connection, scope: Scope, *, who: str, reason: str, now
 def end(connection: sa.Connection, scope: Scope) -> bool:
     """Resume this. False when it was not paused."""
     return connection.execute(sa.delete(pause).where(pause.c.scope == scope.key)).rowcount > 0
+
+
+def is_everything_paused(connection: sa.Connection) -> bool:
+    """Say whether runs are to leave everything alone."""
+    return connection.scalar(sa.select(pause.c.scope).where(pause.c.everything)) is not None
 
 
 def pauses(connection: sa.Connection) -> tuple[Pause, ...]:

@@ -18,7 +18,7 @@ from paypoll.payments.ledger import (
     Role,
     finding_key,
     judge,
-    number_in,
+    numbers_in,
     settled_why,
 )
 from paypoll.payments.payouts import PaidOrder, Share, difference, lines_of
@@ -142,8 +142,8 @@ def test_each_part_that_goes_back_is_a_finding_of_its_own_and_the_same_amount_is
 
 def test_number_is_read_out_of_every_form_of_a_reference() -> None:
     forms = ("{order_number}", "order_{order_number}", "JE-{order_number}")
-    assert number_in("order_ORD-1", forms) == ("order_ORD-1", "ORD-1")
-    assert number_in("JE-", forms) == ("JE-",)
+    assert numbers_in("order_ORD-1", forms) == ("order_ORD-1", "ORD-1")
+    assert numbers_in("JE-", forms) == ("JE-",)
 
 
 def test_payout_is_shared_out_to_events_and_adds_up_to_the_penny() -> None:

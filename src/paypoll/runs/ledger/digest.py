@@ -8,22 +8,33 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.payments.gateway import PaymentGateway
-from paypoll.payments.ledger import Judgement, LedgerPage, LedgerPayment, LedgerRules, Owner, is_as_expected, judge
+from paypoll.payments.ledger import (
+    NOTHING,
+    Judgement,
+    LedgerPage,
+    LedgerPayment,
+    LedgerRules,
+    Owner,
+    is_as_expected,
+    judge,
+)
 from paypoll.payments.policy import Policy
 from paypoll.runs.ledger.placing import place
 from paypoll.runs.ledger.reading import needs_details, read_details, sort_lines
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Entry, find_entries
+from paypoll.state.listing_fees import fees_of
 from paypoll.state.owners import find_owners
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A payment, its order if anybody knows it, and what follows."""
+    """A payment, its order if anybody knows it, and what follows. `fee`: the listing fee that it is of instead."""
 
     payment: LedgerPayment
     owner: Owner | None
     judgement: Judgement
+    fee: str = ""
 
     @property
     def entry(self) -> Entry:
@@ -104,15 +115,30 @@ class Digest:
                 payments[name] = known
             elif name in lines.changed:  # what went back says nothing about what was paid
                 del payments[name]
-        found = self._place(payments, owners, entries, foreign)
+        fees = self._fees(payments, owners)
+        found = self._place(payments, owners, entries, foreign | set(fees))
         if found:
             with transaction(self._engine) as connection:
                 new = [payments[name] for name in found]
                 owners |= find_owners(connection, new, found, currency=self._policy.currency, now=now)
         return [
-            Judged(payment, owners.get(name), judge(payment, owners.get(name), self._rules, now))
+            Judged(payment, None, NOTHING, fees[name])
+            if name in fees
+            else Judged(payment, owners.get(name), judge(payment, owners.get(name), self._rules, now))
             for name, payment in payments.items()
         ]
+
+    def _fees(self, payments: Mapping[str, LedgerPayment], owners: Mapping[str, Owner]) -> dict[str, str]:
+        """Return the listing fees of payments that are of no order."""
+        texts = {
+            name: [text for text in (one.foreign_id, one.summary) if text]
+            for name, one in payments.items()
+            if name not in owners
+        }
+        if not texts:
+            return {}
+        with transaction(self._engine) as connection:
+            return fees_of(connection, texts, self._policy.fee_references)
 
     def _place(
         self,

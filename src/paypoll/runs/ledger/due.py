@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from paypoll.settings.model import Settings
 from paypoll.shop.connections import connected_merchants
 from paypoll.state.ledger import is_due
+from paypoll.state.pauses import is_everything_paused
 
 
 def merchants(connection: sa.Connection, settings: Settings) -> list[str]:
@@ -16,6 +17,8 @@ def merchants(connection: sa.Connection, settings: Settings) -> list[str]:
 
 
 def ledgers_due(connection: sa.Connection, settings: Settings, now: datetime) -> list[str]:
-    """Return those of them that are due; none where `ledger.every` is zero."""
+    """Return those of them that are due; none where `ledger.every` is zero, or a person has paused everything."""
     every = settings.ledger.every
+    if every and is_everything_paused(connection):
+        return []
     return is_due(connection, merchants(connection, settings), every, now) if every else []

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.payments.gateway import CheckoutAnswer, Found, NotAllowed, NotFound, PaymentGateway
-from paypoll.payments.ledger import LedgerPayment, number_in
+from paypoll.payments.ledger import LedgerPayment, numbers_in
 from paypoll.runs.ledger.reading import UnansweredError
 from paypoll.state.owners import Candidate, find_candidates, named_order
 
@@ -19,7 +19,7 @@ def place(engine: sa.Engine, gateway: PaymentGateway, payment: LedgerPayment, re
     """
     with transaction(engine) as connection:
         for text in (payment.foreign_id, payment.summary):
-            found = named_order(connection, text, number_in(text, references)) if text else None
+            found = named_order(connection, text, numbers_in(text, references)) if text else None
             if found is not None:
                 return found
         candidates = find_candidates(connection, payment.net, payment.paid_at) if payment.paid_at else []

@@ -23,6 +23,7 @@ from paypoll.runs.report import Swept
 from paypoll.settings.policy import ledger_rules
 from paypoll.state import findings, ledger, watches
 from paypoll.state.ledger import Cursor
+from paypoll.state.listing_fees import have_fee_looked_at
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +101,10 @@ class Sweeper:
                 if one.judgement.follow and one.owner is not None:
                     watches.enrol_order(connection, one.owner.order_id, now)
                     watches.follow(connection, one.owner.order_id, now)
+                    swept.due += 1
+            for one in sorted((one for one in judged if one.fee), key=lambda item: item.fee):
+                gone = one.payment.gone
+                if not gone and have_fee_looked_at(connection, one.fee, one.payment.transaction_id, now):
                     swept.due += 1
             ledger.note_page(connection, cursor, next_page)
         swept.payments += len(judged)
