@@ -146,6 +146,19 @@ def _is_new(row: Any, now: datetime) -> bool:
     return row.first_seen_at is None and row.created_at > now - _NEW
 
 
+def paid_without_order(connection: sa.Connection, payments: Iterable[LedgerPayment]) -> set[str]:
+    """Return those of these payments that a checkout of the shop holds which is for no order, such as a listing fee."""
+    by_name = {name: payment.transaction_id for payment in payments for name in payment.names}
+    if not by_name:
+        return set()
+    said = checkouts.c.sumup_response
+    names = (said["transaction_id"].as_string(), said["transaction_code"].as_string())
+    query = sa.select(*names).where(
+        checkouts.c.order_id.is_(None), sa.or_(*(name.in_(list(by_name)) for name in names))
+    )
+    return {by_name[name] for row in connection.execute(query) for name in row if name in by_name}
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An order that an unknown payment may be of: its number and the references of its stored checkouts."""
