@@ -160,7 +160,7 @@ class Owner:
 
     `expected` is the amount that completed the order; `admitting` counts its tickets that admit. `fulfilled`: another
     payment, or this one, has completed it. `followed`: paypoll will look at it again. `accounted`: an admin was told of
-    this payment, or a person has judged it.
+    this payment, or a person has judged it. `noted`: the refunds that the shop has written down.
     """
 
     order_id: int
@@ -173,6 +173,7 @@ class Owner:
     fulfilled: bool = False
     followed: bool = False
     accounted: bool = False
+    noted: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +236,8 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
         if owner.status in VOID or not owner.admitting:  # the shop knows, and nobody gets in
             return NOTHING
         full = returned >= payment.net
+        if not full and owner.noted >= returned:  # a part that the shop, or `paypoll refund`, gave back
+            return NOTHING
         void = (
             full
             and rules.void_on_refund

@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.database import readable
+from paypoll.database import lower_case, readable
 from paypoll.payments.ledger import LedgerPayment, Owner, Role
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.capacity import ADMITTING
-from paypoll.shop.tables import checkouts, orders, tickets
+from paypoll.shop.tables import TURNED_DOWN, checkouts, orders, refunds, tickets
 from paypoll.state.tables import checkout_seen, fulfilment, watch
 
 _BEFORE, _AFTER = timedelta(days=7), timedelta(minutes=10)
@@ -42,6 +42,12 @@ _admitting = (
     .correlate(orders)
     .scalar_subquery()
 )
+_refunded = (
+    sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
+    .where(refunds.c.order_id == orders.c.id, lower_case(refunds.c.status).not_in(TURNED_DOWN))
+    .correlate(orders)
+    .scalar_subquery()
+)
 _FACTS = (
     sa.select(
         orders.c.id,
@@ -50,6 +56,7 @@ _FACTS = (
         orders.c.total,
         _admitting.label("admitting"),
         readable(orders.c.created_at).label("created_at"),
+        _refunded.label("noted"),
         watch.c.next_check_at,
         watch.c.first_seen_at,
         fulfilment.c.amount,
@@ -138,6 +145,7 @@ def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
         fulfilled=row.fulfilled is not None,
         followed=row.next_check_at is not None or row.status in WAITING or _is_new(row, now),
         accounted=claim.accounted,
+        noted=row.noted,
     )
 
 
