@@ -5,7 +5,7 @@ lock, reads everything again and writes the verdict down in one transaction. Wha
 second time, or on a payment that has paid for another order. Those refuse whatever is overridden, and the database
 refuses them once more.
 
-A verdict without tickets leaves the order in requires_manual_review, because paypoll moves no order to cancelled or
+A verdict without tickets leaves the order in requires_manual_review, because no verdict moves an order to cancelled or
 refunded; `paypoll.state.resolutions` says how the review counts as closed all the same.
 """
 

@@ -160,7 +160,8 @@ class Owner:
 
     `expected` is the amount that completed the order; `admitting` counts its tickets that admit. `fulfilled`: another
     payment, or this one, has completed it. `followed`: paypoll will look at it again. `accounted`: an admin was told of
-    this payment, or a person has judged it. `given_back`: so much went back by `paypoll refund`, which tells of it.
+    this payment, or a person has judged it. `noted`: the refunds that the shop has written down. `given_back`: what
+    went back of this payment by `paypoll refund`, or is on its way.
     """
 
     order_id: int
@@ -174,6 +175,7 @@ class Owner:
     followed: bool = False
     accounted: bool = False
     given_back: Decimal = Decimal(0)
+    noted: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,8 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
         if returned <= owner.given_back:
             return NOTHING
         full = returned >= payment.net
+        if not full and owner.noted >= returned:  # a part that the shop, or `paypoll refund`, gave back
+            return NOTHING
         void = (
             full
             and rules.void_on_refund

@@ -13,11 +13,19 @@ from paypoll.database import lower_case
 from paypoll.payments.order import Account, Checkout, Event, Order, OrderItem, Ticket
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.accounts import account_of, accounts_with
-from paypoll.shop.tables import checkouts, events, history, items, orders, organisers, refunds, tickets, users
+from paypoll.shop.tables import (
+    TURNED_DOWN,
+    checkouts,
+    events,
+    history,
+    items,
+    orders,
+    organisers,
+    refunds,
+    tickets,
+    users,
+)
 
-# Refund rows in one of these states gave nothing back. The shop's other states (asked for, approved, done) all mean
-# that a person has to look before tickets are issued again.
-_TURNED_DOWN = ("rejected", "failed", "cancelled", "declined")
 _VOID = (OrderStatus.CANCELLED.value, OrderStatus.REFUNDED.value)
 
 # Built once, not for every order: SQLAlchemy takes longer to put a wide SELECT together than PostgreSQL to answer it.
@@ -71,7 +79,7 @@ _TICKETS = sa.select(tickets).where(tickets.c.order_id.in_(_ORDER_IDS)).order_by
 _REFUNDED, _ONCE_VOID = "refunded", "once void"
 _MARKS = sa.union_all(
     sa.select(refunds.c.order_id, sa.literal_column(f"'{_REFUNDED}'")).where(
-        refunds.c.order_id.in_(_ORDER_IDS), lower_case(refunds.c.status).not_in(_TURNED_DOWN)
+        refunds.c.order_id.in_(_ORDER_IDS), lower_case(refunds.c.status).not_in(TURNED_DOWN)
     ),
     sa.select(history.c.order_id, sa.literal_column(f"'{_ONCE_VOID}'")).where(
         history.c.order_id.in_(_ORDER_IDS), history.c.status.in_(_VOID)

@@ -142,6 +142,10 @@ refunds = sa.Table(
     sa.Column("order_id", _Id, sa.ForeignKey("orders_order.id"), nullable=False),
 )
 
+TURNED_DOWN = ("rejected", "failed", "cancelled", "declined")
+"""Refunds in one of these states gave nothing back. The shop's other states (asked for, approved, done) all mean that a
+person has to look before tickets are issued again."""
+
 tickets = sa.Table(
     "events_ticket",
     metadata,

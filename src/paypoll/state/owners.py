@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.database import readable
+from paypoll.database import lower_case, readable
 from paypoll.payments.ledger import LedgerPayment, Owner, Role
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.capacity import ADMITTING
-from paypoll.shop.tables import checkouts, orders, tickets
+from paypoll.shop.tables import TURNED_DOWN, checkouts, orders, refunds, tickets
 from paypoll.state.tables import checkout_seen, fulfilment, refund, watch
 
 _BEFORE, _AFTER = timedelta(days=7), timedelta(minutes=10)
@@ -48,6 +48,12 @@ _admitting = (
     .correlate(orders)
     .scalar_subquery()
 )
+_refunded = (
+    sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
+    .where(refunds.c.order_id == orders.c.id, lower_case(refunds.c.status).not_in(TURNED_DOWN))
+    .correlate(orders)
+    .scalar_subquery()
+)
 _FACTS = (
     sa.select(
         orders.c.id,
@@ -56,6 +62,7 @@ _FACTS = (
         orders.c.total,
         _admitting.label("admitting"),
         readable(orders.c.created_at).label("created_at"),
+        _refunded.label("noted"),
         watch.c.next_check_at,
         watch.c.first_seen_at,
         fulfilment.c.amount,
@@ -148,12 +155,26 @@ def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
         fulfilled=row.fulfilled is not None,
         followed=row.next_check_at is not None or row.status in WAITING or _is_new(row, now),
         accounted=claim.accounted,
+        noted=row.noted,
     )
 
 
 def _is_new(row: Any, now: datetime) -> bool:
     """Say whether paypoll has not seen the order yet, and will."""
     return row.first_seen_at is None and row.created_at > now - _NEW
+
+
+def paid_without_order(connection: sa.Connection, payments: Iterable[LedgerPayment]) -> set[str]:
+    """Return those of these payments that a checkout of the shop holds which is for no order, such as a listing fee."""
+    by_name = {name: payment.transaction_id for payment in payments for name in payment.names}
+    if not by_name:
+        return set()
+    said = checkouts.c.sumup_response
+    names = (said["transaction_id"].as_string(), said["transaction_code"].as_string())
+    query = sa.select(*names).where(
+        checkouts.c.order_id.is_(None), sa.or_(*(name.in_(list(by_name)) for name in names))
+    )
+    return {by_name[name] for row in connection.execute(query) for name in row if name in by_name}
 
 
 @dataclass(frozen=True, slots=True)

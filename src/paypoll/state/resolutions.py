@@ -1,6 +1,6 @@
 """Reviews: which are open, and how a person closed the others.
 
-An order stays in requires_manual_review when its review is closed without tickets, because paypoll moves no order to
+An order stays in requires_manual_review when its review is closed without tickets, because no verdict moves an order to
 cancelled or refunded: that is the shop's to do. So whether a review is open is read from the audit trail: it is,
 unless a person's verdict is newer than the last run that put the order there.
 """

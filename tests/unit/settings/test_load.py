@@ -417,3 +417,11 @@ def _problems(path: Path | None, environ: Mapping[str, str], **options: Path) ->
 def _revealed(sumup: SumUpSettings) -> str:
     assert sumup.api_key is not None
     return sumup.api_key.reveal()
+
+
+def test_what_the_ledger_leaves_out_is_a_merchant_or_a_pattern_of_one(write_settings: WriteSettings) -> None:
+    file = write_settings(extra='\n[ledger]\nignore = ["MABC", "MDEF/POS-*"]\non_refund = "void"\nevery = "0"\n')
+    ledger = load_settings(file, {}).ledger
+    assert (ledger.ignore, ledger.on_refund, ledger.every) == (("MABC", "MDEF/POS-*"), "void", timedelta(0))
+    with pytest.raises(SettingsError, match="neither a merchant code nor MERCHANT/pattern"):
+        load_settings(write_settings(extra='\n[ledger]\nignore = ["MDEF/"]\n'), {})

@@ -24,7 +24,7 @@ from paypoll.runs.ledger.reading import needs_details, read_details, sort_lines
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Entry, find_entries
 from paypoll.state.listing_fees import fees_of
-from paypoll.state.owners import find_owners
+from paypoll.state.owners import find_owners, paid_without_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,11 @@ class Digest:
             entries = find_entries(connection, payments)
             placed = {name: entry.order_id for name, entry in entries.items() if entry.order_id is not None}
             owners = find_owners(connection, payments.values(), placed, currency=self._policy.currency, now=now)
+            foreign = paid_without_order(connection, (one for name, one in payments.items() if name not in owners))
         for name, entry in entries.items():
             # The line knows what was refunded; a charge-back that was seen before stays seen.
             payments[name] = replace(payments[name], returned=max(payments[name].returned, entry.returned))
-        foreign = {name for name, one in payments.items() if name not in owners and self._rules.is_elses(one)}
+        foreign |= {name for name, one in payments.items() if name not in owners and self._rules.is_elses(one)}
         sound = {name for name, owner in owners.items() if is_as_expected(payments[name], owner)}
         for name in needs_details(lines, entries, sound | foreign):
             known = read_details(self._gateway, payments[name], stopped=self._stopped)
@@ -122,9 +123,12 @@ class Digest:
                 new = [payments[name] for name in found]
                 owners |= find_owners(connection, new, found, currency=self._policy.currency, now=now)
         return [
-            Judged(payment, None, NOTHING, fees[name])
-            if name in fees
-            else Judged(payment, owners.get(name), judge(payment, owners.get(name), self._rules, now))
+            Judged(
+                payment,
+                owners.get(name),
+                NOTHING if name in foreign or name in fees else judge(payment, owners.get(name), self._rules, now),
+                fees.get(name, ""),
+            )
             for name, payment in payments.items()
         ]
 
