@@ -101,6 +101,7 @@ def refunded(new_stage: Callable[[], Stage]) -> World:
     return world
 
 
+@pytest.mark.fast("ledger")
 def test_row_62_full_refund_is_sent_once_and_the_scanner_refuses_the_tickets(refunded: World) -> None:
     stage, order = refunded.stage, refunded.orders["full"]
     said = refunded.said["full"]

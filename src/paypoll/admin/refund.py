@@ -218,13 +218,13 @@ def _require_settled(order: Order) -> None:
 
 def _payments(evidence: Evidence) -> tuple[_Payment, ...]:
     """Return the payments of which SumUp says how they stand."""
-    paid = [
-        look.value
-        for look in evidence.reads.values()
-        if isinstance(look, Found) and look.value.status == CheckoutStatus.PAID
-    ]
-    looks = [(answer, evidence.transactions.get(answer.id)) for answer in paid]
+    looks = [(answer, evidence.transactions.get(answer.id)) for answer in _paid(evidence)]
     return tuple(_Payment(answer, look.value) for answer, look in looks if isinstance(look, Found))
+
+
+def _paid(evidence: Evidence) -> list[CheckoutAnswer]:
+    found = (look.value for look in evidence.reads.values() if isinstance(look, Found))
+    return [answer for answer in found if answer.status == CheckoutStatus.PAID]
 
 
 def _choose(order: Order, evidence: Evidence, payments: tuple[_Payment, ...], request: RefundRequest) -> _Payment:
@@ -235,8 +235,9 @@ def _choose(order: Order, evidence: Evidence, payments: tuple[_Payment, ...], re
             raise _no_payment(order, evidence, f"checkout {request.checkout}")
         return chosen[0]
     looks = (*evidence.reads.values(), *evidence.transactions.values(), *evidence.searches.values())
-    if not payments or any(is_silence(look) for look in looks):
-        raise _no_payment(order, evidence, "a paid checkout of it")
+    # One of which SumUp does not say how it stands may be the one that is meant.
+    if len(payments) < len(_paid(evidence)) or not payments or any(is_silence(look) for look in looks):
+        raise _no_payment(order, evidence, "every paid checkout of it")
     holding = [payment for payment in payments if payment.holds_money] or list(payments[-1:])
     if len(holding) > 1:
         done = order.fulfilment.checkout_id if order.fulfilment else ""
