@@ -1,7 +1,7 @@
-"""Reads what is known of money that went back: from looks at SumUp in the trail, and from the ledger's findings.
+"""Reads what is known of money that went back: looks at SumUp in the trail, the ledger's findings, refunds by command.
 
-Both say how much of a payment had gone back in all by then. What went back in a period is the difference, so that the
-same refund, seen by both and again every day, counts once: see `money`. Another source needs a function like
+Each says how much of a payment had gone back in all by then. What went back in a period is the difference, so that the
+same refund, seen by all of them and again every day, counts once: see `money`. Another source needs a function like
 `_in_findings`, and its place in `_touched` and `load_returns`.
 """
 
@@ -15,14 +15,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONPATH
 
+from paypoll.payments.ledger import FindingKind
+from paypoll.payments.refunding import RefundState
 from paypoll.report.facts import Line, ReturnSeen
 from paypoll.report.load_lines import lines_of, with_lines
 from paypoll.report.period import Period
 from paypoll.shop.tables import items
-from paypoll.state.tables import audit, finding, fulfilment
-
-_FINDINGS = ("returned",)
-"""The kind of findings whose amount is what went back of the payment, all in all: `FindingKind.RETURNED`."""
+from paypoll.state.tables import audit, finding, fulfilment, refund
 
 _AT_A_TIME = 500
 _SOME_BACK = '$.transactions.* ? (@.refunded like_regex "[1-9]" || @.charged_back like_regex "[1-9]")'
@@ -48,22 +47,34 @@ def load_returns(
     """
     if connection.dialect.name != "postgresql":
         return  # the demo's shop gives no refunds
-    touched = sorted(_touched(connection, trail, found))
+    touched = sorted(_touched(connection, period, trail, found))
     for start in range(0, len(touched), _AT_A_TIME):
         paid = _paid(connection, touched[start : start + _AT_A_TIME])
-        for order_id, at, returned in (*_in_trail(connection, paid, period), *_in_findings(connection, paid, period)):
+        sources = (_in_trail, _in_findings, _in_refunds)
+        for order_id, at, returned in (one for source in sources for one in source(connection, paid, period)):
             yield ReturnSeen(order_id, at, returned, paid[order_id].currency, paid[order_id].lines)
 
 
-def _touched(connection: sa.Connection, trail: sa.ColumnElement[bool], found: sa.ColumnElement[bool]) -> set[int]:
+def _touched(
+    connection: sa.Connection, period: Period, trail: sa.ColumnElement[bool], found: sa.ColumnElement[bool]
+) -> set[int]:
     """Return the orders of whose payment something was seen in the period to have gone back."""
     looks = sa.select(audit.c.order_id).where(trail, audit.c.order_id.is_not(None), _tells_of_a_return())
     findings = (
         sa.select(fulfilment.c.order_id)
         .join(finding, finding.c.transaction_id == fulfilment.c.transaction_id)
-        .where(found, finding.c.kind.in_(_FINDINGS))
+        .where(found, finding.c.kind == FindingKind.RETURNED.value)
     )
-    return set(connection.scalars(looks)) | set(connection.scalars(findings))
+    refunds = (
+        sa.select(fulfilment.c.order_id)
+        .join(refund, refund.c.transaction_id == fulfilment.c.transaction_id)
+        .where(
+            refund.c.state == RefundState.DONE.value,
+            refund.c.changed_at >= period.since,
+            refund.c.changed_at < period.until,
+        )
+    )
+    return {order_id for query in (looks, findings, refunds) for order_id in connection.scalars(query)}
 
 
 def _tells_of_a_return() -> sa.ColumnElement[bool]:
@@ -101,12 +112,26 @@ def _amount(said: Mapping[str, Any], name: str) -> Decimal:
     return Decimal(said.get(name, "0"))
 
 
+def _in_refunds(
+    connection: sa.Connection, paid: Mapping[int, _Paid], period: Period
+) -> Iterator[tuple[int, datetime, Decimal]]:
+    whose = {payment.transaction_id: order_id for order_id, payment in paid.items() if payment.transaction_id}
+    back = refund.c.refunded_before + refund.c.charged_back_before + refund.c.amount
+    query = sa.select(refund.c.transaction_id, refund.c.changed_at, back.label("back")).where(
+        refund.c.transaction_id.in_(whose), refund.c.state == RefundState.DONE.value, refund.c.changed_at < period.until
+    )
+    for row in connection.execute(query):
+        yield whose[row.transaction_id], row.changed_at, row.back
+
+
 def _in_findings(
     connection: sa.Connection, paid: Mapping[int, _Paid], period: Period
 ) -> Iterator[tuple[int, datetime, Decimal]]:
     whose = {payment.transaction_id: order_id for order_id, payment in paid.items() if payment.transaction_id}
     query = sa.select(finding.c.transaction_id, finding.c.first_seen_at, finding.c.amount).where(
-        finding.c.transaction_id.in_(whose), finding.c.kind.in_(_FINDINGS), finding.c.first_seen_at < period.until
+        finding.c.transaction_id.in_(whose),
+        finding.c.kind == FindingKind.RETURNED.value,
+        finding.c.first_seen_at < period.until,
     )
     for row in connection.execute(query):
         yield whose[row.transaction_id], row.first_seen_at, row.amount

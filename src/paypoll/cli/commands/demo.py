@@ -103,4 +103,5 @@ def _show_leftovers(demo: "Demo") -> None:
     show(["  Why was this ticket issued, and why was that one not?"])
     show([f"    {command} inspect ORD-1003", f"    {command} inspect ORD-1005"])
     show(["  Why was this event published?", f"    {command} inspect LF-1A2B3C4D"])
+    show(["  What has come in, and how long did tickets take?", f"    {command} report"])
     show(["  A SumUp of your own, to point a staging shop at:", f"    {program} sandbox", ""])
