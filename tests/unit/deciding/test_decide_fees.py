@@ -10,7 +10,7 @@ import pytest
 from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import fetch_evidence
-from paypoll.payments.gateway import CheckoutAnswer, Found, Refused
+from paypoll.payments.gateway import CheckoutAnswer, Found, Look, Refused
 from paypoll.payments.listing_fees import FeeState, ListingFee, as_order, decide_fee, state_after
 from paypoll.payments.order import Fulfilment, Order
 from paypoll.payments.policy import Policy
@@ -52,6 +52,8 @@ def test_row_60_fee_that_fits_is_paid(reference: str) -> None:
 
 def test_row_60_checkout_that_the_fee_alone_names_is_asked_for() -> None:
     assert outcome(a_fee(checkouts=(), named_checkout="chk-1"), paid()).outcome is Outcome.COMPLETE
+    # One that SumUp does not know is a case, as one of the shop's rows is.
+    assert outcome(a_fee(checkouts=(), named_checkout="chk-9")).reason is Reason.NOT_FOUND
 
 
 @pytest.mark.parametrize(
@@ -127,6 +129,9 @@ def test_row_60f_second_payment_is_told_and_what_is_open_is_closed() -> None:
     rows = tuple(a_checkout(id=n, reference="LF-1", checkout_ids=(f"chk-{n}",)) for n in (1, 2, 3))
     decision = outcome(a_fee(checkouts=rows), paid(), second, third)
     assert decision.outcome is Outcome.COMPLETE
+    answers: dict[str, Look[CheckoutAnswer]] = {answer.id: Found(answer) for answer in (paid(), second, third)}
+    gateway = FakeGateway(checkouts=answers, transactions={"txn-1": Found(a_transaction())})
+    assert set(fetched(a_fee(checkouts=rows), gateway, a_policy()).closings) == {"chk-3"}
     assert [(notice.kind, notice.subject) for notice in decision.notices] == [(NoticeKind.PAID_TWICE, "chk-2")]
     settled = Fulfilment(5, "chk-1", "", NOW, NOW)
     later = outcome(a_fee(status="paid", state=FeeState.PAID, settled=settled, checkouts=rows), paid(), second, third)
