@@ -171,7 +171,7 @@ def test_row_62f_order_in_review_is_refunded_and_its_review_closed(refunded: Wor
     assert "valid" not in mail
 
 
-def test_rows_62_and_60b_set_back_by_the_browser_a_full_refund_counts_and_a_second_payments_does_not(
+def test_rows_62_and_62b_set_back_by_the_browser_a_full_refund_counts_and_a_second_payments_does_not(
     refunded: World,
 ) -> None:
     stage = refunded.stage
@@ -206,7 +206,7 @@ def let_age(stage: Stage, by: timedelta) -> None:
     stage.let_time_pass()
 
 
-def test_rows_62c_and_60d_killed_between_request_and_answer_nothing_is_sent_again(stage: Stage) -> None:
+def test_rows_62c_and_62d_killed_between_request_and_answer_nothing_is_sent_again(stage: Stage) -> None:
     opened(stage)
     taken, again, lost = (stage.order(f"ORD-{name}", checkout="PAID") for name in ("TAKEN", "AGAIN", "LOST"))
     assert stage.run_once().code == 0

@@ -134,7 +134,7 @@ def test_runs_are_a_table_that_fits_eighty_columns() -> None:
     assert runs_lines([], NOW) == ["No run yet."]
 
 
-def test_readme_and_guide_say_how_to_complete() -> None:
+def test_readme_says_how_to_complete_and_install_does_it() -> None:
     root = Path(__file__).parents[3]
     assert "_PAYPOLL_COMPLETE=bash_source" in (root / "README.md").read_text(encoding="utf-8")
-    assert "_PAYPOLL_COMPLETE=bash_source" in (root / "docs" / "deployment.md").read_text(encoding="utf-8")
+    assert "_PAYPOLL_COMPLETE=bash_source" in (root / "scripts" / "install").read_text(encoding="utf-8")

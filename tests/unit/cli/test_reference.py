@@ -87,7 +87,7 @@ def test_command_by_hand_completes_without_root() -> None:
     script = read("systemd/paypoll-by-hand")
     assert script.index("_PAYPOLL_COMPLETE") < script.index("id -u")
     shell = shutil.which("sh") or "/bin/sh"
-    changed = script.replace("/opt/paypoll/.venv/bin/paypoll", "echo completed")
-    environ = {"PATH": os.environ["PATH"], "_PAYPOLL_COMPLETE": "bash_complete"}
-    done = subprocess.run([shell, "-c", changed], env=environ, check=False, capture_output=True, text=True)  # noqa: S603
+    environ = {"PATH": os.environ["PATH"], "_PAYPOLL_COMPLETE": "bash_complete", "PAYPOLL_PROGRAM": "echo"}
+    command = [shell, "-c", script, "paypoll", "completed"]
+    done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True)  # noqa: S603 - ours
     assert (done.returncode, done.stdout) == (0, "completed\n")
