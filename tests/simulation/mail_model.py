@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tests.simulation.fibers import SimulationError
 
@@ -15,6 +15,8 @@ from paypoll.mail.refusal import Step, whom_it_is_about
 from paypoll.tickets.files import FilesError, TicketFiles
 from paypoll.tickets.qr import qr_png
 from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
+
+_R = TypeVar("_R", bound="Reply | None")
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,22 @@ LATER = (
     Reply(Step.MESSAGE, 554, "5.2.252 SendAsDenied"),
     Reply(Step.RCPT, 421, "4.7.0 too many errors"),
     Reply(Step.MESSAGE, 550, "5.4.5 Daily user sending quota exceeded"),
+    Reply(Step.MESSAGE, 554, "Message rejected: Email address is not verified."),
+    Reply(Step.MESSAGE, 554, "Transaction failed"),
 )
 FOR_GOOD = (
     Reply(Step.RCPT, 550, "5.1.1 no such user", final=True),
     Reply(Step.MESSAGE, 552, "5.3.4 too large", final=True),
+    Reply(Step.MESSAGE, 552, "message exceeds the fixed maximum size", final=True),
     Reply(Step.RCPT, 550, "5.2.1 mailbox disabled", final=True),
     Reply(Step.MESSAGE, 550, "5.6.0 malformed", final=True),
 )
 AT_THE_DOOR = (
+    None,  # nobody answers
     Reply(Step.GREETING, 421, "4.3.2 too busy"),
+    Reply(Step.EHLO, 450, "4.7.1 try later"),
+    Reply(Step.AUTH, 454, "4.7.0 temporary authentication failure"),
+    Reply(Step.AUTH, 530, "5.7.0 authentication required"),
     Reply(Step.AUTH, 535, "5.7.8 wrong password"),
     Reply(Step.GREETING, 554, "5.7.1 not for you"),
 )
@@ -95,7 +104,7 @@ class MailServer:
         """What was said to each message instead of taking it, by Message-ID."""
         self._faults = faults
         self._tick = tick
-        self._turns: defaultdict[tuple[Reply, ...], int] = defaultdict(int)
+        self._turns: defaultdict[tuple[Reply | None, ...], int] = defaultdict(int)
 
     @contextmanager
     def connect(self) -> Iterator[MailSession]:
@@ -103,12 +112,12 @@ class MailServer:
         self._faults.trip("smtp")
         if self._faults.fails("smtp_connect"):
             turn = self.next_of(AT_THE_DOOR)
-            if turn.code == AT_THE_DOOR[0].code:
+            if turn is None:
                 raise MailUnavailableError("connection refused")
             raise refusal(whom_it_is_about(turn.step, turn.code, turn.text), f"{turn.code} {turn.text}")
         yield _Session(self, self._faults)
 
-    def next_of(self, replies: tuple[Reply, ...]) -> Reply:
+    def next_of(self, replies: tuple[_R, ...]) -> _R:
         """Return the replies one after the other, so that each world meets several."""
         self._turns[replies] += 1
         return replies[(self._turns[replies] + self._tick()) % len(replies)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+import tests.simulation.mail_model
 from tests.simulation.fibers import SimulationError
 from tests.simulation.kinds import Kind
 from tests.simulation.postgres import empty
@@ -30,6 +31,8 @@ import paypoll.runs.load
 import paypoll.state.outbox
 import paypoll.state.watches
 from paypoll.database import transaction
+from paypoll.mail.outcomes import MailOutcomes
+from paypoll.mail.refusal import About
 from paypoll.payments.decision import Decision, Outcome, Reason
 from paypoll.payments.matching import Flaw
 from paypoll.payments.order import Order
@@ -37,6 +40,7 @@ from paypoll.payments.order_statuses import LATE, WAITING
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.load import Loaded, load_each
+from paypoll.state.outbox import Mail, give_up
 from paypoll.state.tables import outbox
 
 if TYPE_CHECKING:
@@ -265,6 +269,25 @@ def test_with_mail_marked_as_sent_beforehand_it_can_be_lost(bench: "Bench", monk
 
     monkeypatch.setattr(paypoll.state.outbox, "begin_sending", mark_first)
     assert worlds_until_broken(bench, "3 ", "never arrived")
+
+
+def test_with_alerts_given_up_like_other_mail_one_is_lost(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MailOutcomes, "given_up", _given_up)
+    weather = replace(_STORM, smtp=0.4)
+    assert worlds_until_broken(bench, "3 no mail is lost", "a alert mail of order", weather=weather, first=8)
+
+
+def _given_up(self: MailOutcomes, mail: Mail, error: str) -> None:
+    with transaction(self.engine) as connection:
+        give_up(connection, mail, error)
+
+
+def test_with_refusals_of_us_taken_for_the_recipients_mail_is_lost(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tests.simulation.mail_model, "whom_it_is_about", always(About.RECIPIENT))
+    said = "was given up, and the server said only"
+    assert worlds_until_broken(bench, "3 no mail is lost", said, weather=replace(_STORM, smtp=0.4), first=3)
 
 
 def test_with_closing_before_expiry_off_an_expired_order_can_still_be_paid(bench: "Bench") -> None:
