@@ -19,7 +19,7 @@ from paypoll.runs.ledger.due import ledgers_due
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
-from paypoll.state.listing_fees import FeeRules, peek_fees
+from paypoll.state.due_fees import FeeRules, peek_fees
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.outbox import Whose, is_any_due
 from paypoll.state.refunds import is_refund_due

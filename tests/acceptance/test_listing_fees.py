@@ -131,7 +131,6 @@ def test_row_60_inspect_and_queue_show_fees(fair: Fair) -> None:
     assert "LF-CANCELLED  25.00 GBP" in stage.paypoll("queue").stdout
 
 
-@pytest.mark.fast
 @pytest.mark.parametrize("reference", ["LF-WIDGET", "LF-REDIRECT", "LF-NAMED"])
 def test_row_60_fee_that_fits_is_paid_its_event_published_and_the_organiser_told(fair: Fair, reference: str) -> None:
     stage, fee = fair.stage, fair[reference]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from paypoll.admin.search import found_ids
 from paypoll.database import readable, transaction
 from paypoll.mail.doubts import DOUBTS
-from paypoll.payments.listing_fees import VOID as VOID_FEES
+from paypoll.payments.fee_statuses import VOID as VOID_FEES
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.find import next_events
 from paypoll.shop.tables import events, listing_fees, orders

@@ -7,12 +7,12 @@ an order of nothing. What follows is decided here. The numbers in the comments a
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from paypoll.payments import followed, notices, unpaid
 from paypoll.payments.classify import Assessment, assess, unaskable_ids
 from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
+from paypoll.payments.fee_statuses import PAID, VOID, FeeState
 from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.matching import Flaw, VerifiedPayment
 from paypoll.payments.notices import to_review
@@ -21,28 +21,11 @@ from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import is_late_sight, is_over
 
-PAID = "paid"
-"""The shop's own word for a fee that has been paid: the only one that paypoll writes."""
-
-VOID = frozenset({"refunded", "cancelled", "waived"})
-"""The shop's words for a fee that nobody is to pay any more."""
-
 _MARKED = "confirmed"
 """As an order that a page of the shop holds to be paid: nothing of it is changed, and its money is followed."""
 
 _LISTED = frozenset({"published", "sold_out", "completed"})
 _NOT_LISTED = frozenset({Reason.EVENT_GONE, Reason.EVENT_CANCELLED, Reason.EVENT_OVER, Reason.NOT_A_DRAFT})
-
-
-class FeeState(StrEnum):
-    """How far paypoll has come with a fee. The shop has no words for most of it, so it is in a table of our own."""
-
-    OPEN = "open"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    REVIEW = "review"
-    """A person must look. It is followed all the same: a payment that fits is taken."""
-    PAID = "paid"
 
 
 _AS_ORDER = {

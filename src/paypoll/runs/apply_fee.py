@@ -20,8 +20,9 @@ from paypoll.mail.content.organiser_contexts import ListingContext
 from paypoll.payments.classify import Assessment, assess, checkout_ids
 from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
+from paypoll.payments.fee_statuses import PAID, FeeState
 from paypoll.payments.gateway import CheckoutStatus, Found
-from paypoll.payments.listing_fees import PAID, FeeState, ListingFee, as_order, decide_fee, publishes, state_after
+from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, publishes, state_after
 from paypoll.payments.order import Fulfilment
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy

@@ -24,8 +24,9 @@ from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply_fee import FeeApplier, fee_applied, load_fee_for_decision, load_fee_with_records
 from paypoll.runs.report import OrderError, RunReport, describe_order_error
+from paypoll.state import due_fees
 from paypoll.state import listing_fees as fee_records
-from paypoll.state.listing_fees import FeeRules
+from paypoll.state.due_fees import FeeRules
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,7 @@ class FeeLooker:
     def rehearse(self, report: RunReport, should_end: Callable[[], bool]) -> None:
         """Say of every fee that is due what a run would do, changing nothing."""
         with transaction(self.engine) as connection:
-            due = fee_records.peek_fees(connection, self.rules, report.started_at, limit=_MOST_IN_A_DRY_RUN)
+            due = due_fees.peek_fees(connection, self.rules, report.started_at, limit=_MOST_IN_A_DRY_RUN)
         for reference in due:
             if should_end():
                 return
@@ -117,7 +118,7 @@ class FeeRound:
     ) -> None:
         """Look at every fee that is due, until the time is up. With `hold`, SumUp denies too many orders (48)."""
         with transaction(self.looker.engine) as connection:
-            fee_records.enrol_fees(connection, self.looker.rules, self.looker.clock.now())
+            due_fees.enrol_fees(connection, self.looker.rules, self.looker.clock.now())
         while not (should_end() or self._is_halted(report)) and (claimed := self._claim(report.run_id, began)):
             for reference in claimed:
                 if should_end() or self._is_halted(report):
@@ -129,7 +130,7 @@ class FeeRound:
     def _claim(self, run_id: str, began: datetime) -> list[str]:
         looker = self.looker
         with transaction(looker.engine) as connection:
-            return fee_records.claim_fees(
+            return due_fees.claim_fees(
                 connection, looker.rules, run_id, looker.clock.now(), began=began, limit=_BATCH, lease=self.lease
             )
 

@@ -8,8 +8,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from paypoll.payments.fee_statuses import PAID
 from paypoll.payments.gateway import CheckoutAnswer
-from paypoll.payments.listing_fees import PAID, ListingFee
+from paypoll.payments.listing_fees import ListingFee
 from paypoll.shop.orders import CHECKOUT_COLUMNS, EVENT_COLUMNS, checkout_of, event_of
 from paypoll.shop.tables import checkouts, events, listing_fees, organisers, users
 

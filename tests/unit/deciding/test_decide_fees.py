@@ -9,9 +9,10 @@ import pytest
 
 from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason
 from paypoll.payments.evidence import Evidence
+from paypoll.payments.fee_statuses import FeeState
 from paypoll.payments.fetch import fetch_evidence
 from paypoll.payments.gateway import CheckoutAnswer, Found, Look, Refused
-from paypoll.payments.listing_fees import FeeState, ListingFee, as_order, decide_fee, state_after
+from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, state_after
 from paypoll.payments.order import Fulfilment, Order
 from paypoll.payments.policy import Policy
 from paypoll.testing import MERCHANT, NOW, FakeGateway, a_checkout, a_fee, a_policy, a_transaction, an_answer, an_event

@@ -21,9 +21,9 @@ from paypoll.payments.ledger import (
 from paypoll.payments.policy import Policy
 from paypoll.runs.ledger.placing import place
 from paypoll.runs.ledger.reading import needs_details, read_details, sort_lines
+from paypoll.state.fee_payments import fees_of
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Entry, find_entries
-from paypoll.state.listing_fees import fees_of
 from paypoll.state.owners import find_owners, paid_without_order
 
 

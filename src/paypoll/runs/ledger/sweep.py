@@ -22,8 +22,8 @@ from paypoll.runs.parts import RunParts
 from paypoll.runs.report import Swept
 from paypoll.settings.policy import ledger_rules
 from paypoll.state import findings, ledger, watches
+from paypoll.state.fee_payments import have_fee_looked_at
 from paypoll.state.ledger import Cursor
-from paypoll.state.listing_fees import have_fee_looked_at
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,47 @@
+"""Whose listing fee a payment is that SumUp's ledger shows, and having that fee looked at."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from paypoll.database import insert_unless_there
+from paypoll.payments.fee_statuses import PAID
+from paypoll.payments.ledger import numbers_in
+from paypoll.shop.tables import listing_fees
+from paypoll.state.tables import listing_fee
+
+_IDS: sa.BindParameter[str] = sa.bindparam("ids", expanding=True)
+_TAKEN = sa.select(listing_fee.c.reference, listing_fee.c.transaction_id).where(listing_fee.c.transaction_id.in_(_IDS))
+
+
+def fees_of(
+    connection: sa.Connection, payments: Mapping[str, Collection[str]], patterns: Sequence[str]
+) -> dict[str, str]:
+    """Return whose listing fee's each payment is, by transaction ids; `payments` has what SumUp calls each."""
+    named: dict[str, list[str]] = {}
+    for transaction_id, texts in payments.items():
+        for reference in {one for text in texts for one in numbers_in(text, patterns, "{fee_reference}")}:
+            named.setdefault(reference, []).append(transaction_id)
+    found = {name: reference for reference, name in connection.execute(_TAKEN, {"ids": list(payments)})}
+    if named:
+        known = sa.select(listing_fees.c.payment_reference).where(listing_fees.c.payment_reference.in_(list(named)))
+        for reference in connection.scalars(known):
+            for transaction_id in named[reference]:
+                found.setdefault(transaction_id, reference)
+    return found
+
+
+def have_fee_looked_at(connection: sa.Connection, reference: str, transaction_id: str, now: datetime) -> bool:
+    """Have the fee looked at in this run, unless this is the payment that was taken for it. False when it is."""
+    moment = sa.literal(now, listing_fee.c.first_seen_at.type)
+    # One that is too old to be listed by itself, and is paid now.
+    unlisted = sa.select(listing_fees.c.payment_reference, moment, moment).where(
+        listing_fees.c.payment_reference == reference, listing_fees.c.payment_status != PAID
+    )
+    names = ["reference", "first_seen_at", "next_check_at"]
+    connection.execute(insert_unless_there(connection, listing_fee).from_select(names, unlisted))
+    query = sa.update(listing_fee).where(
+        listing_fee.c.reference == reference, listing_fee.c.transaction_id.is_distinct_from(transaction_id)
+    )
+    return connection.execute(query.values(next_check_at=now)).rowcount > 0
