@@ -23,6 +23,7 @@ _SOUND: dict[str, Section] = {
     "sumup": {"api_key": API_KEY},
     "tickets": {},
     "mail": {"sender": "Tickets <tickets@shop.example>"},
+    "ledger": {},
     "alerts": {"to": [ADMIN]},
 }
 
