@@ -39,6 +39,6 @@ def test_refunds_by_command_count_once_and_one_that_was_refused_does_not(engine:
             connection.execute(sa.insert(refund).values(**asked, **row))
         seen = {"at": NOW - DAY / 4, "outcome": "unchanged", "evidence": {"transactions": {"c": said}}}
         connection.execute(sa.insert(audit).values(**look, **seen))
-    for back, expected in ((7.0, 12), (1.5, 7)):
-        (money,) = build_report(engine, Period(NOW - back * DAY, NOW, UTC), NOW).money
+    for since, expected in ((7 * DAY, 12), (1.5 * DAY, 7)):
+        (money,) = build_report(engine, Period(NOW - since, NOW, UTC), NOW).money
         assert money.returned == Decimal(expected)
