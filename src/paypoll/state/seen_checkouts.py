@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus
-from paypoll.payments.order import SeenCheckout
+from paypoll.payments.order import Order, SeenCheckout
+from paypoll.payments.schedule import made_at
 from paypoll.state.tables import checkout_seen
 
 # Built once, not for every order.
@@ -23,32 +24,32 @@ def load_seen(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, 
     seen: dict[int, list[SeenCheckout]] = {order_id: [] for order_id in order_ids}
     for row in connection.execute(_SEEN, {"order_ids": list(order_ids)}):
         seen[row.order_id].append(
-            SeenCheckout(row.checkout_id, row.merchant_code, row.status, row.failed_since, row.accounted)
+            SeenCheckout(row.checkout_id, row.merchant_code, row.status, row.failed_since, row.accounted, row.made_at)
         )
     return {order_id: tuple(found) for order_id, found in seen.items()}
 
 
 def note_seen(
     connection: sa.Connection,
-    order_id: int,
-    before: Sequence[SeenCheckout],
+    order: Order,
     answers: Mapping[str, CheckoutAnswer],
     now: datetime,
     *,
     accounted: bool,
 ) -> None:
-    """Write down what SumUp says about the order's checkouts, where it differs from what was seen `before`.
+    """Write down what SumUp says about the order's checkouts, where it differs from what was seen before.
 
     With `accounted`, those that are PAID are accounted for from now on: they bought tickets, or an admin is told of
     them in this very transaction. Called under the order's row lock.
     """
-    known = {one.checkout_id: one for one in before}
+    known = {one.checkout_id: one for one in order.seen}
     for checkout_id, answer in answers.items():
         old = known.get(checkout_id)
         is_failed = answer.status == CheckoutStatus.FAILED
         failed_since = (old.failed_since if old and old.failed_since else now) if is_failed else None
         done = (old.accounted if old else False) or (accounted and answer.status == CheckoutStatus.PAID)
-        new = SeenCheckout(checkout_id, answer.merchant_code, answer.status, failed_since, done)
+        made = made_at(order, answer, now)
+        new = SeenCheckout(checkout_id, answer.merchant_code, answer.status, failed_since, done, made)
         if new == old:
             continue
         row = {
@@ -57,10 +58,11 @@ def note_seen(
             "seen_at": now,
             "failed_since": new.failed_since,
             "accounted": new.accounted,
+            "made_at": new.made_at,
         }
         if old is None:
-            keys = {"order_id": order_id, "checkout_id": checkout_id, "first_seen_at": now}
+            keys = {"order_id": order.id, "checkout_id": checkout_id, "first_seen_at": now}
             connection.execute(insert_unless_there(connection, checkout_seen).values(**keys, **row))
         else:
-            same = (checkout_seen.c.order_id == order_id, checkout_seen.c.checkout_id == checkout_id)
+            same = (checkout_seen.c.order_id == order.id, checkout_seen.c.checkout_id == checkout_id)
             connection.execute(sa.update(checkout_seen).where(*same).values(**row))

@@ -59,6 +59,8 @@ checkout_seen = sa.Table(
     sa.Column("failed_since", UtcDateTime),
     # Its payment bought tickets, or an admin was told of it.
     sa.Column("accounted", sa.Boolean, nullable=False, server_default=sa.false()),
+    # When it was made, by SumUp's date: a try at paying, also where the shop has no row of it or reuses an old one.
+    sa.Column("made_at", UtcDateTime),
 )
 
 audit = sa.Table(
