@@ -181,6 +181,7 @@ class FakeGateway:
     transactions: dict[str, Look[TransactionAnswer]] = field(default_factory=dict)
     searches: dict[str, Look[tuple[CheckoutAnswer, ...]]] = field(default_factory=dict)
     closings: dict[str, Closing] = field(default_factory=dict)
+    merchants: Look[frozenset[str]] = field(default_factory=lambda: Found(frozenset({MERCHANT})))
     asked: list[tuple[str, str]] = field(default_factory=list)
     halted: str = ""
     down: str = ""
@@ -220,6 +221,10 @@ class FakeGateway:
         closed = Found(replace(look.value, status=CheckoutStatus.EXPIRED))
         self.checkouts[checkout_id] = closed
         return closed
+
+    def read_merchants(self) -> Look[frozenset[str]]:
+        """Return what `merchants` holds."""
+        return self._failure("merchants", "of our key") or self.merchants
 
     def _failure(self, question: str, subject: str) -> NoAnswer | BrokenAnswer | None:
         self.asked.append((question, subject))

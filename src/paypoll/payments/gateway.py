@@ -239,3 +239,7 @@ class PaymentGateway(Protocol):
     def close_checkout(self, checkout_id: str, merchant_code: str) -> Closing:
         """Make an unpaid checkout unpayable. Found: closed (EXPIRED). Refused: it was processed, read it again."""
         ...
+
+    def read_merchants(self) -> Look[frozenset[str]]:
+        """Return the codes of the merchants that the platform's credential belongs to; `paypoll check` asks."""
+        ...
