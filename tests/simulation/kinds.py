@@ -47,6 +47,10 @@ class Kind(StrEnum):
     """The shop moves the order to another status between SumUp's answer and what paypoll makes of it."""
     FORGOTTEN_VOIDS = "forgotten_voids"
     """The browser sets back a cancelled order that paypoll has told of, and the shop wrote no history."""
+    CLOSED_REVIEWS = "closed_reviews"
+    """A person closes a review without tickets, and then another checkout of the order is paid."""
+    WRONG_WORLD = "wrong_world"
+    """For hours SumUp knows nothing of anything, as to another account's key; what went to review is then rechecked."""
     EVERY_PAYMENT = "every_payment"
     """No trouble of its own: the payments of the usual customers are held to account as strictly as the others."""
 
@@ -68,6 +72,8 @@ MENDED_KINDS = frozenset(
         Kind.LONG_OUTAGES,
         Kind.FORGOTTEN_VOIDS,
         Kind.CHANGED_MEANWHILE,
+        Kind.FRESH_RETRIES,
+        Kind.EVERY_PAYMENT,
     }
 )
 """The kinds that the program stands: these are on by default. Whoever mends a kind adds it."""
