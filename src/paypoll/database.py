@@ -185,7 +185,7 @@ def _any_of_array(element: _Among, compiler: sa.sql.compiler.SQLCompiler, **opti
     return f"{column} = ANY (ARRAY{query})"
 
 
-def is_among(column: sa.ColumnElement[Any], query: sa.CompoundSelect[Any]) -> sa.ColumnElement[bool]:
+def is_among(column: sa.ColumnElement[Any], query: sa.CompoundSelect[Any] | sa.Select[Any]) -> sa.ColumnElement[bool]:
     """Return `column IN (query)`, with the query answered once and the column found by its index.
 
     PostgreSQL takes IN for a join, and without statistics (a table that was filled a minute ago) for one of few rows:

@@ -197,6 +197,7 @@ class FakeGateway:
     searches: dict[str, Look[tuple[CheckoutAnswer, ...]]] = field(default_factory=dict)
     closings: dict[str, Closing] = field(default_factory=dict)
     refunds: dict[str, Refunding] = field(default_factory=dict)
+    merchants: Look[frozenset[str]] = field(default_factory=lambda: Found(frozenset({MERCHANT})))
     asked: list[tuple[str, str]] = field(default_factory=list)
     halted: str = ""
     down: str = ""
@@ -248,6 +249,10 @@ class FakeGateway:
             return RefundRefused("more than is left of it")
         self.transactions[transaction_id] = Found(replace(look.value, refunded=look.value.refunded + amount))
         return Accepted()
+
+    def read_merchants(self) -> Look[frozenset[str]]:
+        """Return what `merchants` holds."""
+        return self._failure("merchants", "of our key") or self.merchants
 
     def _failure(self, question: str, subject: str) -> NoAnswer | BrokenAnswer | None:
         self.asked.append((question, subject))

@@ -276,7 +276,7 @@ class Stage:
             ("orders_order", "id", ("created_at", "updated_at")),
             ("payments_sumupcheckout", "order_id", ("created_at", "updated_at", "last_polled_at")),
             ("paypoll.watch", "order_id", ("first_seen_at", "settled_at", "next_check_at", "last_checked_at")),
-            ("paypoll.checkout_seen", "order_id", ("first_seen_at", "seen_at", "failed_since")),
+            ("paypoll.checkout_seen", "order_id", ("first_seen_at", "seen_at", "failed_since", "made_at")),
             ("paypoll.fulfilment", "order_id", ("fulfilled_at",)),
         ):
             moved = ", ".join(f"{name} = {name} - :by" for name in names)

@@ -9,11 +9,13 @@ import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from http import HTTPStatus
 
 import pytest
 from tests.acceptance.papers import body, subject
 from tests.acceptance.promises import check_completed, check_issued, check_waiting
 from tests.acceptance.stage import PATIENCE, Ended, Placed, Stage
+from tests.acceptance.test_contradictions import Refuses
 from tests.acceptance.world import World
 
 from paypoll.sandbox.sumup.effects import Hang, Latency, Line, Respond
@@ -135,6 +137,27 @@ def test_row_12a_checkout_that_the_shop_makes_while_sumup_is_asked_is_closed(sta
     assert stage.run_once().code == 0  # due at once
     assert stage.sumup.checkout(meanwhile).status == "EXPIRED"
     assert stage.alerts(order) == []
+
+
+def test_row_12a_second_checkout_that_was_never_closed_is_told_once_when_its_window_ends(stage: Stage) -> None:
+    order = stage.order("ORD-OPEN-TWICE", checkout="PAID")
+    assert stage.run_once().code == 0
+    other = second(stage, order, state="PENDING")
+    refusal = Refuses(HTTPStatus.CONFLICT, "CHECKOUT_CANT_BE_DEACTIVATED")
+    with stage.sumup.fault(refusal, method="DELETE", path=f"*/{other}"):
+        stage.let_age(order, timedelta(minutes=46))
+        assert stage.run_once().code == 0
+        assert stage.alerts(order) == []  # it is tried again
+        stage.let_age(order, 3 * DAY)
+        assert stage.run_once().code == 0
+    (alert,) = stage.alerts(order)
+    assert (
+        subject(alert) == f"[Jersey Events Alert] Order {order.number} has its tickets, and may be paid a second time"
+    )
+    assert f"It has another checkout, {other}: it is PENDING, and SumUp did not close it." in " ".join(
+        body(alert).split()
+    )
+    assert stage.next_look(order) is None
 
 
 # -- late ones ---------------------------------------------------------------------------------------------------------

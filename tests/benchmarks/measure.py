@@ -19,6 +19,7 @@ import sqlalchemy as sa
 import structlog
 from tests.benchmarks.bed import MERCHANT, PARALLEL, TICKETS, Bed, Spent, spend
 from tests.benchmarks.history import LongHistory
+from tests.benchmarks.lives import live
 
 from paypoll.app import App
 from paypoll.database import transaction
@@ -262,6 +263,20 @@ def ledger(new_bed: NewBed, rounds: int) -> Iterator[Row]:
     )  # fmt: skip
 
 
+def requests(new_bed: NewBed, _rounds: int) -> Iterator[Row]:
+    """Count the requests of an order over its life. No time is measured."""
+    for cost in live(new_bed):
+        first = cost.before_tickets
+        yield Row(
+            f"requests of an order: {cost.life.what}",
+            f"{cost.asked.total()}" + (f", {first} of them before its tickets" if first is not None else ""),
+            "2 before its tickets" if cost.life.what == "paid at once" else "none set",
+            first == 2 if cost.life.what == "paid at once" else None,
+            f"{cost.looks} looks in {cost.lasted / timedelta(hours=1):.0f} h, {cost.status} in the end: "
+            + ", ".join(f"{count} {question}" for question, count in cost.asked.most_common()),
+        )
+
+
 MEASUREMENTS: dict[str, Callable[[NewBed, int], Iterator[Row]]] = {
     "idle": idle,
     "ticket": ticket,
@@ -271,6 +286,7 @@ MEASUREMENTS: dict[str, Callable[[NewBed, int], Iterator[Row]]] = {
     "waiting": waiting,
     "latency": latency,
     "ledger": ledger,
+    "requests": requests,
 }
 
 

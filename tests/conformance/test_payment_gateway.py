@@ -397,3 +397,9 @@ def test_ask_from_many_threads_answers_each_with_its_own(world: World) -> None:
         found = list(pool.map(lambda one: world.gateway.read_checkout(one, MERCHANT), ids * 2))
 
     assert [look.value.id for look in found if isinstance(look, Found)] == ids * 2
+
+
+def test_credentials_merchants_are_named_and_unknown_while_the_provider_is_down(world: World) -> None:
+    assert world.gateway.read_merchants() == Found(frozenset({MERCHANT}))
+    world.go_down()
+    assert isinstance(world.gateway.read_merchants(), NoAnswer)

@@ -1,17 +1,18 @@
 """When an order is looked at again: after a new checkout, and after a clock was wrong."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from paypoll.database import transaction
 from paypoll.payments.decision import Reason
+from paypoll.payments.gateway import Found
 from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state import watches
 from paypoll.state.runs import SOME, SWEEP
-from paypoll.testing import MERCHANT, NOW
+from paypoll.testing import MERCHANT, NOW, a_transaction, an_answer
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place
@@ -74,6 +75,92 @@ def test_row_20a_checkout_made_while_paypoll_was_off_for_a_week_is_seen_though_a
     record_run(bench.app, SOME, only=[other])
     bench.clock.move(timedelta(minutes=5))
     assert reasons(bench) == [Reason.PAID_LATE]
+
+
+def test_row_20a_row_that_the_shop_uses_again_after_the_window_is_seen_and_followed_for_another_window(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    order_id = place("ORD-1", "FAILED")
+    look_until_the_end(bench)
+    (row,) = shop.rows("payments_sumupcheckout", order_id=order_id)
+    again = bench.clock.now() - timedelta(minutes=1)
+    shop.update("payments_sumupcheckout", row["id"], sumup_checkout_id="chk-again", updated_at=again)
+    bench.gateway.checkouts["chk-again"] = Found(an_answer("PENDING", id="chk-again", reference="ORD-1", made_at=again))
+    assert reasons(bench) == [Reason.STILL_UNPAID]
+    bench.clock.move(2 * _DAY)
+    bench.gateway.checkouts["chk-again"] = Found(an_answer(id="chk-again", reference="ORD-1", made_at=again))
+    bench.gateway.transactions["txn-1"] = Found(a_transaction())
+    assert reasons(bench) == [Reason.PAID_LATE]
+    assert shop.row("orders_order", order_id)["status"] == "completed"
+
+
+def test_row_that_the_shop_saves_again_with_the_ids_that_were_seen_makes_nobody_look(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    order_id = place("ORD-1", "FAILED")
+    look_until_the_end(bench)
+    (row,) = shop.rows("payments_sumupcheckout", order_id=order_id)
+    shop.update("payments_sumupcheckout", row["id"], updated_at=bench.clock.now() - timedelta(minutes=1))
+    assert reasons(bench) == []
+
+
+def test_row_that_the_shop_uses_again_with_an_id_that_sumup_does_not_know_is_looked_at_once(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    order_id = place("ORD-1", "FAILED")
+    look_until_the_end(bench)
+    (row,) = shop.rows("payments_sumupcheckout", order_id=order_id)
+    again = bench.clock.now() - timedelta(minutes=1)
+    shop.update("payments_sumupcheckout", row["id"], sumup_checkout_id="chk-nobodys", updated_at=again)
+    assert len(reasons(bench)) == 1
+    bench.clock.move(timedelta(minutes=5))
+    assert reasons(bench) == []
+
+
+def test_row_20a_hosted_checkout_that_the_shop_never_stored_has_a_window_of_its_own(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    order_id = place("ORD-1", "FAILED")
+    reasons(bench)
+    bench.clock.move(2 * _DAY)
+    hosted: dict[str, Any] = {
+        "id": "chk-hosted",
+        "reference": "hosted_order_ORD-1",
+        "made_at": bench.clock.now() - timedelta(minutes=1),
+    }
+    bench.gateway.checkouts["chk-hosted"] = Found(an_answer("FAILED", **hosted))
+    assert reasons(bench) == [Reason.STILL_UNPAID]
+    bench.clock.move(timedelta(hours=71))  # the shop's own checkout is five days old
+    assert reasons(bench) == [Reason.STILL_UNPAID]
+    bench.gateway.checkouts["chk-hosted"] = Found(an_answer(**hosted))
+    bench.gateway.transactions["txn-1"] = Found(a_transaction())
+    bench.clock.move(timedelta(hours=2))
+    assert reasons(bench) == [Reason.PAID_LATE]
+    assert shop.row("orders_order", order_id)["status"] == "completed"
+
+
+@pytest.mark.parametrize("status", ["failed", "pending", "cancelled", "pending_verification"])
+def test_row_20a_order_of_long_ago_that_is_tried_anew_or_waits_is_looked_at_though_it_was_never_seen(
+    bench: "Bench", shop: SmallShop, place: "Place", status: str
+) -> None:
+    order_id = place("ORD-1", "FAILED", status=status, created_at=NOW - 60 * _DAY)
+    (row,) = shop.rows("payments_sumupcheckout", order_id=order_id)
+    shop.update("payments_sumupcheckout", row["id"], created_at=NOW - 60 * _DAY, updated_at=NOW - 60 * _DAY)
+    place("ORD-2", "FAILED", status="failed", created_at=NOW - 60 * _DAY)
+    shop.update("payments_sumupcheckout", row["id"] + 1, created_at=NOW - 60 * _DAY, updated_at=NOW - 60 * _DAY)
+    if status != "pending_verification":
+        assert reasons(bench) == []  # nothing has happened to either since paypoll was installed
+        made = NOW - timedelta(minutes=1)
+        shop.add_checkout(order_id, "ORD-1-2", "chk-ORD-1-2", merchant_code=MERCHANT, created_at=made, updated_at=made)
+        place.set_status("ORD-1-2", "PENDING")
+        with transaction(bench.app.engine) as connection:
+            assert watches.peek(connection, bench.app.watch_rules, NOW, limit=9) == [order_id]
+    bench.clock.move(timedelta(minutes=5))
+    assert len(reasons(bench)) == 1
+    place.set_status("ORD-1", "PAID")
+    bench.clock.move(timedelta(hours=7))
+    (found,) = reasons(bench)
+    assert found in {Reason.PAID, Reason.PAID_LATE, Reason.PAID_BUT_VOID}
 
 
 def test_order_completed_by_the_shop_with_a_new_checkout_is_looked_at_once(

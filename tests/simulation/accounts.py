@@ -23,6 +23,7 @@ WINDOW = timedelta(hours=72)
 _LIMIT = timedelta(hours=2)
 _LEASE = timedelta(minutes=3)
 _SLACK = timedelta(minutes=10)  # what a run may take between an answer and its transaction, waiting for locks
+_MANY = 5  # verification.brake_orders
 _SOON = timedelta(hours=4)  # two runs when all is well again
 _ADMIN = "admin@shop.example"
 # Mails that name a checkout, and do not say that money was taken: whoever reads them does nothing about a payment.
@@ -72,6 +73,14 @@ class _Accounts:
 
     def moves(self, order: "Sold") -> list[_Move]:
         return self._moves.get(order.id, [])
+
+    def denied_by(self, run_id: str) -> list[int]:
+        """Return the orders that a run sent to review because SumUp knew nothing of them."""
+        return [
+            order_id
+            for order_id, moves in self._moves.items()
+            if any((move.run_id, move.reason) == (run_id, "not_found") for move in moves)
+        ]
 
     def looks(self, order: "Sold", run_id: str) -> list["Said"]:
         """Return what a run was told about this order's checkouts, in reads, look-ups and closings."""
@@ -252,6 +261,20 @@ def _a_basket_is_silent(accounts: _Accounts, order: "Sold") -> Iterator[str]:
         yield f"it is an abandoned basket, and admins were told: {mail.subject}"
 
 
+def _a_closed_review_stays_closed(accounts: _Accounts, order: "Sold") -> Iterator[str]:
+    """Rows 24a and 24c: a person has decided that this order gets no tickets, whatever is paid afterwards."""
+    if order.rejected and (tickets := accounts.books.tickets[order.id]):
+        yield f"a person had closed its review without tickets, and it has {len(tickets)} now"
+
+
+def _a_wrong_world_moves_few(accounts: _Accounts, order: "Sold") -> Iterator[str]:
+    """Row 48: of many orders that SumUp denies at once none goes to review."""
+    for move in accounts.moves(order):
+        together = accounts.denied_by(move.run_id)
+        if move.status_to == "requires_manual_review" and move.reason == "not_found" and len(together) >= _MANY:
+            yield f"run {move.run_id} made cases of {len(together)} orders at once, because SumUp knew none of them"
+
+
 def _what_was_void_stays_so(accounts: _Accounts, order: "Sold") -> Iterator[str]:
     """Row 24b: what paypoll itself saw cancelled gets no tickets, whatever the shop remembers."""
     if order.seen_void and (tickets := accounts.books.tickets[order.id]):
@@ -267,6 +290,8 @@ _CHECKS = {
     "46 no clock hides an order": _no_clock_hides_an_order,
     "24b what was void stays so": _what_was_void_stays_so,
     "15b a basket is silent": _a_basket_is_silent,
+    "24c a closed review stays closed": _a_closed_review_stays_closed,
+    "48 a wrong world moves few": _a_wrong_world_moves_few,
 }
 
 

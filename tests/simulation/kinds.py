@@ -49,6 +49,10 @@ class Kind(StrEnum):
     """The browser sets back a cancelled order that paypoll has told of, and the shop wrote no history."""
     LISTING_FEES = "listing_fees"
     """Organisers pay for their events to be published, in every way that a fee can be paid, and some that it cannot."""
+    CLOSED_REVIEWS = "closed_reviews"
+    """A person closes a review without tickets, and then another checkout of the order is paid."""
+    WRONG_WORLD = "wrong_world"
+    """For hours SumUp knows nothing of anything, as to another account's key; what went to review is then rechecked."""
     EVERY_PAYMENT = "every_payment"
     """No trouble of its own: the payments of the usual customers are held to account as strictly as the others."""
 
@@ -71,6 +75,8 @@ MENDED_KINDS = frozenset(
         Kind.FORGOTTEN_VOIDS,
         Kind.CHANGED_MEANWHILE,
         Kind.LISTING_FEES,
+        Kind.FRESH_RETRIES,
+        Kind.EVERY_PAYMENT,
     }
 )
 """The kinds that the program stands: these are on by default. Whoever mends a kind adds it."""

@@ -55,7 +55,8 @@ class Books:
         self.audit = _grouped(
             rows(
                 "SELECT order_id, run_id, status_from, status_to FROM paypoll.audit"
-                " WHERE status_from <> status_to ORDER BY id"
+                # A person who closes a review leaves the status, and a line in the history.
+                " WHERE status_from <> status_to OR action = 'resolved' ORDER BY id"
             )
         )
         self.sales = _grouped(rows("SELECT order_id, event_id, max(valid) FROM simulation_sale GROUP BY 1, 2"))

@@ -49,6 +49,7 @@ class Sold:
     merchant: str = "MPLATFORM"
     kind: str = ""  # of trouble that it was made for; empty: a usual customer's
     seen_void: bool = False  # paypoll has seen it cancelled, and told of its payment
+    rejected: int = 0  # the tick at which a person closed its review without tickets
     basket: bool = False  # nothing was ever tried: nobody is to hear of it
     cancelled_without_tickets: int | None = None  # the tick
     replayed: list[int] = field(default_factory=list)

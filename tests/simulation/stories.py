@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 _FIRST_NUMBER = 21
 _EACH = 2  # stories a kind
+_MORE = {Kind.WRONG_WORLD: 7}  # the brake is for many at once
 
 
 def begin_stories(world: "World", everybody: Process) -> list[Fiber]:
     """Let the stories of the world's kinds begin."""
     fibers = []
-    told = [kind for kind in sorted(world.kinds) if kind in STORIES for _ in range(_EACH)]
+    told = [kind for kind in sorted(world.kinds) if kind in STORIES for _ in range(_MORE.get(kind, _EACH))]
     for number, kind in enumerate(told, _FIRST_NUMBER):
         story = Story(world, kind, number)
         world.stories.append(story)
@@ -279,6 +280,40 @@ def _forgotten_void(story: Story) -> None:
     story.come_back()
 
 
+def _closed_review(story: Story) -> None:
+    story.place()
+    wrong = story.make(amount=story.order.total - Decimal(1))
+    second = story.make_hosted() if story.chance(0.5) else None
+    story.wait(0.02, 0.4)
+    story.pay(wrong)
+    story.come_back()
+    verdict = story.tale.choice(("reject", "refund_noted"))
+    if not story.close_review(verdict, within=15):
+        return
+    if story.chance(0.5):
+        story.wait(0.02, 1.0)
+    if second is None:
+        second = story.make(f"{story.order.number}-2") if story.chance(0.5) else story.make_hosted()
+        story.wait(0.02, 0.5)
+    story.pay(second)
+    if story.chance(0.2):
+        story.wait(0.1, 3)
+        story.come_back()
+
+
+def _in_a_wrong_world(story: Story) -> None:
+    begins, ends = story.world.troubles.wrong_world
+    story.hour = story.tale.uniform(begins, max(begins, ends - 0.5))
+    story.place()
+    real = story.make()
+    story.wait(0.02, 0.2)
+    story.pay(real)
+    story.come_back()
+    story.hour = ends
+    story.wait(0.1, 1)
+    story.recheck()
+
+
 STORIES: dict[Kind, Callable[[Story], None]] = {
     Kind.LATE_PAYMENTS: _late_payment,
     Kind.CLOSED_BROWSERS: _closed_browser,
@@ -297,4 +332,6 @@ STORIES: dict[Kind, Callable[[Story], None]] = {
     Kind.CHANGED_MEANWHILE: _changed_meanwhile,
     Kind.FORGOTTEN_VOIDS: _forgotten_void,
     Kind.LISTING_FEES: listing_fee,
+    Kind.CLOSED_REVIEWS: _closed_review,
+    Kind.WRONG_WORLD: _in_a_wrong_world,
 }

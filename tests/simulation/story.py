@@ -15,6 +15,10 @@ from tests.simulation.shop_model import Sold
 from tests.simulation.sumup_answers import Contradiction
 from tests.simulation.sumup_model import RealCheckout
 
+from paypoll.admin.recheck import Wanted, find_reviews, put_back
+from paypoll.admin.resolve import Resolution
+from paypoll.errors import PaypollError
+from paypoll.state.resolutions import Verdict
 from paypoll.testing import NOW
 
 if TYPE_CHECKING:
@@ -121,6 +125,31 @@ class Story:
         if is_told():
             self.note("admins have been told of it")
         return is_told()
+
+    def close_review(self, verdict: str, *, within: float) -> bool:
+        """Wait for paypoll's review of the order, for some hours, and let a person close it without tickets."""
+        if not self.are_admins_told(within=within):
+            return False
+        app = self.world.bench.hosts[0].app
+        try:
+            found = app.resolver.find_in_review(self.order.number)
+            app.resolver.settle(found, Resolution(Verdict(verdict), "ada", "it is for another order"))
+        except PaypollError as error:
+            self.note(f"the review cannot be closed: {error}")
+            return False
+        self.order.rejected = self.world.tick()
+        self.note(f"a person closes the review: {verdict}")
+        return True
+
+    def recheck(self) -> None:
+        """Let a person put back what paypoll sent to review while SumUp knew nothing."""
+        app = self.world.bench.hosts[0].app
+        try:
+            reviews = find_reviews(app.engine, Wanted((self.order.number,)), app.clock.now())
+        except PaypollError:
+            return  # it is in no review
+        done = put_back(app.engine, reviews, who="ada", why="the key was another account's", clock=app.clock)
+        self.note(f"a person has it rechecked: {done}")
 
     def chance(self, likely: float) -> bool:
         """Say whether something likely happens."""

@@ -26,9 +26,11 @@ import paypoll.payments.rules
 import paypoll.payments.schedule
 import paypoll.payments.unpaid
 import paypoll.runs.apply
+import paypoll.runs.brake
 import paypoll.runs.fulfil
 import paypoll.runs.load
 import paypoll.state.outbox
+import paypoll.state.records
 import paypoll.state.watches
 from paypoll.database import transaction
 from paypoll.mail.outcomes import MailOutcomes
@@ -328,6 +330,18 @@ def test_without_the_late_watch_a_late_payment_is_lost(bench: "Bench", monkeypat
 def test_without_the_audit_row_a_change_goes_unwritten(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paypoll.runs.apply, "record", always(None))
     assert worlds_until_broken(bench, "7 ")
+
+
+def test_without_the_brake_a_wrong_world_makes_cases_of_many(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paypoll.runs.brake.Brake, "observe", always(False))
+    assert worlds_until_broken(bench, "48 ", kinds=frozenset({Kind.WRONG_WORLD}))
+
+
+def test_without_the_memory_of_a_rejection_an_order_that_is_set_back_gets_tickets(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paypoll.state.records, "closed_without_tickets", always(frozenset()))
+    assert worlds_until_broken(bench, "24c ", kinds=frozenset({Kind.CLOSED_REVIEWS}))
 
 
 def _empty(bench: "Bench") -> None:

@@ -219,6 +219,10 @@ class World(Points):
         """Say whether and how a call fails."""
         if self.quiet:
             return ""
+        begins, ends = self.troubles.wrong_world
+        hour = (self.bench.clock.now() - NOW) / timedelta(hours=1)
+        if question in ("read", "find", "transaction", "close") and begins <= hour < ends:
+            return self._met("NotFound")
         moment = self._moment()
         chance = self.chance
         if question in ("smtp_connect", "smtp_send"):

@@ -280,3 +280,7 @@ class PaymentGateway(Protocol):
         SumUp has no idempotency key for refunds: after anything but a refusal, only reading the transaction tells.
         """
         ...
+
+    def read_merchants(self) -> Look[frozenset[str]]:
+        """Return the codes of the merchants that the platform's credential belongs to; `paypoll check` asks."""
+        ...

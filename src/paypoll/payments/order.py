@@ -118,7 +118,7 @@ class SeenCheckout:
 
     `failed_since` is the first of the looks that have said FAILED without a break, None unless that is its state.
     `accounted`: its payment bought tickets, or an admin was told of it. `transaction_id` is that payment's, empty
-    unless it is PAID.
+    unless it is PAID. `made_at` is when it was made, by SumUp's date; None where that is not known.
     """
 
     checkout_id: str
@@ -127,14 +127,16 @@ class SeenCheckout:
     failed_since: datetime | None = None
     accounted: bool = False
     transaction_id: str = ""
+    made_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """An order of the shop with everything that a decision about it may rest on.
 
-    `seen` holds the checkouts that paypoll has seen of it. `changed_at` is when the order got its status, as far as
-    paypoll knows; `looked_at` when paypoll last looked at it, None at first sight.
+    `seen` holds the checkouts that paypoll has seen of it. `tried_at` is when the newest checkout that SumUp shows was
+    made, None before it is asked. `changed_at` is when the order got its status, as far as paypoll knows; `looked_at`
+    when paypoll last looked at it, None at first sight.
     `had_refund` is true when orders_refund has a row that was not turned down; `was_void` when the status history
     says that the order was once cancelled or refunded, or paypoll saw it so: the browser can set such an order back
     to waiting.
@@ -168,6 +170,7 @@ class Order:
     missing_checks: int = 0
     spent_elsewhere: frozenset[str] = frozenset()
     seen: tuple[SeenCheckout, ...] = ()
+    tried_at: datetime | None = None
     changed_at: datetime | None = None
     looked_at: datetime | None = None
     records_of: str = ""

@@ -18,7 +18,7 @@ from paypoll.payments.notices import to_review
 from paypoll.payments.order import Fulfilment, Order
 from paypoll.payments.order_statuses import LATE, VOID, WAITING, WATCHED
 from paypoll.payments.policy import Policy
-from paypoll.payments.schedule import is_late_sight, is_over
+from paypoll.payments.schedule import as_shown, is_late_sight, is_over
 
 VOID_TICKETS = frozenset({"cancelled", "refunded"})
 """Ticket statuses that admit nobody any more."""
@@ -30,6 +30,7 @@ def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> D
     `now` is an aware datetime; the order's age counts from its newest checkout, and one in the future counts as none.
     """
     seen = assess(order, evidence, policy)
+    order = as_shown(order, seen.answers, now)
     if order.status in VOID:
         return followed.decide_void(order, seen, policy, now)
     if order.status not in WATCHED:

@@ -5,8 +5,11 @@ order, its end is a look that was answered and not the clock alone, and a comple
 times more.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import WAITING, OrderStatus
 from paypoll.payments.policy import Policy
@@ -23,9 +26,37 @@ _UNANSWERED_PAUSE = timedelta(minutes=30)
 _PAUSE_SHARE = 4
 
 
+def as_shown(order: Order, answers: Mapping[str, CheckoutAnswer], now: datetime) -> Order:
+    """Return the order with its newest try among SumUp's answers dated: the shop does not store every checkout."""
+    made = [moment for answer in answers.values() if (moment := made_at(order, answer, now)) is not None]
+    return replace(order, tried_at=max(made, default=None))
+
+
+def made_at(order: Order, answer: CheckoutAnswer, now: datetime) -> datetime | None:
+    """Return when a checkout was made, as it was first seen, else by SumUp's date; one of the future counts as now.
+
+    SumUp need not say. Then one that is there now, and was not when others were, was made since the last look: by the
+    shop's row, where that is of this try, and else at some time until now.
+    """
+    known = next((seen for seen in order.seen if seen.checkout_id == answer.id), None)
+    if known is not None and known.made_at is not None:
+        return known.made_at
+    if answer.made_at is not None:
+        return min(answer.made_at, now)
+    if known is not None or not order.seen or order.looked_at is None:
+        return None
+    rows = [row.created_at for row in order.checkouts if answer.id in row.checkout_ids]
+    return min(max(rows), now) if rows and max(rows) >= order.looked_at else now
+
+
 def newest_checkout(order: Order) -> datetime:
-    """Return when the newest checkout of the order was made; the order itself counts as its first."""
-    return max([order.created_at, *(checkout.created_at for checkout in order.checkouts)])
+    """Return when the newest checkout of the order was made; the order itself counts as its first.
+
+    By the shop's rows and by SumUp: a hosted checkout may have no row, and a row may be used again for another try.
+    """
+    shown = (order.tried_at, *(seen.made_at for seen in order.seen))
+    rows = (checkout.created_at for checkout in order.checkouts)
+    return max([order.created_at, *rows, *(moment for moment in shown if moment is not None)])
 
 
 def window_end(order: Order, policy: Policy) -> datetime:

@@ -28,7 +28,7 @@ from paypoll.payments.order import Checkout, Order
 from paypoll.payments.order_statuses import BASKET, WAITING, OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
-from paypoll.payments.schedule import next_look
+from paypoll.payments.schedule import as_shown, next_look
 from paypoll.runs.brake import is_suspect
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
 from paypoll.runs.load import as_found, load_for_decision
@@ -154,8 +154,8 @@ class Applier:
             evidence=describe_evidence(evidence),
         )
         seen = assess(order, evidence, self.policy)
-        note_seen(connection, order.id, order.seen, seen.answers, now, accounted=_accounts(decision))
-        present = replace(order, changed_at=now) if moved else order
+        note_seen(connection, order, seen.answers, now, accounted=_accounts(decision))
+        present = as_shown(replace(order, changed_at=now) if moved else order, seen.answers, now)
         watches.note_check(
             connection,
             order.id,

@@ -109,7 +109,12 @@ def note_fee_check(
     accounted: bool,
 ) -> None:
     """Write down a look at the fee and give its lease back. `status` is the shop's, as paypoll leaves it."""
-    seen = {one.checkout_id: one for one in fee.seen} | seen_now(fee.seen, answers, now, accounted=accounted)
+    before = {one.checkout_id: one.made_at for one in fee.seen}
+    made = {
+        checkout_id: before.get(checkout_id) or (answer.made_at and min(answer.made_at, now))
+        for checkout_id, answer in answers.items()
+    }
+    seen = {one.checkout_id: one for one in fee.seen} | seen_now(fee.seen, answers, now, made, accounted=accounted)
     noted: dict[str, object] = {
         "state": state.value,
         "status": status,
@@ -136,11 +141,12 @@ def _seen_as_json(one: SeenCheckout) -> dict[str, object]:
         "failed_since": since,
         "accounted": one.accounted,
         "transaction_id": one.transaction_id,
+        "made_at": one.made_at.isoformat() if one.made_at else None,
     }
 
 
 def _seen_from(checkout_id: str, one: Mapping[str, Any]) -> SeenCheckout:
-    since = datetime.fromisoformat(one["failed_since"]) if one["failed_since"] else None
+    since, made = (datetime.fromisoformat(one[name]) if one[name] else None for name in ("failed_since", "made_at"))
     return SeenCheckout(
-        checkout_id, one["merchant_code"], one["status"], since, one["accounted"], one["transaction_id"]
+        checkout_id, one["merchant_code"], one["status"], since, one["accounted"], one["transaction_id"], made
     )

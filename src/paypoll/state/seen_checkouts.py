@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus
-from paypoll.payments.order import SeenCheckout
+from paypoll.payments.order import Order, SeenCheckout
+from paypoll.payments.schedule import made_at
 from paypoll.state.tables import checkout_seen
 
 # Built once, not for every order.
@@ -30,6 +31,7 @@ def load_seen(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, 
                 row.failed_since,
                 row.accounted,
                 row.transaction_id or "",
+                row.made_at,
             )
         )
     return {order_id: tuple(found) for order_id, found in seen.items()}
@@ -37,20 +39,20 @@ def load_seen(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, 
 
 def note_seen(
     connection: sa.Connection,
-    order_id: int,
-    before: Sequence[SeenCheckout],
+    order: Order,
     answers: Mapping[str, CheckoutAnswer],
     now: datetime,
     *,
     accounted: bool,
 ) -> None:
-    """Write down what SumUp says about the order's checkouts, where it differs from what was seen `before`.
+    """Write down what SumUp says about the order's checkouts, where it differs from what was seen before.
 
     With `accounted`, those that are PAID are accounted for from now on: they bought tickets, or an admin is told of
     them in this very transaction. Called under the order's row lock.
     """
-    known = {one.checkout_id: one for one in before}
-    for checkout_id, new in seen_now(before, answers, now, accounted=accounted).items():
+    known = {one.checkout_id: one for one in order.seen}
+    made = {checkout_id: made_at(order, answer, now) for checkout_id, answer in answers.items()}
+    for checkout_id, new in seen_now(order.seen, answers, now, made, accounted=accounted).items():
         old = known.get(checkout_id)
         if new == old:
             continue
@@ -61,19 +63,25 @@ def note_seen(
             "failed_since": new.failed_since,
             "accounted": new.accounted,
             "transaction_id": new.transaction_id or None,
+            "made_at": new.made_at,
         }
         if old is None:
-            keys = {"order_id": order_id, "checkout_id": checkout_id, "first_seen_at": now}
+            keys = {"order_id": order.id, "checkout_id": checkout_id, "first_seen_at": now}
             connection.execute(insert_unless_there(connection, checkout_seen).values(**keys, **row))
         else:
-            same = (checkout_seen.c.order_id == order_id, checkout_seen.c.checkout_id == checkout_id)
+            same = (checkout_seen.c.order_id == order.id, checkout_seen.c.checkout_id == checkout_id)
             connection.execute(sa.update(checkout_seen).where(*same).values(**row))
 
 
 def seen_now(
-    before: Sequence[SeenCheckout], answers: Mapping[str, CheckoutAnswer], now: datetime, *, accounted: bool
+    before: Sequence[SeenCheckout],
+    answers: Mapping[str, CheckoutAnswer],
+    now: datetime,
+    made: Mapping[str, datetime | None],
+    *,
+    accounted: bool,
 ) -> dict[str, SeenCheckout]:
-    """Return what is to be remembered of these answers, given what was seen `before`."""
+    """Return what is to be remembered of these answers, given what was seen `before` and when each was `made`."""
     known = {one.checkout_id: one for one in before}
     seen = {}
     for checkout_id, answer in answers.items():
@@ -82,7 +90,7 @@ def seen_now(
         failed_since = (old.failed_since if old and old.failed_since else now) if is_failed else None
         done = (old.accounted if old else False) or (accounted and answer.status == CheckoutStatus.PAID)
         seen[checkout_id] = SeenCheckout(
-            checkout_id, answer.merchant_code, answer.status, failed_since, done, _payment_of(answer)
+            checkout_id, answer.merchant_code, answer.status, failed_since, done, _payment_of(answer), made[checkout_id]
         )
     return seen
 

@@ -62,6 +62,8 @@ checkout_seen = sa.Table(
     # Of a PAID one, the payment: SumUp's list of payments names no checkout.
     sa.Column("transaction_id", sa.Text),
     sa.Index("checkout_seen_transaction", "transaction_id"),
+    # When it was made, by SumUp's date: a try at paying, also where the shop has no row of it or reuses an old one.
+    sa.Column("made_at", UtcDateTime),
 )
 
 audit = sa.Table(

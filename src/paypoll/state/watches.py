@@ -9,13 +9,10 @@ import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there, is_among
 from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
-from paypoll.shop.tables import checkouts, orders
+from paypoll.shop.tables import orders
 from paypoll.state.pauses import NOT_PAUSED
-from paypoll.state.runs import last_sweep
 from paypoll.state.tables import watch
-
-_JUST_MADE = timedelta(minutes=15)
-_LOOKED_THROUGH = timedelta(days=1)
+from paypoll.state.tries import is_old_and_tried, tried_anew
 
 _CLOCK_TOLERANCE = timedelta(minutes=10)
 """What is dated later than this from now was written under a clock that was ahead."""
@@ -66,19 +63,26 @@ class WatchRules:
 def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
     """Put every order that should be under watch and is not yet on the list; follow on those that were tried anew.
 
+    An order that is older than `first_look` is put on the list when it waits, or is tried anew.
+
     They are due from then on until they have been looked at: the shop may move one before this run has come to it.
     """
     moment = sa.literal(now, watch.c.first_seen_at.type)
     new = (
         sa.select(orders.c.id, moment, orders.c.order_number, orders.c.created_at, moment)
         .outerjoin(watch, watch.c.order_id == orders.c.id)
-        .where(watch.c.order_id.is_(None), _is_due(rules, now))
+        .where(watch.c.order_id.is_(None))
         # Two runs that enrol the same orders wait for each other's rows: sorted by id, so that they cannot
         # deadlock.
         .order_by(orders.c.id)
     )
-    connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, new))
-    tried = _tried_anew(connection, rules, now).order_by(watch.c.order_id).with_for_update(of=watch, skip_locked=True)
+    for kind in (_is_due(rules, now), is_old_and_tried(connection, _open(rules), rules.first_look, now)):
+        connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, new.where(kind)))
+    tried = (
+        tried_anew(connection, rules.first_look, now)
+        .order_by(watch.c.order_id)
+        .with_for_update(of=watch, skip_locked=True)
+    )
     if order_ids := set(connection.scalars(tried)):
         connection.execute(sa.update(watch).where(watch.c.order_id.in_(order_ids)).values(next_check_at=now))
 
@@ -133,7 +137,12 @@ def peek(connection: sa.Connection, rules: WatchRules, now: datetime, *, limit: 
     )
     found = list(connection.scalars(due))
     if len(found) < limit:
-        tried = connection.scalars(_tried_anew(connection, rules, now).order_by(watch.c.order_id).limit(limit))
+        anew = tried_anew(connection, rules.first_look, now).order_by(watch.c.order_id).limit(limit)
+        unknown = (
+            sa.select(orders.c.id).outerjoin(watch, watch.c.order_id == orders.c.id).where(watch.c.order_id.is_(None))
+        )
+        old = unknown.where(is_old_and_tried(connection, _open(rules), rules.first_look, now)).order_by(orders.c.id)
+        tried = [*connection.scalars(anew), *connection.scalars(old.limit(limit))]
         found += [order_id for order_id in dict.fromkeys(tried) if order_id not in found]
     return found[:limit]
 
@@ -266,24 +275,6 @@ def _candidates(rules: WatchRules, now: datetime, after: datetime) -> sa.Compoun
         sa.select(orders.c.id).where(orders.c.status.in_(_open(rules)), orders.c.created_at > after),
         sa.select(watch.c.order_id).where(watch.c.next_check_at <= now),
         sa.select(watch.c.order_id).where(_is_of_the_future(now)),
-    )
-
-
-def _tried_anew(connection: sa.Connection, rules: WatchRules, now: datetime) -> sa.Select[tuple[int]]:
-    """Find the orders that were not followed any more, and have a new checkout: it can be paid.
-
-    Only what was made since the last run over everything is looked through, and that of a day. The shop dates a row
-    before it commits it, and by a clock of its own: the last look may have come in between.
-    """
-    after = now - rules.first_look
-    since = max(min(last_sweep(connection, now) or after, now) - _LOOKED_THROUGH, after)
-    unseen = sa.or_(watch.c.last_checked_at < checkouts.c.created_at, checkouts.c.created_at > now - _JUST_MADE)
-    return (
-        sa.select(watch.c.order_id)
-        .join(checkouts, checkouts.c.order_id == watch.c.order_id)
-        .join(orders, orders.c.id == watch.c.order_id)
-        .where(checkouts.c.created_at > since, checkouts.c.created_at <= now, watch.c.next_check_at.is_(None))
-        .where(watch.c.last_checked_at.is_not(None), unseen, NOT_PAUSED)
     )
 
 

@@ -51,6 +51,8 @@ _PAGE_SIZE: Final = "100"
 _MOST_PAYOUTS: Final = "9999"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LONGEST_REFERENCE: Final = 255
+_MOST_MEMBERSHIPS: Final = 25
+"""As many as SumUp lists at a time."""
 _REDIRECTS: Final = range(300, 400)
 _TAKEN: Final = range(200, 300)
 _LATER: Final = range(500, 600)
@@ -137,6 +139,12 @@ class SumUpClient:
             HTTPStatus.OK: partial(wire.read_transaction, asked_id=transaction_id)
         }
         return self._call(lambda: self._first(request, merchant_code, understand))
+
+    def read_merchants(self) -> Look[frozenset[str]]:
+        """Return the codes of the merchants that the platform's credential is a member of."""
+        request = Request("GET", "/v0.1/memberships", "/v0.1/memberships", params={"limit": str(_MOST_MEMBERSHIPS)})
+        understand: Understand[Found[frozenset[str]] | BrokenAnswer] = {HTTPStatus.OK: wire.read_memberships}
+        return self._call(lambda: self._first(request, "", understand))
 
     def close_checkout(self, checkout_id: str, merchant_code: str) -> Closing:
         """Make an unpaid checkout unpayable. Found: closed (EXPIRED). Refused: it was processed, read it again.

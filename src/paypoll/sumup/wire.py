@@ -168,6 +168,20 @@ def read_transaction(body: bytes, asked_id: str) -> Found[TransactionAnswer] | B
     return _read(body, build)
 
 
+def read_memberships(body: bytes) -> Found[frozenset[str]] | BrokenAnswer:
+    """Return the codes of the merchants that the body lists; a list that goes on elsewhere is a BrokenAnswer."""
+
+    def build(answer: object) -> frozenset[str]:
+        fields = _mapping(answer, "the answer")
+        items = [_mapping(item, "a membership") for item in _list(fields.get("items"), "items")]
+        total = _number(fields, "total_count")
+        if total is not None and total > len(items):
+            raise UnreadableError(f"{total} memberships, of which {len(items)} are listed")
+        return frozenset(_needed(item, "resource_id") for item in items if _weighty(item, "type") in ("", "merchant"))
+
+    return _read(body, build)
+
+
 def _read(body: bytes, build: Callable[[object], T]) -> Found[T] | BrokenAnswer:
     try:
         return Found(build(document.parse(body)))

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from paypoll.database import CONNECTIONS, transaction
 from paypoll.mail.mailer import RecipientRefusedError
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.sandbox.mail.sink import MailSink
+from paypoll.sandbox.sumup.effects import Status
 from paypoll.sandbox.sumup.keyring import EVERY_SCOPE, Scope
 from paypoll.sandbox.sumup.simulator import Simulator
 from paypoll.settings.load import load_settings
@@ -131,6 +133,7 @@ def test_all_is_well(settings_file: Path, simulator: Simulator, sink: MailSink, 
             "sold places",
             "SumUp",
             "merchant",
+            "key's merchant",
             "mail templates",
             "mail server",
             "ticket printer",
@@ -188,6 +191,16 @@ class TestSumUp:
         found = check(make_app(PAYPOLL_SUMUP__MERCHANT_CODE="MOTHER"))
         assert is_problem(one(found, "merchant in the shop"), "on merchant MPLATFORM", "none is on MOTHER")
         assert "merchant in the shop" not in check(make_app())
+
+    def test_row_48_key_of_another_account_is_named_with_its_merchant(self, make_app: MakeApp) -> None:
+        found = check(make_app(PAYPOLL_SUMUP__API_KEY="another-key"))
+        assert is_problem(one(found, "key's merchant"), "of merchant MOTHER", "sumup.merchant_code is MPLATFORM")
+
+    def test_sumup_that_does_not_say_whose_key_it_is_is_no_problem(
+        self, make_app: MakeApp, simulator: Simulator
+    ) -> None:
+        with simulator.fault(Status(HTTPStatus.FORBIDDEN), path="/v0.1/memberships"):
+            assert one(check(make_app()), "key's merchant").mark is Mark.SKIPPED
 
     def test_merchant_of_an_organiser_is_no_sign_of_a_mistake(self, make_app: MakeApp, shop: SmallShop) -> None:
         shop.add_organiser("choir@example.org", "The Choir", sumup_merchant_code="MCHOIR")
@@ -266,6 +279,12 @@ class TestDatabase:
         with engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(finding.next_step)
         assert one(check(make_app()), "index").mark is Mark.OK
+        payments = one(check(make_app()), "index of payments")
+        assert payments.mark is Mark.WARNING
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for statement in payments.next_step.split("; "):
+                connection.exec_driver_sql(statement)
+        assert "index of payments" not in check(make_app())
 
     @pytest.mark.parametrize(
         ("index", "mark"),

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
+from paypoll.admin.check.indexes import check_indexes
 from paypoll.admin.check.sessions import check_sessions, is_pooled
 from paypoll.alerts.next_steps import order_word
 from paypoll.alerts.standstills import mail_standstills
@@ -25,7 +26,7 @@ from paypoll.runs.clock_check import clock_difference, describe_difference
 from paypoll.settings.model import Settings
 from paypoll.shop.refunds import refund_table_problems
 from paypoll.shop.schema_check import schema_problems
-from paypoll.shop.tables import checkouts, orders, organisers
+from paypoll.shop.tables import checkouts, organisers
 from paypoll.state.pauses import Pause, pauses
 from paypoll.state.rights import excessive_rights, missing_rights, missing_rights_on
 from paypoll.state.runs import LastRun, last_run
@@ -44,30 +45,15 @@ _RIGHTS_NAMED = 2
 _NEWEST = 100
 """So many checkouts are looked at for the merchants they name."""
 
-_LARGE = 50_000
-"""Below so many orders, reading the whole table takes no longer than a few hundredths of a second."""
-
-_ORDER_BYTES = 200
-"""About what an order takes, where PostgreSQL has not counted them yet (it does so after some changes)."""
-
-_INDEX = "CREATE INDEX CONCURRENTLY orders_order_status_created_at ON orders_order (status, created_at)"
-# Whole and finished ones: CREATE INDEX CONCURRENTLY leaves an invalid one behind when it is broken off.
-_INDEXED = sa.text(
-    "SELECT EXISTS (SELECT 1 FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]"
-    " WHERE indrelid = to_regclass(:orders) AND attname = 'status' AND indisvalid AND indpred IS NULL)"
-)
-_TAKES_NO_WRITES = sa.text(
-    "SELECT pg_catalog.pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean"
-)
-_SIZE = sa.text(
-    "SELECT CASE WHEN reltuples < 0 THEN pg_relation_size(oid) / :order_bytes ELSE reltuples END::bigint"
-    " FROM pg_class WHERE oid = to_regclass(:orders)"
-)
 _GRANTS = "run the SQL of `paypoll db grants` as the owner of the shop's tables"
 _REFUND_GRANTS = "run the SQL of `paypoll db grants --refunds` as their owner, or turn sumup.allow_refunds off"
 
 _NEW_COLUMN = re.compile(r"the column (\S+)\.(\S+) is new ")
 _OTHER_SHOP = "look for a version of paypoll that knows this shop"
+
+_TAKES_NO_WRITES = sa.text(
+    "SELECT pg_catalog.pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean"
+)
 
 
 def check_database(engine: sa.Engine, options: DatabaseOptions, settings: Settings, clock: Clock) -> Iterator[Finding]:
@@ -79,7 +65,7 @@ def check_database(engine: sa.Engine, options: DatabaseOptions, settings: Settin
             yield from _clock(settings, clock, connection)
             yield from _rights(connection, refunds=settings.sumup.allow_refunds)
             yield from _schema(connection)
-            yield from _index(connection)
+            yield from check_indexes(connection)
             yield from _merchant(settings, connection)
             yield from _own_tables(settings, clock, connection)
     except DatabaseUnavailableError as error:
@@ -159,22 +145,6 @@ def _schema(connection: sa.Connection) -> Iterator[Finding]:
         yield wrong("shop's tables", problem, step)
     if not problems:
         yield fine("shop's tables", "as paypoll knows them")
-
-
-def _index(connection: sa.Connection) -> Iterator[Finding]:
-    """Recommend an index for what every run asks first. Only a large table is worth one."""
-    if connection.dialect.name != "postgresql":
-        return
-    size = connection.scalar(_SIZE, {"orders": orders.name, "order_bytes": _ORDER_BYTES})
-    if size is None:
-        return
-    if connection.scalar(_INDEXED, {"orders": orders.name}):
-        yield fine("index", f"{orders.name} has one that starts with its status")
-    elif size <= _LARGE:
-        yield fine("index", f"{orders.name} needs none on its status yet")
-    else:
-        text = f"{orders.name} has about {size:,} rows and no index that starts with status: each run reads them all"
-        yield advice("index", text, _INDEX)
 
 
 def _merchant(settings: Settings, connection: sa.Connection) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""SumUp: does it answer, and does it know our credential and our merchant? Questions that change nothing."""
+"""SumUp: does it answer, does it know our credential and our merchant, and are they of one account? Nothing changes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -28,12 +28,13 @@ _LEAST = Decimal(1)
 
 
 def check_sumup(gateway: PaymentGateway, books: LedgerSource, settings: Settings) -> Iterator[Finding]:
-    """Ask for a checkout and a transaction that do not exist."""
+    """Ask for a checkout and a transaction that do not exist, and whose credential it is."""
     where = settings.sumup.base_url
     match gateway.find_checkouts(_NO_REFERENCE, settings.sumup.merchant_code):
         case Found():
             yield fine("SumUp", f"{where} lets us in")
             yield from _merchant(gateway, books, settings)
+            yield from _membership(gateway, settings)
         case NotAllowed(detail=detail):
             which = "sumup.api_key" if settings.sumup.api_key else "sumup.client_id and sumup.client_secret"
             yield wrong("SumUp", f"{where} refuses our credential: {detail}", f"correct {which}")
@@ -59,6 +60,27 @@ def _refunds(answer: Refunding, merchant: str) -> Finding:
             return skipped("refunds", f"SumUp's answer does not say whether we may refund: {detail}")
         case Accepted():
             return wrong("refunds", "SumUp took a refund of a transaction that is none", "tell the developers")
+
+
+def _membership(gateway: PaymentGateway, settings: Settings) -> Iterator[Finding]:
+    """Compare the key's own merchants with ours: to the key of another account, every checkout is "not found"."""
+    ours = settings.sumup.merchant_code
+    if not ours:
+        return
+    match gateway.read_merchants():
+        case Found(value=merchants) if ours in merchants:
+            yield fine("key's merchant", f"our credential is of merchant {ours}")
+        case Found(value=merchants) if merchants:
+            text = f"our credential is of merchant {', '.join(sorted(merchants))}, and sumup.merchant_code is {ours}"
+            yield wrong(
+                "key's merchant", text, "correct sumup.merchant_code, or the credential: they must be of one account"
+            )
+        case Found():
+            yield skipped("key's merchant", "SumUp names no merchant that our credential is of")
+        case NotAllowed(detail=detail) | NotFound(detail) | BrokenAnswer(detail):
+            yield skipped("key's merchant", f"SumUp does not say whose credential it is: {detail}")
+        case NoAnswer(detail):
+            yield unreachable("key's merchant", f"SumUp does not answer: {detail}", "try again later")
 
 
 def _merchant(gateway: PaymentGateway, books: LedgerSource, settings: Settings) -> Iterator[Finding]:

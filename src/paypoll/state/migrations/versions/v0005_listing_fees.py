@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from paypoll.database import SCHEMA, UtcDateTime
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,75 @@
+"""Which orders were tried anew: at the shop, by a new checkout or a row that it uses again."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from paypoll.database import is_among
+from paypoll.shop.tables import checkouts, orders
+from paypoll.state.pauses import NOT_PAUSED
+from paypoll.state.runs import last_sweep
+from paypoll.state.tables import checkout_seen, watch
+
+_JUST_NOW = timedelta(minutes=15)
+_LOOKED_THROUGH = timedelta(days=1)
+
+
+def tried_anew(connection: sa.Connection, first_look: timedelta, now: datetime) -> sa.Select[tuple[int]]:
+    """Find the orders that were not followed any more, and have a checkout that can be paid.
+
+    It is a new one, or the shop has written its id into the row of an old one: the rows of the last `first_look` are
+    looked through for that, which an index finds. The shop dates a row before it commits it, and by a clock of its own:
+    the last look may have come in between.
+    """
+    since, just_now = _looked_through_since(connection, first_look, now), now - _JUST_NOW
+    is_new = sa.and_(
+        checkouts.c.created_at > since,
+        sa.or_(watch.c.last_checked_at < checkouts.c.created_at, checkouts.c.created_at > just_now),
+    )
+    is_saved = sa.and_(
+        sa.or_(checkouts.c.updated_at > watch.c.last_checked_at, checkouts.c.updated_at > just_now),
+        checkouts.c.updated_at != watch.c.last_checked_at,  # so does a look of ours date the row
+    )
+    return (
+        sa.select(watch.c.order_id)
+        .join(checkouts, checkouts.c.order_id == watch.c.order_id)
+        .join(orders, orders.c.id == watch.c.order_id)
+        .where(NOT_PAUSED, checkouts.c.created_at > now - first_look, checkouts.c.created_at <= now)
+        .where(sa.or_(checkouts.c.created_at > since, checkouts.c.updated_at > since))
+        .where(watch.c.next_check_at.is_(None), watch.c.last_checked_at.is_not(None))
+        .where(sa.or_(is_new, sa.and_(is_saved, _has_unseen_id())))
+    )
+
+
+def is_old_and_tried(
+    connection: sa.Connection, statuses: Collection[str], first_look: timedelta, now: datetime
+) -> sa.ColumnElement[bool]:
+    """Say which orders in these statuses are too old for a first look, and have a checkout that is not."""
+    made = checkouts.c.created_at
+    fresh = sa.select(checkouts.c.order_id).where(
+        made > _looked_through_since(connection, first_look, now), made <= now
+    )
+    is_old = orders.c.created_at <= now - first_look
+    return sa.and_(orders.c.status.in_(statuses), is_old, is_among(orders.c.id, fresh))
+
+
+def _looked_through_since(connection: sa.Connection, first_look: timedelta, now: datetime) -> datetime:
+    """Return from when on tries are looked through: from a day before the last run over everything."""
+    earliest = now - first_look
+    return max(min(last_sweep(connection, now) or earliest, now) - _LOOKED_THROUGH, earliest)
+
+
+def _has_unseen_id() -> sa.ColumnElement[bool]:
+    """Say whether a row of the shop's holds the id of a checkout that SumUp has never answered about."""
+    return sa.or_(
+        *(
+            sa.and_(
+                column != "",
+                ~sa.exists(checkout_seen.c.order_id)
+                .where(checkout_seen.c.order_id == checkouts.c.order_id, checkout_seen.c.checkout_id == column)
+                .correlate(checkouts),
+            )
+            for column in (checkouts.c.sumup_checkout_id, checkouts.c.checkout_id)
+        )
+    )
