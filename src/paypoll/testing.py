@@ -188,15 +188,13 @@ class FakeGateway:
     """A PaymentGateway that answers from dictionaries; what is not in them is NotFound.
 
     A closed checkout answers EXPIRED from then on; one that is paid, expired or being paid refuses. `asked` lists the
-    questions. While it is `down`, for the reason given there, nothing is answered. A refund shows at once,
-    unless `refunds` holds another answer.
+    questions. While it is `down`, for the reason given there, nothing is answered. A refund shows at once.
     """
 
     checkouts: dict[str, Look[CheckoutAnswer]] = field(default_factory=dict)
     transactions: dict[str, Look[TransactionAnswer]] = field(default_factory=dict)
     searches: dict[str, Look[tuple[CheckoutAnswer, ...]]] = field(default_factory=dict)
     closings: dict[str, Closing] = field(default_factory=dict)
-    refunds: dict[str, Refunding] = field(default_factory=dict)
     merchants: Look[frozenset[str]] = field(default_factory=lambda: Found(frozenset({MERCHANT})))
     asked: list[tuple[str, str]] = field(default_factory=list)
     halted: str = ""
@@ -231,17 +229,16 @@ class FakeGateway:
             return Refused("it was processed")
         if any(attempt.status == "PENDING" for attempt in look.value.attempts):
             return Refused("a payment is under way")
-        closed = Found(replace(look.value, status=CheckoutStatus.EXPIRED))
-        self.checkouts[checkout_id] = closed
+        self.checkouts[checkout_id] = closed = Found(replace(look.value, status=CheckoutStatus.EXPIRED))
         return closed
 
     def refund(self, transaction_id: str, merchant_code: str, amount: Decimal, currency: str) -> Refunding:
-        """Return what `refunds` holds, else give the amount back if so much of the transaction is left."""
+        """Give the amount back if so much of the transaction is left."""
         del merchant_code
         if not transaction_id or not (minor_units(amount, currency) or 0) > 0:
             return NotSent("there is nothing that could be given back")
-        if answer := self._failure("refund", transaction_id) or self.refunds.get(transaction_id):
-            return answer
+        if failure := self._failure("refund", transaction_id):
+            return failure
         look = self.transactions.get(transaction_id, NotFound())
         if not isinstance(look, Found):
             return look

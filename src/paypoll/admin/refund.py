@@ -311,7 +311,7 @@ def _require_possible(order: Order, payment: _Payment, amount: Decimal) -> None:
 
 def _tickets_to_void(order: Order, request: RefundRequest, *, whole: bool, beside: bool) -> tuple[str, ...]:
     """Return the tickets that the refund sets to refunded. Raise RefusedError when they cannot be those named."""
-    valid = tuple(ticket.number for ticket in order.tickets if ticket.status in ADMITS)
+    valid = tuple(sorted(ticket.number for ticket in order.tickets if ticket.status in ADMITS))
     if strangers := sorted(set(request.tickets) - set(valid)):
         raise RefusedError(f"order {order.number} has no valid ticket {', '.join(strangers)}")
     if beside and request.tickets:
