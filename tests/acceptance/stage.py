@@ -22,6 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 from tests import settings_text
 from tests.acceptance.papers import subject
+from tests.json_schemas import check_printed
 from tests.settings_text import world_settings, write_settings_file
 
 from paypoll.sandbox.demo.shop import SmallShop
@@ -237,6 +238,7 @@ class Stage:
             process.kill()
             process.communicate()
             raise
+        check_printed(arguments, stdout)
         return Ended(process.returncode, stdout, stderr)
 
     def run_once(self, *arguments: str, **environ: str) -> Ended:
