@@ -22,6 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 from tests import settings_text
 from tests.acceptance.papers import subject
+from tests.json_schemas import check_printed
 from tests.settings_text import world_settings, write_settings_file
 from tests.warm import Process, nursery
 
@@ -238,6 +239,7 @@ class Stage:
             process.kill()
             process.communicate()
             raise
+        check_printed(arguments, stdout)
         return Ended(process.wait(), stdout, stderr)
 
     def run_once(self, *arguments: str, **environ: str) -> Ended:

@@ -108,7 +108,7 @@ def test_hostile_text_of_the_shop_is_shown_harmlessly_by_every_command(
     # It was shown, not left out.
     assert shown.count("\\x1b[2J") > len(ids)
     assert "\\u009b31m\\u202e" in shown
-    stage.wrapper = (sys.executable, "-c", ON_A_TERMINAL)
+    stage.wrapper = ("/usr/bin/env", "TERM=xterm", "NO_COLOR=", sys.executable, "-c", ON_A_TERMINAL)
     for words in (("inspect", ids["nobody"]), ("queue",), ("run-once", "--dry-run")):
         ended = stage.paypoll(*words)
         assert OURS.search(ended.stdout)

@@ -9,7 +9,7 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
 from paypoll.cli.render.screen import json_text, show, styled
-from paypoll.cli.render.words import WIDTH
+from paypoll.cli.render.words import width
 
 if TYPE_CHECKING:
     from paypoll.admin.check.finding import Finding
@@ -70,13 +70,13 @@ def finding_lines(finding: "Finding") -> list[str]:
     # A next step stays in one piece: it may be a command to be copied.
     first, *more = textwrap.wrap(
         f"{finding.topic}: {finding.text}",
-        WIDTH,
+        width(),
         initial_indent=_INDENT,
         subsequent_indent=_INDENT,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    fits = len((more or [first])[-1]) + len(finding.next_step) + 3 <= WIDTH
+    fits = len((more or [first])[-1]) + len(finding.next_step) + 3 <= width()
     lines = [f"{mark} {first.removeprefix(_INDENT)}", *more]
     if not finding.next_step:
         return lines

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from paypoll.cli.options import SCHEMA, json_option
-from paypoll.cli.render.screen import json_text, show
+from paypoll.cli.render.screen import json_text, show, show_paged
 from paypoll.cli.render.words import headed, wrapped
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def explain_command(*, key: str | None, as_json: bool) -> None:
         return
     lines = [line for entry in entries for line in _entry_lines(entry)]
     lines += [line for section in sections for line in _section_lines(section)]
-    show(lines[1:])
+    show_paged(lines[1:])
 
 
 def _key_lines(page: "Page") -> list[str]:

@@ -6,7 +6,7 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, pasted_order, verbose_option
-from paypoll.cli.render.screen import show
+from paypoll.cli.render.screen import show, show_paged
 from paypoll.errors import OrderNotFoundError
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ def inspect_command(context: click.Context, *, order: str, live: bool, as_json: 
                 show(found_json(found).splitlines() if as_json else found_lines(found, site, now))
                 return 1
             inspection = inspect_order(app.engine, f"id:{found[0].order_id}", now, live=dry_run)
-    show(order_json(inspection, site).splitlines() if as_json else order_lines(inspection, site))
+    if as_json:
+        show(order_json(inspection, site).splitlines())
+    else:
+        show_paged(order_lines(inspection, site))
     return 0
 
 

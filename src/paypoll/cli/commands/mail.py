@@ -11,7 +11,7 @@ from paypoll.cli.commands.resend import exit_status, kept_lines, revived_json, r
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
 from paypoll.cli.person import person, required_line
-from paypoll.cli.render.screen import json_text, show
+from paypoll.cli.render.screen import json_text, show, show_paged
 from paypoll.cli.render.words import numbered
 
 
@@ -43,7 +43,7 @@ def list_command(context: click.Context, *, as_json: bool, verbose: bool) -> Non
     if as_json:
         show(json_text({"schema": SCHEMA, "now": now, "mails": [asdict(mail) for mail in mails]}).splitlines())
     else:
-        show([line for mail in mails for line in mail_lines(mail, now)] or ["All mail has gone out."])
+        show_paged([line for mail in mails for line in mail_lines(mail, now)] or ["All mail has gone out."])
 
 
 @mail_group.command("retry")

@@ -10,7 +10,7 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, pasted_order, verbose_option
-from paypoll.cli.render.screen import json_text, show
+from paypoll.cli.render.screen import json_text, show, show_paged
 from paypoll.cli.render.steps import command_lines
 from paypoll.cli.render.words import headed, more, numbered, status, wrapped
 from paypoll.clock import ago, span
@@ -61,7 +61,7 @@ def queue_command(
     if as_json:
         show(backlog_json(backlog, site).splitlines())
     else:
-        show(backlog_lines(backlog, site, limit or sys.maxsize))
+        show_paged(backlog_lines(backlog, site, limit or sys.maxsize))
 
 
 def backlog_json(backlog: "Backlog", site: "SiteSettings") -> str:

@@ -101,6 +101,7 @@ def order_json(inspection: Inspection, site: SiteSettings) -> str:
         "mail": [{key: value for key, value in row.items() if key != "content"} for row in inspection.mails],
         "audit": inspection.trail,
         "watch": inspection.watch,
+        "next_steps": [step._asdict() for step in next_steps(inspection)],
         "astray": asdict(inspection.astray) if inspection.astray else None,
         "findings": [asdict(finding) for finding in inspection.findings],
         "live": None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from paypoll.cli.render.words import WIDTH, brief_seconds
+from paypoll.cli.render.words import brief_seconds, width
 from paypoll.logs import start_lines_with
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ _PATIENCE = 2.0
 """Seconds before a run is a long one."""
 
 _PAUSE = 0.5
-
-_WIPE = f"\r{'':{WIDTH - 1}}\r"
-"""Blanks over what stands there. No escape sequence: this works on every terminal, and with NO_COLOR."""
 
 
 @contextmanager
@@ -33,8 +30,12 @@ def progress_shown(
         yield
         return
     over = threading.Event()
-    teller = threading.Thread(target=_tell, args=(report, stream, over, patience), name="progress", daemon=True)
-    start_lines_with(_WIPE)
+    # Blanks over what stands there. No escape sequence: this works on every terminal, and with NO_COLOR.
+    room = width(stream) - 1
+    wipe = f"\r{'':{room}}\r"
+    arguments = (report, stream, over, patience, wipe, room)
+    teller = threading.Thread(target=_tell, args=arguments, name="progress", daemon=True)
+    start_lines_with(wipe)
     teller.start()
     try:
         yield
@@ -44,15 +45,15 @@ def progress_shown(
         start_lines_with("")
 
 
-def _tell(report: "RunReport", stream: IO[str], over: threading.Event, patience: float) -> None:
+def _tell(report: "RunReport", stream: IO[str], over: threading.Event, patience: float, wipe: str, room: int) -> None:
     began = time.monotonic()
     pause, shown = patience, False
     while not over.wait(pause):
-        stream.write(_WIPE + progress_line(report, time.monotonic() - began)[: WIDTH - 1])
+        stream.write(wipe + progress_line(report, time.monotonic() - began)[:room])
         stream.flush()
         pause, shown = _PAUSE, True
     if shown:
-        stream.write(_WIPE)
+        stream.write(wipe)
         stream.flush()
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.render.screen import json_text, styled
-from paypoll.cli.render.words import status, wrapped
+from paypoll.cli.render.words import numbered, status, wrapped
 from paypoll.payments.decision import Outcome
 from paypoll.runs.report import RunReport
 
@@ -132,7 +132,7 @@ def _summary(report: RunReport) -> list[str]:
     parts = [f"{sum(one.outcome is outcome for one in report.applied)} {_HEADLINES[outcome]}" for outcome in outcomes]
     orders = len(report.applied)
     seconds = report.duration.total_seconds()
-    first = f"{orders} order{'s' if orders != 1 else ''} looked at in {seconds:.1f} s"
+    first = f"{numbered(orders, 'order')} looked at in {seconds:.1f} s"
     lines = [first + (": " + ", ".join(parts) if parts else "")]
     if report.fees:
         paid = sum(fee.outcome is Outcome.COMPLETE for fee in report.fees)
@@ -150,7 +150,9 @@ def _summary(report: RunReport) -> list[str]:
     if report.sumup_halted:
         lines.append(styled(f"SumUp: {report.sumup_halted}; the other orders stay due", fg="yellow"))
     if report.held_back:
-        words = f"{report.held_back} orders held back: SumUp denies too many at once; is the key this shop's?"
+        words = (
+            f"{numbered(report.held_back, 'order')} held back: SumUp denies too many at once; is the key this shop's?"
+        )
         lines.append(styled(words, fg="red"))
     lines += [styled(f"stands still: {standstill}", fg="red") for standstill in report.standstills]
     if report.swept.payments:
@@ -159,9 +161,9 @@ def _summary(report: RunReport) -> list[str]:
         lines.append(words + (f", {swept.due} orders due at once" if swept.due else ""))
     lines += [styled(f"paused: {one.words}, by {one.by_whom}: {one.reason}", fg="yellow") for one in report.paused]
     if report.order_errors:
-        lines.append(styled(f"{len(report.order_errors)} orders met an error and stay due", fg="red"))
+        lines.append(styled(f"{numbered(len(report.order_errors), 'order')} met an error: due again", fg="red"))
     if report.taken_over:
-        lines.append(f"{report.taken_over} orders are in the hands of another run")
+        lines.append(f"{numbered(report.taken_over, 'order')} in the hands of another run")
     if report.ended != "finished":
         lines.append(styled(f"the run ended early: {report.ended.replace('_', ' ')}", fg="yellow"))
     return lines

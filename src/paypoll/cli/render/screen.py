@@ -5,9 +5,11 @@ came from somewhere else and is shown as `\\x1b`.
 """
 
 import json
+import math
 import os
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -35,7 +37,30 @@ def shown(line: str) -> str:
 
 def show(lines: Iterable[str], *, err: bool = False) -> None:
     """Print the lines. click leaves the colours out where there is no terminal for them."""
-    click.echo("\n".join(map(shown, lines)), err=err)
+    click.echo("\n".join(map(shown, lines)), err=err, color=None if may_colour() else False)
+
+
+def show_paged(lines: Sequence[str]) -> None:
+    """Print the lines; where a person looks and they are more than the screen holds, in a pager ($PAGER)."""
+    if len(lines) < _rows_of_screen():
+        show(lines)
+        return
+    # Nobody gets a shell out of the pager that `sudo` would not give them; and it does not ask where all fits.
+    os.environ["LESSSECURE"] = "1"
+    os.environ.setdefault("LESS", "-FRX")
+    click.echo_via_pager("\n".join(map(shown, lines)) + "\n", color=may_colour())
+
+
+def may_colour() -> bool:
+    """Say whether the user and the terminal want colours at all (NO_COLOR, TERM=dumb)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _rows_of_screen() -> float:
+    """Return how many lines the screen has; infinity where nobody looks, or nobody could turn the page."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
+        return math.inf
+    return os.get_terminal_size(sys.stdout.fileno()).lines or math.inf
 
 
 def json_text(document: Any) -> str:

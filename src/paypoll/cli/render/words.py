@@ -1,16 +1,29 @@
 """How values are said: on a terminal ages, statuses in colour, lines that fit."""
 
+import os
+import sys
 import textwrap
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from paypoll.cli.render.screen import styled
 
 if TYPE_CHECKING:
     from paypoll.settings.model import SiteSettings
 
-WIDTH = 80
+_WIDTH = 80
+_NARROWEST, _WIDEST = 60, 100
+
+
+def width(stream: IO[str] | None = None) -> int:
+    """Return how wide lines may be: as the terminal is, from 60 to 100 columns; 80 where there is none."""
+    try:
+        columns = os.get_terminal_size((stream or sys.stdout).fileno()).columns
+    except (OSError, ValueError):
+        return _WIDTH
+    return min(max(columns, _NARROWEST), _WIDEST) if columns else _WIDTH
+
 
 _COLOURS = {
     "completed": "green",
@@ -54,7 +67,9 @@ def status(word: str) -> str:
 def wrapped(text: str, indent: int = 2) -> list[str]:
     """Return the text in lines that fit the screen, each indented."""
     space = " " * indent
-    return textwrap.wrap(text, WIDTH, initial_indent=space, subsequent_indent=space, break_on_hyphens=False) or [space]
+    return textwrap.wrap(text, width(), initial_indent=space, subsequent_indent=space, break_on_hyphens=False) or [
+        space
+    ]
 
 
 def headed(title: str) -> list[str]:

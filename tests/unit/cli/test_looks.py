@@ -1,0 +1,82 @@
+"""Results look as the terminal can show them: its width, its colours or none, a pager where they are long."""
+
+import fcntl
+import os
+import pty
+import struct
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from paypoll.cli.render.screen import show, show_paged, styled
+from paypoll.cli.render.words import numbered, width, wrapped
+
+Terminal = Callable[..., int]
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """Makes stdin and stdout a terminal of this size; returns the end at which a person sits."""
+    leader, follower = pty.openpty()
+    with (
+        os.fdopen(leader, "rb"),
+        os.fdopen(os.dup(follower), encoding="utf-8") as into,
+        os.fdopen(follower, "w", encoding="utf-8") as out,
+    ):
+
+        def make(columns: int = 80, rows: int = 24) -> int:
+            fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            monkeypatch.setattr(sys, "stdout", out)
+            monkeypatch.setattr(sys, "stdin", into)
+            monkeypatch.setenv("TERM", "xterm")
+            monkeypatch.delenv("NO_COLOR", raising=False)
+            return leader
+
+        yield make
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(40, 60), (60, 60), (72, 72), (100, 100), (250, 100), (0, 80)])
+def test_lines_are_as_wide_as_the_terminal_from_60_to_100(terminal: Terminal, columns: int, expected: int) -> None:
+    terminal(columns=columns)
+    assert width() == expected
+    assert max(map(len, wrapped("word " * 100))) <= expected
+
+
+def test_lines_are_80_wide_where_nobody_looks() -> None:
+    assert width() == 80
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "coloured"), [("TERM", "xterm", True), ("TERM", "dumb", False), ("NO_COLOR", "1", False)]
+)
+def test_results_have_no_colours_where_none_are_wanted(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, name: str, value: str, coloured: bool
+) -> None:
+    screen = terminal()
+    monkeypatch.setenv(name, value)
+    show([styled("sent", fg="green")])
+    assert (b"\x1b[32m" in os.read(screen, 100)) is coloured
+
+
+@pytest.mark.parametrize(("rows", "paged"), [(24, True), (200, False), (0, False)])
+def test_long_result_goes_to_a_pager_without_a_shell(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rows: int, paged: bool
+) -> None:
+    screen, seen = terminal(rows=rows), tmp_path / "seen"
+    pager = tmp_path / "pager"
+    pager.write_text(f"#!/bin/sh\nprintenv LESSSECURE >{seen}\ncat >>{seen}\n")
+    pager.chmod(0o755)
+    monkeypatch.setenv("PAGER", str(pager))
+    show_paged([f"line {number}" for number in range(40)])
+    if paged:
+        assert seen.read_text().splitlines()[:2] == ["1", "line 0"]
+    else:
+        assert os.read(screen, 100).startswith(b"line 0")
+        assert not seen.exists()
+
+
+def test_numbers_have_their_noun_in_the_right_form() -> None:
+    assert [numbered(number, "mail") for number in (0, 1, 2)] == ["0 mails", "1 mail", "2 mails"]
