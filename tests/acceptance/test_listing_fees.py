@@ -292,3 +292,12 @@ def test_row_60n_poisoned_fee_spoils_no_other_and_kills_and_several_runs_publish
         assert reasons_of(stage, fee).count("paid") == 1
         # At least once: one that was cut off while it was sent leaves again, as the same mail.
         assert len({mail.message["Message-ID"] for mail in mails_to_organiser(stage, fee)}) == 1
+
+
+def test_mail_to_an_organiser_that_cannot_be_delivered_is_told(stage: Stage) -> None:
+    fee = place_fee(stage, "LF-NOADDRESS", "PAID")
+    stage.shop.update("accounts_user", stage.organiser, email="no address at all")
+    stage.run_once()
+    assert event_status(stage, fee) == "published"
+    (told,) = [mail for mail in stage.sink.messages if "mail to an organiser cannot be delivered" in subject(mail)]
+    assert "no address at all" in body(told)
