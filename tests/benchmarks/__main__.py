@@ -9,8 +9,12 @@ import tempfile
 from pathlib import Path
 
 import click
+from tests.benchmarks import measure
 from tests.benchmarks.bed import Bed, FarSide, opened_server
-from tests.benchmarks.measure import CORES, MEASUREMENTS, Row
+from tests.benchmarks.long_ledger import ledger
+from tests.benchmarks.measure import CORES, Row
+
+MEASUREMENTS = {**measure.MEASUREMENTS, "ledger": ledger}
 
 
 @click.command()

@@ -1,6 +1,5 @@
 """What is measured, a function a row of the table. Each returns what it found beside the limit it is held to."""
 
-import json
 import logging
 import os
 import random
@@ -17,8 +16,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 import structlog
-from tests.benchmarks.bed import MERCHANT, PARALLEL, TICKETS, Bed, Spent, spend
-from tests.benchmarks.history import LongHistory
+from tests.benchmarks.bed import PARALLEL, TICKETS, Bed, Spent, spend
 from tests.benchmarks.lives import live
 
 from paypoll.app import App
@@ -229,40 +227,6 @@ def latency(new_bed: NewBed, rounds: int) -> Iterator[Row]:
         )
 
 
-def ledger(new_bed: NewBed, rounds: int) -> Iterator[Row]:
-    """Measure a first sweep over a long past: time a transaction, and memory, which must not grow with the number."""
-    del rounds
-    peaks: dict[int, float] = {}
-    for count in (10_000, 100_000):
-        bed, history = new_bed(), LongHistory(count)
-        bed.fill(count, status="completed", at_sumup=False, long_ago=True)
-        bed.sql(
-            "INSERT INTO paypoll.fulfilment (order_id, checkout_id, transaction_id, transaction_code,"
-            " order_transaction_id, paid_at, amount, currency, merchant_code, issued_by, fulfilled_at, order_number)"
-            " SELECT id, 'chk-' || id, 'tx-' || lpad(n::text, 7, '0'), 'C' || n, 'C' || n, now() - interval '2 hours',"
-            " total, 'GBP', :merchant, 'paypoll', now(), order_number"
-            " FROM (SELECT *, row_number() OVER (ORDER BY id) AS n FROM orders_order WHERE status = 'completed') o",
-            merchant=MERCHANT,
-        )
-        bed.vacuum()
-        spent = bed.run(
-            "run-once", "--json", ledger__every="30min", sumup__base_url=history.url, verification__time_budget="30min"
-        )
-        history.close()
-        bed.close()
-        swept = json.loads(spent.stdout)["ledger"]
-        if (swept["payments"], swept["findings"]) != (count, 0):
-            raise RuntimeError(f"of {count} payments: {swept}")
-        peaks[count] = spent.peak_mib
-        each = f"{spent.elapsed / count * 1000:.2f} ms a transaction, {spent.cpu / count * 1000:.2f} ms CPU"
-        yield Row(f"SumUp's ledger swept, {count:,} transactions", each, "none set", None, f"{spent.elapsed:.0f} s")
-    few, many = peaks.values()
-    yield Row(
-        "the same, memory of 100,000 against 10,000", f"{many / few:.2f} ×", "1.10 ×", many <= few * 1.1,
-        f"{many:.0f} MiB / {few:.0f} MiB",
-    )  # fmt: skip
-
-
 def requests(new_bed: NewBed, _rounds: int) -> Iterator[Row]:
     """Count the requests of an order over its life. No time is measured."""
     for cost in live(new_bed):
@@ -285,7 +249,6 @@ MEASUREMENTS: dict[str, Callable[[NewBed, int], Iterator[Row]]] = {
     "selecting": selecting,
     "waiting": waiting,
     "latency": latency,
-    "ledger": ledger,
     "requests": requests,
 }
 
