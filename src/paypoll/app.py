@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from paypoll.clock import Clock, SystemClock
 from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.mail.delivered import Delivered
-from paypoll.runs.ledger.due import ledgers_due
+from paypoll.runs.ledgers_due import ledgers_due
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
@@ -356,7 +356,7 @@ class App:
         with transaction(self.engine) as connection:
             merchants = ledgers_due(connection, self.settings, self.clock.now())
         if merchants:
-            from paypoll.runs.ledger.sweep import Sweeper
+            from paypoll.runs.sweep import Sweeper
 
             Sweeper(self, self.gateway, self.books, self.policy, run_id).sweep(merchants, swept, should_end)
 

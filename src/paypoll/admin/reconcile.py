@@ -15,12 +15,12 @@ from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.ledger import tell_of_findings
 from paypoll.database import transaction
 from paypoll.errors import TryLaterError
+from paypoll.ledger.digest import Digest, Judged
+from paypoll.ledger.other_way import Unseen, unpaid_tickets
+from paypoll.ledger.reading import UnansweredError
 from paypoll.payments.gateway import Found, NotAllowed, NotFound, PaymentGateway
 from paypoll.payments.ledger import LedgerRules, LedgerSource, Period
 from paypoll.payments.policy import Policy
-from paypoll.runs.ledger.digest import Digest, Judged
-from paypoll.runs.ledger.other_way import Unseen, unpaid_tickets
-from paypoll.runs.ledger.reading import UnansweredError
 from paypoll.state import findings
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import find_unlisted

@@ -93,7 +93,7 @@ def reconcile_command(
 
 def _merchants(app: "App") -> list[str]:
     from paypoll.database import transaction
-    from paypoll.runs.ledger.due import merchants
+    from paypoll.runs.ledgers_due import merchants
     from paypoll.state.upgrade import require_ready
 
     require_ready(app.engine)

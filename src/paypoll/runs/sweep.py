@@ -11,15 +11,15 @@ import structlog
 
 from paypoll.alerts.ledger import end_unread, tell_of_findings, tell_of_unread
 from paypoll.database import transaction
+from paypoll.ledger.digest import Digest, Judged
+from paypoll.ledger.other_way import Unseen, missing_payments, unpaid_tickets
+from paypoll.ledger.reading import UnansweredError
 from paypoll.payments.gateway import BrokenAnswer, Found, NotAllowed, NotFound, PaymentGateway
 from paypoll.payments.ledger import LedgerSource, Period, settled_why
 from paypoll.payments.policy import Policy
-from paypoll.runs.ledger.digest import Digest, Judged
-from paypoll.runs.ledger.other_way import Unseen, missing_payments, unpaid_tickets
-from paypoll.runs.ledger.reading import UnansweredError
-from paypoll.runs.ledger.voiding import void_order
 from paypoll.runs.parts import RunParts
 from paypoll.runs.report import Swept
+from paypoll.runs.voiding import void_order
 from paypoll.settings.policy import ledger_rules
 from paypoll.state import findings, ledger, watches
 from paypoll.state.fee_payments import have_fee_looked_at

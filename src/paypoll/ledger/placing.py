@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from paypoll.database import transaction
+from paypoll.ledger.reading import UnansweredError
 from paypoll.payments.gateway import CheckoutAnswer, Found, NotAllowed, NotFound, PaymentGateway
 from paypoll.payments.ledger import LedgerPayment, numbers_in
-from paypoll.runs.ledger.reading import UnansweredError
 from paypoll.state.owners import Candidate, find_candidates, named_order
 
 

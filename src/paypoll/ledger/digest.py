@@ -7,6 +7,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.database import transaction
+from paypoll.ledger.placing import place
+from paypoll.ledger.reading import needs_details, read_details, sort_lines
 from paypoll.payments.gateway import PaymentGateway
 from paypoll.payments.ledger import (
     NOTHING,
@@ -19,8 +21,6 @@ from paypoll.payments.ledger import (
     judge,
 )
 from paypoll.payments.policy import Policy
-from paypoll.runs.ledger.placing import place
-from paypoll.runs.ledger.reading import needs_details, read_details, sort_lines
 from paypoll.state.fee_payments import fees_of
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Entry, find_entries

@@ -6,9 +6,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.database import transaction
+from paypoll.ledger.digest import Judged
 from paypoll.payments.ledger import Role
 from paypoll.payments.order_statuses import OrderStatus
-from paypoll.runs.ledger.digest import Judged
 from paypoll.runs.load import load_order
 from paypoll.shop.changes import set_order_status, void_tickets
 from paypoll.shop.find import lock_order

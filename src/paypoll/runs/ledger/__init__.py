@@ -1,1 +1,0 @@
-"""SumUp's ledger swept: pages read, each payment judged, findings written down."""
