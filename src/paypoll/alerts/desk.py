@@ -9,7 +9,7 @@ from functools import partial
 import sqlalchemy as sa
 import structlog
 
-from paypoll.alerts.next_steps import order_word, steps_of_order, steps_of_whole
+from paypoll.alerts.next_steps import Step, order_word, steps_of_fee, steps_of_order, steps_of_whole
 from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.mail.content.contexts import AlertContext, AlertOrder
 from paypoll.mail.content.message_id import new_message_id
@@ -83,6 +83,7 @@ class AlertDesk:
             ),
             found=alert.found,
             what_to_do=alert.todo,
+            commands=tuple(steps_of_fee(alert.key, fee.reference)),
         )
         posted = self._post(connection, f"alert:{alert.key}:fee:{fee.reference}", context, now)
         if posted:
@@ -113,8 +114,11 @@ class AlertDesk:
         now: datetime,
         orders: Sequence[AlertOrder] = (),
         admins: Sequence[str] = (),
+        steps: Sequence[Step] | None = None,
     ) -> bool:
         """Post an alert about the whole, in the caller's transaction, to all admins or to these.
+
+        `steps`: the commands that it shows, where they are not those of its key.
 
         False when it was told before.
         """
@@ -127,7 +131,7 @@ class AlertDesk:
             what_to_do=tuple(todo),
             links=(),
             orders=tuple(orders),
-            commands=tuple(steps_of_whole(key)),
+            commands=tuple(steps_of_whole(key) if steps is None else steps),
         )
         posted = self._post(connection, f"alert:{key}", context, now, admins=admins)
         if posted:

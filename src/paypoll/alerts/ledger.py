@@ -8,6 +8,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import MANY, AlertDesk
+from paypoll.alerts.next_steps import order_word, steps_of_finding
 from paypoll.alerts.orders import Level
 from paypoll.mail.content.contexts import AlertOrder
 from paypoll.payments.ledger import FindingKind
@@ -31,13 +32,13 @@ _VOID_TODO = "Nothing: the scanner refuses them. Tell the customer, if the refun
 _TODO: dict[FindingKind, str] = {
     FindingKind.RETURNED: "Cancel the tickets in the shop, or let the customer in; cancel or refund the order there.",
     FindingKind.SECOND_PAYMENT: "Refund the payment in SumUp's dashboard.",
-    FindingKind.NOT_FOLLOWED: "Refund the payment, or issue the tickets; see `paypoll inspect {number} --live`.",
+    FindingKind.NOT_FOLLOWED: "Refund the payment, or issue the tickets.",
     FindingKind.UNPLACED: "Look at it in SumUp's dashboard: refund it, or find the order that it was meant for.",
     FindingKind.MISSING: "Look for the payment in SumUp's dashboard. If it is not there, the tickets are unpaid.",
     FindingKind.AMOUNT_DIFFERS: "Compare the payment in SumUp's dashboard with the order.",
     FindingKind.TICKETS_UNPAID: "Cancel the tickets, or collect the money.",
 }
-_CLOSE = 'Then close it: `paypoll resolve --finding {id} --reason "…"`. It closes by itself when the cause is gone.'
+_CLOSE = "Then close it by the command below. It closes by itself when the cause is gone."
 
 
 def tell_of_findings(
@@ -55,7 +56,7 @@ def tell_of_findings(
     for one in found:
         kind = FindingKind(one.kind)
         quiet = kind is FindingKind.TICKETS_UNPAID or _is_void(one)
-        todo = (_VOID_TODO,) if _is_void(one) else (_fill(_TODO[kind], one), _fill(_CLOSE, one))
+        todo = (_VOID_TODO,) if _is_void(one) else (_TODO[kind], _CLOSE)
         desk.tell(
             connection,
             f"finding:{one.id}",
@@ -65,6 +66,7 @@ def tell_of_findings(
             todo=todo,
             now=now,
             orders=_orders(desk, [one]) if one.order_id is not None else (),
+            steps=steps_of_finding(one.id, order_word(one.order_id, one.order_number) if one.order_id else ""),
         )
 
 
@@ -144,7 +146,7 @@ def _summarise(
         level=Level.ALERT if first else Level.CRITICAL,
         headline=f"{which}: {things} that do{'es' if len(found) == 1 else ''} not fit",
         found=(f"{listed}.", "`paypoll queue` lists them, with what is known of each."),
-        todo=tuple(dict.fromkeys(_fill(_TODO[FindingKind(one.kind)], one) for one in found[:MANY]))[:MANY],
+        todo=tuple(dict.fromkeys(_TODO[FindingKind(one.kind)] for one in found[:MANY])),
         now=now,
         orders=_orders(desk, found[:_MOST_LISTED]),
     )

@@ -94,6 +94,12 @@ _OF_ORDERS: dict[str, tuple[Step, ...]] = {
     NoticeKind.PAID_NOT_ISSUED: (_LOOK, _OVERRIDE, _REFUNDED),
     NoticeKind.BROKEN_ANSWER: (_LOOK,),
     NoticeKind.UNKNOWN_STATUS: (_LOOK,),
+    "refund_not_made": (
+        _LOOK,
+        Step("If the money is to go back all the same", 'refund {order} --reason "asked again"'),
+    ),
+    "refund_not_shown": (_LOOK,),
+    "refund_surplus": (_LOOK,),
     "mail_waits": (_LOOK, _RESEND),
     "undeliverable": (_LOOK, _RESEND, _ELSEWHERE),
 }
@@ -107,8 +113,17 @@ _OF_STATUSES: dict[str, Step] = {
 _COMPLETE = Step("Ask SumUp, and make what is missing", 'resolve {order} --issue --reason "completed by the shop"')
 _OFF_THE_LIST = Step("Take it off the list", 'resolve {order} --reject --reason "looked at"')
 
+_RECONCILE = Step("Hold SumUp's ledger against the orders now, changing nothing", "reconcile --since 7d")
+_CLOSE = 'resolve --finding {number} --reason "settled"'
+
 _OF_THE_WHOLE: dict[str, tuple[Step, ...]] = {
     "adopted": (_QUEUE,),
+    "client_refused": (_CHECK, _QUEUE),
+    "fee_gone": (),
+    "findings": (Step("See them, each with its number", "queue"), _RECONCILE),
+    "ledger_unread": (_CHECK, _RECONCILE),
+    "refund_order_gone": (),
+    "shows_boxes": (_CHECK, Step("When the package is installed: see a ticket", "preview")),
     "alert_refused": (_TRY_MAIL, _RETRY),
     "cannot_print": (_CHECK, _MAILS, _RETRY),
     "clock": (_CHECK,),
@@ -119,6 +134,7 @@ _OF_THE_WHOLE: dict[str, tuple[Step, ...]] = {
     "may_not_close": (_CHECK,),
     "not_allowed": (_CHECK, _QUEUE),
     "order_gone": (),
+    "organiser_mail_undeliverable": (_MAILS, _RETRY),
     "orders_denied": (
         _CHECK,
         Step("If SumUp is right: let these orders go to review", "run-once --accept-reviews"),
@@ -158,6 +174,20 @@ def steps_of_whole(key: str) -> list[Step]:
     if kind not in _OF_THE_WHOLE or f":{rest}".rpartition(":over:")[1]:
         return []
     return _told(_OF_THE_WHOLE[kind], "", kind)
+
+
+def steps_of_finding(number: int, order: str = "") -> list[Step]:
+    """Return the steps for a finding of the ledger by its number; `order` is the order that it is about, if any."""
+    look = [_LOOK] if order else [_RECONCILE]
+    return _told([*look, Step("When it is settled: close it", _CLOSE.format(number=number))], order, "finding")
+
+
+def steps_of_fee(key: str, reference: str) -> list[Step]:
+    """Return the steps for what an alert about a listing fee tells. Its reference is named where it is harmless."""
+    kind = key.partition(":")[0]
+    if not _PLAIN.fullmatch(reference):
+        return _told([_QUEUE], "", kind)
+    return _told([_LOOK, _QUEUE], reference, kind)
 
 
 def steps_of_status(status: str, order: str) -> list[Step]:

@@ -21,6 +21,8 @@ from paypoll.alerts.next_steps import (
     Step,
     order_word,
     steps_of_astray,
+    steps_of_fee,
+    steps_of_finding,
     steps_of_mail,
     steps_of_order,
     steps_of_review,
@@ -65,17 +67,18 @@ HOSTILE = (
     "a/b",
 )
 REASONS = [Reason(name) for name in re.findall(r"^\| `(\w+)` \|", section("### Reviews"), re.MULTILINE)]
-WHOLE = sorted({alert.key for alert in ALERTS} - {kind.value for kind in NoticeKind} - {"mail_waits", "undeliverable"})
+OF_ORDERS = ("mail_waits", "undeliverable", "refund_not_made", "refund_not_shown", "refund_surplus")
+WHOLE = sorted({alert.key for alert in ALERTS} - {kind.value for kind in NoticeKind} - {"finding", *OF_ORDERS})
 
 
 def order_alerts() -> Iterator[OrderAlert]:
     """Yield an alert of every kind that is about one order."""
     order = an_order()
-    for kind in NoticeKind:
+    for kind in set(NoticeKind) - {NoticeKind.NOT_LISTED}:  # which is a listing fee's alone
         for reason in REASONS if kind is NoticeKind.REVIEW else ["chk-1"]:
             yield alert_about(order, Notice(kind, reason))
-    for key in ("mail_waits:confirmation", "undeliverable:confirmation"):
-        yield OrderAlert(key, Level.ALERT, "its mail", ("found",), ("todo",))
+    for key in OF_ORDERS:
+        yield OrderAlert(f"{key}:1", Level.ALERT, "its mail", ("found",), ("todo",))
 
 
 def every_alert(number: str) -> Iterator[AlertContext]:
@@ -83,6 +86,10 @@ def every_alert(number: str) -> Iterator[AlertContext]:
     order = replace(an_order(), number=number)
     for alert in order_alerts():
         yield DESK.about_order(order, alert)
+    for kind in NoticeKind:
+        yield AlertContext("Alert", kind, kind, what_to_do=("todo",), commands=tuple(steps_of_fee(kind, number)))
+    for word in ("", order_word(order.id, number)):
+        yield AlertContext("Alert", "finding", "f", what_to_do=("todo",), commands=tuple(steps_of_finding(12, word)))
     for key in WHOLE:
         steps = tuple(steps_of_whole(f"{key}:MCODE:2026"))
         yield AlertContext("Alert", key, key, what_to_do=("todo",), commands=steps)
@@ -133,7 +140,7 @@ def test_every_alert_has_commands_that_the_program_takes(number: str) -> None:
                 explain(words[3])  # refuses what it does not know
         if len(commands) < 2:
             without.add(context.headline)
-    assert without == {"order_gone"}
+    assert without == {"order_gone", "fee_gone", "refund_order_gone"}
 
 
 def test_every_place_that_shows_commands_shows_those_that_the_program_takes() -> None:
@@ -169,6 +176,7 @@ def test_root_shell_runs_nothing_but_paypoll_on_hostile_orders() -> None:
     for number in HOSTILE:
         word = order_word(17, number)
         steps += [step for alert in order_alerts() for step in steps_of_order(alert.key, word)]
+        steps += [*steps_of_fee("review", number), *steps_of_finding(12, word)]
     script = "sudo() { printf '%s\\n' \"$*\"; }\n" + "\n".join(step.command for step in steps)
     done = subprocess.run(  # noqa: S603 - what is tested
         [shutil.which("sh") or "/bin/sh", "-c", script], env={}, check=True, capture_output=True, text=True
