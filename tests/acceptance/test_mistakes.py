@@ -116,7 +116,7 @@ def test_mistake_6_wrong_merchant(stage: Stage) -> None:
     stage.order("ORD-1")
     stage.sumup.add_merchant("MOTHER", "another_key_entirely")
     assert check(stage).code == OK
-    checked = check(stage, sumup__merchant_code="MOTHER")
+    checked = check(stage, sumup__merchant_code="MOTHER", sumup__api_key="another_key_entirely")
     assert checked.names("merchant in the shop", MERCHANT, "none is on MOTHER", step="sumup.merchant_code")
     assert checked.code == SETTINGS
 

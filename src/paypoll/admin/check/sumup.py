@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
+from paypoll.admin.check.finding import Finding, Mark, advice, fine, skipped, unreachable, wrong
 from paypoll.payments.gateway import (
     Accepted,
     BrokenAnswer,
@@ -33,8 +33,10 @@ def check_sumup(gateway: PaymentGateway, books: LedgerSource, settings: Settings
     match gateway.find_checkouts(_NO_REFERENCE, settings.sumup.merchant_code):
         case Found():
             yield fine("SumUp", f"{where} lets us in")
-            yield from _merchant(gateway, books, settings)
-            yield from _membership(gateway, settings)
+            key = list(_membership(gateway, settings))
+            yield from key
+            if all(finding.mark is not Mark.PROBLEM for finding in key):  # one mistake is told once
+                yield from _merchant(gateway, books, settings)
         case NotAllowed(detail=detail):
             which = "sumup.api_key" if settings.sumup.api_key else "sumup.client_id and sumup.client_secret"
             yield wrong("SumUp", f"{where} refuses our credential: {detail}", f"correct {which}")
