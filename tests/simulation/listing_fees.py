@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -24,11 +24,12 @@ _SAYS_NOTHING_OF_MONEY = re.compile(r"may be paid a second time|answer cannot be
 
 @dataclass
 class PlacedFee:
-    """A fee as the shop has it, with its draft."""
+    """A fee as the shop has it, with its draft, and the references of its stored checkouts: each has one row."""
 
     reference: str
     event: int
     number: int
+    stored: set[str] = field(default_factory=set)
 
 
 def listing_fee(story: "Story") -> None:
@@ -93,7 +94,8 @@ def _make(
     world = story.world
     real = world.sumup.open_checkout(reference, fee.reference, amount, merchant=merchant)
     story.note(f"{real.id} is made under {reference}, {amount} to {merchant}")
-    if stored:
+    if stored and reference not in fee.stored:
+        fee.stored.add(reference)
         now = world.bench.clock.now()
         world.shop.insert(
             "payments_sumupcheckout", payment_id=f"pay-{real.id}", checkout_reference=reference, amount=FEE,
