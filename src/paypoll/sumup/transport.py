@@ -16,14 +16,15 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 import requests
-from requests.exceptions import ConnectTimeout, ContentDecodingError, RequestException, SSLError, Timeout
-from urllib3.exceptions import NewConnectionError, ReadTimeoutError
+from requests.exceptions import ConnectTimeout, ContentDecodingError, RequestException
+from urllib3.exceptions import NewConnectionError
 
 from paypoll import __version__
 from paypoll.clock import Clock
 from paypoll.payments.gateway import BrokenAnswer
 from paypoll.sumup.deadline import ANSWER_BY, TimedAdapter
 from paypoll.sumup.options import SumUpOptions
+from paypoll.sumup.unreachable import what_happened
 
 LONGEST_ANSWER: Final = 1024 * 1024
 _PIECE: Final = 16 * 1024
@@ -118,7 +119,7 @@ class Transport:
         except ContentDecodingError:
             return BrokenAnswer("the answer is not compressed as it says", garbled=True)
         except RequestException as error:
-            return Lost(_what_happened(error), unsent=_was_never_sent(error))
+            return Lost(what_happened(error), unsent=_was_never_sent(error))
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -212,13 +213,3 @@ def _was_never_sent(error: RequestException) -> bool:
     """Say whether no connection was made. One that was open before and broke may have carried the request."""
     causes = (getattr(cause, "reason", None) for cause in error.args)
     return isinstance(error, ConnectTimeout) or any(isinstance(cause, NewConnectionError) for cause in causes)
-
-
-def _what_happened(error: RequestException) -> str:
-    """Say it in our own words: the libraries' texts are long, and may quote URLs and headers."""
-    if isinstance(error, SSLError):
-        return "no trusted TLS connection to SumUp"
-    # requests calls a time-out in the middle of the body a ConnectionError.
-    if isinstance(error, Timeout) or any(isinstance(cause, ReadTimeoutError) for cause in error.args):
-        return "SumUp did not answer in time"
-    return "the connection to SumUp failed"

@@ -76,6 +76,7 @@ def check_all(there: Installation, *, send_test_alert: bool = False, shop_url: s
     zone = settings.site.zone
     checks: list[tuple[str, Check]] = [
         ("settings", lambda: host.check_settings(settings)),
+        ("settings", lambda: host.check_placeholders(settings)),
         ("database", lambda: database.check_database(there.engine, there.database_options, settings, clock)),
         ("SumUp", lambda: sumup.check_sumup(there.gateway, there.books, settings)),
         ("mail", lambda: mail.check_mail(there.composer, there.mailer, settings)),

@@ -1,11 +1,13 @@
 """This machine: the settings file, the folders that paypoll writes to, and the timer."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped, wrong
@@ -16,6 +18,10 @@ _TIMER = "paypoll.timer"
 _PATIENCE = 10.0
 """Seconds that systemctl gets."""
 
+_LEAST_FREE = 100 * 2**20
+"""Bytes: a ticket's files take about a tenth of a megabyte."""
+
+_PLACEHOLDER = re.compile(r"(?:^|[@/.])example\.(?:org|com|net)\b", re.IGNORECASE)
 _TICKET_FOLDERS = ("tickets", "tickets/pdfs", "tickets/qr_codes")
 
 
@@ -27,6 +33,27 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
         return
     mode = stat.S_IMODE(source.stat().st_mode)
     yield fine("settings", f"{source} (mode {mode:03o}), and the files of its secrets")
+
+
+def check_placeholders(settings: Settings, host_zone: tzinfo | None = None) -> Iterator[Finding]:
+    """Look for what the example file says and no shop means. `host_zone`: this machine's, if not as it is set."""
+    given = {
+        "site.base_url": (settings.site.base_url,),
+        "site.support_email": (settings.site.support_email,),
+        "mail.host": (settings.mail.host,),
+        "mail.sender": (settings.mail.sender,),
+        "mail.reply_to": (settings.mail.reply_to,),
+        "alerts.to": settings.alerts.to,
+    }
+    for key, values in given.items():
+        if value := next((one for one in values if one and _PLACEHOLDER.search(one)), None):
+            yield wrong("settings", f"{key} is {value}: that is the example's, and nobody's", f"correct {key}")
+    if settings.site.time_zone == "UTC":
+        # Both halves of the year: a winter's check must not pass where summer time is kept.
+        offsets = {datetime(2026, month, 1, 12, tzinfo=UTC).astimezone(host_zone).utcoffset() for month in (1, 7)}
+        if offsets != {timedelta(0)}:
+            text = "site.time_zone is UTC, and this machine's is not: tickets and mails would show other times"
+            yield wrong("settings", text, 'set site.time_zone to the shop\'s, such as "Europe/Jersey"')
 
 
 def check_folders(settings: Settings) -> Iterator[Finding]:
@@ -88,7 +115,11 @@ def _writable(topic: str, folder: Path, key: str) -> Finding:
         user = os.geteuid()
         text = f"{folder} cannot be written by user id {user}: {(error.strerror or str(error)).lower()}"
         return wrong(topic, text, "let paypoll's user write there, and look for a full or read-only disk")
-    return fine(topic, f"{folder} can be written")
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_FREE:
+        text = f"{folder} can be written, but only {free // 2**20} MB are free"
+        return wrong(topic, text, "make room on that disk: tickets, logs and metrics are written there")
+    return fine(topic, f"{folder} can be written, {free / 2**30:.1f} GB free")
 
 
 def _ask_systemd(question: str) -> str:

@@ -19,9 +19,16 @@ from paypoll.payments.gateway import (
 )
 from paypoll.payments.ledger import LedgerSource, Period
 from paypoll.settings.model import Settings
+from paypoll.sumup.unreachable import NO_SUCH_NAME, NO_TLS, REFUSED, TOO_SLOW
 
 # No checkout has this reference and no transaction this id: a list without entries and a 404 are what we hope for.
 _NO_REFERENCE = "paypoll-check"
+_STEPS = {
+    NO_SUCH_NAME: "mend this machine's name resolution (/etc/resolv.conf), or correct sumup.base_url",
+    REFUSED: "is a firewall in the way? correct sumup.base_url",
+    NO_TLS: "set the clock, update the certificates (ca-certificates), and look for a proxy that opens TLS",
+    TOO_SLOW: "is a firewall in the way? else SumUp's status page; try again later",
+}
 _NO_TRANSACTION = "00000000-0000-4000-8000-000000000000"
 # Should there be one all the same.
 _LEAST = Decimal(1)
@@ -41,9 +48,17 @@ def check_sumup(gateway: PaymentGateway, books: LedgerSource, settings: Settings
             which = "sumup.api_key" if settings.sumup.api_key else "sumup.client_id and sumup.client_secret"
             yield wrong("SumUp", f"{where} refuses our credential: {detail}", f"correct {which}")
         case NoAnswer(detail):
-            yield unreachable("SumUp", f"{where} does not answer: {detail}", "look at the network; try again later")
+            yield unreachable("SumUp", f"{where} does not answer: {detail}", next_step(detail))
         case NotFound(detail) | BrokenAnswer(detail):
             yield wrong("SumUp", f"{where} does not answer as SumUp does: {detail}", "correct sumup.base_url")
+
+
+def next_step(detail: str) -> str:
+    """Return the next step for why SumUp could not be asked, as the transport words it."""
+    for part, step in _STEPS.items():
+        if part in detail:
+            return step
+    return "look at the network; try again later"
 
 
 def _refunds(answer: Refunding, merchant: str) -> Finding:
