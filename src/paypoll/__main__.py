@@ -58,9 +58,18 @@ def _show_traceback(error: BaseException) -> None:
     click.echo(harmless(redact("".join(traceback.format_exception(error))), block=True), err=True)
 
 
+def _leave_out_rich() -> None:
+    """Let rich look as if it were not installed: nothing of ours uses it, and structlog loads it where it is there.
+
+    That takes more than structlog itself. None in sys.modules is how Python says that a module is not to be had.
+    """
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # the stubs know no None here; the manual does
+
+
 def run() -> None:
     """Run paypoll as a program of its own."""
     search_for_cycles_rarely()
+    _leave_out_rich()
     status = main()
     # What is still there dies with the process. Without this, Python would first go through all of it several times
     # in search of cycles: a tenth of the time of a run that finds nothing to do.

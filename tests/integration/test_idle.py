@@ -5,14 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = ("weasyprint", "requests", "jinja2", "alembic", "zxingcpp", "aiosmtpd", "smtplib", "tenacity", "pygal")
+HEAVY = ("weasyprint", "requests", "jinja2", "alembic", "zxingcpp", "aiosmtpd", "smtplib", "tenacity", "pygal", "rich")
 
 
 def loaded_by(*arguments: str, **environ: str) -> set[str]:
     """Return the heavy libraries that a paypoll command loads, in a process of its own."""
     program = (
-        "import sys; from paypoll.__main__ import main; status = main(sys.argv[1:]); "
-        f"print('loaded:', *(name for name in {HEAVY!r} if name in sys.modules)); sys.exit(status)"
+        "import sys; from paypoll.__main__ import run\n"
+        "try: run()\n"
+        f"finally: print('loaded:', *(name for name in {HEAVY!r} if sys.modules.get(name)))"
     )
     done = subprocess.run(  # noqa: S603 - our own interpreter and program
         [sys.executable, "-c", program, *arguments],
@@ -41,3 +42,12 @@ def test_help_loads_nothing_heavy_and_no_database() -> None:
     assert loaded_by("--help") == set()
     program = "import sys, paypoll.cli; sys.exit('sqlalchemy' in sys.modules or 'pydantic' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)  # noqa: S603 - as above
+
+
+def test_command_loads_its_own_module_and_no_other_commands() -> None:
+    program = (
+        "import sys; from paypoll.cli import cli; cli.commands['queue']; "
+        "print(*(name for name in sys.modules if name.startswith('paypoll.cli.commands.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)  # noqa: S603 - as above
+    assert done.stdout.split() == ["paypoll.cli.commands.queue"]

@@ -1,33 +1,15 @@
 """The command line: one module a command. Each parses, builds the app, calls a use case, and renders its result.
 
-The modules import click and nothing heavy at their top: `paypoll --help` must feel instant.
+Only the module of the command that is called is loaded, and none imports anything heavy at its top.
 """
 
+from collections import UserDict
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 import paypoll
-from paypoll.cli.commands.check import check_command
-from paypoll.cli.commands.config import config_group
-from paypoll.cli.commands.db import database_group
-from paypoll.cli.commands.demo import demo_command
-from paypoll.cli.commands.expire import expire_command
-from paypoll.cli.commands.explain import explain_command
-from paypoll.cli.commands.inspect import inspect_command
-from paypoll.cli.commands.mail import mail_group
-from paypoll.cli.commands.pause import pause_command, resume_command
-from paypoll.cli.commands.preview import preview_command
-from paypoll.cli.commands.queue import queue_command
-from paypoll.cli.commands.recheck import recheck_command
-from paypoll.cli.commands.reconcile import reconcile_command
-from paypoll.cli.commands.refund import refund_command
-from paypoll.cli.commands.report import report_command
-from paypoll.cli.commands.resend import resend_command
-from paypoll.cli.commands.resolve import resolve_command
-from paypoll.cli.commands.run_once import run_once_command
-from paypoll.cli.commands.runs import runs_command
-from paypoll.cli.commands.sandbox import sandbox_command
 
 _EPILOG = """
 Exit status: 0 finished; 1 some orders met an error, or what was asked for is not there; 2 usage; 70 a bug;
@@ -35,7 +17,53 @@ Exit status: 0 finished; 1 some orders met an error, or what was asked for is no
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=_EPILOG)
+class _LoadedWhenCalled(UserDict[str, click.Command]):
+    """The commands by name. A command's module is imported when it is looked up: there are many, a run calls one."""
+
+    def __init__(self, places: dict[str, tuple[str, str]]) -> None:
+        super().__init__()
+        self._places = places
+        self.data = dict.fromkeys(places)  # type: ignore[assignment]  # no command before it is called
+
+    def __getitem__(self, name: str) -> click.Command:
+        if self.data[name] is None:
+            module, command = self._places[name]
+            self.data[name] = getattr(import_module(f"paypoll.cli.commands.{module}"), command)
+        return self.data[name]
+
+
+_COMMANDS = _LoadedWhenCalled(
+    {
+        "run-once": ("run_once", "run_once_command"),
+        "expire": ("expire", "expire_command"),
+        "inspect": ("inspect", "inspect_command"),
+        "queue": ("queue", "queue_command"),
+        "explain": ("explain", "explain_command"),
+        "runs": ("runs", "runs_command"),
+        "report": ("report", "report_command"),
+        "resolve": ("resolve", "resolve_command"),
+        "refund": ("refund", "refund_command"),
+        "recheck": ("recheck", "recheck_command"),
+        "reconcile": ("reconcile", "reconcile_command"),
+        "resend": ("resend", "resend_command"),
+        "check": ("check", "check_command"),
+        "preview": ("preview", "preview_command"),
+        "mail": ("mail", "mail_group"),
+        "pause": ("pause", "pause_command"),
+        "resume": ("pause", "resume_command"),
+        "config": ("config", "config_group"),
+        "db": ("db", "database_group"),
+        "demo": ("demo", "demo_command"),
+        "sandbox": ("sandbox", "sandbox_command"),
+    }
+)
+
+
+@click.group(
+    commands=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EPILOG,
+)
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -49,29 +77,3 @@ def cli(context: click.Context, config: Path | None) -> None:
     A timer starts `paypoll run-once` every five minutes. `paypoll inspect ORDER` tells everything about one order.
     """
     context.obj = config
-
-
-for _command in (
-    run_once_command,
-    expire_command,
-    inspect_command,
-    queue_command,
-    explain_command,
-    runs_command,
-    report_command,
-    resolve_command,
-    refund_command,
-    recheck_command,
-    reconcile_command,
-    resend_command,
-    check_command,
-    preview_command,
-    mail_group,
-    pause_command,
-    resume_command,
-    config_group,
-    database_group,
-    demo_command,
-    sandbox_command,
-):
-    cli.add_command(_command)
