@@ -104,7 +104,9 @@ def find_owners(
         if transaction_id in wanted:
             claims.setdefault(transaction_id, Claim(order_id, Role.OTHER))
     facts = _facts(connection, {claim.order_id for claim in claims.values()})
-    given_back = dict(connection.execute(_GIVEN_BACK, {"ids": list(claims)}).tuples()) if claims else {}
+    given_back: dict[str, Decimal] = {}
+    if claims:
+        given_back = {row[0]: row[1] for row in connection.execute(_GIVEN_BACK, {"ids": list(claims)})}
     return {
         transaction_id: replace(
             _owner(claim, facts[claim.order_id], currency, now),
