@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from tests.acceptance.fees import event_status, fee_row, pay_for, place_fee
 from tests.acceptance.papers import body, subject
 from tests.acceptance.stage import ADMIN, MERCHANT, PATIENCE, Stage
 from tests.acceptance.world import World
@@ -247,3 +248,20 @@ def test_row_58_sweep_that_is_killed_goes_on_where_it_was_and_two_at_once_find_n
     assert stage.sql(page)[0]["next_page"] is None
     assert findings(stage) == [("unplaced", "", "99.000")]
     assert len(stage.sink.messages) == 1
+
+
+def test_rows_50_and_51_what_paypoll_gave_back_is_no_finding_and_a_fee_paid_out_of_sight_is_taken(stage: Stage) -> None:
+    stage.grant(refunds=True)
+    stage.environ.update(ON, sumup__allow_refunds="true")
+    order = stage.order("ORD-PART", age=AGO, checkout="PAID")
+    fee = place_fee(stage, "LF-FORGOTTEN", "", age=timedelta(days=40))  # too old for a first look
+    assert stage.run_once().code == 0
+    refund = stage.paypoll("refund", order.number, "--amount", "5.00", "--reason", "late", "--by", "Margot", "--yes")
+    assert refund.code == 0, refund.stderr
+    pay_for(stage, fee, "PAID", under="listing_fee_LF-FORGOTTEN", stored=False, age=timedelta(0))
+    let_ledger_be_due(stage)
+    swept = stage.run_once().report
+    assert swept["ledger"]["payments"] == 2
+    assert findings(stage) == []
+    assert stage.alerts(order) == []
+    assert (fee_row(stage, fee)["payment_status"], event_status(stage, fee)) == ("paid", "published")

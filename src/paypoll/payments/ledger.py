@@ -1,7 +1,7 @@
 """SumUp's ledger held against the orders: what a payment that it lists means. Pure.
 
 The rows of docs/outcomes.md from 51 on are `judge`, one case after the other. Who reads the ledger and writes down what
-was found: `paypoll.runs.ledger`.
+was found: `paypoll.ledger`.
 """
 
 from collections.abc import Sequence

@@ -51,6 +51,8 @@ def paid(**changes: object) -> LedgerPayment:
         (paid(taken=False), OWNER, FindingKind.RETURNED, 25),
         (paid(returned=Decimal(25)), replace(OWNER, status="refunded"), None, 0),
         (paid(returned=Decimal(25)), replace(OWNER, admitting=0), None, 0),
+        (paid(returned=Decimal(5)), replace(OWNER, given_back=Decimal(5)), None, 0),
+        (paid(returned=Decimal(5)), replace(OWNER, given_back=Decimal(4)), FindingKind.RETURNED, 5),
         (paid(returned=Decimal(5)), replace(OWNER, noted=Decimal(5)), None, 0),
         (paid(returned=Decimal(5)), replace(OWNER, noted=Decimal("4.99")), FindingKind.RETURNED, 5),
         (paid(returned=Decimal(25)), replace(OWNER, noted=Decimal(25)), FindingKind.RETURNED, 25),
