@@ -119,7 +119,7 @@ def resolve_command(
         found = app.resolver.find_in_review(pasted_order(orders[0]))
         if refund:
             request = RefundRequest(resolution.who, reason, checkout=checkout.strip())
-            return give_back(app, app.refunder.find(str(found.number)), request, yes=yes, as_json=as_json)
+            return give_back(app, app.refunder.find(f"id:{found.id}"), request, yes=yes, as_json=as_json)
         _decide(app, found, resolution, yes=yes, as_json=as_json)
     return 0
 
