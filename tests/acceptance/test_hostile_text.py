@@ -67,6 +67,8 @@ def test_hostile_text_of_the_shop_is_shown_harmlessly_by_every_command(
     poisoned: tuple[Stage, dict[str, Placed]],
 ) -> None:
     stage, orders = poisoned
+    stage.grant(refunds=True)
+    stage.environ["sumup__allow_refunds"] = "true"
     ids = {name: str(order.id) for name, order in orders.items()}
     walk = [
         ("run-once", "--dry-run"),
@@ -91,6 +93,10 @@ def test_hostile_text_of_the_shop_is_shown_harmlessly_by_every_command(
         ("pause", ids["waiting"], "--reason", "why" + HOSTILE),
         ("resume", ids["waiting"]),
         ("inspect", "FORGED"),
+        ("refund", ids["paid"], "--amount", "1.00", "--reason", "why" + HOSTILE, "--yes"),
+        ("reconcile", "--since", "1d"),
+        ("reconcile", "--payouts", "--since", "1d"),
+        ("report", "--since", "1d"),
         ("mail", "list"),
         ("runs",),
         ("check",),

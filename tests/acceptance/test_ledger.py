@@ -197,6 +197,7 @@ def test_row_58_findings_are_listed_inspected_and_closed_by_a_person_or_by_what_
 
 
 def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope_stops_nobody(stage: Stage) -> None:
+    stage.grant(refunds=True)
     stage.environ.update(ON)
     order, part = (stage.order(number, age=AGO, checkout="PAID") for number in ("ORD-BACK", "ORD-SOME"))
     assert stage.run_once().code == 0

@@ -208,7 +208,7 @@ def test_without_the_look_at_the_places_a_late_payment_overfills_the_hall(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paypoll.payments.rules, "_late_obstacle", always(None))
-    assert worlds_until_broken(bench, "2 a late payment finds room", weather=_SMALL_HALLS, first=20)
+    assert worlds_until_broken(bench, "2 a late payment finds room", weather=_SMALL_HALLS, first=403)
 
 
 def test_without_the_check_of_the_merchant_somebody_elses_money_buys_tickets(

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.database import transaction
-from paypoll.ledger.placing import place
+from paypoll.ledger.placing import place, place_on_fee
 from paypoll.ledger.reading import needs_details, read_details, sort_lines
 from paypoll.payments.gateway import PaymentGateway
 from paypoll.payments.ledger import (
@@ -117,7 +117,8 @@ class Digest:
             elif name in lines.changed:  # what went back says nothing about what was paid
                 del payments[name]
         fees = self._fees(payments, owners)
-        found = self._place(payments, owners, entries, foreign | set(fees))
+        found, unpaid_fees = self._place(payments, owners, entries, foreign | set(fees))
+        fees |= unpaid_fees
         if found:
             with transaction(self._engine) as connection:
                 new = [payments[name] for name in found]
@@ -150,13 +151,20 @@ class Digest:
         owners: Mapping[str, Owner],
         entries: Mapping[str, Entry],
         foreign: set[str],
-    ) -> dict[str, int]:
-        """Return the orders of payments that nobody has noted; those that nobody could place before are left."""
-        found = {}
+    ) -> tuple[dict[str, int], dict[str, str]]:
+        """Return the orders, and the listing fees, of payments that nobody has noted.
+
+        Those that nobody could place before are left.
+        """
+        found, fees = dict[str, int](), dict[str, str]()
         for name, payment in payments.items():
             if name in owners or name in entries or name in foreign or payment.gone or self._rules.is_elses(payment):
                 continue
             order_id = place(self._engine, self._gateway, payment, self._policy.references)
             if order_id is not None:
                 found[name] = order_id
-        return found
+            elif payment.merchant_code == self._policy.merchant_code and (
+                reference := place_on_fee(self._engine, self._gateway, payment, self._policy.fee_references)
+            ):
+                fees[name] = reference
+        return found, fees

@@ -1,6 +1,6 @@
 """Whose is a payment that nobody has noted? Asked by what SumUp calls it, then by amount and hour."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
@@ -8,6 +8,7 @@ from paypoll.database import transaction
 from paypoll.ledger.reading import UnansweredError
 from paypoll.payments.gateway import CheckoutAnswer, Found, NotAllowed, NotFound, PaymentGateway
 from paypoll.payments.ledger import LedgerPayment, numbers_in
+from paypoll.state.fee_payments import fee_candidates
 from paypoll.state.owners import Candidate, find_candidates, named_order
 
 
@@ -29,9 +30,28 @@ def place(engine: sa.Engine, gateway: PaymentGateway, payment: LedgerPayment, re
     return None
 
 
+def place_on_fee(engine: sa.Engine, gateway: PaymentGateway, payment: LedgerPayment, patterns: Sequence[str]) -> str:
+    """Return the reference of the listing fee that SumUp has this payment under, of those of its amount; else nothing.
+
+    Raise UnansweredError.
+    """
+    if payment.paid_at is None:
+        return ""
+    with transaction(engine) as connection:
+        candidates = fee_candidates(connection, payment.net, payment.paid_at)
+    for candidate in candidates:
+        if _is_under(gateway, payment, [pattern.replace("{fee_reference}", candidate) for pattern in patterns]):
+            return candidate
+    return ""
+
+
 def _holds(gateway: PaymentGateway, candidate: Candidate, payment: LedgerPayment, references: Sequence[str]) -> bool:
     made = (pattern.replace("{order_number}", candidate.number) for pattern in references)
-    for reference in dict.fromkeys((*candidate.references, *made)):
+    return _is_under(gateway, payment, dict.fromkeys((*candidate.references, *made)))
+
+
+def _is_under(gateway: PaymentGateway, payment: LedgerPayment, references: Iterable[str]) -> bool:
+    for reference in references:
         look = gateway.find_checkouts(reference, payment.merchant_code)
         if isinstance(look, Found):
             if any(_is_of(checkout, payment) for checkout in look.value):

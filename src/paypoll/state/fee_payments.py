@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 import sqlalchemy as sa
 
@@ -11,6 +12,7 @@ from paypoll.payments.ledger import numbers_in
 from paypoll.shop.tables import listing_fees
 from paypoll.state.tables import listing_fee
 
+_MOST_CANDIDATES = 5
 _IDS: sa.BindParameter[str] = sa.bindparam("ids", expanding=True)
 _TAKEN = sa.select(listing_fee.c.reference, listing_fee.c.transaction_id).where(listing_fee.c.transaction_id.in_(_IDS))
 
@@ -30,6 +32,19 @@ def fees_of(
             for transaction_id in named[reference]:
                 found.setdefault(transaction_id, reference)
     return found
+
+
+def fee_candidates(connection: sa.Connection, amount: Decimal, paid_at: datetime) -> list[str]:
+    """Return the references of unpaid fees of that amount from before the payment, the newest first."""
+    near = (
+        sa.select(listing_fees.c.payment_reference)
+        .where(
+            listing_fees.c.amount == amount, listing_fees.c.payment_status != PAID, listing_fees.c.created_at <= paid_at
+        )
+        .order_by(listing_fees.c.created_at.desc())
+        .limit(_MOST_CANDIDATES)
+    )
+    return list(connection.scalars(near))
 
 
 def have_fee_looked_at(connection: sa.Connection, reference: str, transaction_id: str, now: datetime) -> bool:

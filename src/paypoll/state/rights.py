@@ -91,8 +91,7 @@ SHOP_NEEDS: tuple[Need, ...] = (
     _read(shop.tickets),
     _add(shop.tickets),
     # The code of tickets that a page of the shop issued without one; a person asks for it.
-    # And the status of those whose payment went back, if the settings say so.
-    _change(shop.tickets, "pdf_file", "qr_code", "qr_data", "status", "validation_hash"),
+    _change(shop.tickets, "pdf_file", "qr_code", "qr_data", "validation_hash"),
     _read(shop.checkouts),
     _change(
         shop.checkouts,
@@ -131,7 +130,10 @@ OWN_NEEDS: tuple[Need, ...] = (
 )
 
 REFUND_NEEDS: tuple[Need, ...] = (_add(written), _change(shop.tickets, "status"))
-"""What sending refunds needs besides (sumup.allow_refunds): a row of orders_refund, and tickets that admit nobody."""
+"""What sending refunds, or voiding what went back, needs besides: a row of orders_refund, tickets that admit nobody.
+
+The settings are sumup.allow_refunds and ledger.on_refund.
+"""
 
 NEEDS = SHOP_NEEDS + OWN_NEEDS
 

@@ -131,6 +131,7 @@ def test_operator_commands_work(least_desk: "Desk") -> None:
     "statement",
     [
         "DELETE FROM events_ticket",
+        "UPDATE events_ticket SET status = 'valid'",
         "UPDATE events_ticket SET ticket_number = 'MINE'",
         "UPDATE events_ticket SET customer_id = 1",
         "UPDATE orders_order SET total = 0",

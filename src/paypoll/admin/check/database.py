@@ -46,7 +46,9 @@ _NEWEST = 100
 """So many checkouts are looked at for the merchants they name."""
 
 _GRANTS = "run the SQL of `paypoll db grants` as the owner of the shop's tables"
-_REFUND_GRANTS = "run the SQL of `paypoll db grants --refunds` as their owner, or turn sumup.allow_refunds off"
+_REFUND_GRANTS = (
+    "run the SQL of `paypoll db grants --refunds` as their owner, or turn sumup.allow_refunds and ledger.on_refund off"
+)
 
 _NEW_COLUMN = re.compile(r"the column (\S+)\.(\S+) is new ")
 _OTHER_SHOP = "look for a version of paypoll that knows this shop"
@@ -63,7 +65,7 @@ def check_database(engine: sa.Engine, options: DatabaseOptions, settings: Settin
             yield _server(connection)
             yield from check_sessions(options, connection)
             yield from _clock(settings, clock, connection)
-            yield from _rights(connection, refunds=settings.sumup.allow_refunds)
+            yield from _rights(connection, refunds=settings.sumup.allow_refunds or settings.ledger.on_refund == "void")
             yield from _schema(connection)
             yield from check_indexes(connection)
             yield from _merchant(settings, connection)

@@ -123,7 +123,9 @@ def adopt_command(context: click.Context, *, by: str | None, yes: bool, as_json:
 
 @database_group.command("grants")
 @click.option("--role", default="paypoll", show_default=True, help="The database role that paypoll logs in as.")
-@click.option("--refunds", is_flag=True, help="Also what `paypoll refund` writes into the shop.")
+@click.option(
+    "--refunds", is_flag=True, help='Also what `paypoll refund` and ledger.on_refund = "void" write into the shop.'
+)
 def grants_command(role: str, *, refunds: bool) -> None:
     """Print the SQL that gives paypoll's PostgreSQL role what it needs and nothing else. Changes nothing itself.
 
