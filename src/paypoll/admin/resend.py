@@ -22,12 +22,15 @@ from paypoll.runs.load import load_order
 from paypoll.shop.find import find_order_id, lock_order
 from paypoll.state.audit import record
 from paypoll.state.incidents import end_trouble
-from paypoll.state.outbox import UNSENT, withdraw_these
+from paypoll.state.outbox import UNSENT, forget_told, withdraw_these
 from paypoll.state.runs import new_run_id
 from paypoll.state.tables import outbox, ticket_place
 from paypoll.state.upgrade import require_ready
 
 GIVEN_UP = "undeliverable"
+
+
+_AT_HAND = "a run is sending it just now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,10 @@ class Resender:
                 )
                 kind, was = "confirmation", ""
             else:
-                revive(connection, kept, now)
+                if not revive(connection, kept, now):
+                    raise RefusedError(f"order {order.number}: {_AT_HAND}; look again in a minute")
                 message_id, kind, was = kept.message_id, kept.kind, f", which was {kept.state},"
+            _forget_told(connection, order.id, kind, run_id)
             record(
                 connection,
                 now=now,
@@ -163,7 +168,7 @@ class Resender:
             for mail in _wanted(connection, self.clock.now(), states, ids):
                 order = None
                 if mail.busy:
-                    skipped.append(Revived(mail.kind, "", mail.recipients, "skipped", "a run is sending it just now"))
+                    skipped.append(Revived(mail.kind, "", mail.recipients, "skipped", _AT_HAND))
                     continue
                 if mail.order_id is not None:
                     lock_order(connection, mail.order_id)
@@ -177,8 +182,12 @@ class Resender:
                 if order is not None and (why := untrue(mail, order)):
                     skipped.append(Revived(mail.kind, number, mail.recipients, "skipped", why))
                     continue
-                revive(connection, mail, self.clock.now())
+                if not revive(connection, mail, self.clock.now()):
+                    skipped.append(Revived(mail.kind, number, mail.recipients, "skipped", _AT_HAND))
+                    continue
                 revived[mail.id] = (mail, number)
+                if mail.order_id is not None:
+                    _forget_told(connection, mail.order_id, mail.kind, run_id)
                 record(
                     connection,
                     now=self.clock.now(),
@@ -215,10 +224,18 @@ def _wanted(
     return tuple(mail for mail in kept if not ids or mail.id in ids)
 
 
+def _forget_told(connection: sa.Connection, order_id: int, kind: str, run_id: str) -> None:
+    """Have admins told anew should this mail of the order fail once more (row 45)."""
+    for alert in ("undeliverable", "mail_waits"):
+        forget_told(connection, order_id, f"alert:{alert}:{kind}:", run_id)
+
+
 def _kept(connection: sa.Connection, order: Order, now: datetime) -> KeptMail | None:
     """Return the mail of the order that waits or was given up, and still says what is true: tickets before others."""
     kept = kept_mails(connection, now, *UNSENT, "undeliverable", order_id=order.id)
-    true = sorted((mail for mail in kept if mail.is_confirmation or not untrue(mail, order)), key=_importance)
+    # A copy to another address is a person's own doing: `paypoll mail retry` tries that one again.
+    of_the_order = (mail for mail in kept if not mail.elsewhere)
+    true = sorted((mail for mail in of_the_order if mail.is_confirmation or not untrue(mail, order)), key=_importance)
     if not true:
         return None
     if true[-1].busy:

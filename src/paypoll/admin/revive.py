@@ -10,7 +10,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import VOID, OrderStatus
 from paypoll.payments.rules import VOID_TICKETS
 from paypoll.state.incidents import end_trouble
-from paypoll.state.outbox import ALERT
+from paypoll.state.outbox import ADDRESS_STANDS, ALERT
 from paypoll.state.tables import outbox
 
 CONFIRMATIONS = ("confirmation", "late_confirmation")
@@ -19,7 +19,10 @@ _TRUE_WHILE = {"payment_failed": OrderStatus.FAILED, "under_review": OrderStatus
 
 @dataclass(frozen=True, slots=True)
 class KeptMail:
-    """A mail that has not gone out. `busy`: a run has it at hand just now."""
+    """A mail that has not gone out. `busy`: a run has it at hand just now.
+
+    `elsewhere`: it is for another address than the order's, as a person wanted it.
+    """
 
     id: int
     order_id: int | None
@@ -28,6 +31,7 @@ class KeptMail:
     state: str
     message_id: str
     busy: bool
+    elsewhere: bool = False
 
     @property
     def is_confirmation(self) -> bool:
@@ -59,6 +63,7 @@ def kept_mails(
             state=row["state"],
             message_id=row["message_id"],
             busy=row["lease_until"] is not None and row["lease_until"] > now,
+            elsewhere=row["content"].get(ADDRESS_STANDS) is True,
         )
         for row in connection.execute(query).mappings()
     )
@@ -80,10 +85,14 @@ def void(order: Order) -> str:
     return f"{len(tickets)} of its tickets are void" if tickets else ""
 
 
-def revive(connection: sa.Connection, mail: KeptMail, now: datetime) -> None:
-    """Let the mail be tried as if it were new, at once. Its Message-ID stays."""
+def revive(connection: sa.Connection, mail: KeptMail, now: datetime) -> bool:
+    """Let the mail be tried as if it were new, at once. Its Message-ID stays. False: a run has it at hand by now."""
     values = {"next_attempt_at": now, "attempts": 0, "last_error": None}
     if mail.state == "undeliverable":
         values |= {"state": "waiting", "lease_run": None, "lease_until": None}
-    connection.execute(sa.update(outbox).where(outbox.c.id == mail.id).values(values))
+    free = sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
+    of_it = sa.update(outbox).where(outbox.c.id == mail.id, outbox.c.state == mail.state, free)
+    if connection.execute(of_it.values(values)).rowcount != 1:
+        return False
     end_trouble(connection, f"{DOUBTS}{mail.id}")
+    return True

@@ -133,7 +133,7 @@ class MailAlerts:
                 key=f"mail_waits:{mail.kind}",
                 level=Level.ALERT,
                 headline=f"Order {order.number}: its {_words(mail)} mail has not been accepted yet",
-                found=(f"The mail server says about {order.email}: {error}",),
+                found=(f"The mail server says about {_whom(mail)}: {error}",),
                 todo=("paypoll goes on trying. If the customer asks, reach them another way.",),
             )
             self.desk.tell_about_order(connection, order, alert, now)
@@ -173,7 +173,7 @@ class MailAlerts:
                 f"organiser_mail_undeliverable:{mail.id}",
                 level=Level.CRITICAL,
                 headline="A mail to an organiser cannot be delivered",
-                found=(f"The {_words(mail)} mail to {', '.join(mail.recipients) or '(no address)'}: {error}",),
+                found=(f"The {_words(mail)} mail to {_whom(mail)}: {error}",),
                 todo=("Reach the organiser another way, and correct the account's address in the shop.",),
                 now=now,
             )
@@ -183,7 +183,7 @@ class MailAlerts:
                 key=f"undeliverable:{mail.kind}",
                 level=Level.CRITICAL,
                 headline=f"Order {order.number}: its {_words(mail)} mail cannot be delivered",
-                found=(f"To {order.email or '(no address)'}: {error}",),
+                found=(f"To {_whom(mail)}: {error}",),
                 todo=("Reach the customer another way, or correct the address in the shop and send it again.",),
             )
             self.desk.tell_about_order(connection, order, alert, now)
@@ -244,6 +244,10 @@ def _order_of(connection: sa.Connection, mail: Mail) -> Order | None:
 
 def _code_point(letter: str) -> str:
     return f"U+{ord(letter):04X}"
+
+
+def _whom(mail: Mail) -> str:
+    return ", ".join(mail.recipients) or "(no address)"
 
 
 def _words(mail: Mail) -> str:

@@ -23,7 +23,7 @@ def mail_standstills(connection: sa.Connection, admins: Sequence[str], now: date
         if trouble.key.startswith(_NO_MAIL):
             if _waits(connection):
                 found.append(f"no mail goes out: {trouble.detail}")
-        elif _holds_all_of_its_kind(connection, trouble):
+        elif _holds_all_of_its_kind(connection, trouble, now):
             found.append(f"no {_kind(trouble).replace('_', ' ')} mail goes out: {trouble.detail}")
     return found + [f"an alert reaches no admin: {error}" for error in _unheard_alerts(connection, admins)]
 
@@ -36,13 +36,15 @@ def _kind(trouble: Trouble) -> str:
     return trouble.key.split(":")[1]
 
 
-def _holds_all_of_its_kind(connection: sa.Connection, trouble: Trouble) -> bool:
+def _holds_all_of_its_kind(connection: sa.Connection, trouble: Trouble, now: datetime) -> bool:
     """Say whether no mail of the kind has gone out since: else it is one mail's own trouble, and admins were told."""
     if trouble.told_at is None:
         return False
     of_kind = sa.select(outbox.c.id).where(outbox.c.kind == _kind(trouble)).limit(1)
     waits = connection.scalar(of_kind.where(outbox.c.state.in_(UNSENT)))
-    sent = connection.scalar(of_kind.where(outbox.c.state == "sent", outbox.c.sent_at >= trouble.since))
+    sent = connection.scalar(
+        of_kind.where(outbox.c.state == "sent", outbox.c.sent_at >= trouble.since, outbox.c.sent_at <= now)
+    )
     return waits is not None and sent is None
 
 

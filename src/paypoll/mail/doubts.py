@@ -43,7 +43,7 @@ def weigh(connection: sa.Connection, mail: Mail, error: DoubtfulRefusalError, no
     others = {trouble.key: trouble for trouble in open_troubles(connection, DOUBTS)}
     before = others.pop(_key(mail), None)
     note_trouble(connection, _key(mail), str(error), now, tell_after=_NEVER)
-    taken = last_taken_from_customers(connection)
+    taken = last_taken_from_customers(connection, now)
     others_are_taken = before is not None and taken is not None and taken > before.since
     lasts = before is not None and now - before.since >= LONGEST_DOUBT
     if others_are_taken and (lasts or error.recipient_if_others_are_taken):

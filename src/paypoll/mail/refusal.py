@@ -87,6 +87,8 @@ def whom_it_is_about(step: Step, code: int, text: str, *, others_taken: bool = F
     if step in _BEFORE_A_MAIL or code in _LOGIN or _NAMES_THE_SENDER.search(text):
         return About.US
     enhanced = enhanced_code(text)
+    if step is Step.MAIL and enhanced.startswith(("5.1.", "5.2.")) and enhanced not in _MESSAGE_CODES:
+        return About.US  # no recipient has been named yet: it is the sender's mailbox
     return _by_enhanced_code(enhanced) or _by_words(step, code, enhanced, text, others_taken=others_taken)
 
 

@@ -15,7 +15,7 @@ _ID = re.compile(r"\d{1,18}")  # a bigint has at most 19 digits
 _BY_ID = re.compile(r"id:(\d{1,18})", re.IGNORECASE)
 
 # Built once, not for every order.
-_EMAIL = sa.select(orders.c.email).where(orders.c.id == sa.bindparam("order_id"))
+_EMAIL = sa.select(orders.c.order_number, orders.c.email).where(orders.c.id == sa.bindparam("order_id"))
 _LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).with_for_update()
 
 
@@ -106,7 +106,7 @@ def lock_order(connection: sa.Connection, order_id: int) -> bool:
     return connection.scalar(_LOCK, {"order_id": order_id}) is not None
 
 
-def email_of(connection: sa.Connection, order_id: int) -> str | None:
-    """Return the address that the order has now, or None when there is no such order."""
-    email: str | None = connection.scalar(_EMAIL, {"order_id": order_id})
-    return email
+def number_and_email_of(connection: sa.Connection, order_id: int) -> tuple[str, str] | None:
+    """Return the number and the address that the order has now, or None when there is no such order."""
+    row = connection.execute(_EMAIL, {"order_id": order_id}).first()
+    return (row.order_number, row.email) if row is not None else None

@@ -25,6 +25,6 @@ def replace_content(connection: sa.Connection, mail_id: int, content: Mapping[st
 def let_leave(connection: sa.Connection, prefix: str, now: datetime) -> None:
     """Let the mails whose keys begin so leave now, unless they have left."""
     held = sa.update(outbox).where(
-        outbox.c.dedupe_key.startswith(prefix, autoescape=True), outbox.c.state == "waiting", outbox.c.attempts == 0
+        outbox.c.dedupe_key.startswith(prefix, autoescape=True), outbox.c.state == "waiting", outbox.c.attempts <= 0
     )
     connection.execute(held.values(next_attempt_at=now))

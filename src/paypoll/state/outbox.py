@@ -120,7 +120,7 @@ def claim_mail(
     due = (
         sa.select(outbox)
         .where(*_due(now), _is_free(now, lease), _of(whose))
-        .where(outbox.c.attempts > 0 if tried else outbox.c.attempts == 0)
+        .where(outbox.c.attempts > 0 if tried else outbox.c.attempts <= 0)
         .order_by((outbox.c.kind == ALERT).desc(), outbox.c.created_at, outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -171,12 +171,16 @@ def put_off(connection: sa.Connection, mail: Mail, error: str, now: datetime, *,
     _give_back_ours(connection, mail, values | _what_may_have_arrived(mail, maybe_sent=maybe_sent))
 
 
+# Never below: somebody may have said meanwhile that it counts as new.
+_ONE_LESS = sa.case((outbox.c.attempts > 0, outbox.c.attempts - 1), else_=0)
+
+
 def hand_back(connection: sa.Connection, mails: Collection[Mail], run_id: str) -> None:
     """Give back mails that were claimed and not tried."""
     connection.execute(
         sa.update(outbox)
         .where(outbox.c.id.in_([mail.id for mail in mails]), outbox.c.lease_run == run_id)
-        .values(lease_run=None, lease_until=None, attempts=outbox.c.attempts - 1)
+        .values(lease_run=None, lease_until=None, attempts=_ONE_LESS)
     )
 
 
@@ -206,7 +210,7 @@ def withdraw_about(connection: sa.Connection, prefix: str, why: str) -> None:
 def forget_told(connection: sa.Connection, order_id: int, prefix: str, marker: str) -> None:
     """Let alerts about the order be posted again: a person has ended the condition that they told of.
 
-    Appends `marker` to the dedupe keys that begin with `prefix`.
+    Puts `marker` into the dedupe keys that begin with `prefix`, before whom they went to.
     """
     connection.execute(
         sa.update(outbox)
@@ -216,7 +220,11 @@ def forget_told(connection: sa.Connection, order_id: int, prefix: str, marker: s
             outbox.c.dedupe_key.contains(f":order:{order_id}:to:", autoescape=True),
             outbox.c.dedupe_key.not_like("%:until:%"),
         )
-        .values(dedupe_key=outbox.c.dedupe_key + f":until:{marker}")
+        .values(
+            dedupe_key=sa.func.replace(
+                outbox.c.dedupe_key, f":order:{order_id}:to:", f":order:{order_id}:until:{marker}:to:"
+            )
+        )
     )
 
 
@@ -224,7 +232,7 @@ def untried_alerts(connection: sa.Connection) -> list[sa.RowMapping]:
     """Return the alerts about orders that nobody has tried to send yet, locked, in the order they were posted."""
     query = (
         sa.select(outbox.c.id, outbox.c.topic, outbox.c.recipients, outbox.c.content)
-        .where(outbox.c.kind == ALERT, outbox.c.state == "waiting", outbox.c.attempts == 0)
+        .where(outbox.c.kind == ALERT, outbox.c.state == "waiting", outbox.c.attempts <= 0)
         .where(outbox.c.topic.is_not(None))
         .order_by(outbox.c.id)
         .with_for_update(skip_locked=True)
@@ -310,9 +318,14 @@ def waiting_errors(connection: sa.Connection, kind: str) -> set[str]:
     return set(connection.scalars(failed.distinct()))
 
 
-def last_taken_from_customers(connection: sa.Connection) -> datetime | None:
-    """Return when the mail server last took a customer's mail. What it takes for admins may stay in its own house."""
-    taken = sa.select(sa.func.max(outbox.c.sent_at)).where(outbox.c.state == "sent", outbox.c.kind != ALERT)
+def last_taken_from_customers(connection: sa.Connection, now: datetime) -> datetime | None:
+    """Return when the mail server last took a customer's mail. What it takes for admins may stay in its own house.
+
+    What is dated later than now was sent under a clock that was ahead, and says nothing.
+    """
+    taken = sa.select(sa.func.max(outbox.c.sent_at)).where(
+        outbox.c.state == "sent", outbox.c.kind != ALERT, outbox.c.sent_at <= now
+    )
     found: datetime | None = connection.scalar(taken)
     return found
 

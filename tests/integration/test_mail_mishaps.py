@@ -1,0 +1,159 @@
+"""What a hard look at the outbox found: mail that nobody tried again, went to somebody else, or failed unheard of."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+import paypoll.admin.resend
+from paypoll.database import transaction
+from paypoll.mail.mailer import DoubtfulRefusalError, RecipientDeferredError, RecipientRefusedError
+from paypoll.mail.refusal import About, Step, whom_it_is_about
+from paypoll.runs.record import record_run
+from paypoll.shop.find import lock_order
+from paypoll.state.outbox import Mail, Whose, claim_mail, hand_back
+from paypoll.state.tables import outbox
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Bench
+
+HOUR, MINUTE, DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
+Place = Callable[..., int]
+
+
+def states(engine: sa.Engine, kind: str = "confirmation") -> list[tuple[str, int]]:
+    with transaction(engine) as connection:
+        query = sa.select(outbox.c.state, outbox.c.attempts).where(outbox.c.kind == kind).order_by(outbox.c.id)
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def subjects(bench: "Bench", to: str) -> list[str]:
+    return [str(message["Subject"]) for message, recipients in bench.mailer.sent if to in recipients]
+
+
+def recipients(bench: "Bench") -> list[str]:
+    return [one for _, to in bench.mailer.sent for one in to]
+
+
+def correct(engine: sa.Engine, order_id: int, **values: object) -> None:
+    changed = ", ".join(f"{name} = :{name}" for name in values)
+    with transaction(engine) as connection:
+        connection.execute(sa.text(f"UPDATE orders_order SET {changed} WHERE id = :id"), {**values, "id": order_id})  # noqa: S608 - ours
+
+
+def test_mail_that_a_run_claims_while_a_person_tries_it_again_is_sent_in_the_end(
+    bench: "Bench", engine: sa.Engine, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both give it back: it counted as tried less than never, and nobody took it any more."""
+    for number in (1, 2, 3):
+        place(f"ORD-{number}", email=f"a@{number}.example")
+    bench.mailer.down = "connection refused"
+    record_run(bench.app, "run-once")
+    bench.clock.move(30 * MINUTE)
+    claimed: list[Mail] = []
+
+    def meanwhile(connection: sa.Connection, order_id: int) -> bool:
+        if not claimed:
+            with transaction(engine) as other:
+                for tried in (True, False):
+                    claimed.extend(
+                        claim_mail(
+                            other, "timer", bench.clock.now(), limit=20, lease=5 * MINUTE, whose=Whose.ALL, tried=tried
+                        )
+                    )
+        return lock_order(connection, order_id)
+
+    monkeypatch.setattr(paypoll.admin.resend, "lock_order", meanwhile)
+    tried = bench.app.resender.try_again("ada", "waiting", "sending", "undeliverable")
+    assert {(one.state, one.error) for one in tried} == {("skipped", "a run is sending it just now")}
+    with transaction(engine) as connection:
+        hand_back(connection, claimed, "timer")
+    assert min(attempts for _, attempts in states(engine)) >= 0
+    bench.mailer.down = ""
+    bench.clock.move(2 * HOUR)
+    record_run(bench.app, "run-once")
+    assert {state for state, _ in states(engine)} == {"sent"}
+
+
+def test_mail_that_counts_as_tried_less_than_never_is_new(bench: "Bench", engine: sa.Engine, place: Place) -> None:
+    place("ORD-1", email="ada@one.example")
+    bench.mailer.down = "connection refused"
+    record_run(bench.app, "run-once")
+    bench.mailer.down = ""
+    with transaction(engine) as connection:
+        connection.execute(sa.update(outbox).values(attempts=-1))
+    bench.clock.move(2 * HOUR)
+    record_run(bench.app, "run-once")
+    assert {state for state, _ in states(engine)} == {"sent"}
+
+
+def test_row_45_second_refusal_of_an_orders_mail_is_told_after_a_person_had_it_sent_again(
+    bench: "Bench", engine: sa.Engine, place: Place
+) -> None:
+    order_id = place("ORD-1", email="typo@one.example")
+    bench.mailer.failures.append(RecipientRefusedError("550 5.1.1 no such user"))
+    record_run(bench.app, "run-once")
+    bench.mailer.sent.clear()
+    correct(engine, order_id, email="typo@two.example")
+    bench.mailer.failures.append(RecipientDeferredError("450 4.2.0 greylisted"))
+    bench.app.resender.resend("ORD-1", "ada")
+    bench.mailer.failures.append(RecipientRefusedError("550 5.1.1 no such user"))
+    for _ in range(2):
+        bench.clock.move(2 * HOUR)
+        record_run(bench.app, "run-once")
+    told = [str(message["Subject"]) for message, _ in bench.mailer.sent]
+    assert any("ORD-1" in subject and "cannot be delivered" in subject for subject in told), told
+
+
+def test_resend_after_a_copy_to_a_wrong_address_goes_to_the_order_again(bench: "Bench", place: Place) -> None:
+    place("ORD-1", email="ada@good.example")
+    record_run(bench.app, "run-once")
+    bench.mailer.failures.append(RecipientRefusedError("550 5.1.1 no such user"))
+    assert bench.app.resender.resend("ORD-1", "bob", to="ada@typo.example").state == "undeliverable"
+    bench.mailer.sent.clear()
+    assert bench.app.resender.resend("ORD-1", "bob").recipient == "ada@good.example"
+    assert "ada@typo.example" not in recipients(bench)
+    assert "ada@good.example" in recipients(bench)
+
+
+def test_mail_sent_under_a_clock_that_was_ahead_says_nothing_about_others(
+    bench: "Bench", engine: sa.Engine, place: Place
+) -> None:
+    bench.clock.move(DAY)
+    place("ORD-0", email="zoe@zero.example")
+    record_run(bench.app, "run-once")
+    bench.clock.move(-DAY)
+    for number in (1, 2, 3):
+        place(f"ORD-{number}", email=f"a@{number}.example", created_at=bench.clock.now())
+    refusal = DoubtfulRefusalError("550 access denied", recipient_if_others_are_taken=True)
+    for _ in range(4):
+        bench.mailer.failures.extend([refusal] * 6)
+        record_run(bench.app, "run-once")
+        bench.mailer.failures.clear()
+        bench.clock.move(10 * MINUTE)
+    assert "undeliverable" not in {state for state, _ in states(engine)}
+
+
+def test_row_39a_mail_of_an_order_whose_id_was_given_out_again_is_not_sent_to_the_other_customer(
+    bench: "Bench", engine: sa.Engine, place: Place
+) -> None:
+    order_id = place("ORD-1", "FAILED", email="ada@one.example")
+    bench.mailer.down = "connection refused"
+    for _ in range(3):
+        record_run(bench.app, "run-once")
+        bench.clock.move(10 * MINUTE)
+    assert [state for state, _ in states(engine, "payment_failed")] == ["waiting"]
+    correct(engine, order_id, order_number="ORD-2", email="eve@two.example")
+    bench.mailer.down = ""
+    bench.clock.move(2 * HOUR)
+    record_run(bench.app, "run-once")
+    assert "eve@two.example" not in recipients(bench)
+
+
+@pytest.mark.parametrize("code", ["5.1.1", "5.1.2", "5.2.1", "5.2.2"])
+def test_refusal_of_the_senders_mailbox_is_about_us(code: str) -> None:
+    """Before RCPT no recipient has been named."""
+    assert whom_it_is_about(Step.MAIL, 550, f"{code} <tickets@shop.example>: User unknown") is About.US
+    assert whom_it_is_about(Step.RCPT, 550, f"{code} <ada@one.example>: User unknown") is About.RECIPIENT
