@@ -266,3 +266,34 @@ def test_rows_50_and_51_what_paypoll_gave_back_is_no_finding_and_a_fee_paid_out_
     assert findings(stage) == []
     assert stage.alerts(order) == []
     assert (fee_row(stage, fee)["payment_status"], event_status(stage, fee)) == ("paid", "published")
+
+
+def test_rows_52_and_53_tickets_that_rest_on_a_persons_word_do_not_go_with_another_payment(stage: Stage) -> None:
+    """Issued for cash, then paid by card as well: that is a second payment, and giving it back voids nothing."""
+    stage.grant(refunds=True)
+    stage.environ.update(ON)
+    cash = stage.order("ORD-CASH", age=AGO, checkout="PENDING", status="requires_manual_review")
+    assert stage.run_once().code == 0
+    decided = ("--issue", "--override", "--reason", "cash", "--by", "Margot", "--yes")
+    assert stage.paypoll("resolve", cash.number, *decided).code == 0
+    stage.sql("UPDATE paypoll.watch SET next_check_at = NULL WHERE order_id = :id", id=cash.id)
+    second = stage.checkout(cash, "PAID", stored=False, age=timedelta(minutes=40))
+    let_ledger_be_due(stage)
+    assert stage.run_once().code == 0
+    assert [one[:2] for one in findings(stage)] == [("second_payment", "ORD-CASH")]
+    stage.sumup.refund(second)
+    let_ledger_be_due(stage)
+    assert stage.run_once(ledger__on_refund="void").report["ledger"]["voided"] == 0
+    assert stage.status(cash) == "completed"
+    assert {ticket["status"] for ticket in stage.tickets(cash)} == {"valid"}
+
+
+def test_row_55_fee_that_the_shop_itself_settled_is_nobodys_finding(stage: Stage) -> None:
+    stage.environ.update(ON)
+    place_fee(
+        stage, "LF-SHOP", "PAID", age=AGO, event={"status": "published"}, fee={"payment_status": "paid"}, stored=False
+    )
+    for _ in range(2):
+        assert stage.run_once().code == 0
+        let_ledger_be_due(stage)
+    assert findings(stage) == []

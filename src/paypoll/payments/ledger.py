@@ -14,7 +14,9 @@ from typing import Protocol
 
 from paypoll.payments.gateway import Look
 from paypoll.payments.money import same_amount
-from paypoll.payments.order_statuses import VOID, OrderStatus
+from paypoll.payments.order_statuses import BASKET, LATE, VOID, WAITING, OrderStatus
+
+_NOT_COMPLETED = VOID | LATE | BASKET | WAITING
 
 PATIENCE = timedelta(minutes=30)
 """A payment younger than this that fits no order may be of one that the shop is about to write down."""
@@ -161,7 +163,8 @@ class Owner:
     `expected` is the amount that completed the order; `admitting` counts its tickets that admit. `fulfilled`: another
     payment, or this one, has completed it. `followed`: paypoll will look at it again. `accounted`: an admin was told of
     this payment, or a person has judged it. `noted`: the refunds that the shop has written down. `given_back`: what
-    went back of this payment by `paypoll refund`, or is on its way.
+    went back of this payment by `paypoll refund`, or is on its way; `voided_once`: none of that is on its way any more,
+    so tickets that admit are not as they were left (a shop that was restored).
     """
 
     order_id: int
@@ -175,6 +178,7 @@ class Owner:
     followed: bool = False
     accounted: bool = False
     given_back: Decimal = Decimal(0)
+    voided_once: bool = False
     noted: Decimal = Decimal(0)
 
 
@@ -218,7 +222,7 @@ def judge(payment: LedgerPayment, owner: Owner | None, rules: LedgerRules, now: 
     """Return what a payment in SumUp's ledger means; `owner` is its order, None when nobody knows one."""
     if owner is None:
         return _unplaced(payment, rules, now)
-    if owner.role is Role.OTHER:
+    if owner.role is Role.OTHER or (owner.role is Role.NOTED_BY_SHOP and owner.status in _NOT_COMPLETED):
         return _of_other_checkout(payment, owner)
     return _of_completed(payment, owner, rules)
 
@@ -237,9 +241,9 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
     if returned > 0:
         if owner.status in VOID or not owner.admitting:  # the shop knows, and nobody gets in
             return NOTHING
-        if returned <= owner.given_back:
-            return NOTHING
         full = returned >= payment.net
+        if returned <= owner.given_back and not (full and owner.voided_once):
+            return NOTHING
         if not full and owner.noted >= returned:  # a part that the shop, or `paypoll refund`, gave back
             return NOTHING
         void = (

@@ -94,7 +94,9 @@ class Sweeper:
             if not ledger.keep(connection, cursor.merchant_code, self._run_id, self._lease):
                 log.info("another run has taken over the ledger", merchant=cursor.merchant_code)
                 return False
-            ledger.note_entries(connection, [one.entry for one in judged if not one.judgement.wait], now)
+            # A fee's payment is judged anew each time it is listed: an entry would have it taken for nobody's.
+            kept = [one.entry for one in judged if not one.judgement.wait and not one.fee]
+            ledger.note_entries(connection, kept, now)
             new = [found for one in judged if (found := one.finding) is not None]
             swept.findings += findings.note(connection, new, now)
             for one in sorted(judged, key=lambda item: item.owner.order_id if item.owner else 0):

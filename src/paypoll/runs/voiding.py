@@ -12,6 +12,7 @@ from paypoll.payments.order_statuses import OrderStatus
 from paypoll.runs.load import load_order
 from paypoll.shop.changes import set_order_status, void_tickets
 from paypoll.shop.find import lock_order
+from paypoll.state import outbox
 from paypoll.state.audit import record
 from paypoll.state.findings import note
 from paypoll.state.ledger import note_entries
@@ -34,6 +35,7 @@ def void_order(engine: sa.Engine, judged: Judged, run_id: str, now: datetime) ->
         if order is None or order.status != OrderStatus.COMPLETED or order.fulfilment is None:
             return None
         why = f"the payment {judged.payment.transaction_code or judged.payment.transaction_id} went back in full"
+        outbox.withdraw(connection, order.id, "confirmation", "late_confirmation", "under_review")
         voided = void_tickets(connection, order.id)
         set_order_status(connection, order, OrderStatus.REFUNDED, why, now)
         note_void(connection, order.id, OrderStatus.REFUNDED.value, now)

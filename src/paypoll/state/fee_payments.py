@@ -38,10 +38,8 @@ def fee_candidates(connection: sa.Connection, amount: Decimal, paid_at: datetime
     """Return the references of unpaid fees of that amount from before the payment, the newest first."""
     near = (
         sa.select(listing_fees.c.payment_reference)
-        .where(
-            listing_fees.c.amount == amount, listing_fees.c.payment_status != PAID, listing_fees.c.created_at <= paid_at
-        )
-        .order_by(listing_fees.c.created_at.desc())
+        .where(listing_fees.c.amount == amount, listing_fees.c.created_at <= paid_at)
+        .order_by(listing_fees.c.payment_status == PAID, listing_fees.c.created_at.desc())
         .limit(_MOST_CANDIDATES)
     )
     return list(connection.scalars(near))
@@ -52,7 +50,7 @@ def have_fee_looked_at(connection: sa.Connection, reference: str, transaction_id
     moment = sa.literal(now, listing_fee.c.first_seen_at.type)
     # One that is too old to be listed by itself, and is paid now.
     unlisted = sa.select(listing_fees.c.payment_reference, moment, moment).where(
-        listing_fees.c.payment_reference == reference, listing_fees.c.payment_status != PAID
+        listing_fees.c.payment_reference == reference
     )
     names = ["reference", "first_seen_at", "next_check_at"]
     connection.execute(insert_unless_there(connection, listing_fee).from_select(names, unlisted))

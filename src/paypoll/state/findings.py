@@ -179,6 +179,13 @@ def load_open_facts(connection: sa.Connection, merchant_code: str) -> list[OpenF
         .correlate(finding)
         .scalar_subquery()
     )
+    paid_for = orders.alias("paid_for")
+    # A restored shop may have lost the order, and given its id out again (39a).
+    still_there = (
+        sa.exists(paid_for.c.id)
+        .where(paid_for.c.id == fulfilment.c.order_id, paid_for.c.order_number == fulfilment.c.order_number)
+        .correlate(fulfilment)
+    )
     query = (
         sa.select(
             finding.c.id,
@@ -196,7 +203,7 @@ def load_open_facts(connection: sa.Connection, merchant_code: str) -> list[OpenF
         )
         .select_from(finding)
         .outerjoin(ledger_entry, ledger_entry.c.transaction_id == finding.c.transaction_id)
-        .outerjoin(fulfilment, fulfilment.c.transaction_id == finding.c.transaction_id)
+        .outerjoin(fulfilment, sa.and_(fulfilment.c.transaction_id == finding.c.transaction_id, still_there))
         .outerjoin(orders, orders.c.id == finding.c.order_id)
         .where(finding.c.merchant_code == merchant_code, finding.c.closed_at.is_(None))
         .order_by(finding.c.id)

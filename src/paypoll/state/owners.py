@@ -30,15 +30,15 @@ _FULFILLED = sa.select(fulfilment.c.order_id, fulfilment.c.transaction_id, fulfi
         sa.and_(fulfilment.c.transaction_id.is_(None), fulfilment.c.transaction_code.in_(_NAMES)),
     )
 )
-_SEEN = sa.select(checkout_seen.c.order_id, checkout_seen.c.transaction_id, checkout_seen.c.accounted).where(
-    checkout_seen.c.transaction_id.in_(_IDS)
-)
+_SEEN = sa.select(
+    checkout_seen.c.order_id, checkout_seen.c.transaction_id, checkout_seen.c.accounted, checkout_seen.c.checkout_id
+).where(checkout_seen.c.transaction_id.in_(_IDS))
 _NOTED = sa.select(orders.c.id, orders.c.transaction_id).where(
     orders.c.transaction_id.in_(_NAMES), orders.c.transaction_id != ""
 )
 # Also what was asked for and does not show yet: it is told if it never does.
 _GIVEN_BACK = (
-    sa.select(refund.c.transaction_id, sa.func.sum(refund.c.amount))
+    sa.select(refund.c.transaction_id, sa.func.sum(refund.c.amount), sa.func.bool_and(refund.c.state == "done"))
     .where(refund.c.transaction_id.in_(_IDS), refund.c.state.in_(("intended", "asked", "done")))
     .group_by(refund.c.transaction_id)
 )
@@ -69,6 +69,8 @@ _FACTS = (
         fulfilment.c.currency,
         fulfilment.c.order_id.label("fulfilled"),
         fulfilment.c.transaction_id.label("fulfilled_by"),
+        fulfilment.c.checkout_id.label("fulfilled_checkout"),
+        sa.func.coalesce(fulfilment.c.order_number, watch.c.order_number).label("recorded_number"),
     )
     .select_from(orders)
     .outerjoin(watch, watch.c.order_id == orders.c.id)
@@ -84,6 +86,7 @@ class Claim:
     order_id: int
     role: Role
     accounted: bool = False
+    checkout_id: str = ""
 
 
 def find_owners(
@@ -104,16 +107,17 @@ def find_owners(
         if transaction_id in wanted:
             claims.setdefault(transaction_id, Claim(order_id, Role.OTHER))
     facts = _facts(connection, {claim.order_id for claim in claims.values()})
-    given_back: dict[str, Decimal] = {}
+    given_back: dict[str, Any] = {}
     if claims:
-        given_back = {row[0]: row[1] for row in connection.execute(_GIVEN_BACK, {"ids": list(claims)})}
+        given_back = {row[0]: row for row in connection.execute(_GIVEN_BACK, {"ids": list(claims)})}
     return {
         transaction_id: replace(
             _owner(claim, facts[claim.order_id], currency, now),
-            given_back=given_back.get(transaction_id, Decimal(0)),
+            given_back=given_back[transaction_id][1] if transaction_id in given_back else Decimal(0),
+            voided_once=transaction_id in given_back and given_back[transaction_id][2],
         )
         for transaction_id, claim in claims.items()
-        if claim.order_id in facts
+        if claim.order_id in facts and not _is_anothers(claim, facts[claim.order_id])
     }
 
 
@@ -126,8 +130,8 @@ def _claims(connection: sa.Connection, wanted: Mapping[str, Collection[str]]) ->
         transaction_id = by_name.get(name or "") or by_name.get(code or "")
         if transaction_id is not None:
             found[transaction_id] = Claim(order_id, Role.FULFILLED, accounted=True)
-    for order_id, name, accounted in connection.execute(_SEEN, {"ids": list(wanted)}):
-        found.setdefault(name, Claim(order_id, Role.OTHER, accounted))
+    for order_id, name, accounted, checkout_id in connection.execute(_SEEN, {"ids": list(wanted)}):
+        found.setdefault(name, Claim(order_id, Role.OTHER, accounted, checkout_id))
     left = [name for name, transaction_id in by_name.items() if transaction_id not in found]
     # The shop has no index on this column: it is read once for all payments of the page that nobody else knows.
     for order_id, name in connection.execute(_NOTED, {"names": left}) if left else ():
@@ -143,7 +147,14 @@ def _facts(connection: sa.Connection, order_ids: Collection[int]) -> dict[int, A
 
 def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
     # Where SumUp did not name the payment when the order was completed, one of the order is taken for it.
-    unnamed = claim.role is Role.OTHER and row.fulfilled is not None and row.fulfilled_by is None
+    # Never where tickets rest on a person's word alone, nor one of another checkout than that which bought them.
+    unnamed = (
+        claim.role is Role.OTHER
+        and row.fulfilled is not None
+        and row.fulfilled_by is None
+        and not row.fulfilled_checkout.startswith("override:")
+        and claim.checkout_id in {"", row.fulfilled_checkout}
+    )
     role = Role.FULFILLED if unnamed else claim.role
     by_payment = role is Role.FULFILLED
     return Owner(
@@ -159,6 +170,11 @@ def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
         accounted=claim.accounted,
         noted=row.noted,
     )
+
+
+def _is_anothers(claim: Claim, row: Any) -> bool:
+    """Say whether what paypoll noted under this id is of another order: a restored shop gives ids out again (39a)."""
+    return claim.role is not Role.NOTED_BY_SHOP and row.recorded_number not in {None, row.order_number}
 
 
 def _is_new(row: Any, now: datetime) -> bool:

@@ -53,6 +53,15 @@ def paid(**changes: object) -> LedgerPayment:
         (paid(returned=Decimal(25)), replace(OWNER, admitting=0), None, 0),
         (paid(returned=Decimal(5)), replace(OWNER, given_back=Decimal(5)), None, 0),
         (paid(returned=Decimal(5)), replace(OWNER, given_back=Decimal(4)), FindingKind.RETURNED, 5),
+        (paid(returned=Decimal(25)), replace(OWNER, given_back=Decimal(25)), None, 0),
+        # Refunded in full by paypoll, and its tickets admit again: a restored shop.
+        (
+            paid(returned=Decimal(25)),
+            replace(OWNER, given_back=Decimal(25), voided_once=True),
+            FindingKind.RETURNED,
+            25,
+        ),
+        (PAYMENT, replace(UNPAID, role=Role.NOTED_BY_SHOP, status="cancelled"), FindingKind.NOT_FOLLOWED, 25),
         (paid(returned=Decimal(5)), replace(OWNER, noted=Decimal(5)), None, 0),
         (paid(returned=Decimal(5)), replace(OWNER, noted=Decimal("4.99")), FindingKind.RETURNED, 5),
         (paid(returned=Decimal(25)), replace(OWNER, noted=Decimal(25)), FindingKind.RETURNED, 25),
