@@ -12,7 +12,9 @@ import click
 from tests.benchmarks import measure
 from tests.benchmarks.bed import Bed, FarSide, opened_server
 from tests.benchmarks.long_ledger import ledger
-from tests.benchmarks.measure import CORES, Row
+from tests.benchmarks.measure import CORES
+from tests.benchmarks.releases import without_pyc_ban
+from tests.benchmarks.row import Row
 
 MEASUREMENTS = {**measure.MEASUREMENTS, "ledger": ledger}
 
@@ -22,6 +24,7 @@ MEASUREMENTS = {**measure.MEASUREMENTS, "ledger": ledger}
 @click.option("--rounds", default=9, show_default=True, help="How often each thing is measured.")
 def main(names: tuple[str, ...], rounds: int) -> None:
     """Measure what is named, or everything, and print the table as it grows."""
+    without_pyc_ban()
     click.echo(f"On {CORES} cores, Python {sys.version.split()[0]}.\n")
     click.echo("| what | found | limit | reached | beside |\n|---|---|---|---|---|")
     with opened_server() as server, FarSide() as far, tempfile.TemporaryDirectory() as folder:

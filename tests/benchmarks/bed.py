@@ -38,13 +38,29 @@ PARALLEL = 16
 _numbers = itertools.count(1)
 
 
+def _one_of(*names: str) -> str:
+    """Return SQL for one of these names, by chance."""
+    listed = ", ".join(f"'{name}'" for name in names)
+    return f"((ARRAY[{listed}])[1 + floor(random() * {len(names)})::int])"
+
+
+# As long as names are, in letters that need a subset of the fonts now and then.
+_FIRST_NAMES = _one_of("Ada", "Zoë", "Noor", "Quentin", "Jo", "Wilhelmina", "Fenella", "Ülkü", "Marie-Claire", "Bob")
+_LAST_NAMES = _one_of("Le Sueur", "Müller", "Okafor", "de la Haye", "Li", "Vautier-Hamon", "Ó Briain", "Smith", "Kováč")
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a process took: seconds by the clock and of CPU, its children's included, and MiB of the largest."""
+    """What a process took: seconds by the clock and of CPU, its children's included, and MiB of the largest.
+
+    `own_cpu` is without its children; `memory_mib` of all processes at once, what they share counted once.
+    """
 
     elapsed: float
     cpu: float
+    own_cpu: float
     peak_mib: float
+    memory_mib: float
     stdout: str
 
 
@@ -101,16 +117,63 @@ class Bed:
             connection.exec_driver_sql(SHOP_SCHEMA.read_text(encoding="utf-8"))
             upgrade(connection)
         self.shop = SmallShop(self.engine)
+        media = folder / f"{self.name}-media"
+        media.mkdir()
         settings = world_settings(
             self.url,
             sumup_url=far.sumup_url,
             smtp_port=far.smtp_port,
+            media=media,
             sumup={"requests_per_second": 1000, "parallel_requests": PARALLEL},
         )
         self.config = write_settings_file(folder / f"{self.name}.toml", settings)
-        organiser = self.shop.add_organiser("choir@organiser.example", "The Choir")
+        self._organiser = self.shop.add_organiser("choir@organiser.example", "The Choir")
+        self.event = self.add_event("Winter Concert")
+
+    def add_event(self, title: str) -> int:
+        """Add an event with room for all, and return its id."""
         starts = datetime.now(UTC) + timedelta(days=30)
-        self.event = self.shop.add_event(organiser, "Winter Concert", starts=starts, capacity=10_000_000)
+        return self.shop.add_event(self._organiser, title, starts=starts, capacity=10_000_000)
+
+    def count_tickets(self) -> int:
+        """Return how many tickets there are."""
+        (row,) = self.sql("SELECT count(*) AS n FROM events_ticket")
+        return int(row["n"])
+
+    def fill_history(self, count: int) -> None:
+        """Put so many orders of long ago into the shop, completed and known to paypoll; of each its row and no other.
+
+        Column by column, because copying whole rows as `fill` does would take an hour for ten million.
+        """
+        tag = next(_numbers)
+        places = [(self.event, TICKETS, PRICE)]
+        first = self.shop.add_order(
+            f"OLD-{tag}", "old@buyer.example", places, status="completed", created_at=_long_ago()
+        )
+        changed = {
+            "id": f"{tag * 100_000_000} + g",
+            "order_number": f"'OLD-{tag}-' || g",
+            "created_at": "row.created_at + g * interval '1 second'",
+        }
+        columns = [
+            row["column_name"]
+            for row in self.sql(
+                "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public'"
+                " AND table_name = 'orders_order' ORDER BY ordinal_position"
+            )
+        ]
+        values = ", ".join(changed.get(column, f"row.{column}") for column in columns)
+        self.sql(
+            f"INSERT INTO orders_order ({', '.join(columns)}) SELECT {values}"  # noqa: S608 - the schema's own names
+            " FROM orders_order row CROSS JOIN generate_series(1, :count) g WHERE row.id = :first",
+            count=count,
+            first=first,
+        )
+        self.sql(
+            "INSERT INTO paypoll.watch (order_id, first_seen_at, status, last_checked_at, last_run, checks)"
+            " SELECT id, created_at, status, created_at, 'old', 1 FROM orders_order WHERE order_number LIKE :like",
+            like=f"OLD-{tag}-%",
+        )
 
     def close(self) -> None:
         """Drop the database."""
@@ -151,7 +214,8 @@ class Bed:
         self._clone(
             "orders_order",
             "id = :first",
-            "id = :base + g, order_number = 'T' || :tag || '-' || g, email = 'b' || g || :email, status = :status,"
+            "id = :base + g, order_number = 'T' || :tag || '-' || g, email = 'b' || g || :email, status = :status,"  # noqa: S608 - our own names
+            f" delivery_first_name = {_FIRST_NAMES}, delivery_last_name = {_LAST_NAMES},"
             " created_at = now() - :minutes * interval '1 minute' - g * interval '1 millisecond',"
             " user_id = (SELECT u.id FROM accounts_user u WHERE u.email = 'b' || g || :email)",
             email=email,

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from tests.benchmarks.bed import MERCHANT
 from tests.benchmarks.history import LongHistory
-from tests.benchmarks.measure import NewBed, Row
+from tests.benchmarks.measure import NewBed
+from tests.benchmarks.row import Row
 
 
 def ledger(new_bed: NewBed, rounds: int) -> Iterator[Row]:
