@@ -10,6 +10,7 @@ import pytest
 from tests.acceptance.fees import event_status, fee_row, pay_for, place_fee
 from tests.acceptance.papers import body, subject
 from tests.acceptance.stage import ADMIN, MERCHANT, PATIENCE, Stage
+from tests.acceptance.test_restored import restore_before
 from tests.acceptance.world import World
 
 from paypoll.sandbox.sumup.effects import Latency
@@ -297,3 +298,66 @@ def test_row_55_fee_that_the_shop_itself_settled_is_nobodys_finding(stage: Stage
         assert stage.run_once().code == 0
         let_ledger_be_due(stage)
     assert findings(stage) == []
+
+
+def test_row_52_paused_order_is_not_made_void_and_its_waiting_confirmation_goes_when_it_is(stage: Stage) -> None:
+    stage.grant(refunds=True)
+    stage.environ.update(ON, ledger__on_refund="void")
+    order = stage.order("ORD-PAUSED", age=AGO, checkout="PAID")
+    stage.sink.close()
+    stage.run_once()
+    stage.sink.start()
+    later = "UPDATE paypoll.outbox SET next_attempt_at = now() + interval '30 minutes'"
+    stage.sql(later)
+    stage.sumup.refund(order.checkout)
+    assert stage.paypoll("pause", order.number, "--reason", "talking to the bank", "--by", "Margot").code == 0
+    let_ledger_be_due(stage)
+    assert stage.run_once().report["ledger"]["voided"] == 0
+    assert (stage.status(order), {one["status"] for one in stage.tickets(order)}) == ("completed", {"valid"})
+    assert stage.paypoll("resume", order.number).code == 0
+    let_ledger_be_due(stage)
+    assert stage.run_once().report["ledger"]["voided"] == 1
+    assert (stage.status(order), {one["status"] for one in stage.tickets(order)}) == ("refunded", {"refunded"})
+    stage.let_time_pass()
+    stage.run_once()
+    assert [subject(mail) for mail in stage.mails(order)] == []
+
+
+def test_row_55_payment_of_an_order_that_a_restored_shop_lost_is_told_and_never_as_another_orders(stage: Stage) -> None:
+    stage.environ.update(ON)
+    old = stage.order("ORD-OLD", age=AGO, checkout="PAID")
+    assert stage.run_once().code == 0
+    restore_before(stage, old)
+    new = stage.order("ORD-NEW", checkout="PENDING", age=timedelta(minutes=2))
+    assert new.id == old.id
+    for _ in range(2):
+        let_ledger_be_due(stage, look_back=True)
+        assert stage.run_once().code == 0
+    # Once, still open, and not about the order that has its id now.
+    assert findings(stage) == [("unplaced", "", "25.000")]
+    assert not any("ORD-NEW" in subject(mail) for mail in stage.alerts(new))
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_row_54_payment_in_a_checkout_row_that_lost_its_order_is_told(stage: Stage, *, lost: bool) -> None:
+    """The shop's row has no order any more, and is no listing fee's: its reference names one, or it was one's."""
+    stage.environ.update(ON)
+    order = stage.order("ORD-NULL", age=timedelta(days=4), checkout="", status="cancelled")
+    if lost:
+        order = stage.order("ORD-LOST", age=AGO, checkout="PAID")
+    assert stage.run_once().code == 0
+    checkout = order.checkout or stage.checkout(order, "PAID", stored=False, age=AGO)
+    stage.sql("UPDATE paypoll.watch SET next_check_at = NULL")
+    payment = stage.sumup.checkout(checkout).payment
+    assert payment is not None
+    said = {"status": "PAID", "transaction_id": payment.id}
+    if lost:
+        stage.sql("UPDATE payments_sumupcheckout SET order_id = NULL")
+        restore_before(stage, order)
+    else:
+        row = stage.shop.add_checkout(order.id, order.number, checkout, merchant_code=MERCHANT, sumup_response=said)
+        stage.shop.update("payments_sumupcheckout", row, order_id=None)
+    let_ledger_be_due(stage, look_back=True)
+    assert stage.run_once().code == 0
+    (found,) = findings(stage)
+    assert found[0] == ("unplaced" if lost else "not_followed")

@@ -14,6 +14,7 @@ from paypoll.mail.refusal import About, Step, whom_it_is_about
 from paypoll.runs.record import record_run
 from paypoll.shop.find import lock_order
 from paypoll.state.outbox import Mail, Whose, claim_mail, hand_back
+from paypoll.state.posted_alerts import forget_told, hand_over, waiting_alerts
 from paypoll.state.tables import outbox
 
 if TYPE_CHECKING:
@@ -157,3 +158,20 @@ def test_refusal_of_the_senders_mailbox_is_about_us(code: str) -> None:
     """Before RCPT no recipient has been named."""
     assert whom_it_is_about(Step.MAIL, 550, f"{code} <tickets@shop.example>: User unknown") is About.US
     assert whom_it_is_about(Step.RCPT, 550, f"{code} <ada@one.example>: User unknown") is About.RECIPIENT
+
+
+def test_alert_that_a_person_has_ended_is_handed_over_and_leaves_room_for_the_next(
+    bench: "Bench", engine: sa.Engine, place: Place
+) -> None:
+    """The mark of what has ended must not be taken for a part of whom it goes to."""
+    order_id = place("ORD-1", total="26.00")
+    bench.mailer.down = "connection refused"
+    record_run(bench.app, "run-once")
+    with transaction(engine) as connection:
+        forget_told(connection, order_id, "alert:review:", "run-1")
+        (waiting,) = waiting_alerts(connection, bench.clock.now() + DAY)
+        hand_over(connection, waiting, ["new@shop.example"], lambda: "<2@shop.example>", bench.clock.now())
+    with transaction(engine) as connection:
+        keys = set(connection.scalars(sa.select(outbox.c.dedupe_key).where(outbox.c.kind == "alert")))
+    assert all(":until:run-1:to:" in key for key in keys), keys
+    assert {key.rpartition(":to:")[2] for key in keys} == {"admin@shop.example", "new@shop.example"}

@@ -11,6 +11,7 @@ from paypoll.admin.revive import kept_mails, revive
 from paypoll.database import transaction
 from paypoll.state import outbox
 from paypoll.state.outbox import Mail, Whose
+from paypoll.state.posted_alerts import hand_over, waiting_alerts
 from paypoll.state.tables import outbox as table
 from paypoll.testing import NOW
 
@@ -40,8 +41,8 @@ OF_NOBODY: dict[str, Change] = {
 
 def hand_all_over(connection: sa.Connection, admin: str) -> None:
     """Send all alerts that wait to this admin instead."""
-    for row in outbox.waiting_alerts(connection, LATER):
-        outbox.hand_over(connection, row, [admin], lambda: "<2@shop.example>", LATER)
+    for row in waiting_alerts(connection, LATER):
+        hand_over(connection, row, [admin], lambda: "<2@shop.example>", LATER)
 
 
 def revive_all(connection: sa.Connection) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from paypoll.alerts.next_steps import order_word
 from paypoll.clock import Clock
 from paypoll.database import Trouble, sort_error, transaction
 from paypoll.errors import RefusedError, UnreadableOrderError
@@ -18,8 +19,9 @@ from paypoll.payments.order_statuses import OrderStatus
 from paypoll.runs.load import load_order
 from paypoll.shop.changes import set_order_status
 from paypoll.shop.find import find_order_id, lock_order, orders_of_event
-from paypoll.state import outbox, watches
+from paypoll.state import watches
 from paypoll.state.audit import record
+from paypoll.state.posted_alerts import forget_told
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import new_run_id
 from paypoll.state.upgrade import require_ready
@@ -61,7 +63,7 @@ def find_reviews(engine: sa.Engine, wanted: Wanted, now: datetime, *, ours_alone
         if order_id not in by_id:
             raise RefusedError(
                 f"order {number} is not in review, or paypoll did not put it there, or a person has closed its review: "
-                f"`paypoll inspect {number}` says which"
+                f"`paypoll inspect {order_word(order_id, number)}` says which"
             )
     after = now - wanted.since if wanted.since is not None else None
     return [
@@ -112,7 +114,7 @@ def _put_back_one(engine: sa.Engine, review: OpenReview, who: str, why: str, run
             )
             watches.put_back(connection, order.id, waiting.value, now)
             # Should it go to review again, that is told again.
-            outbox.forget_told(connection, order.id, "alert:review:", run_id)
+            forget_told(connection, order.id, "alert:review:", run_id)
             return True
     except UnreadableOrderError:
         return False

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from paypoll.admin.resolve import Confirmation
 from paypoll.admin.weighing import patient
+from paypoll.alerts.next_steps import order_word
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, SettingsError, TryLaterError
@@ -35,8 +36,9 @@ from paypoll.payments.order_statuses import BASKET, LATE, WAITING, OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.refunding import OPEN, RefundIntent, RefundState, Standing, obstacle
 from paypoll.runs.load import load_for_decision, load_order
+from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.find import find_order_id
-from paypoll.shop.refunds import ADMITS, refund_table_problems
+from paypoll.shop.refunds import refund_table_problems
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.refunds import refunds_of
 from paypoll.state.rights import missing_rights
@@ -212,7 +214,7 @@ def _require_settled(order: Order) -> None:
     if order.status in WAITING | BASKET | LATE:
         raise RefusedError(
             f"order {order.number} is {order.status}: a run may still issue its tickets; "
-            f"first `paypoll run-once --order {order.number}`"
+            f"first `paypoll run-once --order {order_word(order.id, order.number)}`"
         )
 
 
@@ -311,7 +313,7 @@ def _require_possible(order: Order, payment: _Payment, amount: Decimal) -> None:
 
 def _tickets_to_void(order: Order, request: RefundRequest, *, whole: bool, beside: bool) -> tuple[str, ...]:
     """Return the tickets that the refund sets to refunded. Raise RefusedError when they cannot be those named."""
-    valid = tuple(sorted(ticket.number for ticket in order.tickets if ticket.status in ADMITS))
+    valid = tuple(sorted(ticket.number for ticket in order.tickets if ticket.status in ADMITTING))
     if strangers := sorted(set(request.tickets) - set(valid)):
         raise RefusedError(f"order {order.number} has no valid ticket {', '.join(strangers)}")
     if beside and request.tickets:

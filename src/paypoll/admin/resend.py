@@ -22,7 +22,8 @@ from paypoll.runs.load import load_order
 from paypoll.shop.find import find_order_id, lock_order
 from paypoll.state.audit import record
 from paypoll.state.incidents import end_trouble
-from paypoll.state.outbox import UNSENT, forget_told, withdraw_these
+from paypoll.state.outbox import UNSENT, withdraw_these
+from paypoll.state.posted_alerts import forget_told
 from paypoll.state.runs import new_run_id
 from paypoll.state.tables import outbox, ticket_place
 from paypoll.state.upgrade import require_ready

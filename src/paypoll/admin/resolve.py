@@ -39,9 +39,10 @@ from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
 from paypoll.runs.load import load_for_decision, load_order
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.find import find_order_id, lock_order
-from paypoll.state import findings, outbox, watches
+from paypoll.state import findings, watches
 from paypoll.state.audit import describe_evidence, record
 from paypoll.state.memory import require_ready_to_work
+from paypoll.state.posted_alerts import forget_told
 from paypoll.state.resolutions import ACTION, Verdict
 from paypoll.state.runs import new_run_id
 from paypoll.state.tables import outbox as outbox_table
@@ -129,7 +130,7 @@ class Resolver:
                     raise OrderNotFoundError(f"order {order.number} is gone from the shop")
                 now = self.clock.now()
                 present = require_open(connection, load_order(connection, order.id), order.number, now)
-                outbox.forget_told(connection, order.id, "alert:review:", run_id)
+                forget_told(connection, order.id, "alert:review:", run_id)
                 if resolution.verdict is Verdict.ISSUE:
                     if case is None:
                         raise ValueError("tickets are issued only after SumUp was asked")

@@ -17,7 +17,7 @@ from paypoll.payments.listing_fees import ListingFee
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import Order
 from paypoll.settings.model import SiteSettings
-from paypoll.state import outbox
+from paypoll.state import outbox, posted_alerts
 from paypoll.state.incidents import end_trouble, note_trouble
 
 MANY = 5
@@ -191,14 +191,14 @@ class AlertDesk:
 
     def hand_over(self, connection: sa.Connection, now: datetime) -> None:
         """Send what waits for somebody who is no admin any more to those who are, unless they had it already."""
-        for row in outbox.waiting_alerts(connection, now):
+        for row in posted_alerts.waiting_alerts(connection, now):
             if not set(row["recipients"]) & set(self.admins):
-                outbox.hand_over(connection, row, self.admins, partial(new_message_id, self.domain), now)
+                posted_alerts.hand_over(connection, row, self.admins, partial(new_message_id, self.domain), now)
 
     def summarise(self, connection: sa.Connection, now: datetime) -> None:
         """Put one summary in place of many alerts of the same topic that are about to leave: fifty mails tell less."""
         heaps: dict[tuple[str, str], list[sa.RowMapping]] = defaultdict(list)
-        for row in outbox.untried_alerts(connection):
+        for row in posted_alerts.untried_alerts(connection):
             heaps[row["topic"], row["recipients"][0]].append(row)
         for (topic, admin), rows in heaps.items():
             if len(rows) < MANY:

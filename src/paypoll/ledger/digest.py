@@ -104,7 +104,8 @@ class Digest:
             entries = find_entries(connection, payments)
             placed = {name: entry.order_id for name, entry in entries.items() if entry.order_id is not None}
             owners = find_owners(connection, payments.values(), placed, currency=self._policy.currency, now=now)
-            foreign = paid_without_order(connection, (one for name, one in payments.items() if name not in owners))
+            unowned = [one for name, one in payments.items() if name not in owners]
+            foreign = paid_without_order(connection, unowned, self._policy.references)
         for name, entry in entries.items():
             # The line knows what was refunded; a charge-back that was seen before stays seen.
             payments[name] = replace(payments[name], returned=max(payments[name].returned, entry.returned))

@@ -17,9 +17,10 @@ from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import note_order, set_order_status
 from paypoll.shop.find import lock_order
 from paypoll.shop.orders import load_order
-from paypoll.shop.refunds import ADMITS, add_refund, void_tickets
+from paypoll.shop.refunds import VALID, add_refund, void_tickets
 from paypoll.state import outbox, watches
 from paypoll.state.audit import record
+from paypoll.state.posted_alerts import forget_told
 from paypoll.state.records import load_records
 from paypoll.state.resolutions import ACTION, Verdict
 
@@ -70,7 +71,7 @@ class RefundRows:
             note_order(connection, order, f"{note} (payment {intent.checkout_id}, beside the order's own)", now)
         else:
             if whole or intent.tickets:
-                voided = void_tickets(connection, order.id, None if whole else intent.tickets)
+                voided = void_tickets(connection, order.id, None if whole else intent.tickets, used=True)
             name = told.transaction_code or told.id
             add_refund(connection, order.id, intent.amount, name, reason=intent.reason, who=intent.who, now=now)
             if whole and order.status != OrderStatus.REFUNDED:
@@ -81,7 +82,7 @@ class RefundRows:
                 outbox.withdraw(connection, order.id, "confirmation", "late_confirmation", "under_review")
             else:
                 note_order(connection, order, note, now, in_history=True)
-        kept = sum(ticket.status == ADMITS[0] and ticket.number not in voided for ticket in order.tickets)
+        kept = sum(ticket.status == VALID and ticket.number not in voided for ticket in order.tickets)
         context = RefundContext(
             order_number=order.number,
             customer_name=order.customer_name,
@@ -121,7 +122,7 @@ class RefundRows:
     ) -> None:
         if order.status != OrderStatus.REVIEW:
             return
-        outbox.forget_told(connection, order.id, "alert:review:", run_id)
+        forget_told(connection, order.id, "alert:review:", run_id)
         record(
             connection,
             now=now,

@@ -125,6 +125,9 @@ class Notice:
         return ":".join(filter(None, (self.kind.value, self.subject, ",".join(sorted(self.payments)))))
 
 
+_ACCOUNTED = frozenset({NoticeKind.REVIEW, NoticeKind.PAID_TWICE, NoticeKind.PAID_BUT_VOID, NoticeKind.PAID_NOT_ISSUED})
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The outcome for one order, with its reason in a sentence for the audit trail.
@@ -140,6 +143,14 @@ class Decision:
     payment: "VerifiedPayment | None" = None
     notices: tuple[Notice, ...] = ()
     close: tuple[str, ...] = field(default=())
+
+    @property
+    def accounts(self) -> bool:
+        """Whether the payments that it rests on are accounted for from now on, so that no look tells of them again.
+
+        They bought something, or an admin is told of them.
+        """
+        return self.payment is not None or any(notice.kind in _ACCOUNTED for notice in self.notices)
 
     def __post_init__(self) -> None:
         fits = {Outcome.COMPLETE: self.payment is not None, Outcome.RESTORE: True}

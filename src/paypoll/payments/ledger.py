@@ -163,8 +163,8 @@ class Owner:
     `expected` is the amount that completed the order; `admitting` counts its tickets that admit. `fulfilled`: another
     payment, or this one, has completed it. `followed`: paypoll will look at it again. `accounted`: an admin was told of
     this payment, or a person has judged it. `noted`: the refunds that the shop has written down. `given_back`: what
-    went back of this payment by `paypoll refund`, or is on its way; `voided_once`: none of that is on its way any more,
-    so tickets that admit are not as they were left (a shop that was restored).
+    went back of this payment by `paypoll refund`, or is on its way; `refunds_ended`: none of that is on its way any
+    more, so tickets that admit are not as they were left (a shop that was restored).
     """
 
     order_id: int
@@ -178,7 +178,7 @@ class Owner:
     followed: bool = False
     accounted: bool = False
     given_back: Decimal = Decimal(0)
-    voided_once: bool = False
+    refunds_ended: bool = False
     noted: Decimal = Decimal(0)
 
 
@@ -242,7 +242,7 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
         if owner.status in VOID or not owner.admitting:  # the shop knows, and nobody gets in
             return NOTHING
         full = returned >= payment.net
-        if returned <= owner.given_back and not (full and owner.voided_once):
+        if returned <= owner.given_back and not (full and owner.refunds_ended):
             return NOTHING
         if not full and owner.noted >= returned:  # a part that the shop, or `paypoll refund`, gave back
             return NOTHING

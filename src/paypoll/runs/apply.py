@@ -5,7 +5,7 @@ another run changed it since SumUp was asked, the new decision rests on what is 
 tickets, a checkout that nobody asked about is asked for in the next run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
@@ -20,7 +20,7 @@ from paypoll.mail.content.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.content.message_id import new_message_id
 from paypoll.mail.content.order_lines import order_lines
 from paypoll.payments.classify import Assessment, assess, checkout_ids
-from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason, unchanged
+from paypoll.payments.decision import Decision, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found
 from paypoll.payments.hosted_page import hosted_page
@@ -128,12 +128,7 @@ class Applier:
         tickets = self._change_order(connection, order, evidence, decision, now)
         status = STATUS_AFTER.get(decision.outcome, order.status)
         settled = status not in WAITING | BASKET
-        for checkout in order.checkouts:
-            answer = answer_for(checkout, evidence)
-            paid_at = (
-                decision.payment.paid_at or now if decision.payment and answer is decision.payment.answer else None
-            )
-            note_checkout(connection, checkout, answer, now, settled=settled, paid_at=paid_at)
+        note_checkouts(connection, order.checkouts, evidence, decision, now, settled=settled)
         alerts = [alert_about(order, notice) for notice in decision.notices]
         told = [alert.key for alert in alerts if self.desk.tell_about_order(connection, order, alert, now)]
         if decision.outcome is Outcome.COMPLETE:
@@ -154,7 +149,7 @@ class Applier:
             evidence=describe_evidence(evidence),
         )
         seen = assess(order, evidence, self.policy)
-        note_seen(connection, order, seen.answers, now, accounted=_accounts(decision))
+        note_seen(connection, order, seen.answers, now, accounted=decision.accounts)
         present = as_shown(replace(order, changed_at=now) if moved else order, seen.answers, now)
         watches.note_check(
             connection,
@@ -195,15 +190,12 @@ class Applier:
         """Return when to look again; `order` is as it was before the decision, but for `changed_at`."""
         if decision.reason in {Reason.BEFORE_OUR_TIME, Reason.NOT_WATCHED}:
             return None
-        # Made at the shop while SumUp was being asked, or to be closed by a decision that came too late to ask for it.
-        unread = [i for i in checkout_ids(order, evidence, self.policy) if i not in evidence.reads]
-        unclosed = [i for i in decision.close if i not in evidence.closings]
         return next_look(
             order,
             self.policy,
             now,
             status=str(STATUS_AFTER.get(decision.outcome, order.status)),
-            outstanding=bool(unread or unclosed),
+            outstanding=is_outstanding(order, evidence, decision, self.policy),
             answered=seen.answered,
         )
 
@@ -280,14 +272,6 @@ class Applier:
         outbox.withdraw(connection, order.id, "payment_failed")
 
 
-# What is told of in these ways, or has bought the tickets, is accounted for: no look tells of it again.
-_ACCOUNTED = frozenset({NoticeKind.REVIEW, NoticeKind.PAID_TWICE, NoticeKind.PAID_BUT_VOID, NoticeKind.PAID_NOT_ISSUED})
-
-
-def _accounts(decision: Decision) -> bool:
-    return decision.payment is not None or any(notice.kind in _ACCOUNTED for notice in decision.notices)
-
-
 # Money that went back, was used before, or was judged by a person: the customer is not waiting for tickets.
 _NOBODY_WAITS = frozenset({Reason.REFUNDED, Reason.REJECTED, Reason.SPENT_ELSEWHERE})
 
@@ -313,6 +297,32 @@ def _declined(order: Order, evidence: Evidence) -> str:
         default=None,
     )
     return newest.id if newest is not None and newest.id else "unnamed"
+
+
+def is_outstanding(order: Order, evidence: Evidence, decision: Decision, policy: Policy) -> bool:
+    """Say whether something is to be asked that this look did not ask.
+
+    A checkout that the shop made meanwhile, or one to be closed by a decision that came too late to ask for it.
+    """
+    unread = [one for one in checkout_ids(order, evidence, policy) if one not in evidence.reads]
+    return bool(unread) or any(one not in evidence.closings for one in decision.close)
+
+
+def note_checkouts(
+    connection: sa.Connection,
+    stored: Sequence[Checkout],
+    evidence: Evidence,
+    decision: Decision,
+    now: datetime,
+    *,
+    settled: bool,
+) -> None:
+    """Write into the shop's rows of checkouts what SumUp said about each, and which of them is paid."""
+    payment = decision.payment
+    for checkout in stored:
+        answer = answer_for(checkout, evidence)
+        paid_at = payment.paid_at or now if payment is not None and answer is payment.answer else None
+        note_checkout(connection, checkout, answer, now, settled=settled, paid_at=paid_at)
 
 
 def answer_for(checkout: Checkout, evidence: Evidence) -> CheckoutAnswer | None:

@@ -17,8 +17,8 @@ from paypoll.clock import local_moment
 from paypoll.database import transaction
 from paypoll.mail.content.message_id import new_message_id
 from paypoll.mail.content.organiser_contexts import ListingContext
-from paypoll.payments.classify import Assessment, assess, checkout_ids
-from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason, unchanged
+from paypoll.payments.classify import Assessment, assess
+from paypoll.payments.decision import Decision, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fee_statuses import PAID, FeeState
 from paypoll.payments.gateway import CheckoutStatus, Found
@@ -27,17 +27,13 @@ from paypoll.payments.order import Fulfilment
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import next_look
-from paypoll.runs.apply import answer_for
+from paypoll.runs.apply import is_outstanding, note_checkouts
 from paypoll.runs.brake import is_suspect
 from paypoll.settings.model import SiteSettings
-from paypoll.shop.changes import note_checkout
 from paypoll.shop.listing_fees import load_fee, lock_event_of_fee, lock_fee, pay_fee, publish_event
 from paypoll.state import listing_fees as fee_records
 from paypoll.state import outbox
 from paypoll.state.audit import describe_evidence, record
-
-# As with orders: what was told in these ways is accounted for, and no look tells of it again.
-_ACCOUNTED = frozenset({NoticeKind.REVIEW, NoticeKind.PAID_TWICE, NoticeKind.PAID_BUT_VOID, NoticeKind.PAID_NOT_ISSUED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +138,8 @@ class FeeApplier:
         seen = assess(as_order(fee, terms), evidence, terms)
         after = _after(fee, decision, now)
         published = self._change_fee(connection, fee, evidence, decision, now)
-        self._note_checkouts(connection, fee, evidence, decision, now)
+        settled = after.state is not FeeState.OPEN
+        note_checkouts(connection, fee.checkouts, evidence, decision, now, settled=settled)
         alerts = [alert_about_fee(fee, notice) for notice in decision.notices]
         told = tuple(alert.key for alert in alerts if self.desk.tell_about_fee(connection, fee, alert, now))
         record(
@@ -168,19 +165,9 @@ class FeeApplier:
             next_check_at=self._next_look(after, evidence, seen, decision, now),
             answer=decision.reason.value,
             answers=seen.answers,
-            accounted=decision.payment is not None or any(one.kind in _ACCOUNTED for one in decision.notices),
+            accounted=decision.accounts,
         )
         return fee_applied(fee, decision, evidence, told, published=published)
-
-    def _note_checkouts(
-        self, connection: sa.Connection, fee: ListingFee, evidence: Evidence, decision: Decision, now: datetime
-    ) -> None:
-        payment = decision.payment
-        settled = state_after(fee, decision) is not FeeState.OPEN
-        for checkout in fee.checkouts:
-            answer = answer_for(checkout, evidence)
-            paid_at = payment.paid_at or now if payment is not None and answer is payment.answer else None
-            note_checkout(connection, checkout, answer, now, settled=settled, paid_at=paid_at)
 
     def _change_fee(
         self, connection: sa.Connection, fee: ListingFee, evidence: Evidence, decision: Decision, now: datetime
@@ -232,8 +219,6 @@ class FeeApplier:
             return None
         terms = self.policy.for_fees()
         order = as_order(after, terms)
-        unread = [one for one in checkout_ids(order, evidence, terms) if one not in evidence.reads]
-        unclosed = [one for one in decision.close if one not in evidence.closings]
         # A draft that nobody has begun to pay is asked about with growing pauses, like a basket.
         begun = decision.reason is not Reason.NO_CHECKOUT
         return next_look(
@@ -241,7 +226,7 @@ class FeeApplier:
             terms,
             now,
             status=order.status if begun else OrderStatus.PENDING,
-            outstanding=bool(unread or unclosed),
+            outstanding=is_outstanding(order, evidence, decision, terms),
             answered=seen.answered,
         )
 

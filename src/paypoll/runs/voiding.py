@@ -10,12 +10,14 @@ from paypoll.ledger.digest import Judged
 from paypoll.payments.ledger import Role
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.runs.load import load_order
-from paypoll.shop.changes import set_order_status, void_tickets
+from paypoll.shop.changes import set_order_status
 from paypoll.shop.find import lock_order
+from paypoll.shop.refunds import void_tickets
 from paypoll.state import outbox
 from paypoll.state.audit import record
 from paypoll.state.findings import note
 from paypoll.state.ledger import note_entries
+from paypoll.state.pauses import is_paused
 from paypoll.state.watches import note_void
 
 
@@ -23,20 +25,22 @@ def void_order(engine: sa.Engine, judged: Judged, run_id: str, now: datetime) ->
     """Set the order's valid tickets and its status to refunded, with history and trail, in one transaction.
 
     Return how many tickets were voided. None: nothing was done, because the order is another one by now than when the
-    payment was judged. What admins are told is written in the same transaction.
+    payment was judged, or a person has paused it: a later sweep does it then. What admins are told is written in the
+    same transaction.
     """
     owner, found = judged.owner, judged.finding
     if owner is None or found is None or owner.role is not Role.FULFILLED:
         return None
     with transaction(engine) as connection:
-        if not lock_order(connection, owner.order_id):
+        if not lock_order(connection, owner.order_id) or is_paused(connection, owner.order_id):
             return None
         order = load_order(connection, owner.order_id)
         if order is None or order.status != OrderStatus.COMPLETED or order.fulfilment is None:
             return None
         why = f"the payment {judged.payment.transaction_code or judged.payment.transaction_id} went back in full"
         outbox.withdraw(connection, order.id, "confirmation", "late_confirmation", "under_review")
-        voided = void_tickets(connection, order.id)
+        # One that was used has admitted its holder, and says so still.
+        voided = len(void_tickets(connection, order.id, used=False))
         set_order_status(connection, order, OrderStatus.REFUNDED, why, now)
         note_void(connection, order.id, OrderStatus.REFUNDED.value, now)
         detail = {**(found.detail or {}), "voided": str(voided)}

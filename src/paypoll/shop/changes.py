@@ -77,15 +77,6 @@ def complete_order(
     _move_order(connection, order, OrderStatus.COMPLETED, note, now, paid)
 
 
-def void_tickets(connection: sa.Connection, order_id: int) -> int:
-    """Set the order's valid tickets to refunded, so that the scanner refuses them; return how many there were.
-
-    One that was used has admitted its holder, and says so still.
-    """
-    valid = sa.update(tickets).where(tickets.c.order_id == order_id, tickets.c.status == "valid")
-    return connection.execute(valid.values(status=OrderStatus.REFUNDED.value)).rowcount
-
-
 def note_payment(
     connection: sa.Connection,
     order: Order,

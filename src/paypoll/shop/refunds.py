@@ -11,11 +11,10 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from paypoll.database import UtcDateTime
+from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import refunds, tickets
 
-ADMITS = ("valid", "used")
-"""Ticket statuses that a refund changes: those that admit somebody, or did."""
-
+VALID = "valid"
 _TAKEN = "completed"
 _WIDTH = 255
 
@@ -74,9 +73,15 @@ def add_refund(
     connection.execute(sa.insert(written).inline(), row)
 
 
-def void_tickets(connection: sa.Connection, order_id: int, numbers: Sequence[str] | None) -> tuple[str, ...]:
-    """Set tickets of the order to refunded, so that the scanner refuses them; all with None. Return their numbers."""
-    own = [tickets.c.order_id == order_id, tickets.c.status.in_(ADMITS)]
+def void_tickets(
+    connection: sa.Connection, order_id: int, numbers: Sequence[str] | None = None, *, used: bool
+) -> tuple[str, ...]:
+    """Set tickets of the order to refunded, so that the scanner refuses them; all with None. Return their numbers.
+
+    `used`: also those that have admitted their holder.
+    """
+    statuses = ADMITTING if used else (VALID,)
+    own = [tickets.c.order_id == order_id, tickets.c.status.in_(statuses)]
     if numbers is not None:
         own.append(tickets.c.ticket_number.in_(list(numbers)))
     changed = sa.update(tickets).where(*own).values(status="refunded").returning(tickets.c.ticket_number)

@@ -15,6 +15,7 @@ from paypoll.shop.tables import checkouts, events, listing_fees
 from paypoll.state.pauses import FEE_NOT_PAUSED
 from paypoll.state.tables import listing_fee
 
+_ENROLLED = ["reference", "first_seen_at", "next_check_at"]
 _CLOCK_TOLERANCE = timedelta(minutes=10)
 _LOOKED_THROUGH = timedelta(days=1)
 _JUST_MADE = timedelta(minutes=15)
@@ -31,16 +32,25 @@ class FeeRules:
 
 def enrol_fees(connection: sa.Connection, rules: FeeRules, now: datetime) -> None:
     """Put every fee that may be paid, and is not yet, on the list."""
-    moment = sa.literal(now, listing_fee.c.first_seen_at.type)
     new = (
-        sa.select(listing_fees.c.payment_reference, moment, moment)
+        _on_the_list(now)
         .outerjoin(listing_fee, listing_fee.c.reference == listing_fees.c.payment_reference)
         .where(listing_fee.c.reference.is_(None), _is_new(rules, now))
         # Two runs that enrol the same fees wait for each other's rows: sorted, so that they cannot deadlock.
         .order_by(listing_fees.c.payment_reference)
     )
-    names = ["reference", "first_seen_at", "next_check_at"]
-    connection.execute(insert_unless_there(connection, listing_fee).from_select(names, new))
+    connection.execute(insert_unless_there(connection, listing_fee).from_select(_ENROLLED, new))
+
+
+def enrol_fee(connection: sa.Connection, reference: str, now: datetime) -> None:
+    """Put one fee on the list, whatever its age and status."""
+    one = _on_the_list(now).where(listing_fees.c.payment_reference == reference)
+    connection.execute(insert_unless_there(connection, listing_fee).from_select(_ENROLLED, one))
+
+
+def _on_the_list(now: datetime) -> sa.Select[tuple[str, datetime, datetime]]:
+    moment = sa.literal(now, listing_fee.c.first_seen_at.type)
+    return sa.select(listing_fees.c.payment_reference, moment, moment)
 
 
 def claim_fees(
@@ -78,7 +88,19 @@ def claim_fees(
 
 def peek_fees(connection: sa.Connection, rules: FeeRules, now: datetime, *, limit: int) -> list[str]:
     """Return fees that a run would look at now, changing nothing."""
-    due = (
+    due = _would_be_looked_at(rules, now).order_by(
+        listing_fee.c.last_checked_at.asc().nulls_first(), listing_fees.c.payment_reference
+    )
+    return list(connection.scalars(due.limit(limit)))
+
+
+def any_fee_due(rules: FeeRules, now: datetime) -> sa.ColumnElement[bool]:
+    """Say for a query whether a run would look at a fee now."""
+    return _would_be_looked_at(rules, now).exists()
+
+
+def _would_be_looked_at(rules: FeeRules, now: datetime) -> sa.Select[tuple[str]]:
+    return (
         sa.select(listing_fees.c.payment_reference)
         .outerjoin(listing_fee, listing_fee.c.reference == listing_fees.c.payment_reference)
         .where(
@@ -88,10 +110,7 @@ def peek_fees(connection: sa.Connection, rules: FeeRules, now: datetime, *, limi
             ),
             FEE_NOT_PAUSED,
         )
-        .order_by(listing_fee.c.last_checked_at.asc().nulls_first(), listing_fees.c.payment_reference)
-        .limit(limit)
     )
-    return list(connection.scalars(due))
 
 
 def _is_new(rules: FeeRules, now: datetime) -> sa.ColumnElement[bool]:

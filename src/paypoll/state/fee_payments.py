@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from paypoll.database import insert_unless_there
 from paypoll.payments.fee_statuses import PAID
 from paypoll.payments.ledger import numbers_in
 from paypoll.shop.tables import listing_fees
+from paypoll.state.due_fees import enrol_fee
 from paypoll.state.tables import listing_fee
 
 _MOST_CANDIDATES = 5
@@ -47,13 +47,8 @@ def fee_candidates(connection: sa.Connection, amount: Decimal, paid_at: datetime
 
 def have_fee_looked_at(connection: sa.Connection, reference: str, transaction_id: str, now: datetime) -> bool:
     """Have the fee looked at in this run, unless this is the payment that was taken for it. False when it is."""
-    moment = sa.literal(now, listing_fee.c.first_seen_at.type)
-    # One that is too old to be listed by itself, and is paid now.
-    unlisted = sa.select(listing_fees.c.payment_reference, moment, moment).where(
-        listing_fees.c.payment_reference == reference
-    )
-    names = ["reference", "first_seen_at", "next_check_at"]
-    connection.execute(insert_unless_there(connection, listing_fee).from_select(names, unlisted))
+    # It may be too old to be listed by itself.
+    enrol_fee(connection, reference, now)
     query = sa.update(listing_fee).where(
         listing_fee.c.reference == reference, listing_fee.c.transaction_id.is_distinct_from(transaction_id)
     )

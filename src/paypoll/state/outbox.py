@@ -4,7 +4,7 @@ A row goes waiting -> sending -> sent. It is marked as `sending` before the mail
 in that state after its lease has expired was cut off, may have arrived, and is sent again with the same Message-ID.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,7 +20,6 @@ LONGEST_PAUSE = _PAUSES[-1]
 UNSENT = ("waiting", "sending")
 ALERT = "alert"
 ADDRESS_STANDS = "address_stands"  # in a content: a person said where it goes, whatever the order's address is
-_HANDED_OVER = "handed over to the present admins"
 
 _WANTED = outbox.c.id == sa.bindparam("wanted")  # built once, not for every mail
 _OURS = (outbox.c.lease_run == sa.bindparam("holder"), outbox.c.state.in_(UNSENT))
@@ -207,82 +206,6 @@ def withdraw_about(connection: sa.Connection, prefix: str, why: str) -> None:
     )
 
 
-def forget_told(connection: sa.Connection, order_id: int, prefix: str, marker: str) -> None:
-    """Let alerts about the order be posted again: a person has ended the condition that they told of.
-
-    Puts `marker` into the dedupe keys that begin with `prefix`, before whom they went to.
-    """
-    connection.execute(
-        sa.update(outbox)
-        .where(
-            outbox.c.order_id == order_id,
-            outbox.c.dedupe_key.startswith(prefix, autoescape=True),
-            outbox.c.dedupe_key.contains(f":order:{order_id}:to:", autoescape=True),
-            outbox.c.dedupe_key.not_like("%:until:%"),
-        )
-        .values(
-            dedupe_key=sa.func.replace(
-                outbox.c.dedupe_key, f":order:{order_id}:to:", f":order:{order_id}:until:{marker}:to:"
-            )
-        )
-    )
-
-
-def untried_alerts(connection: sa.Connection) -> list[sa.RowMapping]:
-    """Return the alerts about orders that nobody has tried to send yet, locked, in the order they were posted."""
-    query = (
-        sa.select(outbox.c.id, outbox.c.topic, outbox.c.recipients, outbox.c.content)
-        .where(outbox.c.kind == ALERT, outbox.c.state == "waiting", outbox.c.attempts <= 0)
-        .where(outbox.c.topic.is_not(None))
-        .order_by(outbox.c.id)
-        .with_for_update(skip_locked=True)
-    )
-    return list(connection.execute(query).mappings())
-
-
-def waiting_alerts(connection: sa.Connection, now: datetime) -> list[sa.RowMapping]:
-    """Return the alerts that wait and that no run has at hand, locked."""
-    query = (
-        sa.select(outbox)
-        .where(outbox.c.kind == ALERT, outbox.c.state == "waiting")
-        .where(sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now))
-        .order_by(outbox.c.id)
-        .with_for_update(skip_locked=True)
-    )
-    return list(connection.execute(query).mappings())
-
-
-def hand_over(
-    connection: sa.Connection,
-    row: sa.RowMapping,
-    recipients: Sequence[str],
-    new_message_id: Callable[[], str],
-    now: datetime,
-) -> None:
-    """Send an alert to these in place of whom it waits for: to each once, also where it was handed over before."""
-    about, _, _ = row["dedupe_key"].rpartition(":to:")
-    withdraw_these(connection, [row["id"]], _HANDED_OVER)
-    for recipient in recipients:
-        key = f"{about}:to:{recipient}"
-        brought_back = connection.execute(
-            sa.update(outbox)
-            .where(outbox.c.dedupe_key == key, outbox.c.state == "withdrawn", outbox.c.last_error == _HANDED_OVER)
-            .values(state="waiting", last_error=None, attempts=0, next_attempt_at=now)
-        )
-        if not brought_back.rowcount:
-            post(
-                connection,
-                kind=ALERT,
-                dedupe_key=key,
-                recipients=[recipient],
-                content=row["content"],
-                message_id=new_message_id(),
-                now=now,
-                order_id=row["order_id"],
-                topic=row["topic"],
-            )
-
-
 def withdraw_these(connection: sa.Connection, mail_ids: Sequence[int], why: str) -> None:
     """Withdraw mails that another mail replaces."""
     connection.execute(
@@ -307,7 +230,12 @@ def readdress(connection: sa.Connection, mail: Mail, recipient: str) -> Mail:
 
 def is_any_due(connection: sa.Connection, now: datetime, whose: Whose = Whose.ALL) -> bool:
     """Say whether there is mail to deliver now."""
-    return connection.scalar(sa.select(outbox.c.id).where(*_due(now), _of(whose)).limit(1)) is not None
+    return bool(connection.scalar(sa.select(any_mail_due(now, whose))))
+
+
+def any_mail_due(now: datetime, whose: Whose = Whose.ALL) -> sa.ColumnElement[bool]:
+    """Say for a query whether there is mail to deliver now."""
+    return sa.exists(outbox.c.id).where(*_due(now), _of(whose))
 
 
 def waiting_errors(connection: sa.Connection, kind: str) -> set[str]:

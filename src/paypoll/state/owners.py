@@ -1,6 +1,6 @@
 """Whose payment it is: orders found by the names that SumUp's ledger has for their payments."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import lower_case, readable
-from paypoll.payments.ledger import LedgerPayment, Owner, Role
+from paypoll.payments.ledger import LedgerPayment, Owner, Role, numbers_in
 from paypoll.payments.order_statuses import WAITING
+from paypoll.payments.refunding import OPEN, RefundState
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import TURNED_DOWN, checkouts, orders, refunds, tickets
 from paypoll.state.tables import checkout_seen, fulfilment, refund, watch
@@ -33,13 +34,20 @@ _FULFILLED = sa.select(fulfilment.c.order_id, fulfilment.c.transaction_id, fulfi
 _SEEN = sa.select(
     checkout_seen.c.order_id, checkout_seen.c.transaction_id, checkout_seen.c.accounted, checkout_seen.c.checkout_id
 ).where(checkout_seen.c.transaction_id.in_(_IDS))
+_ONCE_OF_AN_ORDER = (
+    sa.select(fulfilment.c.transaction_id)
+    .where(fulfilment.c.transaction_id.in_(_IDS))
+    .union_all(sa.select(checkout_seen.c.transaction_id).where(checkout_seen.c.transaction_id.in_(_IDS)))
+)
 _NOTED = sa.select(orders.c.id, orders.c.transaction_id).where(
     orders.c.transaction_id.in_(_NAMES), orders.c.transaction_id != ""
 )
 # Also what was asked for and does not show yet: it is told if it never does.
 _GIVEN_BACK = (
-    sa.select(refund.c.transaction_id, sa.func.sum(refund.c.amount), sa.func.bool_and(refund.c.state == "done"))
-    .where(refund.c.transaction_id.in_(_IDS), refund.c.state.in_(("intended", "asked", "done")))
+    sa.select(
+        refund.c.transaction_id, sa.func.sum(refund.c.amount), sa.func.bool_and(refund.c.state == RefundState.DONE)
+    )
+    .where(refund.c.transaction_id.in_(_IDS), refund.c.state.in_([*OPEN, RefundState.DONE]))
     .group_by(refund.c.transaction_id)
 )
 _admitting = (
@@ -114,7 +122,7 @@ def find_owners(
         transaction_id: replace(
             _owner(claim, facts[claim.order_id], currency, now),
             given_back=given_back[transaction_id][1] if transaction_id in given_back else Decimal(0),
-            voided_once=transaction_id in given_back and given_back[transaction_id][2],
+            refunds_ended=transaction_id in given_back and given_back[transaction_id][2],
         )
         for transaction_id, claim in claims.items()
         if claim.order_id in facts and not _is_anothers(claim, facts[claim.order_id])
@@ -182,17 +190,33 @@ def _is_new(row: Any, now: datetime) -> bool:
     return row.first_seen_at is None and row.created_at > now - _NEW
 
 
-def paid_without_order(connection: sa.Connection, payments: Iterable[LedgerPayment]) -> set[str]:
-    """Return those of these payments that a checkout of the shop holds which is for no order, such as a listing fee."""
+def paid_without_order(
+    connection: sa.Connection, payments: Iterable[LedgerPayment], references: Sequence[str]
+) -> set[str]:
+    """Return those of these payments that a checkout of the shop holds which is for no order, such as a listing fee.
+
+    Not where its reference names an order, by the forms `references`, nor where it was an order's before: the shop
+    may have lost which.
+    """
     by_name = {name: payment.transaction_id for payment in payments for name in payment.names}
     if not by_name:
         return set()
     said = checkouts.c.sumup_response
     names = (said["transaction_id"].as_string(), said["transaction_code"].as_string())
-    query = sa.select(*names).where(
+    query = sa.select(checkouts.c.checkout_reference, *names).where(
         checkouts.c.order_id.is_(None), sa.or_(*(name.in_(list(by_name)) for name in names))
     )
-    return {by_name[name] for row in connection.execute(query) for name in row if name in by_name}
+    rows = connection.execute(query).all()
+    if not rows:
+        return set()
+    known = connection.scalars(_ONCE_OF_AN_ORDER, {"ids": sorted(set(by_name.values()))})
+    numbers = {row: numbers_in(row.checkout_reference, references) for row in rows}
+    named = sa.select(orders.c.order_number).where(
+        orders.c.order_number.in_({n for some in numbers.values() for n in some})
+    )
+    there = set(connection.scalars(named))
+    free = (name for row, some in numbers.items() if not there.intersection(some) for name in row[1:])
+    return {by_name[name] for name in free if name in by_name} - set(known)
 
 
 @dataclass(frozen=True, slots=True)

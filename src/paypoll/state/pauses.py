@@ -83,6 +83,11 @@ def end(connection: sa.Connection, scope: Scope) -> bool:
     return connection.execute(sa.delete(pause).where(pause.c.scope == scope.key)).rowcount > 0
 
 
+def is_paused(connection: sa.Connection, order_id: int) -> bool:
+    """Say whether a pause is on this order, on an event of it, or on everything."""
+    return connection.scalar(sa.select(orders.c.id).where(orders.c.id == order_id, NOT_PAUSED)) is None
+
+
 def is_everything_paused(connection: sa.Connection) -> bool:
     """Say whether runs are to leave everything alone."""
     return connection.scalar(sa.select(pause.c.scope).where(pause.c.everything)) is not None

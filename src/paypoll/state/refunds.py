@@ -61,7 +61,12 @@ def refunds_of(connection: sa.Connection, order_id: int, order_number: str) -> t
 
 def is_refund_due(connection: sa.Connection, now: datetime) -> bool:
     """Say whether a run has a refund to look at."""
-    return connection.scalar(sa.select(refund.c.id).where(_is_due(now)).limit(1)) is not None
+    return bool(connection.scalar(sa.select(any_refund_due(now))))
+
+
+def any_refund_due(now: datetime) -> sa.ColumnElement[bool]:
+    """Say for a query whether a run has a refund to look at."""
+    return sa.exists(refund.c.id).where(_is_due(now))
 
 
 def due_refunds(connection: sa.Connection, now: datetime, *, limit: int) -> Sequence[int]:

@@ -15,14 +15,14 @@ _JUST_NOW = timedelta(minutes=15)
 _LOOKED_THROUGH = timedelta(days=1)
 
 
-def tried_anew(connection: sa.Connection, first_look: timedelta, now: datetime) -> sa.Select[tuple[int]]:
+def tried_anew(first_look: timedelta, since: datetime, now: datetime) -> sa.Select[tuple[int]]:
     """Find the orders that were not followed any more, and have a checkout that can be paid.
 
     It is a new one, or the shop has written its id into the row of an old one: the rows of the last `first_look` are
     looked through for that, which an index finds. The shop dates a row before it commits it, and by a clock of its own:
-    the last look may have come in between.
+    the last look may have come in between. `since` is `looked_through_since`.
     """
-    since, just_now = _looked_through_since(connection, first_look, now), now - _JUST_NOW
+    just_now = now - _JUST_NOW
     is_new = sa.and_(
         checkouts.c.created_at > since,
         sa.or_(watch.c.last_checked_at < checkouts.c.created_at, checkouts.c.created_at > just_now),
@@ -43,18 +43,19 @@ def tried_anew(connection: sa.Connection, first_look: timedelta, now: datetime) 
 
 
 def is_old_and_tried(
-    connection: sa.Connection, statuses: Collection[str], first_look: timedelta, now: datetime
+    statuses: Collection[str], first_look: timedelta, since: datetime, now: datetime
 ) -> sa.ColumnElement[bool]:
-    """Say which orders in these statuses are too old for a first look, and have a checkout that is not."""
+    """Say which orders in these statuses are too old for a first look, and have a checkout that is not.
+
+    Not those that a person has paused. `since` is `looked_through_since`.
+    """
     made = checkouts.c.created_at
-    fresh = sa.select(checkouts.c.order_id).where(
-        made > _looked_through_since(connection, first_look, now), made <= now
-    )
+    fresh = sa.select(checkouts.c.order_id).where(made > since, made <= now)
     is_old = orders.c.created_at <= now - first_look
-    return sa.and_(orders.c.status.in_(statuses), is_old, is_among(orders.c.id, fresh))
+    return sa.and_(orders.c.status.in_(statuses), is_old, is_among(orders.c.id, fresh), NOT_PAUSED)
 
 
-def _looked_through_since(connection: sa.Connection, first_look: timedelta, now: datetime) -> datetime:
+def looked_through_since(connection: sa.Connection, first_look: timedelta, now: datetime) -> datetime:
     """Return from when on tries are looked through: from a day before the last run over everything."""
     earliest = now - first_look
     return max(min(last_sweep(connection, now) or earliest, now) - _LOOKED_THROUGH, earliest)

@@ -12,7 +12,7 @@ from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITI
 from paypoll.shop.tables import orders
 from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.tables import watch
-from paypoll.state.tries import is_old_and_tried, tried_anew
+from paypoll.state.tries import is_old_and_tried, looked_through_since, tried_anew
 
 _CLOCK_TOLERANCE = timedelta(minutes=10)
 """What is dated later than this from now was written under a clock that was ahead."""
@@ -76,12 +76,11 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
         # deadlock.
         .order_by(orders.c.id)
     )
-    for kind in (_is_due(rules, now), is_old_and_tried(connection, _open(rules), rules.first_look, now)):
+    since = looked_through_since(connection, rules.first_look, now)
+    for kind in (_is_due(rules, now), is_old_and_tried(_open(rules), rules.first_look, since, now)):
         connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, new.where(kind)))
     tried = (
-        tried_anew(connection, rules.first_look, now)
-        .order_by(watch.c.order_id)
-        .with_for_update(of=watch, skip_locked=True)
+        tried_anew(rules.first_look, since, now).order_by(watch.c.order_id).with_for_update(of=watch, skip_locked=True)
     )
     if order_ids := set(connection.scalars(tried)):
         connection.execute(sa.update(watch).where(watch.c.order_id.in_(order_ids)).values(next_check_at=now))
@@ -137,11 +136,12 @@ def peek(connection: sa.Connection, rules: WatchRules, now: datetime, *, limit: 
     )
     found = list(connection.scalars(due))
     if len(found) < limit:
-        anew = tried_anew(connection, rules.first_look, now).order_by(watch.c.order_id).limit(limit)
+        since = looked_through_since(connection, rules.first_look, now)
+        anew = tried_anew(rules.first_look, since, now).order_by(watch.c.order_id).limit(limit)
         unknown = (
             sa.select(orders.c.id).outerjoin(watch, watch.c.order_id == orders.c.id).where(watch.c.order_id.is_(None))
         )
-        old = unknown.where(is_old_and_tried(connection, _open(rules), rules.first_look, now)).order_by(orders.c.id)
+        old = unknown.where(is_old_and_tried(_open(rules), rules.first_look, since, now)).order_by(orders.c.id)
         tried = [*connection.scalars(anew), *connection.scalars(old.limit(limit))]
         found += [order_id for order_id in dict.fromkeys(tried) if order_id not in found]
     return found[:limit]

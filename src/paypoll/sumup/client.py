@@ -1,4 +1,7 @@
-"""SumUp as a payment gateway: four questions and one order, and every way in which they can be answered."""
+"""SumUp as a payment gateway and as the keeper of the books: each question, and every way in which it can be answered.
+
+Two ports, one adapter: they share the credentials, the request rate and the breaker.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -72,7 +75,8 @@ def _unobserved(seen: RequestSeen) -> None:
 
 
 class SumUpClient:
-    """Asks SumUp, from any number of threads. See `paypoll.payments.gateway.PaymentGateway` for what the answers mean.
+    """Asks SumUp, from any number of threads. See `paypoll.payments.gateway.PaymentGateway`, and for the books
+    `paypoll.payments.ledger.LedgerSource`, for what the answers mean.
 
     `wait` sleeps and says whether the run was told to stop; from then on no request begins, and the answer is
     NoAnswer. `on_request` is told of every HTTP request. Nothing is connected before the first question.

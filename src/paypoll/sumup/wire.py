@@ -23,34 +23,8 @@ from paypoll.payments.gateway import (
     TransactionStatus,
 )
 from paypoll.sumup import document
+from paypoll.sumup import fields as field
 from paypoll.sumup.document import UnreadableError
-from paypoll.sumup.fields import (
-    amount as _amount,
-)
-from paypoll.sumup.fields import (
-    currency as _currency,
-)
-from paypoll.sumup.fields import (
-    items as _list,
-)
-from paypoll.sumup.fields import (
-    mapping as _mapping,
-)
-from paypoll.sumup.fields import (
-    moment as _time,
-)
-from paypoll.sumup.fields import (
-    needed as _needed,
-)
-from paypoll.sumup.fields import (
-    number as _number,
-)
-from paypoll.sumup.fields import (
-    text as _text,
-)
-from paypoll.sumup.fields import (
-    weighty as _weighty,
-)
 
 T = TypeVar("T")
 
@@ -97,7 +71,7 @@ def read_checkout(body: bytes, asked_id: str) -> Found[CheckoutAnswer] | BrokenA
     """Return the checkout that the body describes; it must be the one that was asked for."""
 
     def build(answer: object) -> CheckoutAnswer:
-        checkout = _checkout(_mapping(answer, "the answer"))
+        checkout = _checkout(field.mapping(answer, "the answer"))
         if checkout.id != asked_id:
             raise UnreadableError(f"the answer is about {_quoted(checkout.id)}, not about {_quoted(asked_id)}")
         return checkout
@@ -112,7 +86,7 @@ def read_checkouts(body: bytes, asked_reference: str) -> Found[tuple[CheckoutAns
     """
 
     def build(answer: object) -> tuple[CheckoutAnswer, ...]:
-        checkouts = tuple(_checkout(_mapping(item, "a checkout")) for item in _list(answer, "the answer"))
+        checkouts = tuple(_checkout(field.mapping(item, "a checkout")) for item in field.items(answer, "the answer"))
         for checkout in checkouts:
             if checkout.reference != asked_reference:
                 raise UnreadableError(f"the list holds a checkout of {_quoted(checkout.reference or 'no reference')}")
@@ -132,35 +106,35 @@ def read_transaction(body: bytes, asked_id: str) -> Found[TransactionAnswer] | B
     """
 
     def build(answer: object) -> TransactionAnswer:
-        fields = _mapping(answer, "the answer")
-        transaction_id = _needed(fields, "id")
+        fields = field.mapping(answer, "the answer")
+        transaction_id = field.needed(fields, "id")
         if transaction_id != asked_id:
             raise UnreadableError(f"the answer is about {_quoted(transaction_id)}, not about {_quoted(asked_id)}")
-        amount = _amount(fields, "amount")
-        words = [_weighty(fields, name) for name in ("status", "simple_status")]
+        amount = field.amount(fields, "amount")
+        words = [field.weighty(fields, name) for name in ("status", "simple_status")]
         status, simple_status = (_TRANSACTION_STATUS.get(word.upper(), TransactionStatus.UNKNOWN) for word in words)
         states = {status, simple_status}
         refunded = max(
             _event_sum(fields, {EventKind.REFUND}, EventStatus.DONE),
-            abs(_number(fields, "refunded_amount") or Decimal(0)),
+            abs(field.number(fields, "refunded_amount") or Decimal(0)),
         )
         charged_back = _event_sum(fields, {EventKind.CHARGE_BACK}, EventStatus.DONE)
         goes_back = {EventKind.REFUND, EventKind.CHARGE_BACK}
         return TransactionAnswer(
             id=transaction_id,
-            transaction_code=_text(fields, "transaction_code"),
+            transaction_code=field.text(fields, "transaction_code"),
             status=status,
             amount=amount,
-            currency=_currency(fields),
+            currency=field.currency(fields),
             refunded=_at_least(refunded, amount, returned=TransactionStatus.REFUNDED in states),
             charged_back=_at_least(charged_back, amount, returned=TransactionStatus.CHARGED_BACK in states),
             raw=_raw(fields),
             simple_status=simple_status,
-            merchant_code=_weighty(fields, "merchant_code"),
-            tip_amount=_amount(fields, "tip_amount") or Decimal(0),
+            merchant_code=field.weighty(fields, "merchant_code"),
+            tip_amount=field.amount(fields, "tip_amount") or Decimal(0),
             returning=_event_sum(fields, goes_back, EventStatus.UNDER_WAY),
             failed=_event_sum(fields, {EventKind.REFUND}, EventStatus.FAILED),
-            timestamp=_time(fields, "timestamp"),
+            timestamp=field.moment(fields, "timestamp"),
             said=next((word for word in words if word and word.upper() not in _TRANSACTION_STATUS), ""),
             card=_card(fields),
         )
@@ -172,12 +146,14 @@ def read_memberships(body: bytes) -> Found[frozenset[str]] | BrokenAnswer:
     """Return the codes of the merchants that the body lists; a list that goes on elsewhere is a BrokenAnswer."""
 
     def build(answer: object) -> frozenset[str]:
-        fields = _mapping(answer, "the answer")
-        items = [_mapping(item, "a membership") for item in _list(fields.get("items"), "items")]
-        total = _number(fields, "total_count")
+        fields = field.mapping(answer, "the answer")
+        items = [field.mapping(item, "a membership") for item in field.items(fields.get("items"), "items")]
+        total = field.number(fields, "total_count")
         if total is not None and total > len(items):
             raise UnreadableError(f"{total} memberships, of which {len(items)} are listed")
-        return frozenset(_needed(item, "resource_id") for item in items if _weighty(item, "type") in ("", "merchant"))
+        return frozenset(
+            field.needed(item, "resource_id") for item in items if field.weighty(item, "type") in ("", "merchant")
+        )
 
     return _read(body, build)
 
@@ -190,44 +166,44 @@ def _read(body: bytes, build: Callable[[object], T]) -> Found[T] | BrokenAnswer:
 
 
 def _checkout(fields: Mapping[str, object]) -> CheckoutAnswer:
-    status = _needed(fields, "status")
-    amount, currency = _amount(fields, "amount"), _currency(fields)
+    status = field.needed(fields, "status")
+    amount, currency = field.amount(fields, "amount"), field.currency(fields)
     if status == CheckoutStatus.PAID and (amount is None or not currency):
         raise UnreadableError("the answer says PAID without an amount and a currency")
     attempts = fields.get("transactions")
     return CheckoutAnswer(
-        id=_needed(fields, "id"),
+        id=field.needed(fields, "id"),
         status=status,
-        reference=_weighty(fields, "checkout_reference"),
+        reference=field.weighty(fields, "checkout_reference"),
         amount=amount,
         currency=currency,
-        merchant_code=_weighty(fields, "merchant_code"),
-        transaction_code=_text(fields, "transaction_code"),
-        transaction_id=_weighty(fields, "transaction_id"),
+        merchant_code=field.weighty(fields, "merchant_code"),
+        transaction_code=field.text(fields, "transaction_code"),
+        transaction_id=field.weighty(fields, "transaction_id"),
         attempts=tuple(
-            _attempt(_mapping(item, "a transaction"))
-            for item in ([] if attempts is None else _list(attempts, "transactions"))
+            _attempt(field.mapping(item, "a transaction"))
+            for item in ([] if attempts is None else field.items(attempts, "transactions"))
         ),
         raw=_raw(fields),
-        made_at=_time(fields, "date"),
-        valid_until=_time(fields, "valid_until"),
+        made_at=field.moment(fields, "date"),
+        valid_until=field.moment(fields, "valid_until"),
     )
 
 
 def _attempt(fields: Mapping[str, object]) -> Attempt:
     return Attempt(
-        id=_weighty(fields, "id"),
-        transaction_code=_text(fields, "transaction_code"),
-        status=_TRANSACTION_STATUS.get(_weighty(fields, "status").upper(), TransactionStatus.UNKNOWN),
-        amount=_amount(fields, "amount"),
-        currency=_currency(fields),
-        merchant_code=_weighty(fields, "merchant_code"),
-        timestamp=_time(fields, "timestamp"),
-        payment_type=_text(fields, "payment_type"),
-        entry_mode=_text(fields, "entry_mode"),
-        auth_code=_text(fields, "auth_code"),
+        id=field.weighty(fields, "id"),
+        transaction_code=field.text(fields, "transaction_code"),
+        status=_TRANSACTION_STATUS.get(field.weighty(fields, "status").upper(), TransactionStatus.UNKNOWN),
+        amount=field.amount(fields, "amount"),
+        currency=field.currency(fields),
+        merchant_code=field.weighty(fields, "merchant_code"),
+        timestamp=field.moment(fields, "timestamp"),
+        payment_type=field.text(fields, "payment_type"),
+        entry_mode=field.text(fields, "entry_mode"),
+        auth_code=field.text(fields, "auth_code"),
         # A tip is taken off before the amounts are compared, so it is money like the rest.
-        tip_amount=_amount(fields, "tip_amount") or Decimal(0),
+        tip_amount=field.amount(fields, "tip_amount") or Decimal(0),
     )
 
 
@@ -240,15 +216,15 @@ def _event_sum(fields: Mapping[str, object], kinds: Collection[EventKind], statu
 
 def _list_sum(fields: Mapping[str, object], name: str, kinds: Collection[EventKind], status: EventStatus) -> Decimal:
     total, events = Decimal(0), fields.get(name)
-    for item in [] if events is None else _list(events, name):
-        event = _mapping(item, "an event")
-        words = {_weighty(event, "event_type").upper(), _weighty(event, "type").upper()}
+    for item in [] if events is None else field.items(events, name):
+        event = field.mapping(item, "an event")
+        words = {field.weighty(event, "event_type").upper(), field.weighty(event, "type").upper()}
         kind = next((_EVENT_KIND[word] for word in sorted(words) if word in _EVENT_KIND), EventKind.UNKNOWN)
         if kind not in kinds:
             continue
-        if _EVENT_STATUS.get(_weighty(event, "status").upper(), EventStatus.UNDER_WAY) is not status:
+        if _EVENT_STATUS.get(field.weighty(event, "status").upper(), EventStatus.UNDER_WAY) is not status:
             continue
-        amount = _number(event, "amount")
+        amount = field.number(event, "amount")
         if amount is None:
             raise UnreadableError(f"a {kind} event has no amount")
         # Whether money that goes back is written with a minus is not documented; it goes back either way.
@@ -284,6 +260,6 @@ def _card(fields: Mapping[str, object]) -> str:
     card = fields.get("card")
     if not isinstance(card, dict):
         return ""
-    kind, digits = _text(card, "type"), _text(card, "last_4_digits")
+    kind, digits = field.text(card, "type"), field.text(card, "last_4_digits")
     known = _CARD_DIGITS.fullmatch(digits) and _CARD_KIND.fullmatch(kind)
     return f"{kind.replace('_', ' ')} ending {digits}" if known else ""

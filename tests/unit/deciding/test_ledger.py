@@ -57,7 +57,7 @@ def paid(**changes: object) -> LedgerPayment:
         # Refunded in full by paypoll, and its tickets admit again: a restored shop.
         (
             paid(returned=Decimal(25)),
-            replace(OWNER, given_back=Decimal(25), voided_once=True),
+            replace(OWNER, given_back=Decimal(25), refunds_ended=True),
             FindingKind.RETURNED,
             25,
         ),

@@ -60,7 +60,7 @@ def check_command(context: click.Context, *, send_test_alert: bool, shop_url: st
             show(finding_lines(finding))
     code = exit_code(found)
     if as_json:
-        show(findings_json(found, int(code)).splitlines())
+        show(findings_json(found, int(code)))
     return code
 
 

@@ -39,7 +39,7 @@ def validate_command(context: click.Context, *, as_json: bool) -> int:
         source, problems = error.source, error.problems
     if as_json:
         document = {"schema": SCHEMA, "source": source, "problems": problems}
-        show(json_text(document).splitlines())
+        show(json_text(document))
     else:
         show([f"OK  {source or 'the environment (there is no settings file)'}"])
     return ExitCode.SETTINGS if problems else ExitCode.OK
@@ -62,7 +62,7 @@ def show_command(context: click.Context, *, as_json: bool) -> None:
     source = str(settings.source) if settings.source else None
     if as_json:
         document = {"schema": SCHEMA, "source": source, "settings": masked(settings)}
-        show(json_text(document).splitlines())
+        show(json_text(document))
     else:
         show([f"# from {source or 'the environment'}", *_toml_lines(masked(settings))])
 

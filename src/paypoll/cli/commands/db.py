@@ -40,7 +40,7 @@ def upgrade_command(context: click.Context, *, as_json: bool) -> None:
     with opened_app(context) as app, transaction(app.engine) as connection:
         before, after = upgrade(connection)
     if as_json:
-        show(json_text({"schema": SCHEMA, "before": before, "after": after}).splitlines())
+        show(json_text({"schema": SCHEMA, "before": before, "after": after}))
         return
     how = " already" if before == after else f" (was: {before or 'none'})"
     show([f"paypoll's tables are of version {after}{how}"])
@@ -67,7 +67,7 @@ def status_command(context: click.Context, *, as_json: bool) -> int:
         problems = schema_problems(connection)
     if as_json:
         document = {"schema": SCHEMA, "version": version, "needed": HEAD, "shop_problems": problems}
-        show(json_text(document).splitlines())
+        show(json_text(document))
     else:
         show(_status_lines(version, HEAD, step, problems))
     return ExitCode.SETTINGS if problems or step else ExitCode.OK
@@ -105,7 +105,7 @@ def adopt_command(context: click.Context, *, by: str | None, yes: bool, as_json:
         short = [row["order_number"] for row in lost.short]
         document = {"schema": SCHEMA, "newest_mark": lost.newest_mark.isoformat(), "marked": lost.marked}
         if as_json:
-            show(json_text({**document, "paid_without_all_tickets": short}).splitlines())
+            show(json_text({**document, "paid_without_all_tickets": short}))
         else:
             show(
                 [
@@ -138,7 +138,7 @@ def grants_command(role: str, *, refunds: bool) -> None:
     from paypoll.state.grants import grants_sql
 
     try:
-        show(grants_sql(role, refunds=refunds).splitlines())
+        show(grants_sql(role, refunds=refunds))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--role") from None
 
@@ -174,7 +174,7 @@ def repair_guests_command(context: click.Context, *, dry_run: bool, yes: bool, b
         done = repair(app.engine, damage, person(by, os.environ), app.clock.now()) if wanted else None
     if as_json:
         document = {"schema": SCHEMA, **asdict(damage), "repaired": asdict(done) if done else None}
-        show(json_text(document).splitlines())
+        show(json_text(document))
     elif not damage.none:
         show([_repaired_line(done)])
     return 0

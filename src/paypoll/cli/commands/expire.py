@@ -99,5 +99,5 @@ def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
     from paypoll.cli.render.run import report_json, report_lines
 
     report = app.dry_run(max_age=timedelta(0)).run(chosen)
-    show(report_json(report).splitlines() if as_json else report_lines(report, verbose=True))
+    show(report_json(report) if as_json else report_lines(report, verbose=True))
     return _unanswered(report)

@@ -31,7 +31,7 @@ def explain_command(*, key: str | None, as_json: bool) -> None:
 
     if key is None:
         page = the_page()
-        show(json_text({"schema": SCHEMA, "keys": page.keys}).splitlines() if as_json else _key_lines(page))
+        show(json_text({"schema": SCHEMA, "keys": page.keys}) if as_json else _key_lines(page))
         return
     entries, sections = explain(key)
     if as_json:
@@ -41,7 +41,7 @@ def explain_command(*, key: str | None, as_json: bool) -> None:
             "entries": [asdict(one) for one in entries],
             "sections": [asdict(one) for one in sections],
         }
-        show(json_text(document).splitlines())
+        show(json_text(document))
         return
     lines = [line for entry in entries for line in _entry_lines(entry)]
     lines += [line for section in sections for line in _section_lines(section)]

@@ -41,7 +41,7 @@ def list_command(context: click.Context, *, as_json: bool, verbose: bool) -> Non
         with transaction(app.engine) as connection:
             mails = unsent_mails(connection, now)
     if as_json:
-        show(json_text({"schema": SCHEMA, "now": now, "mails": [asdict(mail) for mail in mails]}).splitlines())
+        show(json_text({"schema": SCHEMA, "now": now, "mails": [asdict(mail) for mail in mails]}))
     else:
         show_paged([line for mail in mails for line in mail_lines(mail, now)] or ["All mail has gone out."])
 
@@ -78,7 +78,7 @@ def retry_command(
             ask(f"Try {numbered(len(mails), 'mail')} at once?", yes=yes)
         revived = app.resender.try_again(person(None, os.environ), *UNSENT, GIVEN_UP, ids=ids) if mails else ()
     if as_json:
-        show(revived_json(revived).splitlines())
+        show(revived_json(revived))
     else:
         show(revived_lines(revived) if revived else ["All mail has gone out."])
     return exit_status({one.state for one in revived})
@@ -111,6 +111,6 @@ def give_up_command(
         ask("Give it up?", yes=yes)
         mail = app.resender.give_up(mail_id, person(by, os.environ), reason)
     if as_json:
-        show(json_text({"schema": SCHEMA, "mail": asdict(mail), "reason": reason}).splitlines())
+        show(json_text({"schema": SCHEMA, "mail": asdict(mail), "reason": reason}))
     else:
         show([f"Mail {mail.id} is given up."])

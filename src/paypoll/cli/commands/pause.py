@@ -94,7 +94,7 @@ def _target(order: str | None, event: int | None, *, everything: bool) -> "Targe
 
 def _show(paused: "tuple[Pause, ...]", *, as_json: bool) -> None:
     if as_json:
-        show(json_text({"schema": SCHEMA, "paused": [asdict(one) for one in paused]}).splitlines())
+        show(json_text({"schema": SCHEMA, "paused": [asdict(one) for one in paused]}))
         return
     lines = [line for one in paused for line in wrapped(f"{one.words}, by {one.by_whom}: {one.reason}")]
     show(["Paused:", *lines] if paused else ["Nothing is paused."])

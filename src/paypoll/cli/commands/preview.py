@@ -38,7 +38,7 @@ def preview_command(context: click.Context, *, out: Path, as_json: bool, verbose
         made = write_preview(out, app.settings, app.printer, app.composer, app.clock.now())
     if as_json:
         document = {"schema": SCHEMA, "files": [str(file) for file in made.files], "problems": made.problems}
-        show(json_text(document).splitlines())
+        show(json_text(document))
     else:
         if made.files:
             show(map(str, made.files))

@@ -59,7 +59,7 @@ def queue_command(
             app.engine, app.clock.now(), find=pasted_order(find), zone=site.zone, only_reviews=only_reviews
         )
     if as_json:
-        show(backlog_json(backlog, site).splitlines())
+        show(backlog_json(backlog, site))
     else:
         show_paged(backlog_lines(backlog, site, limit or sys.maxsize))
 

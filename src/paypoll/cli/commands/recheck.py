@@ -65,7 +65,7 @@ def recheck_command(
         if reviews:
             ask(f"Put {_orders(len(reviews))} back to waiting?", yes=yes)
         done = put_back(app.engine, reviews, who=person(by, os.environ), why=why, clock=app.clock)
-    show(_as_json(reviews, done).splitlines() if as_json else _done_lines(done))
+    show(_as_json(reviews, done) if as_json else _done_lines(done))
     return 1 if done.left else 0
 
 

@@ -116,9 +116,9 @@ def _reconcile(
         result = reconcile(books, codes, since, until, app.clock.now(), on_page=on_page)
     written = write_down(app.engine, app.desk, result, app.clock.now()) if record else None
     if as_csv:
-        show(reconciled_csv(result).splitlines())
+        show(reconciled_csv(result))
     else:
-        show(reconciled_json(result, written).splitlines() if as_json else reconciled_lines(result, written))
+        show(reconciled_json(result, written) if as_json else reconciled_lines(result, written))
     _require_read(result.refused, codes)
     return 1 if result.found else 0
 
@@ -129,9 +129,9 @@ def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, 
 
     result = hold_payouts(app.engine, app.books, codes, since, until)
     if as_csv:
-        show(paid_out_csv(result).splitlines())
+        show(paid_out_csv(result))
     else:
-        show(paid_out_json(result).splitlines() if as_json else paid_out_lines(result))
+        show(paid_out_json(result) if as_json else paid_out_lines(result))
     _require_read(result.refused, codes)
     return 1 if result.differences else 0
 

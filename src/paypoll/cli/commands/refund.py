@@ -111,7 +111,7 @@ def give_back(app: "App", order: "Order", request: "RefundRequest", *, yes: bool
     intent = progress.intent
     mail = app.refunder.send_mail(intent) if intent.state is RefundState.DONE else None
     if as_json:
-        show(_as_json(case, progress, mail).splitlines())
+        show(_as_json(case, progress, mail))
     if intent.state is RefundState.DONE:
         if not as_json:
             show(_done_lines(case, progress, mail))

@@ -96,7 +96,7 @@ def report_command(
     except OSError as error:
         raise click.ClickException(f"cannot write {error.filename or page or folder}: {error.strerror}") from error
     if as_json:
-        show(json_text({"schema": SCHEMA, **document(report)}).splitlines())
+        show(json_text({"schema": SCHEMA, **document(report)}))
     elif written:
         show(map(str, written))
     else:

@@ -70,7 +70,7 @@ def resend_command(
 
 def _resend_one(app: "App", order: str, to: str, *, as_json: bool) -> int:
     resent = app.resender.resend(pasted_order(order), person(None, os.environ), to=to.strip())
-    show(_as_json(resent).splitlines() if as_json else [_sentence(resent)])
+    show(_as_json(resent) if as_json else [_sentence(resent)])
     return exit_status({resent.state})
 
 
@@ -81,7 +81,7 @@ def _resend_all(app: "App", *, yes: bool, as_json: bool) -> int:
             show(kept_lines(mails), err=as_json)
         ask(f"Try {len(mails)} mail{'s' if len(mails) != 1 else ''} again?", yes=yes)
     revived = app.resender.resend_undeliverable(person(None, os.environ))
-    show(revived_json(revived).splitlines() if as_json else revived_lines(revived))
+    show(revived_json(revived) if as_json else revived_lines(revived))
     return exit_status({one.state for one in revived})
 
 

@@ -162,7 +162,7 @@ def _decide(app: "App", found: "Order", resolution: "Resolution", *, yes: bool, 
     mail = app.resolver.send_confirmation(settled) if settled.tickets or settled.mended else None
     # The decision stands, whatever the run below meets.
     if as_json:
-        show(_as_json(settled, mail).splitlines())
+        show(_as_json(settled, mail))
     elif mail is not None:
         waits = f"The confirmation is {mail.state}: {mail.error or 'a run sends it'}"
         show(wrapped("The confirmation was sent." if mail.state == "sent" else waits))
@@ -179,7 +179,7 @@ def _close_finding(context: click.Context, number: int, who: str, reason: str, *
         closed = close_finding(app.engine, number, who, reason, app.clock.now())
     if as_json:
         document = {"schema": SCHEMA, "finding": closed.id, "kind": closed.kind, "by": who, "reason": reason}
-        show(json_text(document).splitlines())
+        show(json_text(document))
     else:
         show(wrapped(f"Finding {closed.id} is closed by {who}: {headline(closed)}", 0))
     return 0

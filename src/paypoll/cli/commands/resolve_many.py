@@ -41,7 +41,7 @@ def resolve_many(app: "App", wanted: "Wanted", resolution: "Resolution", *, yes:
             refused.append((review, str(error)))
         else:
             settled.append(review)
-    show(_as_json(settled, refused).splitlines() if as_json else _done_lines(settled, refused))
+    show(_as_json(settled, refused) if as_json else _done_lines(settled, refused))
     if settled:
         # Their mail leaves, and what can still be paid is closed.
         record_run(app, "resolve", only=[review.order_id for review in settled])

@@ -76,7 +76,7 @@ def show_report(report: "RunReport", *, as_json: bool, verbose: bool) -> None:
     from paypoll.cli.render.run import report_json, report_lines
 
     if as_json:
-        show(report_json(report).splitlines())
+        show(report_json(report))
     elif verbose or sys.stdout.isatty() or "INVOCATION_ID" not in os.environ:
         show(report_lines(report, verbose=verbose or sys.stdout.isatty()))
 
@@ -85,5 +85,5 @@ def _dry_run(app: "App", orders: tuple[str, ...], *, as_json: bool) -> int:
     from paypoll.cli.render.run import report_json, report_lines
 
     report = app.dry_run().run(find_orders(app, orders))
-    show(report_json(report).splitlines() if as_json else report_lines(report, verbose=True))
+    show(report_json(report) if as_json else report_lines(report, verbose=True))
     return 0

@@ -59,7 +59,7 @@ def runs_command(
             runs = run_history(connection, limit=limit, since=start, idle=idle)
     if as_json:
         document = {"schema": SCHEMA, "runs": [asdict(run) for run in runs]}
-        show(json_text(document).splitlines())
+        show(json_text(document))
     else:
         show(runs_lines(runs, now))
 

@@ -36,7 +36,8 @@ def shown(line: str) -> str:
 
 
 def show(lines: Iterable[str], *, err: bool = False) -> None:
-    """Print the lines. click leaves the colours out where there is no terminal for them."""
+    """Print the lines, or a text. click leaves the colours out where there is no terminal for them."""
+    lines = lines.splitlines() if isinstance(lines, str) else lines
     click.echo("\n".join(map(shown, lines)), err=err, color=None if may_colour() else False)
 
 

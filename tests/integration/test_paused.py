@@ -1,0 +1,61 @@
+"""A pause holds more than orders: the listing fee of a paused event, and with everything SumUp's ledgers."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from paypoll.database import transaction
+from paypoll.runs.ledgers_due import ledgers_due
+from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.state import due_fees, pauses
+from paypoll.testing import NOW
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Bench
+
+LEASE = timedelta(minutes=3)
+
+
+def draft_with_fee(shop: SmallShop, reference: str, *, made: datetime = NOW - timedelta(hours=1)) -> int:
+    """Add a draft whose listing fee is to be paid, and return its id."""
+    organiser = shop.add_organiser(f"{reference.lower()}@organiser.example", "The Choir")
+    event = shop.add_event(organiser, f"Event of {reference}", starts=NOW + timedelta(days=30), slug=reference.lower())
+    shop.update("events_event", event, status="draft")
+    shop.insert(
+        "events_listingfee", payment_reference=reference, created_at=made, event_id=event, organizer_id=organiser,
+        amount=Decimal("25.00"), currency="GBP", payment_status="pending",
+    )  # fmt: skip
+    return event
+
+
+def claimed(connection: sa.Connection, bench: "Bench", run_id: str) -> list[str]:
+    """Put what is new on the list, and return the fees that this run takes."""
+    due_fees.enrol_fees(connection, bench.app.fee_rules, NOW)
+    return due_fees.claim_fees(connection, bench.app.fee_rules, run_id, NOW, began=NOW, limit=9, lease=LEASE)
+
+
+def test_listing_fee_of_a_paused_event_is_left_alone(bench: "Bench", engine: sa.Engine, shop: SmallShop) -> None:
+    paused, rules = draft_with_fee(shop, "LF-PAUSED"), bench.app.fee_rules
+    draft_with_fee(shop, "LF-OTHER")
+    with transaction(engine) as connection:
+        assert due_fees.peek_fees(connection, rules, NOW, limit=9) == ["LF-OTHER", "LF-PAUSED"]
+        pauses.begin(connection, pauses.Scope(event_id=paused), who="Margot", reason="talks", now=NOW)
+        assert due_fees.peek_fees(connection, rules, NOW, limit=9) == ["LF-OTHER"]
+        assert claimed(connection, bench, "run-1") == ["LF-OTHER"]
+        pauses.end(connection, pauses.Scope(event_id=paused))
+        assert claimed(connection, bench, "run-2") == ["LF-PAUSED"]
+
+
+def test_pause_of_everything_holds_fees_and_ledgers(bench: "Bench", engine: sa.Engine, shop: SmallShop) -> None:
+    draft_with_fee(shop, "LF-1")
+    settings = bench.app.settings
+    every = replace(settings, ledger=settings.ledger.model_copy(update={"every": timedelta(minutes=30)}))
+    with transaction(engine) as connection:
+        assert ledgers_due(connection, every, NOW) == [settings.sumup.merchant_code]
+        pauses.begin(connection, pauses.Scope(), who="Margot", reason="a restore", now=NOW)
+        assert ledgers_due(connection, every, NOW) == []
+        assert not connection.scalar(sa.select(due_fees.any_fee_due(bench.app.fee_rules, NOW)))
+        assert claimed(connection, bench, "run-1") == []
