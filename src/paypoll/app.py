@@ -19,10 +19,10 @@ from paypoll.runs.ledgers_due import ledgers_due
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
-from paypoll.state.due_fees import FeeRules, peek_fees
+from paypoll.state.due_fees import FeeRules, any_fee_due
 from paypoll.state.memory import require_ready_to_work
-from paypoll.state.outbox import Whose, is_any_due
-from paypoll.state.refunds import is_refund_due
+from paypoll.state.outbox import Whose, any_mail_due, is_any_due
+from paypoll.state.refunds import any_refund_due
 from paypoll.state.watches import WatchRules, peek
 
 if TYPE_CHECKING:
@@ -85,11 +85,10 @@ class App:
         """
         now = self.clock.now()
         with transaction(self.engine) as connection:
-            if peek(connection, self.watch_rules, now, limit=1) or peek_fees(connection, self.fee_rules, now, limit=1):
+            if peek(connection, self.watch_rules, now, limit=1):
                 return False
-            if is_any_due(connection, now) or is_refund_due(connection, now):
-                return False
-            return not ledgers_due(connection, self.settings, now)
+            rest = sa.or_(any_mail_due(now), any_fee_due(self.fee_rules, now), any_refund_due(now))
+            return not connection.scalar(sa.select(rest)) and not ledgers_due(connection, self.settings, now)
 
     @cached_property
     def engine(self) -> sa.Engine:

@@ -58,8 +58,7 @@ def record_run(
                 with beside(report):
                     if only or not parts.is_idle():
                         parts.cycle(report.run_id, max_age=max_age, accept_reviews=accept_reviews).run(report, only)
-                    _say_what_stands_still(parts, report)
-                    _say_what_is_paused(parts, report)
+                    _say_what_does_not_go_on(parts, report)
         except PaypollError as error:
             report.ended = "failed"
             log.critical("run failed", error=str(error), exit=int(error.exit_code))
@@ -91,18 +90,16 @@ def exit_code(report: RunReport) -> ExitCode:
     return ExitCode.OK
 
 
-def _say_what_stands_still(parts: RunParts, report: RunReport) -> None:
-    """Look for what keeps mail from going on, also where this run had nothing to do, and say all of it in the log."""
+def _say_what_does_not_go_on(parts: RunParts, report: RunReport) -> None:
+    """Look for what keeps mail from going on, also where this run had nothing to do, and say all of it in the log.
+
+    And what a person has paused: a pause that somebody forgot keeps orders from going on, so every run names it.
+    """
     with transaction(parts.engine) as connection:
         report.standstills += mail_standstills(connection, parts.settings.alerts.to, parts.clock.now())
+        report.paused = pauses(connection)
     for standstill in report.standstills:
         log.critical("standstill", what=standstill)
-
-
-def _say_what_is_paused(parts: RunParts, report: RunReport) -> None:
-    """A pause that somebody forgot keeps orders from going on: every run names it."""
-    with transaction(parts.engine) as connection:
-        report.paused = pauses(connection)
     for one in report.paused:
         log.warning("paused", what=one.words, by=one.by_whom, since=one.since.isoformat(), reason=one.reason)
 
