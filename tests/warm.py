@@ -115,12 +115,16 @@ class Nursery:
     """The process that commands are forked from. It ends with the test process."""
 
     def __init__(self) -> None:
+        from tests.warm_printer import PrinterNursery  # not there for the process that is started from this file
+
         self._surroundings = interpreters(os.environ)
         self._really_started = set[str]()
+        self._printers = PrinterNursery()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, "-P", Path(__file__), str(theirs.fileno())], pass_fds=[theirs.fileno()]
+                [sys.executable, "-P", Path(__file__), str(theirs.fileno()), self._printers.program],
+                pass_fds=[theirs.fileno()],
             )
         self._ours = ours
 
@@ -150,6 +154,7 @@ class Nursery:
         """End it."""
         self._ours.close()
         self._process.wait(timeout=30)
+        self._printers.close()
 
 
 @cache
@@ -240,7 +245,9 @@ def _become(request: dict[str, object], output: Sequence[int]) -> None:
     os.environ.update(environ)
     time.tzset()
     os.chdir(str(request["folder"]))
-    sys.argv = [str(Path(sys.executable).with_name("paypoll")), *map(str, arguments)]
+    # What it starts in place of Python is a printing process, which is warm as well.
+    program, sys.executable = sys.executable, sys.argv[2]
+    sys.argv = [str(Path(program).with_name("paypoll")), *map(str, arguments)]
     from paypoll.__main__ import run
 
     run()

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 from tests.warm import Nursery, interpreters
+from tests.warm_printer import PrinterNursery
+
+from paypoll.settings.load import load_settings
+from paypoll.tickets.sample import sample_faces
+from paypoll.tickets.wire import Job, PrinterOptions, job_line, options_line, read_answer
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +75,50 @@ def test_first_start_of_a_command_and_one_in_another_locale_are_real(nursery: Nu
     assert not nursery.fits("queue", {**environ, "LC_ALL": "tr_TR.UTF-8"})
     assert not nursery.fits("queue", {**environ, "PYTHONUTF8": "0"})
     assert interpreters({"LANG": "C", "PAYPOLL_CONFIG": "x"}) == {"LANG": "C"}
+
+
+@pytest.fixture(scope="module")
+def printers() -> Iterator[PrinterNursery]:
+    made = PrinterNursery()
+    yield made
+    made.close()
+
+
+def printing(printers: PrinterNursery, limit: str = "60.0") -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603 - as `paypoll.tickets.workers` does
+        [printers.program, "-P", "-m", "paypoll.tickets.worker", limit], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+
+@pytest.fixture
+def job(settings_file: Path) -> bytes:
+    """What a printing process reads: its options, and a job of one ticket."""
+    faces = sample_faces(load_settings(settings_file, {}))
+    return options_line(PrinterOptions(site_name="The Shop")) + job_line(Job(tuple(faces)))
+
+
+def test_warm_printing_process_prints_what_a_real_one_prints_and_ends_with_its_input(
+    printers: PrinterNursery, job: bytes
+) -> None:
+    pdfs = []
+    for _ in range(2):  # the first is a real one
+        process = printing(printers)
+        stdout, _ = process.communicate(job, timeout=60)
+        assert process.returncode == 0
+        pdfs.append([len(pdf) for pdf in read_answer(stdout).pdfs])
+    assert pdfs[0] == pdfs[1] != []
+
+
+def test_warm_printing_process_ends_by_its_time_limit_and_when_it_is_killed(
+    printers: PrinterNursery, job: bytes
+) -> None:
+    hurried = printing(printers, "0.000001")
+    assert hurried.communicate(job, timeout=60)[0] == b""
+    assert hurried.returncode == -signal.SIGALRM
+    killed = printing(printers)
+    assert killed.stdin is not None
+    assert killed.stdout is not None
+    with killed, killed.stdout:
+        killed.kill()
+        # The pipe's other end is closed once the process is gone that was forked for it.
+        assert killed.stdout.read() == b""
