@@ -7,6 +7,7 @@ one of each test process is a real one.
 """
 
 import ast
+import contextlib
 import gc
 import importlib
 import os
@@ -45,17 +46,20 @@ os._exit(code)
 
 
 class PrinterNursery:
-    """The process that printing processes are forked from. `program` is what to start in place of Python."""
+    """The process that printing processes are forked from.
+
+    `program` is what to start in place of Python, `address` what that one asks.
+    """
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="paypoll-printers-")
-        address = Path(self._folder.name, "line")
+        self.address = Path(self._folder.name, "line")
         self.program = Path(self._folder.name, "python")
-        self.program.write_text(_PROGRAM.format(python=sys.executable, address=str(address)), encoding="utf-8")
+        self.program.write_text(_PROGRAM.format(python=sys.executable, address=str(self.address)), encoding="utf-8")
         self.program.chmod(0o755)
         self._line, theirs = socket.socketpair()
         with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-            listener.bind(str(address))
+            listener.bind(str(self.address))
             listener.listen(64)
             fds = (listener.fileno(), theirs.fileno())
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
@@ -115,7 +119,7 @@ class _Server:
             line.close()
         elif not self._first_was_real:
             self._first_was_real = True
-            line.send(b"real")
+            _say(line, b"real")
             line.close()
         else:
             if not self._loaded:
@@ -125,7 +129,7 @@ class _Server:
             if pid == 0:
                 self._become(request, fds)
             self._lines[pid] = line
-            line.send(b"warm")
+            _say(line, b"warm")
         for fd in fds:
             os.close(fd)
 
@@ -135,10 +139,7 @@ class _Server:
             if pid == 0:
                 return
             with self._lines.pop(pid) as line:
-                try:
-                    line.send(str(status).encode())
-                except OSError:
-                    """Whoever started it is gone."""
+                _say(line, str(status).encode())
 
     def _become(self, request: bytes, fds: list[int]) -> None:
         """Be the printing process, as if it had been started. Never returns."""
@@ -167,6 +168,11 @@ class _Server:
         except BaseException:  # noqa: BLE001 -- as the interpreter does
             traceback.print_exc()
         os._exit(code)
+
+
+def _say(line: socket.socket, word: bytes) -> None:
+    with contextlib.suppress(OSError):  # whoever asked may have been killed
+        line.send(word)
 
 
 if __name__ == "__main__":
