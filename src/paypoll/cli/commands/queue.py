@@ -190,5 +190,7 @@ def _trouble_lines(trouble: "OpenTrouble", backlog: "Backlog") -> list[str]:
     from paypoll.alerts.next_steps import steps_of_whole
 
     told = "admins were told" if trouble.told else "admins are told if it lasts"
-    head = f"{trouble.key.replace('_', ' ').rstrip(':')}, since {span(backlog.now - trouble.since)}; {told}"
+    # What stands behind the second colon tells one trouble of a kind from the next; the detail says it in words.
+    name = ": ".join(part for part in trouble.key.replace("_", " ").split(":")[:2] if part)
+    head = f"{name}, since {span(backlog.now - trouble.since)}; {told}"
     return wrapped(head) + wrapped(trouble.detail, 6) + command_lines(steps_of_whole(trouble.key))
