@@ -63,6 +63,8 @@ def test_row_39b_lost_records_stop_runs_until_a_person_adopts_the_shop(stage: St
     for command in (("run-once",), ("run-once", "--dry-run"), ("resolve", "ORD-BEFORE", "--reject", "--reason", "x")):
         refused = stage.paypoll(*command)
         assert (refused.code, "paypoll db adopt" in refused.stderr) == (SETTINGS, True), command
+    checked = stage.paypoll("check")
+    assert (checked.code, "PROBLEM records:" in checked.stdout) == (SETTINGS, True)
     assert stage.status(before) == "pending_verification"
     shown = stage.paypoll("db", "adopt", "--json")
     assert (shown.code, shown.report["paid_without_all_tickets"]) == (USAGE, ["ORD-SHORT"])

@@ -27,6 +27,7 @@ from paypoll.settings.model import Settings
 from paypoll.shop.refunds import refund_table_problems
 from paypoll.shop.schema_check import schema_problems
 from paypoll.shop.tables import checkouts, organisers
+from paypoll.state.memory import is_lost
 from paypoll.state.pauses import Pause, pauses
 from paypoll.state.rights import excessive_rights, missing_rights, missing_rights_on
 from paypoll.state.runs import LastRun, last_run
@@ -170,6 +171,10 @@ def _own_tables(settings: Settings, clock: Clock, connection: sa.Connection) -> 
         yield wrong("paypoll's tables", text, step if step.startswith("install") else f"{step} as the owner")
         return
     yield fine("paypoll's tables", f"version {version}")
+    if is_lost(connection):
+        text = "paypoll's tables are empty, but the shop's orders bear its marks: its records are lost, no run begins"
+        restore = "restore the schema `paypoll` from the dump that belongs to the shop's"
+        yield wrong("records", text, f"{restore}; if there is none: `paypoll db adopt`")
     now = clock.now()
     yield _last_run(now, last_run(connection))
     if any(missing_rights_on(connection, f"{SCHEMA}.{table.name}") for table in (outbox, trouble, pause)):
