@@ -82,6 +82,7 @@ def load_fee(connection: sa.Connection, reference: str, patterns: Sequence[str])
         organiser_email=row["email"],
         named_checkout=named,
         checkouts=tuple(sorted(map(checkout_of, rows), key=lambda one: one.id)),
+        organiser_account=row["organizer_id"],
     )
 
 
