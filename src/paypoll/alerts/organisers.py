@@ -12,7 +12,7 @@ from paypoll.shop.connections import count_connected
 from paypoll.state.incidents import open_troubles
 
 CLIENT_REFUSED = "client_refused"
-NOT_ALLOWED = "not_allowed:"
+_NOT_ALLOWED = "not_allowed:"
 """The start of the keys of troubles with one merchant's credential."""
 
 _TOGETHER = timedelta(days=1)
@@ -49,7 +49,7 @@ class OrganiserRefusals:
         if len(refused) <= 1 or answered:
             return ""
         # One organiser may leave, and weeks later a second one; nearly all of them on one day do not by themselves.
-        since = {one.key.removeprefix(NOT_ALLOWED): one.since for one in open_troubles(connection, NOT_ALLOWED)}
+        since = {one.key.removeprefix(_NOT_ALLOWED): one.since for one in open_troubles(connection, _NOT_ALLOWED)}
         lost = [since[code] for code in refused if code in since]
         together = [at for at in lost if max(lost) - at <= _TOGETHER]
         if len(together) > 1 and 2 * count_connected(connection, besides=refused) < len(together):

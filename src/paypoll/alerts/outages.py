@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.orders import Level
-from paypoll.alerts.organisers import CLIENT_REFUSED, NOT_ALLOWED, OrganiserRefusals, tell_of_client
+from paypoll.alerts.organisers import CLIENT_REFUSED, OrganiserRefusals, tell_of_client
 from paypoll.database import readable, transaction
 from paypoll.mail.content.contexts import AlertOrder
 from paypoll.payments.evidence import CLOCK_TOLERANCE, Evidence
@@ -88,7 +88,7 @@ class OutageReporter:
                 if merchant_code in {"", self._platform} and self._platform not in self._answering:
                     standstills.append(f"SumUp refuses the platform's own credential: {detail}")
             for merchant_code in self._answering - set(refused):
-                self._desk.forget_trouble(connection, f"{NOT_ALLOWED}{merchant_code}")
+                self._desk.forget_trouble(connection, f"not_allowed:{merchant_code}")
             if self._answering:
                 self._tell_of_clocks(connection, now)
             # Reading is one right and closing another: an answer to the one says nothing about the other.
@@ -230,7 +230,7 @@ class OutageReporter:
     def _tell_of_refusal(self, connection: sa.Connection, merchant_code: str, detail: str, now: datetime) -> None:
         self._desk.tell_of_trouble(
             connection,
-            f"{NOT_ALLOWED}{merchant_code}",
+            f"not_allowed:{merchant_code}",
             detail,
             tell_after=timedelta(0),
             headline=f"SumUp refuses the credential for {_whose(merchant_code)}",
