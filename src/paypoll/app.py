@@ -23,6 +23,7 @@ from paypoll.state.due_fees import FeeRules, any_fee_due
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.outbox import Whose, any_mail_due, is_any_due
 from paypoll.state.refunds import any_refund_due
+from paypoll.state.sumup_troubles import orders_to_ask_about
 from paypoll.state.watches import WatchRules, peek
 
 if TYPE_CHECKING:
@@ -81,13 +82,16 @@ class App:
     def is_idle(self) -> bool:
         """Say whether a run would find nothing to do: no order is due, no listing fee, no mail, refund or ledger.
 
+        Nor is there a trouble with SumUp that it would look after.
+
         Asked first, because the usual run finds nothing, and then need not load what the others need.
         """
         now = self.clock.now()
         with transaction(self.engine) as connection:
             if peek(connection, self.watch_rules, now, limit=1):
                 return False
-            rest = sa.or_(any_mail_due(now), any_fee_due(self.fee_rules, now), any_refund_due(now))
+            to_ask = orders_to_ask_about(self.settings.sumup.merchant_code).exists()
+            rest = sa.or_(any_mail_due(now), any_fee_due(self.fee_rules, now), any_refund_due(now), to_ask)
             return not connection.scalar(sa.select(rest)) and not ledgers_due(connection, self.settings, now)
 
     @cached_property

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from tests.acceptance.fees import place_fee
 from tests.acceptance.papers import body
 from tests.acceptance.promises import check_completed
 from tests.acceptance.stage import PRICE, Stage, opened_stage
@@ -79,7 +80,10 @@ def test_database_in_turkish_finds_accounts_numbers_and_refunds_in_any_case(turk
     for account, order in orders.items():
         assert {ticket["customer_id"] for ticket in stage.tickets(order)} == {account}
     assert stage.status(turned_down) == "completed"
-    assert stage.paypoll("inspect", "ord-inside-1").code == 0
+    place_fee(stage, "LF-INI")
+    for wanted in ("ord-inside-1", "INFO@BUYER", "100%", "lf-ini"):
+        found = stage.paypoll("inspect", wanted)
+        assert (found.code == 0) is (wanted != "100%"), (wanted, found.stderr)
 
 
 def test_database_without_an_encoding_is_read_and_written_as_utf_8(of_bytes: Stage) -> None:

@@ -149,11 +149,29 @@ def test_row_35_refusal_without_a_reason_is_the_recipients_while_others_are_take
     (alert,) = stage.alerts(nobody)
     assert "cannot be delivered" in subject(alert)
     assert refusal.hits == 1
-    # Alone, it says nothing about anybody.
-    lonely = failed(stage, "LONELY")
-    stage.sink.refuse_as("exim-no-user", recipient=lonely.email)
+    # Alone, it says nothing about anybody; nor do two of one domain, until it lasts.
+    lonely, other = failed(stage, "LONELY"), failed(stage, "OTHER")
+    stage.sink.refuse_as("exim-no-user", recipient=CUSTOMERS)
     assert stage.run_once().code == OK
-    assert state(stage, lonely) == "waiting"
+    assert [state(stage, order) for order in (lonely, other)] == ["waiting"] * 2
+    check_nobody_taken(stage, [lonely, other])
+
+
+def check_nobody_taken(stage: Stage, orders: list[Placed]) -> None:
+    """See that two hours later every run says that nobody is taken, and admins hear of it once, until it is over."""
+    stage.sql("UPDATE paypoll.trouble SET since = since - interval '2 hours'")
+    stage.sql("UPDATE paypoll.outbox SET sent_at = sent_at - interval '1 day'")
+    stage.let_time_pass()
+    ended = stage.run_once()
+    assert (ended.code, critical(ended)) == (TRY_LATER, {"standstill": 1}), ended.stderr
+    assert stage.run_once().code == TRY_LATER  # with nothing to do
+    assert told(stage, "The mail server takes no customer's mail") == [ADMIN]
+    stage.sink.clear_faults()
+    stage.let_time_pass()
+    assert stage.run_once().code == OK
+    assert [state(stage, order) for order in orders] == ["sent"] * len(orders)
+    assert told(stage, "Mail is going out again") == [ADMIN]
+    assert stage.sql("SELECT key FROM paypoll.trouble") == []
 
 
 # -- this message ------------------------------------------------------------------------------------------------
@@ -190,10 +208,11 @@ def test_row_35c_forty_deferred_recipients_hold_up_neither_fresh_mail_nor_alerts
     assert {fresh.email, ADMIN} <= {mail.recipients[0] for mail in new}
     assert len(stage.alerts(review)) == 1
     assert [state(stage, order) for order in deferred] == ["waiting"] * 40
-    full.clear()
-    stage.let_time_pass()
-    assert stage.run_once().code == OK
-    assert [state(stage, order) for order in deferred] == ["sent"] * 40
+    # They are one domain's, which says nothing about the server; another domain's makes it everybody.
+    away = failed(stage, "AWAY", "away.example")
+    stage.sink.refuse_as("postfix-greylisted", recipient=away.email)
+    stage.run_once()
+    check_nobody_taken(stage, [*deferred, away])
 
 
 # -- the address, and the clock ----------------------------------------------------------------------------------

@@ -3,13 +3,16 @@
 import re
 from collections import Counter
 
+from tests.acceptance.fees import place_fee
 from tests.acceptance.papers import body, subject
 from tests.acceptance.stage import PATIENCE, PRICE, Stage
 
 from paypoll.sandbox.mail.sink import Mail
+from paypoll.sandbox.mail.smtp_session import Stage as MailStage
 from paypoll.sandbox.sumup.effects import Latency
 
 CHOIR, BAND = "choir@organiser.example", "band@organiser.example"
+CORRECTED = "choir@corrected.example"
 
 
 def mails_to(stage: Stage, address: str) -> list[Mail]:
@@ -32,6 +35,35 @@ def test_organisers_are_told_of_a_runs_orders_in_one_mail_each_if_the_settings_s
     assert "2 places, 25.00 GBP, order ORD-1, Ada <b>Le Sueur</b>" in body(to_choir)
     assert subject(to_band) == "1 new order for your events"
     assert "2 places, 25.00 GBP, order ORD-2" in body(to_band)
+    check_corrected(stage)
+
+
+def check_corrected(stage: Stage) -> None:
+    """See that what waits for an organiser goes to the address that the account has when it leaves."""
+    stage.order("ORD-4", checkout="PAID")
+    place_fee(stage, "LF-4", "PAID")
+    stage.sink.fault(MailStage.RCPT, "450 4.1.2 Domain not found", recipient=CHOIR)
+    assert stage.run_once(mail__tell_organisers="true").code == 0
+    rename = "UPDATE accounts_artistprofile SET display_name = :name, business_name = :name WHERE user_id = :id"
+    # An account that was deleted, and its id given to somebody else, is not who it was written to.
+    stage.sql(rename, name="Mallory", id=stage.organiser)
+    stage.sql("UPDATE accounts_user SET email = :email WHERE id = :id", email=CORRECTED, id=stage.organiser)
+    stage.let_time_pass()
+    stage.run_once()
+    assert mails_to(stage, CORRECTED) == []
+    stage.sql(rename, name="The Choir", id=stage.organiser)
+    stage.let_time_pass()
+    stage.run_once()
+    assert {subject(mail) for mail in mails_to(stage, CORRECTED)} == {
+        "1 new order for your events",
+        "Your event is published - Event of LF-4",
+    }
+    assert {str(mail.message["To"]) for mail in mails_to(stage, CORRECTED)} == {CORRECTED}
+    audited = stage.sql("SELECT explanation FROM paypoll.audit WHERE action = 'readdressed'")
+    assert {row["explanation"] for row in audited} == {
+        f"{kind}: to {CORRECTED}, which the account has now, in place of {CHOIR}"
+        for kind in ("organiser_orders", "event_listed")
+    }
 
 
 def test_order_of_a_killed_run_is_told_once(stage: Stage) -> None:

@@ -125,11 +125,15 @@ def test_row_18b_client_refused_or_every_connection_lost_is_said_by_every_run(st
         check_issued(stage, order)
     assert stage.sql("SELECT key FROM paypoll.trouble") == []
 
-    # Not the client, but every connection there is; with enough others, they are two organisers' own.
+    # Not the client, but every connection there is; on other days, or with enough others, they are organisers' own.
     for merchant in connected.events:
         stage.sumup.revoke(merchant)
         connected.order(f"ORD-{merchant}-2", merchant)
     assert len(run(TRY_LATER, "the connections of all 2 organisers")) == 2
+    apart = "UPDATE paypoll.trouble SET since = since - :ago * interval '25 hours' WHERE key = 'not_allowed:MFIRST'"
+    stage.sql(apart, ago=1)
+    assert run(0) == []
+    stage.sql(apart, ago=-1)
     assert run(TRY_LATER, "the connections of all 2 organisers") == []
     connected.organiser("MTHIRD")
     assert run(0) == []

@@ -144,10 +144,9 @@ def test_row_18_credential_refused_leaves_orders_unchanged_and_is_told_once_a_da
     refused: dict[str, str] = {"sumup__api_key": key} if key else {}
     if not key:
         stage.sumup.fault(Status(403), times=200)
-    for _ in range(2):
-        ended = stage.run_once(**refused)
-        assert ended.code == TRY_LATER
-        assert [line["event"] for line in ended.log if line["level"] == "critical"] == ["standstill"]
+    ended = stage.run_once(**refused)
+    assert ended.code == TRY_LATER
+    assert [line["event"] for line in ended.log if line["level"] == "critical"] == ["standstill"]
     # A day later.
     stage.sql("UPDATE paypoll.trouble SET told_at = told_at - interval '24 hours'")
     assert stage.run_once(**refused).code == TRY_LATER
@@ -159,6 +158,25 @@ def test_row_18_credential_refused_leaves_orders_unchanged_and_is_told_once_a_da
         f"[Jersey Events CRITICAL] SumUp refuses the credential for merchant {MERCHANT}"
     ] * 2
     assert "Renew the API key" in body(refusals[0])
+
+
+def test_row_37b_key_refused_while_orders_are_only_followed_is_said_also_by_a_run_with_nothing_due(
+    stage: Stage,
+) -> None:
+    order = stage.order("ORD-FAILED", checkout="FAILED")
+    stage.run_once()
+    stage.let_time_pass()
+    for _ in range(2):  # in the second, the order's next look is minutes ahead
+        ended = stage.run_once(sumup__api_key="sup_sk_wrong")
+        assert ended.code == TRY_LATER
+        assert [line["event"] for line in ended.log if line["level"] == "critical"] == ["standstill"]
+    assert len([mail for mail in stage.sink.messages if "refuses the credential" in subject(mail)]) == 1
+    # Put right, the next run knows: it is as before, and asks no more than it has to.
+    assert stage.run_once().code == 0
+    stage.sumup.reset_log()
+    assert stage.run_once().code == 0
+    assert (stage.sumup.count(), stage.status(order)) == (0, "failed")
+    assert stage.sql("SELECT key FROM paypoll.trouble") == []
 
 
 def test_row_17_token_that_sumup_refuses_is_renewed_and_all_goes_on(stage: Stage) -> None:

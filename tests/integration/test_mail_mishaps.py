@@ -1,5 +1,6 @@
 """What a hard look at the outbox found: mail that nobody tried again, went to somebody else, or failed unheard of."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 
 import paypoll.admin.resend
 from paypoll.database import transaction
+from paypoll.errors import RefusedError
 from paypoll.mail.mailer import DoubtfulRefusalError, RecipientDeferredError, RecipientRefusedError
 from paypoll.mail.refusal import About, Step, whom_it_is_about
 from paypoll.runs.record import record_run
@@ -117,6 +119,34 @@ def test_resend_after_a_copy_to_a_wrong_address_goes_to_the_order_again(bench: "
     assert bench.app.resender.resend("ORD-1", "bob").recipient == "ada@good.example"
     assert "ada@typo.example" not in recipients(bench)
     assert "ada@good.example" in recipients(bench)
+
+
+def test_mail_that_a_copy_has_made_good_is_told_from_one_that_is_not_there(bench: "Bench", place: Place) -> None:
+    place("ORD-1", email="ada@good.example")
+    bench.mailer.failures.append(RecipientRefusedError("550 5.1.1 no such user"))
+    record_run(bench.app, "run-once")
+    bench.app.resender.resend("ORD-1", "bob", to="ada@other.example")
+    said = {
+        1: "mail 1, the confirmation to ada@good.example, was given up, and another one has made it good: mail 3 to"
+        " ada@other.example left 23 November 15:00 UTC",
+        3: "mail 3, the confirmation to ada@other.example, has left: 23 November 15:00 UTC",
+        99: "there is no mail with the id 99",
+    }
+    for mail_id, words in said.items():
+        with pytest.raises(RefusedError, match=re.escape(words)):
+            bench.app.resender.kept("waiting", "undeliverable", ids=[mail_id])
+
+
+def test_mail_that_waits_is_what_a_person_sends_again_though_a_copy_has_left(
+    bench: "Bench", engine: sa.Engine, place: Place
+) -> None:
+    place("ORD-1", email="ada@good.example")
+    bench.mailer.failures.append(RecipientDeferredError("450 4.2.2 full"))
+    record_run(bench.app, "run-once")
+    assert bench.app.resender.resend("ORD-1", "bob", to="ada@other.example").state == "sent"
+    assert bench.app.resender.resend("ORD-1", "bob").state == "sent"
+    assert [state for state, _ in states(engine)] == ["sent", "sent"]  # not a third one
+    assert recipients(bench) == ["ada@other.example", "ada@good.example"]
 
 
 def test_mail_sent_under_a_clock_that_was_ahead_says_nothing_about_others(

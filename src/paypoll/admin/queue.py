@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
+from paypoll.admin.revive import MADE_GOOD
 from paypoll.admin.search import found_ids
 from paypoll.database import readable, transaction
-from paypoll.mail.doubts import DOUBTS
+from paypoll.mail.doubts import DEFERRED, DOUBTS
 from paypoll.payments.fee_statuses import VOID as VOID_FEES
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.find import next_events
@@ -239,15 +240,8 @@ def _fees(connection: sa.Connection) -> tuple[WaitingFee, ...]:
 
 def unsent_mails(connection: sa.Connection, now: datetime) -> tuple[UnsentMail, ...]:
     """Return the mails that have not gone out, the oldest first: those that wait, and those that were given up."""
-    later = outbox.alias("later")
-    made_good = sa.exists().where(
-        later.c.order_id == outbox.c.order_id,
-        later.c.kind == outbox.c.kind,
-        later.c.state == "sent",
-        later.c.id > outbox.c.id,
-    )
     given_up = sa.and_(
-        outbox.c.state == "undeliverable", outbox.c.created_at > now - _UNDELIVERABLE_FOR, sa.not_(made_good)
+        outbox.c.state == "undeliverable", outbox.c.created_at > now - _UNDELIVERABLE_FOR, sa.not_(MADE_GOOD)
     )
     query = (
         sa.select(outbox, orders.c.order_number)
@@ -275,6 +269,7 @@ def _mail(row: sa.RowMapping) -> UnsentMail:
 
 def _troubles(connection: sa.Connection) -> tuple[OpenTrouble, ...]:
     # A doubt is one mail's own, and shown with that.
-    query = sa.select(trouble).where(trouble.c.key.not_like(f"{DOUBTS}%")).order_by(trouble.c.since)
+    of_one_mail = [trouble.c.key.startswith(key, autoescape=True) for key in (DOUBTS, DEFERRED)]
+    query = sa.select(trouble).where(sa.not_(sa.or_(*of_one_mail))).order_by(trouble.c.since)
     rows = connection.execute(query)
     return tuple(OpenTrouble(row.key, row.since, row.told_at is not None, row.detail) for row in rows)

@@ -9,19 +9,18 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from paypoll.admin.revive import KeptMail, kept_mails, revive, untrue, void
+from paypoll.admin.revive import KeptMail, kept_mails, revive, untrue, void, why_not_kept
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, UnreadableOrderError
 from paypoll.mail.address import address_problem
 from paypoll.mail.delivered import Delivered
-from paypoll.mail.doubts import DOUBTS
+from paypoll.mail.doubts import settle
 from paypoll.payments.order import Order
 from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
 from paypoll.runs.load import load_order
 from paypoll.shop.find import find_order_id, lock_order
 from paypoll.state.audit import record
-from paypoll.state.incidents import end_trouble
 from paypoll.state.outbox import UNSENT, withdraw_these
 from paypoll.state.posted_alerts import forget_told
 from paypoll.state.runs import new_run_id
@@ -77,7 +76,7 @@ class Resender:
             if mail.busy:
                 raise RefusedError(f"mail {mail_id}: a run is sending it just now; look again in a minute")
             withdraw_these(connection, [mail.id], f"given up by {who}: {why}")
-            end_trouble(connection, f"{DOUBTS}{mail.id}")
+            settle(connection, mail.id)
             what = f"the {mail.kind.replace('_', ' ')} to {', '.join(mail.recipients) or '(nobody)'}"
             record(
                 connection,
@@ -221,7 +220,7 @@ def _wanted(
 ) -> tuple[KeptMail, ...]:
     kept = kept_mails(connection, now, *states)
     if unknown := sorted(set(ids) - {mail.id for mail in kept}):
-        raise RefusedError(f"no mail with the id {unknown[0]} waits or was given up; `paypoll mail list` shows them")
+        raise RefusedError(why_not_kept(connection, unknown[0]))
     return tuple(mail for mail in kept if not ids or mail.id in ids)
 
 

@@ -5,15 +5,26 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from paypoll.mail.doubts import DOUBTS
+from paypoll.mail.doubts import settle
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import VOID, OrderStatus
 from paypoll.payments.rules import VOID_TICKETS
-from paypoll.state.incidents import end_trouble
-from paypoll.state.outbox import ADDRESS_STANDS, ALERT
+from paypoll.state.outbox import ADDRESS_STANDS, ALERT, UNSENT
 from paypoll.state.tables import outbox
 
 CONFIRMATIONS = ("confirmation", "late_confirmation")
+
+_LATER = outbox.alias("later")
+_IS_COPY = sa.and_(
+    _LATER.c.order_id == outbox.c.order_id,
+    _LATER.c.kind == outbox.c.kind,
+    _LATER.c.kind != ALERT,
+    _LATER.c.state == "sent",
+    _LATER.c.id > outbox.c.id,
+)
+MADE_GOOD = sa.exists().where(_IS_COPY)
+"""Says for a query whether a later mail of the kind has gone out to the order's customer."""
+
 _TRUE_WHILE = {"payment_failed": OrderStatus.FAILED, "under_review": OrderStatus.REVIEW}
 
 
@@ -42,15 +53,11 @@ class KeptMail:
 def kept_mails(
     connection: sa.Connection, now: datetime, *states: str, order_id: int | None = None
 ) -> tuple[KeptMail, ...]:
-    """Return the mails in these states, the oldest first; not those that another one has made good since."""
-    later = outbox.alias("later")
-    made_good = sa.exists().where(
-        later.c.order_id == outbox.c.order_id,
-        later.c.kind == outbox.c.kind,
-        later.c.kind != ALERT,
-        later.c.state == "sent",
-        later.c.id > outbox.c.id,
-    )
+    """Return the mails in these states, the oldest first; not those given up that another one has made good since.
+
+    One that waits is tried in any case.
+    """
+    made_good = sa.and_(outbox.c.state.not_in(UNSENT), MADE_GOOD)
     query = sa.select(outbox).where(outbox.c.state.in_(states), sa.not_(made_good)).order_by(outbox.c.id)
     if order_id is not None:
         query = query.where(outbox.c.order_id == order_id, outbox.c.kind != ALERT)
@@ -66,6 +73,26 @@ def kept_mails(
             elsewhere=row["content"].get(ADDRESS_STANDS) is True,
         )
         for row in connection.execute(query).mappings()
+    )
+
+
+def why_not_kept(connection: sa.Connection, mail_id: int) -> str:
+    """Return what there is to say of a mail that is not one of `kept_mails`, in a sentence."""
+    row = connection.execute(sa.select(outbox).where(outbox.c.id == mail_id)).mappings().first()
+    if row is None:
+        return f"there is no mail with the id {mail_id}; `paypoll mail list` shows what waits or was given up"
+    what = f"mail {mail_id}, the {row['kind'].replace('_', ' ')} to {', '.join(row['recipients']) or '(no address)'},"
+    if row["state"] == "sent":
+        return f"{what} has left: {row['sent_at']:%d %B %H:%M} UTC"
+    if row["state"] == "withdrawn":
+        return f"{what} was withdrawn" + (f": {row['last_error']}" if row["last_error"] else "")
+    copy = sa.select(_LATER).select_from(outbox.join(_LATER, _IS_COPY)).where(outbox.c.id == mail_id)
+    later = connection.execute(copy.order_by(_LATER.c.id.desc()).limit(1)).mappings().first()
+    if later is None:
+        return f"{what} is {row['state']}; look again in a minute"
+    return (
+        f"{what} was given up, and another one has made it good: mail {later['id']} to"
+        f" {', '.join(later['recipients'])} left {later['sent_at']:%d %B %H:%M} UTC"
     )
 
 
@@ -94,5 +121,5 @@ def revive(connection: sa.Connection, mail: KeptMail, now: datetime) -> bool:
     of_it = sa.update(outbox).where(outbox.c.id == mail.id, outbox.c.state == mail.state, free)
     if connection.execute(of_it.values(values)).rowcount != 1:
         return False
-    end_trouble(connection, f"{DOUBTS}{mail.id}")
+    settle(connection, mail.id)
     return True

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.orders import Level, OrderAlert
+from paypoll.mail.doubts import held_up, nobody_is_taken
 from paypoll.payments.order import Order
 from paypoll.shop.find import find_numbers
 from paypoll.shop.orders import load_order
@@ -18,6 +19,7 @@ from paypoll.tickets.scripts import packages_for, script_of, scripts_of
 
 SMTP_DOWN = "smtp_down"
 SMTP_REFUSES = "smtp_refuses"
+SMTP_TAKES_NOBODY = "smtp_takes_nobody"
 ALERT_REFUSED = "alert_refused"
 CANNOT_PRINT = "cannot_print"
 MAIL_ERROR = "mail_error"
@@ -68,6 +70,31 @@ class MailAlerts:
             now=now,
         )
 
+    def tell_if_nobody_is_taken(self, connection: sa.Connection, now: datetime) -> None:
+        """Tell, once it lasts, that the server is there and takes no customer's mail, whoever it is for."""
+        taken = outbox.last_taken_from_customers(connection, now)
+        held = nobody_is_taken(held_up(connection), taken, now, self.lasting)
+        if held is None:
+            self.desk.forget_trouble(connection, SMTP_TAKES_NOBODY)
+            return
+        mails = f"{held.mails} to {f'{held.domains} domains' if held.domains > 1 else 'one domain'}"
+        self.desk.tell_of_trouble(
+            connection,
+            SMTP_TAKES_NOBODY,
+            held.last,
+            tell_after=timedelta(0),
+            headline="The mail server takes no customer's mail",
+            found=(
+                f"It has taken no customer's mail since {held.since:%d %B %H:%M} UTC; {mails} wait.",
+                f"Of one of them it says: {held.last}",
+            ),
+            todo=(
+                "Ask whoever runs the mail server: it may not know these domains, hold us back, or refuse us.",
+                "Nothing is lost: the mails wait, and leave by themselves afterwards.",
+            ),
+            now=now,
+        )
+
     def tell_mail_goes_out(self, connection: sa.Connection, now: datetime, *, from_customers: bool) -> bool:
         """Tell that mail goes out again, if they had been told that it did not. Say whether we had been refused.
 
@@ -81,6 +108,15 @@ class MailAlerts:
             todo=("Nothing. What had waited is being sent.",),
             now=now,
         )
+        if from_customers:
+            self.desk.tell_of_recovery(
+                connection,
+                SMTP_TAKES_NOBODY,
+                headline="Mail is going out again",
+                found="The mail server had been taking no customer's mail",
+                todo=("Nothing. What had waited is tried again; a mailbox that is full goes on waiting.",),
+                now=now,
+            )
         refused = open_troubles(connection, f"{SMTP_REFUSES}:") if from_customers else []
         for trouble in refused[1:]:
             end_trouble(connection, trouble.key)

@@ -142,6 +142,7 @@ _OF_THE_WHOLE: dict[str, tuple[Step, ...]] = {
     ),
     "smtp_down": (_TRY_MAIL, _MAILS, _RETRY),
     "smtp_refuses": (_TRY_MAIL, _MAILS, _RETRY),
+    "smtp_takes_nobody": (_TRY_MAIL, _MAILS, _RETRY),
     "stuck": (_QUEUE,),
     "summary": (Step("See them, with the commands for each", "queue --reviews"), _QUEUE),
     "sumup_silent": (_CHECK, _QUEUE),

@@ -12,6 +12,11 @@ from paypoll.shop.connections import count_connected
 from paypoll.state.incidents import open_troubles
 
 CLIENT_REFUSED = "client_refused"
+_NOT_ALLOWED = "not_allowed:"
+"""The start of the keys of troubles with one merchant's credential."""
+
+_TOGETHER = timedelta(days=1)
+"""Connections that were lost so shortly after one another may have been lost by one cause."""
 
 
 @dataclass
@@ -41,9 +46,14 @@ class OrganiserRefusals:
         if self.is_about_client(connection, answered):
             return f"SumUp refuses the platform's OAuth client: {_last(self.of_client)}"
         refused = {code: detail for code, detail in self.refused.items() if code not in {"", platform}}
-        # One organiser may have left, and a second one; not nearly all of them on their own account.
-        if len(refused) > 1 and not answered and 2 * count_connected(connection, besides=refused) < len(refused):
-            return f"SumUp refuses the connections of all {len(refused)} organisers asked for: {_last(refused)}"
+        if len(refused) <= 1 or answered:
+            return ""
+        # One organiser may leave, and weeks later a second one; nearly all of them on one day do not by themselves.
+        since = {one.key.removeprefix(_NOT_ALLOWED): one.since for one in open_troubles(connection, _NOT_ALLOWED)}
+        lost = [since[code] for code in refused if code in since]
+        together = [at for at in lost if max(lost) - at <= _TOGETHER]
+        if len(together) > 1 and 2 * count_connected(connection, besides=refused) < len(together):
+            return f"SumUp refuses the connections of all {len(together)} organisers asked for: {_last(refused)}"
         return ""
 
 

@@ -45,6 +45,11 @@ class OutageReporter:
         self._clock_difference = timedelta(0)
         self._answering: set[str] = set()
 
+    @property
+    def has_heard(self) -> bool:
+        """Whether SumUp was asked with the platform's own credential, or was silent."""
+        return bool(self._no_answer) or not self._answering.union(self._refusals.refused).isdisjoint({self._platform})
+
     def observe(self, evidence: Evidence) -> None:
         """Take in SumUp's answers about one order."""
         if abs(evidence.clock_difference) > abs(self._clock_difference):

@@ -10,7 +10,7 @@ from paypoll.state.outbox import ALERT, LONGEST_PAUSE, UNSENT
 from paypoll.state.tables import outbox
 
 # The keys of `alerts.mail`, which is not imported here: it loads what a run with nothing to do need not load.
-_NO_MAIL = ("smtp_down", "smtp_refuses:")
+_NO_MAIL = ("smtp_down", "smtp_refuses:", "smtp_takes_nobody")
 _NO_MAIL_OF_A_KIND = ("cannot_print:", "mail_error:")
 
 

@@ -31,6 +31,7 @@ from paypoll.mail.mailer import (
 from paypoll.mail.outcomes import MailOutcomes
 from paypoll.mail.reporter import MailReporter
 from paypoll.mail.smtp.session import ReusedSession
+from paypoll.shop.accounts import names_and_email_of
 from paypoll.shop.find import number_and_email_of
 from paypoll.state import outbox
 from paypoll.state.audit import record
@@ -170,16 +171,12 @@ class Delivery:
         self._send(mail, parcel)
 
     def _readdressed(self, mail: Mail) -> Mail:
-        """Return the mail with the address that the order has now: it may have been corrected since."""
-        if mail.is_alert or mail.order_id is None or mail.content.get(outbox.ADDRESS_STANDS) is True:
+        """Return the mail with the address that its order, or its organiser, has now: it may have been corrected."""
+        if mail.is_alert or mail.content.get(outbox.ADDRESS_STANDS) is True:
             return mail
         with transaction(self._engine) as connection:
-            found = number_and_email_of(connection, mail.order_id)
-            if found is None:
-                return mail
-            number, email = found
-            # A restored shop gives ids out again: what was written to one customer is never sent to another.
-            if mail.content.get("order_number", number) != number or (email,) == mail.recipients:
+            email = _email_now(connection, mail)
+            if email is None or (email,) == mail.recipients:
                 return mail
             record(
                 connection,
@@ -187,7 +184,7 @@ class Delivery:
                 action="readdressed",
                 order_id=mail.order_id,
                 run_id=self._run_id,
-                explanation=f"{mail.kind}: to {email or '(no address)'}, which the order has now,"
+                explanation=f"{mail.kind}: to {email or '(no address)'}, which {_owner(mail)} has now,"
                 f" in place of {', '.join(mail.recipients) or '(no address)'}",
             )
             return outbox.readdress(connection, mail, email)
@@ -266,3 +263,20 @@ class Delivery:
     def _begin_sending(self, mail: Mail) -> bool:
         with transaction(self._engine) as connection:
             return outbox.begin_sending(connection, mail, self._run_id, self._clock.now() + self._rules.lease)
+
+
+def _email_now(connection: sa.Connection, mail: Mail) -> str | None:
+    """Return the address that the shop has now for who the mail is for; None where it cannot say.
+
+    A restored shop gives ids out again: what was written to one person is never sent to another.
+    """
+    if mail.order_id is not None:
+        order = number_and_email_of(connection, mail.order_id)
+        return order[1] if order is not None and mail.content.get("order_number", order[0]) == order[0] else None
+    account = mail.content.get(outbox.ACCOUNT)
+    found = names_and_email_of(connection, account) if isinstance(account, int) else None
+    return found[1] if found is not None and mail.content.get("customer_name") in found[0] else None
+
+
+def _owner(mail: Mail) -> str:
+    return "the account" if mail.order_id is None else "the order"

@@ -9,7 +9,7 @@ import structlog
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.mail.delivered import Delivered
-from paypoll.mail.doubts import Verdict, settle, settle_all, weigh
+from paypoll.mail.doubts import Verdict, note_deferral, settle, settle_all, weigh
 from paypoll.mail.mailer import (
     DoubtfulRefusalError,
     MailError,
@@ -39,6 +39,7 @@ class MailOutcomes:
     # Refused without a reason why while others were taken, and what was last heard of a customer's mail.
     _unsettled: list[tuple[Mail, DoubtfulRefusalError]] = field(default_factory=list)
     _last_was_taken: bool = False
+    _held_up_any: bool = False
     _settles_at_the_end: bool = False
 
     def sent(self, mail: Mail, subject: str, *, boxes: Collection[str] = (), legible: Collection[str] = ()) -> None:
@@ -56,7 +57,7 @@ class MailOutcomes:
                     explanation=f"{mail.kind} to {', '.join(mail.recipients)}: {subject}",
                 )
             if mail.attempts:
-                settle(connection, mail)
+                settle(connection, mail.id)
                 self.alerts.forget_waiting(connection, mail)
             self._tell_mail_goes_out(connection, mail)
             if boxes:
@@ -107,6 +108,9 @@ class MailOutcomes:
             if mail.is_alert:
                 self.alerts.tell_alert_refused(connection, mail, str(error), now)
             else:
+                if not isinstance(error, DoubtfulRefusalError):  # those are written down where they are weighed
+                    note_deferral(connection, mail, str(error), now)
+                self._held_up_any = True
                 self.alerts.tell_mail_waits(connection, mail, str(error), now, at_once=at_once)
         self.result.put_off += 1
         # An alert that cannot leave: the log is the last place where somebody may see it.
@@ -162,6 +166,9 @@ class MailOutcomes:
         """Draw what follows from all of it, at the end of the delivery."""
         if self._settles_at_the_end and not self.result.halted:
             self._settle_recipients()
+        if self._held_up_any:
+            with transaction(self.engine) as connection:
+                self.alerts.tell_if_nobody_is_taken(connection, self.clock.now())
         if self._sent_kinds:
             with transaction(self.engine) as connection:
                 self.alerts.end_troubles(connection, sorted(self._sent_kinds))
@@ -181,7 +188,7 @@ class MailOutcomes:
 
     def _tell_undeliverable(self, connection: sa.Connection, mail: Mail, error: str) -> None:
         now = self.clock.now()
-        settle(connection, mail)
+        settle(connection, mail.id)
         if order := self.alerts.tell_undeliverable(connection, mail, error, now):
             record(
                 connection,

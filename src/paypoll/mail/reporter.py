@@ -19,6 +19,9 @@ class MailReporter(Protocol):
     def tell_we_are_refused(self, connection: sa.Connection, error: str, now: datetime) -> None:
         """Take note that the mail server refuses us, and with us every mail."""
 
+    def tell_if_nobody_is_taken(self, connection: sa.Connection, now: datetime) -> None:
+        """Look whether the mail server puts off or refuses every customer, one by one, and take note of it."""
+
     def tell_mail_goes_out(self, connection: sa.Connection, now: datetime, *, from_customers: bool) -> bool:
         """Take note that the mail server has taken a customer's mail, or an alert. Return whether it had refused us."""
         ...

@@ -65,6 +65,7 @@ class ListingFee:
     looked_at: datetime | None = None
     spent_elsewhere: frozenset[str] = frozenset()
     left_as: str | None = None
+    organiser_account: int | None = None
 
     @property
     def is_paid(self) -> bool:

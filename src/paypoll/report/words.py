@@ -15,6 +15,7 @@ _TROUBLES = {
     "clocks_differ": "SumUp's clock and this host's differ",
     "smtp_down": "the mail server is out of reach",
     "smtp_refuses": "the mail server refuses mail",
+    "smtp_takes_nobody": "the mail server takes no customer's mail",
     "alert_refused": "an alert reaches no admin",
     "mail_error": "mail of a kind meets an error",
     "cannot_print": "tickets cannot be printed",

@@ -207,7 +207,7 @@ class FeeApplier:
             kind="event_listed",
             dedupe_key=f"event_listed:{fee.reference}",
             recipients=[fee.organiser_email],
-            content=content.to_json(),
+            content={**content.to_json(), outbox.ACCOUNT: fee.organiser_account},
             message_id=new_message_id(self.domain),
             now=now,
         )

@@ -38,6 +38,7 @@ from paypoll.runs.load import Loaded, load_each
 from paypoll.runs.organiser_digest import release_digests
 from paypoll.runs.report import OrderError, RunReport, Swept, describe_order_error
 from paypoll.state import watches
+from paypoll.state.sumup_troubles import orders_to_ask_about
 from paypoll.state.watches import WatchRules
 
 log = structlog.get_logger(__name__)
@@ -122,6 +123,8 @@ class Cycle:
                     observe=self._outages.observe,
                     hold=bool(self._brake.held),
                 )
+            if not only and (to_ask := self._to_ask_about()):
+                self._look_at_orders(report, to_ask, courier)
             report.standstills += self._outages.tell_of_sumup(self._engine, self._clock.now())
             self._outages.tell_of_stuck_orders(self._engine, self._clock.now())
             self._outages.summarise_alerts(self._engine, self._clock.now())
@@ -142,6 +145,13 @@ class Cycle:
                 self._outages.observe(evidence)
                 if applied is not None and applied.outcome is not Outcome.UNCHANGED:
                     courier.nudge()
+
+    def _to_ask_about(self) -> list[int]:
+        """Return orders to ask about because a trouble with SumUp lasts and no order is due that would show it."""
+        if self._outages.has_heard or self._should_end():
+            return []
+        with transaction(self._engine) as connection:
+            return list(connection.scalars(orders_to_ask_about(self._policy.merchant_code)))
 
     def _sweep_ledgers(self, report: RunReport) -> bool:
         """Read SumUp's ledgers, if that is due. True when orders are due because of what stands there.

@@ -36,7 +36,7 @@ def tell_organisers(
     for organiser_id in sorted(lines):
         if email := emails.get(organiser_id, ""):
             context = DigestContext(names[organiser_id], email, currency, tuple(lines[organiser_id]))
-            _add(connection, f"{KIND}:{run_id}:{organiser_id}", context, order, domain, now)
+            _add(connection, f"{KIND}:{run_id}:{organiser_id}", organiser_id, context, order, domain, now)
 
 
 def release_digests(connection: sa.Connection, run_id: str, now: datetime) -> None:
@@ -44,11 +44,20 @@ def release_digests(connection: sa.Connection, run_id: str, now: datetime) -> No
     let_leave(connection, f"{KIND}:{run_id}:", now)
 
 
-def _add(connection: sa.Connection, key: str, context: DigestContext, order: Order, domain: str, now: datetime) -> None:
+def _add(
+    connection: sa.Connection,
+    key: str,
+    organiser_id: int,
+    context: DigestContext,
+    order: Order,
+    domain: str,
+    now: datetime,
+) -> None:
     held = lock_held(connection, key)
     if held is not None:
         before = DigestContext.from_json(held["content"])
-        replace_content(connection, held["id"], before.with_lines(context.lines).to_json())
+        content = {**held["content"], **before.with_lines(context.lines).to_json()}
+        replace_content(connection, held["id"], content)
         return
     for unique in (key, f"{key}:{order.id}"):  # the second, if the first has left: its run went on for too long
         posted = outbox.post(
@@ -56,7 +65,7 @@ def _add(connection: sa.Connection, key: str, context: DigestContext, order: Ord
             kind=KIND,
             dedupe_key=unique,
             recipients=[context.email],
-            content=context.to_json(),
+            content={**context.to_json(), outbox.ACCOUNT: organiser_id},
             message_id=new_message_id(domain),
             now=now,
             not_before=now + _HELD,

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there, lower_case
 from paypoll.payments.order import Account, Order
-from paypoll.shop.tables import orders, users
+from paypoll.shop.tables import orders, organisers, users
 
 _ITERATIONS = 600_000
 _SALT_LENGTH = 22
@@ -47,6 +47,23 @@ def emails_of(connection: sa.Connection, user_ids: Iterable[int]) -> dict[int, s
     """Return the e-mails of these accounts by their ids."""
     query = sa.select(users.c.id, users.c.email).where(users.c.id.in_(sorted(user_ids)))
     return {row.id: row.email for row in connection.execute(query)}
+
+
+def names_and_email_of(connection: sa.Connection, user_id: int) -> tuple[frozenset[str], str] | None:
+    """Return all that this organiser may be called, and the account's e-mail as it is now; None when it is gone."""
+    query = (
+        sa.select(
+            users.c.email, users.c.first_name, users.c.last_name, organisers.c.business_name, organisers.c.display_name
+        )
+        .outerjoin(organisers, organisers.c.user_id == users.c.id)
+        .where(users.c.id == user_id)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    person = f"{row.first_name or ''} {row.last_name or ''}".strip()
+    names = {name for name in (person, row.business_name, row.display_name) if name}
+    return frozenset(names or {""}), row.email
 
 
 def account_of(email: str, accounts: Sequence[Account]) -> Account | None:

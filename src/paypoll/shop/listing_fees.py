@@ -8,6 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from paypoll.database import lower_case
 from paypoll.payments.fee_statuses import PAID
 from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.listing_fees import ListingFee
@@ -75,13 +76,14 @@ def load_fee(connection: sa.Connection, reference: str, patterns: Sequence[str])
         reference=reference,
         status=row["payment_status"],
         amount=row["amount"],
-        currency=row["currency"],
+        currency=row["currency"].upper(),
         created_at=row["created_at"],
         event=event_of(row),
         organiser_name=(is_holder and (row["business_name"] or row["display_name"])) or person,
         organiser_email=row["email"],
         named_checkout=named,
         checkouts=tuple(sorted(map(checkout_of, rows), key=lambda one: one.id)),
+        organiser_account=row["organizer_id"],
     )
 
 
@@ -107,7 +109,7 @@ def find_fee(connection: sa.Connection, wanted: str) -> str | None:
     found: str | None = connection.scalar(exact)
     if found is None and asked:
         any_case = sa.select(listing_fees.c.payment_reference).where(
-            sa.func.lower(listing_fees.c.payment_reference) == asked.lower()
+            lower_case(listing_fees.c.payment_reference) == asked.lower()
         )
         found = connection.scalar(any_case.order_by(listing_fees.c.id).limit(1))
     return found

@@ -20,6 +20,7 @@ LONGEST_PAUSE = _PAUSES[-1]
 UNSENT = ("waiting", "sending")
 ALERT = "alert"
 ADDRESS_STANDS = "address_stands"  # in a content: a person said where it goes, whatever the order's address is
+ACCOUNT = "account"  # in a content of no order's: the id of the shop's account that it goes to
 
 _WANTED = outbox.c.id == sa.bindparam("wanted")  # built once, not for every mail
 _OURS = (outbox.c.lease_run == sa.bindparam("holder"), outbox.c.state.in_(UNSENT))
