@@ -133,10 +133,15 @@ def _without_rows(context: sa.engine.ExceptionContext) -> None:
             context.sqlalchemy_exception.args = (f"({kind.__module__}.{kind.__name__}) {primary}",)
 
 
+def own_file(url: sa.URL) -> Path:
+    """Return the file that holds paypoll's own tables beside a shop in SQLite."""
+    return Path(url.database or "").with_suffix(".paypoll.db")
+
+
 def _sqlite_engine(url: sa.URL, *, read_only: bool) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise ValueError("SQLite needs a file: paypoll keeps its own tables in a second file beside it")
-    own = Path(url.database).with_suffix(".paypoll.db")
+    own = own_file(url)
     engine = sa.create_engine(url, connect_args={"timeout": 10}, hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")

@@ -57,6 +57,18 @@ class RefusedError(PaypollError):
     exit_code = ExitCode.INCOMPLETE
 
 
+class CannotWriteError(PaypollError):
+    """A file that somebody needs could not be written. What was to follow was not begun."""
+
+    exit_code = ExitCode.CANNOT_WRITE
+
+
+class NotAllowedError(PaypollError):
+    """Whoever called may look at everything, and was asked to change something."""
+
+    exit_code = ExitCode.NOT_ALLOWED
+
+
 class UnreadableOrderError(PaypollError):
     """A row of this order holds a value that nothing can be made of, such as an event in the year 20260."""
 

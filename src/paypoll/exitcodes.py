@@ -14,8 +14,12 @@ class ExitCode(IntEnum):
     """The command line is wrong."""
     BUG = 70
     """An error nobody foresaw. Please report it."""
+    CANNOT_WRITE = 73
+    """A file that was asked for, or that has to be there first, could not be written: a full disk, a missing folder."""
     TRY_LATER = 75
     """The database, SumUp or the mail server is out of reach. The next run carries on."""
+    NOT_ALLOWED = 77
+    """Whoever called may look, and not do this."""
     SETTINGS = 78
     """Settings, secrets or the database's schema must be put right by a person."""
     INTERRUPTED = 130

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -138,9 +138,9 @@ def configure_logging(
     )
 
 
-def start_lines_with(text: str) -> None:
-    """Write this before each line on a stream: what wipes away a line that shows progress. Empty: nothing."""
-    _StreamHandler.before = text
+def lines_through(write: Callable[[str], None] | None) -> None:
+    """Have lines on a stream written by this, which draws progress there as well; None: as before."""
+    _StreamHandler.through[:] = [write] if write is not None else []
 
 
 def close_logging() -> None:
@@ -238,11 +238,21 @@ class _StreamHandler(logging.StreamHandler[IO[str]]):
     """Writes to a stream, whatever its encoding. When it cannot, the run goes on without."""
 
     paypoll_handler = True
-    before: ClassVar[str] = ""
+    through: ClassVar[list[Callable[[str], None]]] = []
 
     def format(self, record: logging.LogRecord) -> str:
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        return (self.before + super().format(record)).encode(encoding, "backslashreplace").decode(encoding)
+        return super().format(record).encode(encoding, "backslashreplace").decode(encoding)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line, above whatever shows progress."""
+        if not self.through:
+            super().emit(record)
+            return
+        try:
+            self.through[0](self.format(record))
+        except (OSError, ValueError):  # a terminal that is gone
+            self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Say that a line was lost. Logging's own report would show the event before redaction."""

@@ -9,10 +9,11 @@ from tests.acceptance.stage import ADMIN, Ended, Placed, Stage
 
 from paypoll.cli import cli
 
-# Clears the screen, sets the window's title, begins a line of its own, colours by one byte, reads backwards.
-HOSTILE = "\x1b[2J\x1b]0;x\x07\r\nFORGED line\x9b31m\u202e\u2028FORGED again\x7f"
+# Is coloured by rich's markup, clears the screen, sets the window's title, begins a line of its own, colours by one
+# byte, reads backwards.
+HOSTILE = "[red]x[/]\x1b[2J\x1b]0;x\x07\r\nFORGED line\x9b31m\u202e\u2028FORGED again\x7f"
 HARMFUL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
-OURS = re.compile("\x1b\\[(?:[0-9]+)m|\r(?=\n)")
+OURS = re.compile("\x1b\\[[0-9;]+m|\r(?=\n)")
 # What paypoll is steered by: a status, a currency and ids of SumUp are compared, not only shown.
 STEERING = {"status", "currency", "sumup_checkout_id", "merchant_code", "email", "slug", "user_type", "payment_method"}
 NO_SHOP_TEXT = {"config", "db", "preview", "demo", "sandbox", "explain"}
@@ -115,9 +116,10 @@ def test_hostile_text_of_the_shop_is_shown_harmlessly_by_every_command(
     assert shown.count("\\x1b[2J") > len(ids)
     assert "\\u009b31m\\u202e" in shown
     stage.wrapper = ("/usr/bin/env", "TERM=xterm", "NO_COLOR=", sys.executable, "-c", ON_A_TERMINAL)
-    for words in (("inspect", ids["nobody"]), ("queue",), ("run-once", "--dry-run")):
+    for words in (("inspect", ids["nobody"]), ("queue",), ("run-once", "--dry-run"), ("report", "--since", "1d")):
         ended = stage.paypoll(*words)
         assert OURS.search(ended.stdout)
+        assert "[red]x" in ended.stdout, words
         check_harmless(words, Ended(ended.code, OURS.sub("", ended.stdout), ended.stderr))
 
 

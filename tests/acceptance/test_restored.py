@@ -93,3 +93,33 @@ def test_row_47_tickets_that_a_person_makes_in_a_restored_shop_get_ids_that_nobo
     done = stage.paypoll("resolve", "ORD-KEPT", "--issue", "--reason", "the shop lost them", "--yes", "--json")
     assert (done.code, done.report["tickets"]) == (0, 2), done.stderr
     assert {ticket["id"] for ticket in stage.tickets(kept)}.isdisjoint(had)
+
+
+def test_backup_by_paypolls_role_is_restored_by_the_owner_and_what_came_after_it_is_a_case(stage: Stage) -> None:
+    done = stage.order("ORD-DONE", checkout="PAID")
+    stage.run_once()
+    folder = stage.folder / "backups"
+    made = stage.paypoll("db", "backup", "--to", str(folder), "--json")
+    assert (made.code, made.report["rows"]["fulfilment"]) == (0, 1), made.stderr
+    # A later fulfilment is not in it, and its order loses its tickets; the shop bears the mark.
+    lost = stage.order("ORD-LOST", checkout="PAID")
+    stage.run_once()
+    check_issued(stage, lost)
+    stage.sql("DELETE FROM events_ticket WHERE order_id = :order", order=lost.id)
+    stage.sql(
+        "UPDATE orders_order SET status = 'pending_verification', is_paid = false, paid_at = NULL WHERE id = :order",
+        order=lost.id,
+    )
+    unasked = stage.paypoll("db", "restore", made.report["path"], "--replace", database__url=stage.owner_url)
+    assert (unasked.code, "was at work in this shop until" in unasked.stdout) == (USAGE, True), unasked.stderr
+    restored = stage.paypoll(
+        "db", "restore", made.report["path"], "--replace", "--to", str(folder), "--yes", "--json",
+        database__url=stage.owner_url,
+    )  # fmt: skip
+    assert (restored.code, len(list(folder.iterdir()))) == (0, 2), restored.stderr
+    assert restored.report["missing_roles"] == []
+    # paypoll's role has its rights again; what came after the backup is no second ticket, but a person's.
+    assert stage.run_once().code == 0
+    check_issued(stage, done)
+    assert (stage.status(lost), stage.reasons(lost)[-1]) == ("requires_manual_review", "memory_lost")
+    assert stage.tickets(lost) == []

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = ("weasyprint", "requests", "jinja2", "alembic", "zxingcpp", "aiosmtpd", "smtplib", "tenacity", "pygal", "rich")
+HEAVY = (
+    "weasyprint", "requests", "jinja2", "alembic", "zxingcpp", "aiosmtpd", "smtplib", "tenacity", "pygal", "rich",
+    "prometheus_client",
+)  # fmt: skip
 
 
 def loaded_by(*arguments: str, **environ: str) -> set[str]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paypoll.cli.commands.report import MomentType, asked_period
-from paypoll.cli.render.report import fitted, sparks, summed
+from paypoll.cli.render.report import sparks, summed
 from paypoll.payments.money import exponent
 from paypoll.report import words
 from paypoll.report.cases import Case, case_sums, cases
@@ -172,11 +172,11 @@ def test_runs_that_were_killed_and_the_time_without_any_are_told() -> None:
 
 
 def test_report_of_nothing_says_so_in_every_form() -> None:
-    from paypoll.cli.render.report import report_lines
+    from paypoll.cli.render.report import report_parts
     from paypoll.report.page import render_page
 
     report = sum_up(NOTHING, WEEK, UNTIL)
-    assert "no payment bought tickets" in "\n".join(report_lines(report, "Shop", width=80))
+    assert "no payment bought tickets" in "\n".join(map(str, report_parts(report, "Shop", columns=80)))
     assert "no payment bought tickets" in render_page(report, site_name="Shop", language="en")
 
 
@@ -191,7 +191,6 @@ def test_sparkline_never_hides_a_value_and_fits_its_room() -> None:
     values = [Decimal(value) for value in (0, 1, 500, 1000)]
     assert "".join(sparks(values, "▁▂▃▄▅▆▇█")) == " ▁▅█"
     assert summed(values, 2) == [1, 1500]
-    assert fitted("演奏会\x1b", 8, "…") == "演奏会\\…"
 
 
 @pytest.mark.parametrize(

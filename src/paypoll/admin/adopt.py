@@ -1,6 +1,7 @@
 """Take over a shop in which another paypoll was at work, whose records are lost."""
 
 import socket
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -28,29 +29,34 @@ def find_lost(engine: sa.Engine) -> Lost:
 
 def take_over(engine: sa.Engine, lost: Lost, desk: AlertDesk, *, who: str, clock: Clock) -> None:
     """Let runs begin, and tell the admins of the paid orders that have not all their tickets."""
-    now, site = clock.now(), desk.site
     with transaction(engine) as connection:
-        adopt(connection, lost, host=socket.gethostname(), version=paypoll.__version__, now=now)
-        explanation = f"records before {lost.newest_mark:%Y-%m-%d %H:%M} UTC are lost; {len(lost.short)} orders told"
-        record(connection, now=now, action=ADOPTED, actor=who, explanation=explanation)
-        if not lost.short:
-            return
-        desk.tell(
-            connection,
-            f"adopted:{lost.newest_mark.isoformat()}",
-            level=Level.CRITICAL,
-            headline=f"{len(lost.short)} paid orders from before paypoll lost its records have not all their tickets",
-            found=("Whether their tickets went out once is not on record any more.",),
-            todo=("Ask the customers, and issue what is missing, or refund.",),
-            now=now,
-            orders=tuple(
-                AlertOrder(
-                    number=row["order_number"],
-                    amount=show_amount(row["total"], site.currency),
-                    customer=row["email"],
-                    note="fewer tickets than places",
-                    url=site.order_admin_link(row["id"], row["order_number"]),
-                )
-                for row in lost.short
-            ),
-        )
+        take_over_within(connection, lost, desk, who=who, now=clock.now())
+
+
+def take_over_within(connection: sa.Connection, lost: Lost, desk: AlertDesk, *, who: str, now: datetime) -> None:
+    """Do the same in the caller's transaction."""
+    site = desk.site
+    adopt(connection, lost, host=socket.gethostname(), version=paypoll.__version__, now=now)
+    explanation = f"records before {lost.newest_mark:%Y-%m-%d %H:%M} UTC are lost; {len(lost.short)} orders told"
+    record(connection, now=now, action=ADOPTED, actor=who, explanation=explanation)
+    if not lost.short:
+        return
+    desk.tell(
+        connection,
+        f"adopted:{lost.newest_mark.isoformat()}",
+        level=Level.CRITICAL,
+        headline=f"{len(lost.short)} paid orders from before paypoll lost its records have not all their tickets",
+        found=("Whether their tickets went out once is not on record any more.",),
+        todo=("Ask the customers, and issue what is missing, or refund.",),
+        now=now,
+        orders=tuple(
+            AlertOrder(
+                number=row["order_number"],
+                amount=show_amount(row["total"], site.currency),
+                customer=row["email"],
+                note="fewer tickets than places",
+                url=site.order_admin_link(row["id"], row["order_number"]),
+            )
+            for row in lost.short
+        ),
+    )

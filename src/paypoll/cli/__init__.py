@@ -13,7 +13,7 @@ import paypoll
 
 _EPILOG = """
 Exit status: 0 finished; 1 some orders met an error, or what was asked for is not there; 2 usage; 70 a bug;
-75 try again later; 78 settings or schema wrong; 130, 143 stopped by a signal.
+73 a file could not be written; 75 try again later; 77 not allowed; 78 settings or schema wrong; 130, 143 stopped.
 """
 
 

@@ -126,6 +126,7 @@ class DatabaseSettings(Section):
     lock_timeout: Timeout = timedelta(seconds=5)
     statement_timeout: Timeout = timedelta(seconds=30)
     clock_tolerance: Timeout = timedelta(minutes=2)
+    backup_folder: FullPath = None
 
     @field_validator("url")
     @classmethod

@@ -79,8 +79,17 @@ def survey(connection: sa.Connection) -> Lost:
 
 def adopt(connection: sa.Connection, lost: Lost, *, host: str, version: str, now: datetime) -> None:
     """Write down until when another paypoll was at work: what was paid before, and lacks tickets, becomes a case."""
-    row = {"id": ADOPTED, "command": "db adopt", "host": host, "version": version, "ended": "finished", "counts": {}}
-    connection.execute(sa.insert(run), {**row, "started_at": lost.newest_mark, "ended_at": now})
+    row: dict[str, object] = {
+        "command": "db adopt",
+        "host": host,
+        "version": version,
+        "ended": "finished",
+        "counts": {},
+    }
+    row |= {"started_at": lost.newest_mark, "ended_at": now}
+    # A backup may bring along that an earlier loss was adopted.
+    if not connection.execute(sa.update(run).where(run.c.id == ADOPTED).values(row)).rowcount:
+        connection.execute(sa.insert(run), {"id": ADOPTED, **row})
 
 
 def _short(newest: datetime) -> sa.Select[tuple[int, str, str, object]]:

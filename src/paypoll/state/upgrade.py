@@ -54,16 +54,17 @@ def require_current(connection: sa.Connection) -> None:
         raise SchemaError(f"paypoll's own tables {there}: {step}")
 
 
-def upgrade(connection: sa.Connection) -> tuple[str | None, str]:
+def upgrade(connection: sa.Connection, target: str = HEAD) -> tuple[str | None, str]:
     """Bring paypoll's own tables to this version, in the caller's transaction; return the old and the new version.
 
-    Two upgrades at once are one after the other: the second finds nothing to do.
+    Two upgrades at once are one after the other: the second finds nothing to do. `target`: an earlier version, for the
+    rows of a backup of that one.
     """
     from alembic import command
     from alembic.config import Config
 
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('paypoll.upgrade'))"))
+        lock_tables(connection)
         has_schema = connection.scalar(
             sa.text("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = :name"), {"name": SCHEMA}
         )
@@ -77,11 +78,26 @@ def upgrade(connection: sa.Connection) -> tuple[str | None, str]:
     config.attributes["connection"] = connection
     if before is not None and not sa.inspect(connection).has_table(_NEWEST_TABLE, schema=SCHEMA):
         command.stamp(config, before)
-    command.upgrade(config, "head")
+    command.upgrade(config, target)
+    note_oldest(connection, OLDEST)
+    return before, target
+
+
+def lock_tables(connection: sa.Connection) -> None:
+    """Let nobody else make or upgrade paypoll's own tables until the transaction ends."""
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('paypoll.upgrade'))"))
+
+
+def oldest_version(connection: sa.Connection) -> str:
+    """Return the oldest version whose release still works on the tables as they are."""
+    return connection.scalar(sa.select(oldest.c.version_num)) or OLDEST
+
+
+def note_oldest(connection: sa.Connection, version: str) -> None:
+    """Write down the oldest version whose release still works on the tables."""
     oldest.create(connection, checkfirst=True)
     connection.execute(sa.delete(oldest))
-    connection.execute(sa.insert(oldest).values(version_num=OLDEST))
-    return before, HEAD
+    connection.execute(sa.insert(oldest).values(version_num=version))
 
 
 def require_ready(engine: sa.Engine) -> None:

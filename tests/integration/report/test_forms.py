@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tests.integration.report.conftest import CUSTOMER, FORMULA_TITLE, HOSTILE_TITLE, NOW, NUMBER, Shop
 
-from paypoll.cli.render.report import report_lines
+from paypoll.cli.render.report import report_parts
 from paypoll.cli.render.screen import json_text
+from paypoll.cli.render.terminal import table_lines
 from paypoll.report.build import build_report
 from paypoll.report.document import document
 from paypoll.report.files import write_tables
@@ -72,7 +73,7 @@ def test_page_shows_hostile_titles_as_text(page: str) -> None:
 
 def test_no_form_of_the_report_names_a_customer_or_an_order(report: Report, page: str, tmp_path: Path) -> None:
     written = [file.read_text(encoding="utf-8") for file in write_tables(tmp_path / "csv", report)]
-    forms = [page, *written, json_text(document(report)), "\n".join(report_lines(report, "Jersey Events"))]
+    forms = [page, *written, json_text(document(report)), "\n".join(map(str, report_parts(report, "Jersey Events")))]
     for form in forms:
         assert CUSTOMER not in form
         assert NUMBER not in form
@@ -104,9 +105,12 @@ def test_json_has_exact_amounts_as_text_and_times_with_their_zone(report: Report
 @pytest.mark.parametrize("blocks", ["▁▂▃▄▅▆▇█", ".:-=+*%@"])
 def test_terminal_page_fits_its_width(report: Report, width: int, blocks: str) -> None:
     import click
+    from rich.cells import cell_len
 
     from paypoll.cli.render.screen import shown
 
-    lines = [click.unstyle(shown(line)) for line in report_lines(report, "Jersey Events", width=width, blocks=blocks)]
-    assert max(map(len, lines)) <= width
+    parts = report_parts(report, "Jersey Events", columns=width, blocks=blocks)
+    drawn = ([shown(part)] if isinstance(part, str) else table_lines(part, width) for part in parts)
+    lines = [click.unstyle(line) for part in drawn for line in part]
+    assert max(map(cell_len, lines)) <= width
     assert any(blocks[-1] in line for line in lines)

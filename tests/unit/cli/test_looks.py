@@ -4,15 +4,20 @@ import fcntl
 import os
 import pty
 import struct
+import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
+from rich.cells import cell_len
 
+from paypoll.cli.render.marks import shown, width
 from paypoll.cli.render.screen import show, show_paged, styled
-from paypoll.cli.render.words import numbered, width, wrapped
+from paypoll.cli.render.table import Column, Table
+from paypoll.cli.render.words import numbered, wrapped
 
 Terminal = Callable[..., int]
 
@@ -80,3 +85,49 @@ def test_long_result_goes_to_a_pager_without_a_shell(
 
 def test_numbers_have_their_noun_in_the_right_form() -> None:
     assert [numbered(number, "mail") for number in (0, 1, 2)] == ["0 mails", "1 mail", "2 mails"]
+
+
+TABLE = Table(
+    (Column("event", cut=True), Column("in", right=True), Column("what it did")),
+    [
+        ("演奏会" * 30, "1,250.00", "[red]x[/] :boom: \x1b[2J"),
+        ("Carols", "3.00", styled("sent", fg="green") + " " + "word " * 30),
+    ],
+)
+
+
+def test_table_on_a_terminal_fits_it_by_the_width_of_its_letters(terminal: Terminal) -> None:
+    screen = terminal(columns=60)
+    show([TABLE])
+    seen = os.read(screen, 10_000).decode()
+    lines = [click.unstyle(line) for line in seen.splitlines()]
+    assert max(map(cell_len, lines)) <= 60
+    assert "…" in lines[1]
+    # rich's markup is text, as are its emoji; so is what would steer the terminal.
+    assert all(piece in "\n".join(lines) for piece in ("1,250.00", "[red]x[/]", ":boom:", "\\x1b[2J"))
+    assert "\x1b[32msent" in seen
+
+
+def test_table_elsewhere_is_a_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    show([TABLE])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("演奏会" * 30 + "  1,250.00  [red]x[/] :boom: \\x1b[2J")
+
+
+def test_lines_of_wide_letters_and_colours_fit_a_terminal(terminal: Terminal) -> None:
+    terminal(columns=60)
+    lines = wrapped("演奏会 " * 30 + styled("requires_manual_review", fg="red") + " [bold]x", 6)
+    assert max(cell_len(click.unstyle(shown(line))) for line in lines) <= 60
+    assert shown(lines[-1]).endswith("\x1b[31mrequires_manual_review\x1b[0m [bold]x")
+
+
+def test_nothing_that_nobody_looks_at_loads_rich() -> None:
+    program = (
+        "import sys; sys.modules['rich'] = None; from paypoll.cli.render.screen import show\n"
+        "from paypoll.cli.render.words import wrapped\n"
+        "from paypoll.cli.render.table import Column, Table; import paypoll.cli.render.progress\n"
+        "show([*wrapped('演 ' * 100), Table((Column('a'),), [('b',)])]); sys.exit(sys.modules['rich'] is not None)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=60)  # noqa: S603
+    assert (done.returncode, done.stdout.decode().splitlines()[-1]) == (0, "b")

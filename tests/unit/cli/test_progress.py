@@ -10,12 +10,14 @@ from pathlib import Path
 import click
 import pytest
 import structlog
+from rich.cells import cell_len
 
 from paypoll import logs
-from paypoll.cli.commands.runs import runs_lines
+from paypoll.cli.commands.runs import runs_parts
 from paypoll.cli.options import pasted_order
 from paypoll.cli.render.progress import progress_line, progress_shown
-from paypoll.cli.render.screen import shown
+from paypoll.cli.render.table import Table
+from paypoll.cli.render.terminal import table_lines
 from paypoll.cli.render.words import brief
 from paypoll.runs.report import OrderError, RunReport
 from paypoll.state.runs import LastRun
@@ -30,22 +32,29 @@ def report() -> RunReport:
     return made
 
 
-def test_progress_on_a_terminal_is_one_line_that_is_wiped_away(report: RunReport) -> None:
+def test_progress_on_a_terminal_is_one_line_that_is_wiped_away(
+    report: RunReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     leader, follower = pty.openpty()
     with os.fdopen(leader, "rb", buffering=0) as screen, os.fdopen(follower, "w", encoding="utf-8") as terminal:
         with progress_shown(report, stream=terminal, patience=0.01):
             shown = _read_until(screen, b"so far")
             logs.configure_logging(stream=terminal, environ={"NO_COLOR": "1"})
-            structlog.get_logger("paypoll.x").warning("an event")
+            structlog.get_logger("paypoll.x").warning("an [red]event[/]")
             logs.close_logging()
             structlog.reset_defaults()
-            shown += _read_until(screen, b"an event")
-        shown += _read_until(screen, b"\r")
-    assert b"\n" not in shown.split(b"an event")[0]
-    # The event has a line of its own: what stood there was wiped away.
-    assert b" so far, Ctrl-C to stop\r" in shown
-    assert shown.split(b"an event")[0].rpartition(b"\r")[0].endswith(b" " * 79)
-    assert b"0 orders looked at, 1 with errors, 3 mails sent; " in shown
+            shown += _read_until(screen, b"so far")
+        shown += _read_until(screen, WIPED)
+    before, _, after = shown.partition(b"an [red]event[/]")
+    # The event has a line of its own: what stood there was wiped away, and comes again below.
+    assert b"0 orders looked at, 1 with errors, 3 mails sent; " in before
+    assert WIPED in before
+    assert b" so far, Ctrl-C to stop" in after
+    assert after.endswith(WIPED)
+
+
+WIPED = b"\x1b[2K"
 
 
 def _read_until(screen: io.RawIOBase, wanted: bytes) -> bytes:
@@ -125,13 +134,27 @@ def test_runs_are_a_table_that_fits_eighty_columns() -> None:
         _run(12, ""),
         _run(60, "failed", host="shop2", command="expire"),
     ]
-    lines = [click.unstyle(shown(line)) for line in runs_lines(runs, NOW)]
-    assert max(map(len, lines)) <= 80
-    assert lines[0].split() == ["2", "minutes", "ago", "3.0", "s", "finished", "nothing", "to", "do", "(shop1)"]
-    assert "118 paid, 12 to review, 30 failed" in lines[1]
-    assert any("no end: under way, or killed" in line for line in lines)
-    assert lines[-1].endswith("expire: see the log (shop2)")
-    assert runs_lines([], NOW) == ["No run yet."]
+    (table,) = runs_parts(runs, NOW)
+    assert isinstance(table, Table)
+    lines = table_lines(table, 80)
+    assert max(map(cell_len, map(click.unstyle, lines))) <= 80
+    assert lines[1].split() == [
+        "2",
+        "minutes",
+        "ago",
+        "3.0",
+        "s",
+        "\x1b[32mfinished\x1b[0m",
+        *["nothing", "to", "do", "(shop1)"],
+    ]
+    assert "118 paid, 12 to review" in lines[2]
+    # For grep, a line each.
+    plain = table.plain_lines()
+    assert len(plain) == 1 + len(runs)
+    assert plain[1].split() == ["2", "minutes", "ago", "3.0", "s", "finished", "nothing", "to", "do", "(shop1)"]
+    assert "under way, or killed" in plain[3]
+    assert plain[-1].endswith("expire: see the log (shop2)")
+    assert runs_parts([], NOW) == ["No run yet."]
 
 
 def test_readme_says_how_to_complete_and_install_does_it() -> None:

@@ -48,7 +48,20 @@ def test_harmless_text_keeps_every_script_and_joined_emoji() -> None:
 def test_commands_print_through_the_screen_alone() -> None:
     folder = Path(paypoll.cli.__file__).parent
     for module in folder.rglob("*.py"):
-        if module.name in {"screen.py", "reference.py"}:
+        if module.name in {"screen.py", "marks.py", "reference.py"}:
             continue
-        printed = re.findall(r"click\.(?:echo|secho|style)\b|\bprint\(", module.read_text(encoding="utf-8"))
+        printed = re.findall(
+            r"click\.(?:echo|secho|style)\b|(?<!console\.)\bprint\(", module.read_text(encoding="utf-8")
+        )
         assert not printed, f"{module.name} prints without paypoll.cli.render.screen"
+
+
+def test_rich_is_used_by_two_modules_and_given_texts_alone() -> None:
+    folder = Path(paypoll.cli.__file__).parents[1]
+    users = {module.name for module in folder.rglob("*.py") if "from rich" in module.read_text(encoding="utf-8")}
+    assert users == {"terminal.py", "progress.py"}
+    for name in sorted(users):
+        text = (folder / "cli" / "render" / name).read_text(encoding="utf-8")
+        # What rich is given as a str it would read as markup, were that not off.
+        assert text.count("Console(") == text.count("markup=False") == 1
+        assert not re.search(r"\.(?:from_markup|render_str|markup)\b", text)

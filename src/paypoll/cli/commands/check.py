@@ -8,8 +8,8 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
-from paypoll.cli.render.screen import json_text, show, styled
-from paypoll.cli.render.words import width
+from paypoll.cli.render.marks import styled, width
+from paypoll.cli.render.screen import json_text, show
 
 if TYPE_CHECKING:
     from paypoll.admin.check.finding import Finding

@@ -2,11 +2,13 @@
 
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from paypoll.cli.asking import ask, yes_option
+from paypoll.cli.commands.db_backup import backup_command, backup_document, restore_command
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option
 from paypoll.cli.person import person
@@ -24,24 +26,44 @@ def database_group() -> None:
     """Look after paypoll's own tables (schema `paypoll` of the shop's database)."""
 
 
+database_group.add_command(backup_command)
+database_group.add_command(restore_command)
+
+
 @database_group.command("upgrade")
+@click.option(
+    "--backup-to",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder for the backup from before. Else database.backup_folder.",
+)
+@click.option("--no-backup", is_flag=True, help="Make none.")
 @json_option
 @click.pass_context
-def upgrade_command(context: click.Context, *, as_json: bool) -> None:
+def upgrade_command(context: click.Context, *, backup_to: Path | None, no_backup: bool, as_json: bool) -> None:
     """Make paypoll's own tables, or bring them to this version. Running it again is harmless.
+
+    Tables of an older version are backed up first; of those backups the newest five are kept. Where that cannot be
+    written (exit status 73), nothing is upgraded. `paypoll db restore --as-it-was` goes back.
 
     \b
     Example:
       paypoll db upgrade
     """
-    from paypoll.database import transaction
-    from paypoll.state.upgrade import upgrade
+    from paypoll.admin.backup import find_folder, upgrade_safely
 
-    with opened_app(context) as app, transaction(app.engine) as connection:
-        before, after = upgrade(connection)
+    with opened_app(context) as app:
+        database = app.settings.database
+        before, after, made = upgrade_safely(
+            app.engine,
+            None if no_backup else lambda: backup_to or find_folder(database.backup_folder, os.environ),
+            app.clock.now(),
+        )
     if as_json:
-        show(json_text({"schema": SCHEMA, "before": before, "after": after}))
+        backup = backup_document(made) if made else None
+        show(json_text({"schema": SCHEMA, "before": before, "after": after, "backup": backup}))
         return
+    if made:
+        show([f"What was there: {made.path}"])
     how = " already" if before == after else f" (was: {before or 'none'})"
     show([f"paypoll's tables are of version {after}{how}"])
 

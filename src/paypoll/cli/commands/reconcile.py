@@ -125,13 +125,13 @@ def _reconcile(
 
 def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, as_csv: bool, as_json: bool) -> int:
     from paypoll.admin.payouts import hold_payouts
-    from paypoll.cli.render.ledger import paid_out_csv, paid_out_json, paid_out_lines
+    from paypoll.cli.render.ledger import paid_out_csv, paid_out_json, paid_out_parts
 
     result = hold_payouts(app.engine, app.books, codes, since, until)
     if as_csv:
         show(paid_out_csv(result))
     else:
-        show(paid_out_json(result) if as_json else paid_out_lines(result))
+        show(paid_out_json(result) if as_json else paid_out_parts(result))
     _require_read(result.refused, codes)
     return 1 if result.differences else 0
 

@@ -8,7 +8,7 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
-from paypoll.cli.render.screen import json_text, show
+from paypoll.cli.render.screen import json_text, show, show_paged
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -100,9 +100,9 @@ def report_command(
     elif written:
         show(map(str, written))
     else:
-        from paypoll.cli.render.report import report_lines
+        from paypoll.cli.render.report import report_parts
 
-        show(report_lines(report, site.name))
+        show_paged(report_parts(report, site.name))
     return ExitCode.OK
 
 

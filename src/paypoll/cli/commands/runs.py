@@ -8,8 +8,9 @@ import click
 
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, DurationType, json_option, verbose_option
-from paypoll.cli.render.screen import json_text, show
-from paypoll.cli.render.words import brief, status, wrapped
+from paypoll.cli.render.screen import json_text, show, show_paged
+from paypoll.cli.render.table import Column, Table
+from paypoll.cli.render.words import brief, status
 from paypoll.clock import ago
 
 if TYPE_CHECKING:
@@ -61,31 +62,22 @@ def runs_command(
         document = {"schema": SCHEMA, "runs": [asdict(run) for run in runs]}
         show(json_text(document))
     else:
-        show(runs_lines(runs, now))
+        show_paged(runs_parts(runs, now))
 
 
-def runs_lines(runs: "list[LastRun]", now: datetime) -> list[str]:
-    """Return the runs as a table; what a run did goes on below where it does not fit."""
+def runs_parts(runs: "list[LastRun]", now: datetime) -> "list[str | Table]":
+    """Return the runs as a table."""
     if not runs:
         return ["No run yet."]
-    hosts = {run.host for run in runs}
-    lines = []
+    one_host = len({run.host for run in runs}) == 1
+    rows = []
     for run in runs:
         took = brief(run.ended_at - run.started_at) if run.ended_at else ""
-        ended = run.ended or "no end: under way, or killed"
-        # The colour comes last, so that the width is that of the letters.
-        head = f"{ago(run.started_at, now):<15} {took:>7}  "
-        did = _did(run)
-        if len(hosts) > 1:
-            did += f" ({run.host})"
-        if run.command != "run-once":
-            did = f"{run.command}: {did}"
-        first, *more = wrapped(did, len(head) + 12)
-        if len(ended) > 11:  # noqa: PLR2004 - the column's width
-            lines.append(head + status(ended))
-            continue
-        lines += [f"{head}{status(ended)}{'':{11 - len(ended)}} {first.strip()}", *more]
-    return lines
+        did = _did(run) if run.command == "run-once" else f"{run.command}: {_did(run)}"
+        ended = status(run.ended) if run.ended else "under way, or killed"
+        rows.append((ago(run.started_at, now), took, ended, did if one_host else f"{did} ({run.host})"))
+    columns = (Column("started"), Column("took", right=True), Column("ended"), Column("what it did"))
+    return [Table(columns, rows)]
 
 
 def _did(run: "LastRun") -> str:

@@ -11,6 +11,7 @@ from paypoll.admin.reconcile import Reconciled
 from paypoll.characters import harmless
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.render.screen import json_text
+from paypoll.cli.render.table import Column, Table
 from paypoll.cli.render.words import headed, more, wrapped
 from paypoll.payments.money import exponent, show_amount
 from paypoll.payments.payouts import totals
@@ -68,17 +69,19 @@ def reconciled_csv(result: Reconciled) -> str:
     )
 
 
-def paid_out_lines(result: PaidOut) -> list[str]:
+def paid_out_parts(result: PaidOut) -> list[str | Table]:
     """Return the payouts' sums by organiser and event, and what does not fit."""
-    lines = [f"Payouts from {result.since:%Y-%m-%d} to {result.until:%Y-%m-%d}"]
+    lines: list[str | Table] = [f"Payouts from {result.since:%Y-%m-%d} to {result.until:%Y-%m-%d}"]
     for merchant, why in result.refused.items():
         lines += wrapped(f"The payouts of {merchant} may not be read: {why}")
     if result.lines:
         lines += headed("By organiser and event")
-    for (organiser, event, currency), total in totals(result.lines).items():
-        gross, fee, net = (show_amount(one, currency) for one in (total.gross, total.fee, total.net))
-        name = f"{organiser}, {event}" if event else "(of no order that paypoll knows)"
-        lines += wrapped(f"{name}: {gross} less {fee} = {net}")
+        rows = []
+        for (organiser, event, currency), total in totals(result.lines).items():
+            name = f"{organiser}, {event}" if event else "(of no order that paypoll knows)"
+            rows.append((name, *(show_amount(one, currency) for one in (total.gross, total.fee, total.net))))
+        numbers = (Column(title, right=True) for title in ("gross", "fee", "net"))
+        lines.append(Table((Column("organiser, event"), *numbers), rows, indent=2))
     for currency, amount in sorted(result.to_come.items()):
         lines += wrapped(f"still to come: {show_amount(amount, currency)}")
     if result.differences:

@@ -1,6 +1,5 @@
-"""How far a long run has come, in one line on a terminal that is written over and wiped away at the end."""
+"""How far a long run has come, in one line on a terminal that is drawn anew and wiped away at the end, by rich."""
 
-import os
 import sys
 import threading
 import time
@@ -8,16 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from paypoll.cli.render.words import brief_seconds, width
-from paypoll.logs import start_lines_with
+from paypoll.cli.render.marks import looked_at
+from paypoll.cli.render.terminal import let_rich_in
+from paypoll.cli.render.words import brief_seconds
+from paypoll.logs import lines_through
 
 if TYPE_CHECKING:
+    from rich.live import Live
+
     from paypoll.runs.report import RunReport
 
 _PATIENCE = 2.0
-"""Seconds before a run is a long one."""
+"""Seconds before a run is a long one. rich is not loaded before."""
 
-_PAUSE = 0.5
+_A_SECOND = 2
+"""So often the line is drawn."""
 
 
 @contextmanager
@@ -26,35 +30,42 @@ def progress_shown(
 ) -> Iterator[None]:
     """Show on stderr how far the run has come, when that is a terminal and the run takes a while. Else, nothing."""
     stream = stream or sys.stderr
-    if stream is None or not stream.isatty() or os.environ.get("TERM") == "dumb":
+    if stream is None or not looked_at(stream):
         yield
         return
-    over = threading.Event()
-    # Blanks over what stands there. No escape sequence: this works on every terminal, and with NO_COLOR.
-    room = width(stream) - 1
-    wipe = f"\r{'':{room}}\r"
-    arguments = (report, stream, over, patience, wipe, room)
-    teller = threading.Thread(target=_tell, args=arguments, name="progress", daemon=True)
-    start_lines_with(wipe)
-    teller.start()
+    began, shown = time.monotonic(), list["Live"]()
+    begin = threading.Timer(patience, lambda: shown.append(_begin(report, stream, began)))
+    begin.daemon = True
+    begin.start()
     try:
         yield
     finally:
-        over.set()
-        teller.join()
-        start_lines_with("")
+        begin.cancel()
+        begin.join()  # it may be at it just now
+        for live in shown:
+            lines_through(None)
+            live.stop()
 
 
-def _tell(report: "RunReport", stream: IO[str], over: threading.Event, patience: float, wipe: str, room: int) -> None:
-    began = time.monotonic()
-    pause, shown = patience, False
-    while not over.wait(pause):
-        stream.write(wipe + progress_line(report, time.monotonic() - began)[:room])
-        stream.flush()
-        pause, shown = _PAUSE, True
-    if shown:
-        stream.write(wipe)
-        stream.flush()
+def _begin(report: "RunReport", stream: IO[str], began: float) -> "Live":
+    let_rich_in()
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console(file=stream, markup=False, emoji=False, highlight=False)
+
+    def line() -> Text:
+        return Text(progress_line(report, time.monotonic() - began), no_wrap=True, overflow="ellipsis")
+
+    live = Live(
+        get_renderable=line, console=console, transient=True, refresh_per_second=_A_SECOND,
+        redirect_stdout=False, redirect_stderr=False,
+    )  # fmt: skip
+    # Lines of the log go above it, from the first instant on.
+    lines_through(lambda text: console.print(Text.from_ansi(text), soft_wrap=True))
+    live.start(refresh=True)
+    return live
 
 
 def progress_line(report: "RunReport", seconds: float) -> str:

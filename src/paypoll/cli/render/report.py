@@ -1,29 +1,27 @@
 """The report on a terminal: a page of 60 to 100 columns, with sparklines."""
 
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from textwrap import wrap
-from unicodedata import combining, east_asian_width
 
-from paypoll.characters import harmless
-from paypoll.cli.render.screen import styled
+from paypoll.cli.render.marks import styled, width
+from paypoll.cli.render.table import Column, Table
 from paypoll.report import words
 from paypoll.report.result import BadHour, MoneySums, Report, ServiceSums
 
-_NARROWEST, _WIDEST = 60, 110
 _MOST_ROWS = 30
 _MOST_HOURS = 8
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _PLAIN_BLOCKS = ".:-=+*%@"  # where the terminal has no other characters
 
 
-def report_lines(report: Report, site_name: str, *, width: int | None = None, blocks: str | None = None) -> list[str]:
-    """Return the report in lines of at most `width` columns: the terminal's, if nothing is said."""
-    columns = width or shutil.get_terminal_size((80, 24)).columns
-    page = _Page(report, max(_NARROWEST, min(columns, _WIDEST)), blocks or _blocks())
-    return [styled(site_name, bold=True), f"{words.stretch(report.period)} ({report.period.zone})", *page.lines()]
+def report_parts(
+    report: Report, site_name: str, *, columns: int | None = None, blocks: str | None = None
+) -> list[str | Table]:
+    """Return the report in lines of at most so many columns, the terminal's if nothing is said, and tables."""
+    page = _Page(report, columns or width(), blocks or _blocks())
+    return [styled(site_name, bold=True), f"{words.stretch(report.period)} ({report.period.zone})", *page.parts()]
 
 
 def _blocks() -> str:
@@ -39,9 +37,8 @@ class _Page:
         self._report = report
         self._width = width
         self._blocks = blocks
-        self._more = "…" if blocks == _BLOCKS else "~"
 
-    def lines(self) -> Iterator[str]:
+    def parts(self) -> Iterator[str | Table]:
         yield from self._orders()
         for sums in self._report.money:
             yield from self._money(sums)
@@ -79,7 +76,7 @@ class _Page:
             yield self._sparkline("placed", orders.placed_by_column, str(max(orders.placed_by_column)))
             yield self._sparkline("completed", orders.completed_by_column, str(max(orders.completed_by_column)))
 
-    def _money(self, sums: MoneySums) -> Iterator[str]:
+    def _money(self, sums: MoneySums) -> Iterator[str | Table]:
         yield from self._headed(
             "Money",
             f"{words.amount(sums.taken, sums.currency)} in",
@@ -91,26 +88,20 @@ class _Page:
                 yield self._sparkline(name, values, words.grouped(max(values), sums.currency))
         yield from self._money_rows(sums)
 
-    def _money_rows(self, sums: MoneySums) -> Iterator[str]:
-        shown = sums.rows[:_MOST_ROWS]
-        cells = [
+    def _money_rows(self, sums: MoneySums) -> Iterator[str | Table]:
+        rows = [
             (
+                f"{row.organiser}: {row.event}" if row.organiser else row.event,
                 str(row.orders),
                 str(row.places),
                 words.grouped(row.taken, sums.currency),
                 words.grouped(row.returned, sums.currency) if row.returned else "-",
             )
-            for row in shown
+            for row in sums.rows[:_MOST_ROWS]
         ]
-        heads = ("orders", "places", "in", "back")
-        sizes = [max(len(head), *(len(cell[place]) for cell in cells)) for place, head in enumerate(heads)]
-        right = sum(sizes) + 2 * len(sizes)
-        left = max(12, self._width - right - 2)
+        numbers = (Column(title, right=True) for title in ("orders", "places", "in", "back"))
         yield ""
-        yield styled(f"  {'organiser: event':<{left}}" + _right(heads, sizes), dim=True)
-        for row, cell in zip(shown, cells, strict=True):
-            name = f"{row.organiser}: {row.event}" if row.organiser else row.event
-            yield f"  {fitted(name, left, self._more)}" + _right(cell, sizes)
+        yield Table((Column("organiser: event", cut=True), *numbers), rows, indent=2)
         if len(sums.rows) > _MOST_ROWS:
             yield f"  and {len(sums.rows) - _MOST_ROWS} more (--csv and --json list all)"
 
@@ -223,21 +214,3 @@ def sparks(values: Iterable[Decimal], blocks: str) -> Iterator[str]:
     most = max(known, default=Decimal(0))
     for value in known:
         yield blocks[min(len(blocks) - 1, int(value * len(blocks) / most))] if value > 0 else " "
-
-
-def _right(cells: Sequence[str], sizes: Sequence[int]) -> str:
-    return "".join(f"  {cell:>{size}}" for cell, size in zip(cells, sizes, strict=True))
-
-
-def fitted(text: str, width: int, more: str) -> str:
-    """Return the text in exactly so many columns of a terminal, cut or filled up; `more` ends one that is cut."""
-    text = harmless(text)
-    if _columns(text) > width:
-        while _columns(text) > width - len(more):
-            text = text[:-1]
-        text += more
-    return text + " " * (width - _columns(text))
-
-
-def _columns(text: str) -> int:
-    return sum(0 if combining(letter) else 2 if east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -1,60 +1,53 @@
-"""What commands print goes through here: text from the database must neither steer the terminal nor fake a line.
-
-Colours are marked by `styled`, and become escape sequences only when they are shown; every other control character
-came from somewhere else and is shown as `\\x1b`.
-"""
+"""What commands print goes through here: text from the database must neither steer the terminal nor fake a line."""
 
 import json
 import math
 import os
-import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import IO, Any
 
 import click
 
-from paypoll.characters import harmless, harmless_json
+from paypoll.characters import harmless_json
+from paypoll.cli.render.marks import looked_at, may_colour, shown, styled, width
+from paypoll.cli.render.table import Table
 
-# Drawn anew for each process: no text in a database can hold it.
-_MARK = f"\0{os.urandom(4).hex()}"
-_MARKED = re.compile(rf"{_MARK}(\[[0-9;]*m)")
-
-
-def styled(text: str, **style: Any) -> str:
-    """Return the text in a colour or weight of `click.style`, for a line that `show` prints."""
-    return click.style(text.replace("\x1b", "\\x1b"), **style).replace("\x1b", _MARK)
+__all__ = ["json_text", "show", "show_paged", "shown", "styled"]
 
 
-def shown(line: str) -> str:
-    """Return a line as a terminal may have it."""
-    # An odd part is what was between the brackets of the pattern: our own sequence.
-    parts = enumerate(_MARKED.split(line))
-    return "".join(f"\x1b{part}" if position % 2 else harmless(part) for position, part in parts)
+def show(parts: Iterable[str | Table], *, err: bool = False) -> None:
+    """Print lines and tables, or a text. click leaves the colours out where there is no terminal for them."""
+    parts = parts.splitlines() if isinstance(parts, str) else parts
+    stream = sys.stderr if err else sys.stdout
+    click.echo("\n".join(_lines(parts, stream)), err=err, color=None if may_colour() else False)
 
 
-def show(lines: Iterable[str], *, err: bool = False) -> None:
-    """Print the lines, or a text. click leaves the colours out where there is no terminal for them."""
-    lines = lines.splitlines() if isinstance(lines, str) else lines
-    click.echo("\n".join(map(shown, lines)), err=err, color=None if may_colour() else False)
-
-
-def show_paged(lines: Sequence[str]) -> None:
-    """Print the lines; where a person looks and they are more than the screen holds, in a pager ($PAGER)."""
-    if len(lines) < _rows_of_screen():
-        show(lines)
+def show_paged(parts: Sequence[str | Table]) -> None:
+    """Print the same; where a person looks and it is more than the screen holds, in a pager ($PAGER)."""
+    rows = _rows_of_screen()
+    lines = [] if rows == math.inf else list(_lines(parts, sys.stdout))
+    if len(lines) < rows:
+        show(parts)
         return
     # Nobody gets a shell out of the pager that `sudo` would not give them; and it does not ask where all fits.
     os.environ["LESSSECURE"] = "1"
     os.environ.setdefault("LESS", "-FRX")
-    click.echo_via_pager("\n".join(map(shown, lines)) + "\n", color=may_colour())
+    click.echo_via_pager("\n".join(lines) + "\n", color=may_colour())
 
 
-def may_colour() -> bool:
-    """Say whether the user and the terminal want colours at all (NO_COLOR, TERM=dumb)."""
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def _lines(parts: Iterable[str | Table], stream: IO[str] | None) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, str):
+            yield shown(part)
+        elif looked_at(stream):
+            from paypoll.cli.render.terminal import table_lines
+
+            yield from table_lines(part, width(stream))
+        else:
+            yield from part.plain_lines()
 
 
 def _rows_of_screen() -> float:

@@ -1,29 +1,14 @@
 """How values are said: on a terminal ages, statuses in colour, lines that fit."""
 
-import os
-import sys
 import textwrap
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from paypoll.cli.render.screen import styled
+from paypoll.cli.render.marks import is_plain, looked_at, styled, width
 
 if TYPE_CHECKING:
     from paypoll.settings.model import SiteSettings
-
-_WIDTH = 80
-_NARROWEST, _WIDEST = 60, 100
-
-
-def width(stream: IO[str] | None = None) -> int:
-    """Return how wide lines may be: as the terminal is, from 60 to 100 columns; 80 where there is none."""
-    try:
-        columns = os.get_terminal_size((stream or sys.stdout).fileno()).columns
-    except (OSError, ValueError):
-        return _WIDTH
-    return min(max(columns, _NARROWEST), _WIDEST) if columns else _WIDTH
-
 
 _COLOURS = {
     "completed": "green",
@@ -66,6 +51,10 @@ def status(word: str) -> str:
 
 def wrapped(text: str, indent: int = 2) -> list[str]:
     """Return the text in lines that fit the screen, each indented."""
+    if looked_at() and not is_plain(text):
+        from paypoll.cli.render.terminal import wrapped_lines
+
+        return wrapped_lines(text, width(), indent)
     space = " " * indent
     return textwrap.wrap(text, width(), initial_indent=space, subsequent_indent=space, break_on_hyphens=False) or [
         space
