@@ -41,7 +41,7 @@ def test_row_48_many_denied_at_once_are_held_back_and_exact_ones_are_fulfilled(s
     check_review(stage, penny, reason="mismatch")  # what no wrong world explains is a case as ever
     (alert,) = [mail for mail in stage.sink.messages if "SumUp denies many orders at once" in subject(mail)]
     assert subject(alert).startswith("[Jersey Events CRITICAL]")
-    assert "that of merchant MPLATFORM" in body(alert)
+    assert "that of merchant MPLATFORM. SumUp says so, too." in " ".join(body(alert).replace("- ", "").split())
     assert "6 orders held back" in stage.paypoll("run-once").stdout
     # A person who knows that SumUp is right lets them through.
     assert stage.run_once("--accept-reviews").code == 0
@@ -80,6 +80,8 @@ def test_row_48_key_of_another_account_moves_nothing_and_all_is_well_when_it_is_
     for order in orders:
         check_issued(stage, order, on_paper=False)
     assert (len(told(stage, "denies many")), len(told(stage, "not held back any more"))) == (1, 1)
+    (alert,) = [mail for mail in stage.sink.messages if "denies many" in subject(mail)]
+    assert "that of MOTHER: the key is another account's" in " ".join(body(alert).split())
 
 
 def test_row_48_recheck_puts_back_what_paypoll_sent_to_review_and_nothing_else(stage: Stage) -> None:

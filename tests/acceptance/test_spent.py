@@ -24,7 +24,12 @@ def test_payment_that_the_shop_spent_on_another_order_buys_nothing_twice(stage: 
     stage.issue_as_the_shop(took, places=2)
     # Neither paid nor ticketed: it has taken nothing.
     stage.order("ORD-TOOK-NOTHING", checkout="", status="cancelled", transaction_id=codes["ORD-FREE"])
+    # One has a row with another's paid checkout in it, and has paid by its own: that other money is not one too many.
+    both = stage.order("ORD-BOTH", checkout="PAID")
+    stage.shop.add_checkout(both.id, "ORD-BOTH-again", by_row.checkout)
     assert stage.run_once().code == 0
+    check_issued(stage, both)
+    assert stage.alerts(both) == []
     for order in (by_code, by_row, by_ticket):
         check_review(stage, order, reason="spent_elsewhere", found="has already paid for another order")
     check_issued(stage, free)

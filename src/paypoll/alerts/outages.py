@@ -11,7 +11,7 @@ from paypoll.alerts.organisers import CLIENT_REFUSED, OrganiserRefusals, tell_of
 from paypoll.database import readable, transaction
 from paypoll.mail.content.contexts import AlertOrder
 from paypoll.payments.evidence import CLOCK_TOLERANCE, Evidence
-from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer, NotAllowed
+from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, Look, NoAnswer, NotAllowed
 from paypoll.payments.money import show_amount
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.tables import orders
@@ -175,8 +175,20 @@ class OutageReporter:
                 ),
             )
 
-    def tell_of_denial(self, engine: sa.Engine, now: datetime, *, held: int, answered: int, merchant_code: str) -> None:
-        """Tell, once, that SumUp denies so many orders that its key is more likely wrong (48); or that it is over."""
+    def tell_of_denial(
+        self,
+        engine: sa.Engine,
+        now: datetime,
+        *,
+        held: int,
+        answered: int,
+        merchant_code: str,
+        merchants: Look[frozenset[str]] | None,
+    ) -> None:
+        """Tell, once, that SumUp denies so many orders that its key is more likely wrong (48); or that it is over.
+
+        `merchants`: what SumUp says about whose key it is.
+        """
         with transaction(engine) as connection:
             if not held:
                 self._desk.tell_of_recovery(
@@ -188,11 +200,10 @@ class OutageReporter:
                     now=now,
                 )
                 return
-            whose = f"merchant {merchant_code}" if merchant_code else "a merchant that the settings do not name"
             denied = f"{held} are not known to it, or are paid in another currency or to another merchant"
             found = (
                 f"Of {answered} orders that SumUp answered about, {denied}.",
-                f"The settings say that the key is that of {whose}.",
+                *_whose_key(merchant_code, merchants),
                 "These orders are held back and stay as they are. Exact payments are fulfilled as ever.",
             )
             self._desk.tell_of_trouble(
@@ -286,3 +297,15 @@ def _looks(evidence: Evidence) -> Iterator[object]:
 
 def _whose(merchant_code: str) -> str:
     return f"merchant {merchant_code}" if merchant_code else "the platform"
+
+
+def _whose_key(merchant_code: str, merchants: Look[frozenset[str]] | None) -> tuple[str, str]:
+    """Say whose key it is by the settings, and by SumUp: that tells a wrong key from dead checkouts."""
+    whose = f"merchant {merchant_code}" if merchant_code else "a merchant that the settings do not name"
+    settings = f"The settings say that the key is that of {whose}."
+    if not isinstance(merchants, Found) or not merchants.value:
+        return settings, "SumUp does not say whose it is."
+    if merchant_code in merchants.value:
+        return settings, "SumUp says so, too."
+    named = f"SumUp says that it is that of {', '.join(sorted(merchants.value))}"
+    return settings, f"{named}: the key is another account's." if merchant_code else f"{named}."

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeGuard
+from dataclasses import dataclass, replace
+from typing import Self, TypeGuard
 
 from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, ReadCheckout, ReadTransaction
 from paypoll.payments.gateway import (
@@ -62,6 +62,21 @@ class Assessment:
     broken: tuple[BrokenAnswer, ...]
     unaskable: tuple[str, ...]
     answers: Mapping[str, CheckoutAnswer]
+
+    def without_spent(self, names: frozenset[str]) -> tuple[Self, tuple[CheckoutAnswer, ...]]:
+        """Return this without the payments that have paid for another order, by these `names`, and their answers.
+
+        They are nobody's second payment: whoever gave them back would take the money for the other order's tickets.
+        """
+        spent = tuple(answer for answer in self.paid_answers if answer.payment_names & names)
+        if not spent:
+            return self, ()
+        return replace(
+            self,
+            verified=tuple(one for one in self.verified if one.answer not in spent),
+            flawed=tuple(one for one in self.flawed if one.answer not in spent),
+            unchecked=tuple(one for one in self.unchecked if one.answer not in spent),
+        ), spent
 
     @property
     def paid(self) -> bool:

@@ -11,8 +11,9 @@ from paypoll.payments.classify import Assessment
 from paypoll.payments.decision import Decision, Notice, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import Found
+from paypoll.payments.hosted_page import PAGE_MARGIN, page_is_over
 from paypoll.payments.order import Order
-from paypoll.payments.order_statuses import OrderStatus
+from paypoll.payments.order_statuses import SET_BY_SHOP, OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import is_over
 
@@ -39,11 +40,13 @@ def decide_followed(order: Order, seen: Assessment, evidence: Evidence, policy: 
     if not is_followed(order):
         return unchanged(Reason.NOT_WATCHED, "completed by the shop: paypoll leaves it alone")
     close: tuple[str, ...] = ()
-    if order.status == OrderStatus.COMPLETED or order.rejected:
-        close = tuple(checkout_id for checkout_id in seen.pending if checkout_id not in evidence.closings)
+    if _has_its_tickets(order) or order.rejected:
+        # A FAILED one takes another card while its page lives. SumUp refuses to close most others, so it is not asked.
+        alive = (i for i in seen.failed if not page_is_over(seen.answers[i], now, PAGE_MARGIN))
+        close = tuple(checkout_id for checkout_id in (*seen.pending, *alive) if checkout_id not in evidence.closings)
     told = _told(order, seen, evidence, policy, now)
     if told:
-        reason = Reason.PAID_TWICE if order.status == OrderStatus.COMPLETED else Reason.PAID_NOT_ISSUED
+        reason = Reason.PAID_TWICE if _has_its_tickets(order) else Reason.PAID_NOT_ISSUED
         return unchanged(reason, f"{order.status}, and SumUp holds a payment nobody was told of", told, close)
     if not seen.answered:
         return unchanged(Reason.NO_ANSWER, f"{order.status}; not every question was answered", close=close)
@@ -64,12 +67,17 @@ def _told(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, no
     if done is not None:
         accounted.add(done.checkout_id)
     payments = [answer for answer in seen.money if answer.id not in accounted]
-    if done is None or order.status != OrderStatus.COMPLETED:
+    if done is None or not _has_its_tickets(order):
         return notices.paid_not_issued(order, payments)
     told = notices.paid_twice(done, payments, policy.currency)  # 12a
     if is_over(order, policy, now):  # nobody will ask about these any more
         told += notices.may_be_paid_twice(done, _left_open(seen, evidence))
     return told
+
+
+def _has_its_tickets(order: Order) -> bool:
+    """Say whether paypoll has fulfilled the order and the shop holds it to be paid, under whatever name."""
+    return order.fulfilment is not None and order.status in {OrderStatus.COMPLETED, *SET_BY_SHOP}
 
 
 def _left_open(seen: Assessment, evidence: Evidence) -> dict[str, str]:

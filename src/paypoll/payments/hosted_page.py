@@ -13,6 +13,9 @@ from paypoll.payments.order import Checkout, Order
 PAGE_LIFE = timedelta(minutes=30)
 """For so long after its making a hosted page lives, where SumUp does not say until when."""
 
+PAGE_MARGIN = timedelta(minutes=5)
+"""For so long after its end a payment that was begun in time may still come to its own."""
+
 _TIME_TO_PAY = timedelta(minutes=5)
 """A page that ends sooner is not linked: the customer has to read the mail and find a card."""
 
@@ -27,6 +30,16 @@ class HostedPage:
 
     url: str
     until: datetime
+
+
+def page_is_over(answer: CheckoutAnswer, now: datetime, margin: timedelta, *, known: bool = False) -> bool:
+    """Say whether the hosted page has ended, by SumUp's own clock. `known`: only if SumUp said until when."""
+    clock = answer.answered_at or (None if known else now)
+    if clock is None:
+        return False
+    if answer.valid_until is not None:
+        return clock >= answer.valid_until + margin
+    return not known and answer.made_at is not None and clock >= answer.made_at + PAGE_LIFE + margin
 
 
 def hosted_page(order: Order, evidence: Evidence, api_url: str, now: datetime) -> HostedPage | None:

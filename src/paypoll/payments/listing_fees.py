@@ -122,13 +122,16 @@ def decide_fee(fee: ListingFee, evidence: Evidence, policy: Policy, now: datetim
     """Decide what becomes of the fee. COMPLETE means: it is paid, and its event is published if that may be."""
     terms = policy.for_fees()
     order = as_order(fee, terms)
-    seen = assess(order, evidence, terms)
+    seen, spent = assess(order, evidence, terms).without_spent(fee.spent_elsewhere)
     if fee.is_void:  # 60i
         return followed.decide_void(order, seen, terms, now)
     if fee.settled is not None:
         return _decide_settled(fee, order, seen, evidence, terms, now)
     if seen.paid:
         return _decide_paid(fee, order, seen, evidence, terms, now)
+    if spent:  # 60b
+        found = [f"Checkout {answer.id} has already paid for something else." for answer in spent]
+        return to_review(Reason.SPENT_ELSEWHERE, found, payments=_ids(spent))
     if fee.is_paid:  # 60h: by hand, perhaps
         if not seen.answered:
             return unchanged(Reason.NO_ANSWER, "marked as paid in the shop; not every question was answered")
@@ -214,9 +217,6 @@ def _take(
 ) -> Decision:
     """Decide about a fee with at least one payment that fits in every respect."""
     payment = min(fitting, key=lambda one: (one.paid_at or now, one.checkout_id))
-    if payment.sumup_ids & fee.spent_elsewhere:
-        found = [f"Checkout {payment.checkout_id} has already paid for something else."]
-        return to_review(Reason.SPENT_ELSEWHERE, found, payments=_ids(seen.paid_answers))
     surplus = [answer for answer in seen.money if answer.id != payment.checkout_id]
     told = notices.paid_twice(payment, surplus, terms.currency)  # 60f
     close = tuple(one for one in (*seen.pending, *seen.failed) if one not in evidence.closings)

@@ -29,21 +29,26 @@ def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> D
 
     `now` is an aware datetime; the order's age counts from its newest checkout, and one in the future counts as none.
     """
-    seen = assess(order, evidence, policy)
-    order = as_shown(order, seen.answers, now)
+    everything = assess(order, evidence, policy)
+    order = as_shown(order, everything.answers, now)
+    seen, spent = everything.without_spent(order.spent_elsewhere)
     if order.status in VOID:
         return followed.decide_void(order, seen, policy, now)
     if order.status not in WATCHED:
         return followed.decide_followed(order, seen, evidence, policy, now)
     if order.status in WAITING and _is_worth_nothing(order):  # 30
         return to_review(Reason.NOTHING_TO_PAY, [f"The order's total is {order.total}."])
-    if done := _issued_by_a_person(order, seen):  # 25c
+    if done := _issued_by_a_person(order, everything):  # 25c
         return _put_back(order, done)
     if seen.paid and order.records_of:
         found = [f"paypoll's records under this order's id are of {order.records_of}, so nothing is issued by itself."]
+        found += [f"SumUp says PAID for checkout {', '.join(_ids(seen))}."]
         return to_review(Reason.ID_REUSED, found, payments=[order.number, *_ids(seen)])
     if seen.paid:
         return _decide_paid(order, seen, evidence, policy, now)
+    if spent:
+        found = [f"Checkout {answer.id} has already paid for another order." for answer in spent]
+        return to_review(Reason.SPENT_ELSEWHERE, found, payments=[answer.id for answer in spent])
     return unpaid.decide_unpaid(order, seen, evidence, policy, now)
 
 
@@ -53,16 +58,16 @@ def _decide_paid(order: Order, seen: Assessment, evidence: Evidence, policy: Pol
             found = [
                 f"SumUp says PAID for checkout {payment.answer.id}, but {payment.why}." for payment in seen.unchecked
             ]
-            return to_review(Reason.UNCONFIRMED, found, payments=_ids(seen))
+            return _to_review(Reason.UNCONFIRMED, found, seen)
         return followed.unchecked(seen, "paid, but")
     if order.status in LATE and not seen.verified and all(payment.returned for payment in seen.flawed):
         return unchanged(Reason.RETURNED, "paid and given back in full; nothing is owed")
     if order.had_refund or order.was_void:  # 24, 24b, and cancelled orders that the browser set back to waiting
         past = "a refund is on record" if order.had_refund else "it was cancelled or refunded before"
-        return to_review(Reason.REFUNDED, [f"SumUp says PAID, but in the shop {past}."], payments=_ids(seen))
+        return _to_review(Reason.REFUNDED, [f"SumUp says PAID, but in the shop {past}."], seen)
     if order.rejected:  # 24a
         found = ["SumUp says PAID, but a person has closed this order without tickets."]
-        return to_review(Reason.REJECTED, found, payments=_ids(seen))
+        return _to_review(Reason.REJECTED, found, seen)
     if seen.verified:
         return _honour(order, seen, evidence, policy, now)
     if seen.no_answer:
@@ -71,7 +76,21 @@ def _decide_paid(order: Order, seen: Assessment, evidence: Evidence, policy: Pol
     if all(flaw is Flaw.REFUNDED for payment in seen.flawed for flaw, _ in payment.flaws):  # 9, 24
         reason = Reason.REFUNDED
     found = [sentence for payment in seen.flawed for sentence in payment.sentences]
-    return to_review(reason, found, payments=_ids(seen))
+    return _to_review(reason, found, seen)
+
+
+def _to_review(
+    reason: Reason,
+    found: list[str],
+    seen: Assessment,
+    extra: tuple[Notice, ...] = (),
+    close: tuple[str, ...] = (),
+) -> Decision:
+    """Return the decision that a person must look, and name every payment: what is told once is told whole."""
+    told = " ".join([*found, *(sentence for notice in extra for sentence in notice.found)])
+    if unnamed := [checkout_id for checkout_id in _ids(seen) if checkout_id not in told]:
+        found = [*found, f"SumUp says PAID for checkout {', '.join(unnamed)}."]
+    return to_review(reason, found, extra, payments=_ids(seen), close=close)
 
 
 def _ids(seen: Assessment) -> list[str]:
@@ -82,12 +101,9 @@ def _ids(seen: Assessment) -> list[str]:
 def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     """Decide about an order with at least one verified payment: tickets, unless something speaks against them."""
     payment = _kept_payment(order, seen)
-    if payment.sumup_ids & order.spent_elsewhere:
-        found = [f"Checkout {payment.checkout_id} has already paid for another order."]
-        return to_review(Reason.SPENT_ELSEWHERE, found, payments=_ids(seen))
     if order.before_memory and not order.tickets and order.fulfilment is None:
         found = ["It is from before paypoll lost its records, and may have had its tickets already."]
-        return to_review(Reason.MEMORY_LOST, found, payments=_ids(seen))
+        return _to_review(Reason.MEMORY_LOST, found, seen)
     surplus = [other.answer for other in seen.verified if other is not payment]
     surplus += [other.answer for other in seen.flawed if not other.returned]
     surplus += [other.answer for other in seen.unchecked]
@@ -99,18 +115,17 @@ def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, 
         return _decide_again(order, payment, extra, close)
     if obstacle := _obstacle(order, policy, now):
         reason, found = obstacle
-        found = [*found, f"SumUp says PAID for checkout {payment.checkout_id}."]
-        return to_review(reason, found, extra, payments=_ids(seen), close=close)
+        return _to_review(reason, found, seen, extra, close)
     if order.status in LATE or is_late_sight(order, policy, now):  # 20
         if obstacle := _late_obstacle(order, policy, now):
             reason, found = obstacle
-            return to_review(reason, found, extra, payments=_ids(seen), close=close)
+            return _to_review(reason, found, seen, extra, close)
         late = (notices.paid_late(order), *extra)
         why = f"paid by checkout {payment.checkout_id} after it was {order.status}"
         return Decision(Outcome.COMPLETE, Reason.PAID_LATE, why, payment, late, close)
     if policy.review_when_full and (overfull := overfull_halls(order)):  # 28a
         found = [*overfull.values(), "Refund or admit."]
-        return to_review(Reason.HALL_FULL, found, extra, payments=_ids(seen), close=close)
+        return _to_review(Reason.HALL_FULL, found, seen, extra, close)
     why = f"paid by checkout {payment.checkout_id}; everything fits"  # 1, 5a, 11, 14
     return Decision(Outcome.COMPLETE, Reason.PAID, why, payment, extra, close)
 

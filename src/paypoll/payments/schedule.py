@@ -23,6 +23,10 @@ MOST_WINDOWS = 4
 _SHORTEST_PAUSE = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(hours=6)
 _UNANSWERED_PAUSE = timedelta(minutes=30)
+_LONG_UNANSWERED_PAUSE = timedelta(days=1)
+_MOST_UNANSWERED_WINDOWS = 10
+"""For so long after its newest checkout an order waits for the answer to its last look: SumUp may be silent for days, a
+key refused for weeks; and an organiser who never connects again keeps nobody asking for ever."""
 _PAUSE_SHARE = 4
 
 
@@ -89,8 +93,12 @@ def next_look(
         return now
     end = window_end(order, policy)
     if now >= end:
-        last = newest_checkout(order) + MOST_WINDOWS * policy.late_window
-        return None if answered or now >= last else now + _UNANSWERED_PAUSE
+        if status == OrderStatus.COMPLETED != order.status:
+            return now + QUIET_LOOKS[0]  # 12a: found late, and what else was paid is not looked for until then
+        since = (now - newest_checkout(order)) / policy.late_window
+        if answered or since >= _MOST_UNANSWERED_WINDOWS:
+            return None
+        return now + (_UNANSWERED_PAUSE if since < MOST_WINDOWS else _LONG_UNANSWERED_PAUSE)
     if status == OrderStatus.COMPLETED:
         done = order.fulfilment.fulfilled_at if order.fulfilment is not None else now
         return next((done + pause for pause in QUIET_LOOKS if now < done + pause < end), end)

@@ -11,15 +11,12 @@ from paypoll.payments.classify import Assessment, row_of
 from paypoll.payments.decision import Decision, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer
-from paypoll.payments.hosted_page import PAGE_LIFE
+from paypoll.payments.hosted_page import PAGE_MARGIN, page_is_over
 from paypoll.payments.notices import to_review
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import BASKET, LATE
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import is_late_sight, is_over
-
-_PAGE_MARGIN = timedelta(minutes=5)
-"""For so long after `valid_until` a payment that was begun in time may still come to its end."""
 
 _TOLD_FOR = timedelta(hours=24)
 """A buyer who was declined longer ago is not written to out of the blue."""
@@ -87,7 +84,7 @@ def _decide_basket(order: Order, seen: Assessment, policy: Policy, now: datetime
     declined = [seen.answers[i] for i in seen.failed]
     newest = max((_tried_at(order, answer, now) for answer in declined), default=None)
     if newest is not None and not seen.pending and now - newest < _TOLD_FOR:
-        if all(_page_is_over(answer, now, timedelta(0)) for answer in declined):
+        if all(page_is_over(answer, now, timedelta(0)) for answer in declined):
             return _decide_failed(order, seen, policy, now)
         return unchanged(Reason.RETRYING, f"checkout {seen.failed[0]} is FAILED, and its page still takes a card")
     return unchanged(Reason.ABANDONED, "the customer has neither paid nor come back")
@@ -134,7 +131,7 @@ def _not_closed(order: Order, seen: Assessment, evidence: Evidence, policy: Poli
     Promise 4: nothing expires because SumUp did not answer, or because a payment is being made.
     """
     for checkout_id in seen.pending:
-        if _page_is_over(seen.answers[checkout_id], now, _PAGE_MARGIN, known=True):
+        if page_is_over(seen.answers[checkout_id], now, PAGE_MARGIN, known=True):
             continue
         closing = evidence.closings.get(checkout_id)
         if isinstance(closing, NoAnswer | BrokenAnswer):
@@ -146,16 +143,6 @@ def _not_closed(order: Order, seen: Assessment, evidence: Evidence, policy: Poli
             return to_review(Reason.NOT_CLOSED, found, payments=[checkout_id])
         return unchanged(Reason.NOT_CLOSED, why)
     return None
-
-
-def _page_is_over(answer: CheckoutAnswer, now: datetime, margin: timedelta, *, known: bool = False) -> bool:
-    """Say whether the hosted page has ended, by SumUp's own clock. `known`: only if SumUp said until when."""
-    clock = answer.answered_at or (None if known else now)
-    if clock is None:
-        return False
-    if answer.valid_until is not None:
-        return clock >= answer.valid_until + margin
-    return not known and answer.made_at is not None and clock >= answer.made_at + PAGE_LIFE + margin
 
 
 def _age(order: Order, answer: CheckoutAnswer, now: datetime) -> timedelta:

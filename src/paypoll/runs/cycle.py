@@ -305,6 +305,7 @@ class Cycle:
                 held=brake.held,
                 answered=brake.answered,
                 merchant_code=self._policy.merchant_code,
+                merchants=self._gateway().read_merchants() if brake.held else None,
             )
 
     def _apply(self, order: Order, evidence: Evidence, report: RunReport, *, hold: bool) -> Applied | None:

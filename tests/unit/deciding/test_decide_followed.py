@@ -306,6 +306,23 @@ class TestFollowed:
         gateway.checkouts["chk-9"] = Found(an_answer(id="chk-9"))
         assert [notice.key for notice in outcome(order, gateway).notices] == ["paid_twice:chk-9"]
 
+    @pytest.mark.parametrize("status", ["confirmed", "shipped", "delivered", "processing"])
+    def test_row_12a_moved_on_by_the_shop_after_its_tickets_is_followed_as_completed(self, status: str) -> None:
+        order = replace(self.completed(), status=status)
+        told = outcome(order, self.gateway(self.SECOND))
+        assert [notice.key for notice in told.notices] == ["paid_twice:chk-2"]
+        gateway = self.gateway(replace(self.SECOND, status="PENDING", attempts=()))
+        assert outcome(order, gateway).notices == ()
+        assert ("close", "chk-2") in gateway.asked
+
+    @pytest.mark.parametrize(("minutes", "is_closed"), [(10, True), (36, False)])
+    def test_row_12a_failed_one_is_closed_while_its_page_takes_a_card(self, minutes: int, is_closed: bool) -> None:
+        made = NOW - timedelta(minutes=minutes)
+        declined = replace(self.SECOND, status="FAILED", attempts=(), made_at=made, answered_at=NOW)
+        gateway = self.gateway(declined)
+        assert outcome(self.completed(), gateway).notices == ()
+        assert (("close", "chk-2") in gateway.asked) is is_closed
+
     def test_row_24c_paid_after_a_person_closed_the_review_is_told_once_and_the_status_stays(self) -> None:
         order = known(status="requires_manual_review", rejected=True)
         decision = outcome(order, sumup(an_answer()))
@@ -337,6 +354,55 @@ class TestFollowed:
         gateway = self.gateway(replace(self.SECOND, status="PENDING", attempts=()))
         assert outcome(order, gateway).reason is Reason.PAID_LATE
         assert ("close", "chk-2") in gateway.asked
+
+
+class TestSpentElsewhere:
+    """A payment that bought another order's tickets is neither this one's, nor one too many that could go back."""
+
+    SPENT = frozenset({"chk-1"})
+    OWN = an_answer(id="chk-2", transaction_id="txn-2", attempts=(an_attempt(id="txn-2", timestamp=NOW),))
+
+    def gateway(self, *answers: CheckoutAnswer) -> FakeGateway:
+        gateway = sumup(*answers)
+        gateway.transactions["txn-2"] = Found(a_transaction(id="txn-2"))
+        return gateway
+
+    def order(self, **changes: Any) -> Order:
+        rows = (a_checkout(), a_checkout(id=501, reference="R-2", checkout_ids=("chk-2",)))
+        return known(spent_elsewhere=self.SPENT, checkouts=rows, **changes)
+
+    @pytest.mark.parametrize("others", [an_answer(), an_answer(reference="ORD-999", amount=Decimal(99))])
+    def test_order_with_a_payment_of_its_own_is_completed_by_it_and_the_others_money_is_left(
+        self, others: CheckoutAnswer
+    ) -> None:
+        decision = outcome(self.order(), self.gateway(others, self.OWN))
+        assert (decision.outcome, decision.notices) == (Outcome.COMPLETE, ())
+        assert decision.payment is not None
+        assert decision.payment.checkout_id == "chk-2"
+
+    @pytest.mark.parametrize("others", [an_answer(), an_answer(reference="ORD-999", amount=Decimal(99))])
+    @pytest.mark.parametrize("status", ["pending_verification", "failed", "pending"])
+    def test_order_with_no_other_payment_goes_to_review_and_nobody_is_told_to_refund(
+        self, others: CheckoutAnswer, status: str
+    ) -> None:
+        decision = outcome(self.order(status=status), self.gateway(others))
+        assert (decision.outcome, decision.reason) == (Outcome.REVIEW, Reason.SPENT_ELSEWHERE)
+
+    @pytest.mark.parametrize("status", ["completed", "cancelled", "requires_manual_review"])
+    def test_row_12a_and_22_payment_of_another_order_is_not_told_as_this_ones(self, status: str) -> None:
+        done = TestFollowed.DONE if status == "completed" else None
+        order = replace(self.order(status=status), fulfilment=replace(done, checkout_id="chk-2") if done else None)
+        assert outcome(order, self.gateway(an_answer(), self.OWN if done else an_answer("FAILED"))).notices == ()
+
+
+class TestNamed:
+    """What is told once is told whole: a person who reads of a review sees every payment."""
+
+    @pytest.mark.parametrize("changes", [{"rejected": True}, {"was_void": True}, {"had_refund": True}])
+    def test_row_24_review_names_every_paid_checkout(self, changes: dict[str, Any]) -> None:
+        rows = (a_checkout(), a_checkout(id=501, reference="R-2", checkout_ids=("chk-2",)))
+        (notice,) = outcome(known(checkouts=rows, **changes), sumup(an_answer(), TestFollowed.SECOND)).notices
+        assert all(name in " ".join(notice.found) for name in ("chk-1", "chk-2"))
 
 
 class TestUnresolved:
@@ -427,7 +493,17 @@ class TestSchedule:
         order = known(status="failed", created_at=OVER)
         assert self.look(order, NOW) is None
         assert self.look(order, NOW, answered=False) == NOW + timedelta(minutes=30)
-        assert self.look(order, NOW + 4 * self.WINDOW, answered=False) is None
+        # SumUp may be silent, or refuse the key, for longer than any window: the clock alone never ends it.
+        later = OVER + 4 * self.WINDOW
+        assert self.look(order, later, answered=False) == later + timedelta(days=1)
+        assert self.look(order, OVER + 10 * self.WINDOW, answered=False) is None
+
+    def test_row_12a_order_completed_after_its_last_window_is_looked_at_once_more(self) -> None:
+        order = known(status="failed", created_at=NOW - 5 * self.WINDOW, changed_at=NOW)
+        following = next_look(order, self.POLICY, NOW, status="completed", outstanding=False, answered=False)
+        assert following == NOW + QUIET_LOOKS[0]
+        done = replace(TestFollowed.DONE, fulfilled_at=NOW)
+        assert self.look(replace(order, status="completed", fulfilment=done), following) is None
 
     def test_completed_order_has_its_quiet_looks(self) -> None:
         order = known(status="completed", created_at=NOW, fulfilment=replace(TestFollowed.DONE, fulfilled_at=NOW))
