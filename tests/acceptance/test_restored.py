@@ -58,6 +58,8 @@ def test_row_39b_lost_records_stop_runs_until_a_person_adopts_the_shop(stage: St
     # The shop is restored to a moment at which one lacked its tickets, and without paypoll's tables.
     stage.sql("DELETE FROM events_ticket WHERE order_id = :order", order=short.id)
     stage.sql("DROP SCHEMA paypoll CASCADE")
+    gone = stage.run_once()
+    assert (gone.code, "paypoll db restore" in gone.stderr) == (SETTINGS, True)
     assert stage.paypoll("db", "upgrade", database__url=stage.owner_url).code == 0
     stage.grant()
     for command in (("run-once",), ("run-once", "--dry-run"), ("resolve", "ORD-BEFORE", "--reject", "--reason", "x")):

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import paypoll
 from paypoll.alerts.standstills import mail_standstills
-from paypoll.database import busy_means_later, transaction
+from paypoll.database import busy_means_later, describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, PaypollError, SettingsError
 from paypoll.exitcodes import ExitCode
 from paypoll.runs.clock_check import require_same_time
@@ -133,8 +133,8 @@ def _end(parts: RunParts, report: RunReport) -> None:
             ended = "incomplete" if report.ended == "finished" and report.incomplete else report.ended
             end_run(connection, report.run_id, ended=ended, counts=counts, now=report.ended_at or report.started_at)
             write_metrics(parts.settings.metrics.textfile, connection, report, parts.latency)
-    except (DatabaseUnavailableError, SettingsError, SQLAlchemyError):
-        log.warning("the end of the run could not be written down: the database is out of reach")
+    except (DatabaseUnavailableError, SettingsError, SQLAlchemyError) as error:
+        log.warning("the end of the run could not be written down", error=describe_error(error))
 
 
 def _renew(parts: RunParts, report: RunReport) -> None:

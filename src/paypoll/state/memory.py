@@ -14,15 +14,13 @@ from paypoll.database import transaction
 from paypoll.errors import SchemaError
 from paypoll.payments.order_statuses import SET_BY_SHOP, VOID, OrderStatus
 from paypoll.shop.tables import history, items, orders, tickets
+from paypoll.state.marks import HOW_TO_REMEMBER, LAST_LINE, MARKED, REVIEWED, bears_marks
 from paypoll.state.tables import run
 from paypoll.state.upgrade import require_ready
 
 ADOPTED = "adopted"
 """The run row that says until when another paypoll was at work here: its `started_at`."""
 
-_LAST_LINE = r"(?:^|.*\n)\[(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\] paypoll: "
-_MARKED = orders.c.payment_notes.contains(" UTC] paypoll: ", autoescape=True)
-_REVIEWED = sa.and_(history.c.status == "manual_review", history.c.changed_by_id.is_(None))
 _ADOPTED_UNTIL = sa.select(run.c.started_at).where(run.c.id == ADOPTED)
 
 
@@ -39,8 +37,7 @@ def is_lost(connection: sa.Connection) -> bool:
     """Say whether paypoll's tables are fresh in a shop that bears its marks. Cheap once there was a run."""
     if connection.dialect.name != "postgresql" or connection.scalar(sa.select(run.c.id).limit(1)) is not None:
         return False
-    marks = (sa.select(orders.c.id).where(_MARKED), sa.select(history.c.id).where(_REVIEWED))
-    return any(connection.scalar(mark.limit(1)) is not None for mark in marks)
+    return bears_marks(connection)
 
 
 def require_memory(connection: sa.Connection) -> None:
@@ -48,8 +45,7 @@ def require_memory(connection: sa.Connection) -> None:
     if is_lost(connection):
         raise SchemaError(
             "paypoll's own tables are empty, but the shop's orders bear its marks: its records are lost, and tickets "
-            "could be issued twice. Restore the schema `paypoll` from the dump that belongs to the shop's; if there is "
-            "none, `paypoll db adopt` shows what it would take over as it is"
+            f"could be issued twice: {HOW_TO_REMEMBER}"
         )
 
 
@@ -67,9 +63,9 @@ def adopted_until(connection: sa.Connection) -> datetime | None:
 
 def survey(connection: sa.Connection) -> Lost:
     """Return what another paypoll has left in the shop."""
-    line = sa.func.max(sa.func.substring(orders.c.payment_notes, _LAST_LINE))
-    written, marked = connection.execute(sa.select(line, sa.func.count()).where(_MARKED)).one()
-    reviewed = connection.scalar(sa.select(sa.func.max(history.c.created_at)).where(_REVIEWED))
+    line = sa.func.max(sa.func.substring(orders.c.payment_notes, LAST_LINE))
+    written, marked = connection.execute(sa.select(line, sa.func.count()).where(MARKED)).one()
+    reviewed = connection.scalar(sa.select(sa.func.max(history.c.created_at)).where(REVIEWED))
     moments = [reviewed] if reviewed is not None else []
     if written:  # the lines have minutes
         moments.append(datetime.strptime(written, "%Y-%m-%d %H:%M").replace(tzinfo=UTC) + timedelta(minutes=1))

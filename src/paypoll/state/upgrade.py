@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from paypoll.database import SCHEMA, transaction
 from paypoll.errors import SchemaError
 from paypoll.shop.schema_check import require_known_schema
+from paypoll.state.marks import HOW_TO_BEGIN_ANEW, bears_marks
 from paypoll.state.tables import oldest
 
 HEAD = "0008"
@@ -49,6 +50,11 @@ def next_step(connection: sa.Connection, version: str | None) -> str:
 def require_current(connection: sa.Connection) -> None:
     """Raise SchemaError unless this paypoll works on its own tables as they are."""
     version = current_version(connection)
+    if version is None and bears_marks(connection):
+        raise SchemaError(
+            "paypoll's own tables are gone, but the shop's orders bear its marks, and tickets could be issued twice: "
+            f"{HOW_TO_BEGIN_ANEW}"
+        )
     if step := next_step(connection, version):
         there = f"are of version {version}, this paypoll needs {HEAD}" if version else "are not there yet"
         raise SchemaError(f"paypoll's own tables {there}: {step}")

@@ -27,6 +27,7 @@ from paypoll.settings.model import Settings
 from paypoll.shop.refunds import refund_table_problems
 from paypoll.shop.schema_check import schema_problems
 from paypoll.shop.tables import checkouts, organisers
+from paypoll.state.marks import HOW_TO_BEGIN_ANEW, HOW_TO_REMEMBER, bears_marks
 from paypoll.state.memory import is_lost
 from paypoll.state.pauses import Pause, pauses
 from paypoll.state.rights import excessive_rights, missing_rights, missing_rights_on
@@ -166,6 +167,10 @@ def _merchant(settings: Settings, connection: sa.Connection) -> Iterator[Finding
 
 def _own_tables(settings: Settings, clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
     version = current_version(connection)
+    if version is None and bears_marks(connection):
+        text = "they are gone, but the shop's orders bear paypoll's marks: no run begins"
+        yield wrong("paypoll's tables", text, HOW_TO_BEGIN_ANEW)
+        return
     if step := next_step(connection, version):
         text = f"version {version}, this paypoll needs {HEAD}" if version else "they are not there"
         yield wrong("paypoll's tables", text, step if step.startswith("install") else f"{step} as the owner")
@@ -173,8 +178,7 @@ def _own_tables(settings: Settings, clock: Clock, connection: sa.Connection) -> 
     yield fine("paypoll's tables", f"version {version}")
     if is_lost(connection):
         text = "paypoll's tables are empty, but the shop's orders bear its marks: its records are lost, no run begins"
-        restore = "restore the schema `paypoll` from the dump that belongs to the shop's"
-        yield wrong("records", text, f"{restore}; if there is none: `paypoll db adopt`")
+        yield wrong("records", text, HOW_TO_REMEMBER)
     now = clock.now()
     yield _last_run(now, last_run(connection))
     if any(missing_rights_on(connection, f"{SCHEMA}.{table.name}") for table in (outbox, trouble, pause)):
