@@ -320,9 +320,9 @@ def busy_means_later() -> Iterator[None]:
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Run a block in one transaction.
 
-    Raise DatabaseUnavailableError when the database is out of reach, SettingsError when it refuses the login or a right,
-    and RefusedError for a text that does not fit its encoding. Other errors of the database pass through; `sort_error`
-    tells what they mean.
+    Raise DatabaseUnavailableError when the database is out of reach, SettingsError when it refuses the login or a
+    right, and RefusedError for a text that does not fit its encoding. Other errors of the database pass through;
+    `sort_error` tells what they mean.
     """
     try:
         with engine.begin() as connection:
