@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from paypoll.errors import DatabaseUnavailableError, SettingsError
+from paypoll.errors import DatabaseUnavailableError, RefusedError, SettingsError
 
 SCHEMA = "paypoll"
 """The schema of paypoll's own tables; in SQLite, the attached database of that name."""
@@ -264,6 +264,8 @@ _SETTINGS_WORDS = re.compile(
 )
 _GONE_CLASSES = frozenset({"08", "53", "58"})
 _READ_ONLY_STATE = "25006"
+# An old database in LATIN1 has no letter for it; one in SQL_ASCII holds bytes that are no UTF-8.
+_ENCODING_STATES = frozenset({"22P05", "22021"})
 # What libpq says at connecting of servers that are not what target_session_attrs asks for.
 _READ_ONLY_WORDS = re.compile(r"session is read-only|server is in hot standby mode")
 
@@ -323,8 +325,9 @@ def busy_means_later() -> Iterator[None]:
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Run a block in one transaction.
 
-    Raise DatabaseUnavailableError when the database is out of reach, and SettingsError when it refuses the login or a
-    right. Other errors of the database pass through; `sort_error` tells what they mean.
+    Raise DatabaseUnavailableError when the database is out of reach, SettingsError when it refuses the login or a
+    right, and RefusedError for a text that does not fit its encoding. Other errors of the database pass through;
+    `sort_error` tells what they mean.
     """
     try:
         with engine.begin() as connection:
@@ -335,4 +338,6 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
             raise DatabaseUnavailableError(_describe_gone(error)) from error
         if sort is Trouble.SETTINGS:
             raise SettingsError([f"the database refuses: {describe_error(error)}"], source="[database]") from error
+        if getattr(getattr(error, "orig", None), "pgcode", None) in _ENCODING_STATES:
+            raise RefusedError(f"a text does not fit the encoding of the database: {describe_error(error)}") from error
         raise

@@ -44,6 +44,15 @@ def test_postfix_that_refuses_us_loses_nothing(stage: "Stage") -> None:
             assert critical(ended)["mail halts; everything waits"] >= 1
             assert [state(stage, order) for order in orders] == ["waiting"] * 3
             stage.let_time_pass()
+        # It takes what is for ourselves, and cannot look up where anybody else's mail goes.
+        nowhere = "".join(f"{name}.example 450 4.1.2 Domain not found\n" for name in ("ada", "bob", "eve"))
+        postfix.judge(**TAKES_ALL, smtpd_recipient_restrictions="check_recipient_access {access}", access=nowhere)
+        stage.sql("DELETE FROM paypoll.trouble")
+        assert stage.run_once().code == OK
+        stage.let_time_pass()
+        stage.sql("UPDATE paypoll.trouble SET since = since - interval '2 hours'")
+        assert stage.run_once().code == TRY_LATER
+        stage.let_time_pass()
         postfix.judge(**TAKES_ALL)
         assert stage.run_once().code == OK
         arrived = stage.sink.wait_for(3 + len(outbox(stage, kind="alert")), timeout=60)

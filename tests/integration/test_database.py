@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tests.conftest import Server
 
 from paypoll.database import DatabaseOptions, Trouble, make_engine, sort_error, transaction
-from paypoll.errors import DatabaseUnavailableError
+from paypoll.errors import DatabaseUnavailableError, RefusedError
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.orders import load_order
 
@@ -98,3 +98,13 @@ def test_connections_that_are_all_taken_mean_that_the_database_is_out_of_reach(e
                 raise AssertionError("nobody gets here without a connection")
     finally:
         narrow.dispose()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT convert(convert_to('Žižkov', 'UTF8'), 'UTF8', 'LATIN1')", r"SELECT convert_from('\xeb', 'UTF8')"],
+)
+def test_text_that_does_not_fit_the_databases_encoding_is_no_bug(engine: sa.Engine, statement: str) -> None:
+    """As in a database in LATIN1, which has no Ž, and in one in SQL_ASCII, which takes any bytes."""
+    with pytest.raises(RefusedError, match="does not fit the encoding"), transaction(engine) as connection:
+        connection.exec_driver_sql(statement)
