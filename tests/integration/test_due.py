@@ -77,6 +77,21 @@ def test_row_20a_checkout_made_while_paypoll_was_off_for_a_week_is_seen_though_a
     assert reasons(bench) == [Reason.PAID_LATE]
 
 
+def test_row_20a_last_look_with_the_key_of_another_account_is_none_and_is_made_again(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    order_id = place("ORD-1", "FAILED")
+    reasons(bench)
+    bench.clock.move(4 * _DAY)
+    known = bench.gateway.checkouts.pop("chk-ORD-1")
+    assert reasons(bench) == [Reason.STILL_UNPAID]
+    bench.gateway.checkouts["chk-ORD-1"] = known
+    place.set_status("ORD-1", "PAID")
+    bench.clock.move(timedelta(hours=7))
+    assert reasons(bench) == [Reason.PAID_LATE]
+    assert shop.row("orders_order", order_id)["status"] == "completed"
+
+
 @pytest.mark.parametrize(
     ("days", "pause", "end"), [(0, timedelta(0), "completed"), (60, _DAY, "requires_manual_review")]
 )

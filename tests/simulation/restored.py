@@ -41,11 +41,13 @@ def restored_shop(story: "Story") -> None:
         story.wait(0.5, 3)  # looked at meanwhile, or not
     old = story.order
     lose_order(story.world.shop, old)
+    query = "SELECT count(*) FROM paypoll.watch WHERE order_id = %s"
+    ((remembered,),) = story.world.bench.observer.execute(query, old.id)
     story.note("the shop is restored to a moment before the order was placed")
     story.wait(0.02, 2)
     number, email = f"ORD-{_NUMBERS_FROM + story.number}", f"other{story.number}@example.org"
     story.stands_for(replace(old, number=number, email=email, created_at=story.world.bench.clock.now(), replayed=[]))
-    story.order.restored = True
+    story.order.restored = bool(remembered)
     story.order.before = old.number
     story.world.shop.place(story.order, member=False)
     story.note(f"order {number} is placed, under the id of {old.number}")

@@ -16,7 +16,7 @@ from paypoll.alerts.gone import tell_of_gone
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
-from paypoll.payments.classify import assess
+from paypoll.payments.classify import assess, is_denied
 from paypoll.payments.decision import Decision, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import fetch_evidence
@@ -134,7 +134,7 @@ class GoneRound:
                 now,
                 status=order.status,
                 outstanding=any(one not in evidence.closings for one in decision.close),
-                answered=seen.answered and len(payments) == len(seen.money),
+                answered=seen.answered and not is_denied(order, seen) and len(payments) == len(seen.money),
             )
             watches.note_check(
                 connection,
