@@ -20,6 +20,7 @@ from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
 from paypoll.state.due_fees import FeeRules, any_fee_due
+from paypoll.state.gone import any_gone_due
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.outbox import Whose, any_mail_due, is_any_due
 from paypoll.state.refunds import any_refund_due
@@ -91,7 +92,9 @@ class App:
             if peek(connection, self.watch_rules, now, limit=1):
                 return False
             to_ask = orders_to_ask_about(self.settings.sumup.merchant_code).exists()
-            rest = sa.or_(any_mail_due(now), any_fee_due(self.fee_rules, now), any_refund_due(now), to_ask)
+            rest = sa.or_(
+                any_mail_due(now), any_fee_due(self.fee_rules, now), any_refund_due(now), any_gone_due(now), to_ask
+            )
             return not connection.scalar(sa.select(rest)) and not ledgers_due(connection, self.settings, now)
 
     @cached_property
@@ -322,6 +325,7 @@ class App:
         """
         from paypoll.alerts.outages import OutageReporter
         from paypoll.runs.cycle import Cycle, CycleRules
+        from paypoll.runs.gone import GoneRound
         from paypoll.runs.refunds import carry_refunds_on
 
         verification = self.settings.verification
@@ -351,6 +355,9 @@ class App:
             on_paid=self.printer.get_ready,
             fees=self._fee_round(run_id, self._policy_with(max_age)),
             sweep=lambda swept, should_end: self._sweep(run_id, swept, should_end),
+            gone=GoneRound(
+                self.engine, lambda: self.gateway, self.policy, self.desk, self.clock, run_id, verification.lease
+            ),
             beforehand=partial(carry_refunds_on, self.engine, lambda: self.refund_engine, self.clock, self.stop),
         )
 

@@ -50,6 +50,29 @@ def test_row_39a_new_order_under_an_old_id_is_a_case_and_the_next_one_gets_its_t
     assert len(stage.mails(old)) == before
 
 
+def test_row_26b_order_that_is_gone_from_the_shop_is_made_unpayable_and_its_money_told_once(stage: Stage) -> None:
+    done, back = stage.order("ORD-DONE", checkout="PAID"), stage.order("ORD-BACK", checkout="PAID")
+    paid_after, left = stage.order("ORD-AFTER", checkout="PENDING"), stage.order("ORD-LEFT", checkout="PENDING")
+    stage.run_once()
+    check_completed(stage, done)
+    stage.sumup.refund(back.checkout)
+    for order in (left, paid_after, back, done):
+        stage.let_age(order, timedelta(hours=1))
+        restore_before(stage, order)
+    stage.sumup.pay(paid_after.checkout, force=True)
+    for _ in range(2):
+        ended = stage.run_once()
+        assert (ended.code, ended.report["errors"]) == (0, [])
+        told = [
+            body(mail) for mail in stage.sink.messages if "was deleted in the shop, and it was paid" in subject(mail)
+        ]
+        assert [[order.checkout in text for text in told].count(True) for order in (done, paid_after, back, left)] == [
+            1, 1, 0, 0
+        ]  # fmt: skip
+        stage.sql("UPDATE paypoll.watch SET next_check_at = now() WHERE next_check_at IS NOT NULL")
+    assert stage.sumup.checkout(left.checkout).status == "EXPIRED"
+
+
 def test_row_39b_lost_records_stop_runs_until_a_person_adopts_the_shop(stage: Stage) -> None:
     done, short = stage.order("ORD-DONE", checkout="PAID"), stage.order("ORD-SHORT", checkout="PAID")
     stage.run_once()

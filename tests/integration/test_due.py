@@ -77,21 +77,43 @@ def test_row_20a_checkout_made_while_paypoll_was_off_for_a_week_is_seen_though_a
     assert reasons(bench) == [Reason.PAID_LATE]
 
 
-def test_row_20a_row_that_the_shop_uses_again_after_the_window_is_seen_and_followed_for_another_window(
+def test_row_20a_last_look_with_the_key_of_another_account_is_none_and_is_made_again(
     bench: "Bench", shop: SmallShop, place: "Place"
 ) -> None:
     order_id = place("ORD-1", "FAILED")
+    reasons(bench)
+    bench.clock.move(4 * _DAY)
+    known = bench.gateway.checkouts.pop("chk-ORD-1")
+    assert reasons(bench) == [Reason.STILL_UNPAID]
+    bench.gateway.checkouts["chk-ORD-1"] = known
+    place.set_status("ORD-1", "PAID")
+    bench.clock.move(timedelta(hours=7))
+    assert reasons(bench) == [Reason.PAID_LATE]
+    assert shop.row("orders_order", order_id)["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("days", "pause", "end"), [(0, timedelta(0), "completed"), (60, _DAY, "requires_manual_review")]
+)
+def test_row_20a_row_that_the_shop_uses_again_after_the_window_is_seen_and_followed_for_another_window(
+    bench: "Bench", shop: SmallShop, place: "Place", days: int, pause: timedelta, end: str
+) -> None:
+    """Rows of the last thirty days are looked through in every run, older ones by the first of a day."""
+    order_id = place("ORD-1", "FAILED")
     look_until_the_end(bench)
+    bench.clock.move(days * _DAY)
+    assert reasons(bench) == []
     (row,) = shop.rows("payments_sumupcheckout", order_id=order_id)
     again = bench.clock.now() - timedelta(minutes=1)
     shop.update("payments_sumupcheckout", row["id"], sumup_checkout_id="chk-again", updated_at=again)
     bench.gateway.checkouts["chk-again"] = Found(an_answer("PENDING", id="chk-again", reference="ORD-1", made_at=again))
+    bench.clock.move(pause)
     assert reasons(bench) == [Reason.STILL_UNPAID]
-    bench.clock.move(2 * _DAY)
+    bench.clock.move(2 * _DAY - pause)
     bench.gateway.checkouts["chk-again"] = Found(an_answer(id="chk-again", reference="ORD-1", made_at=again))
     bench.gateway.transactions["txn-1"] = Found(a_transaction())
-    assert reasons(bench) == [Reason.PAID_LATE]
-    assert shop.row("orders_order", order_id)["status"] == "completed"
+    assert len(reasons(bench)) == 1
+    assert shop.row("orders_order", order_id)["status"] == end
 
 
 def test_row_that_the_shop_saves_again_with_the_ids_that_were_seen_makes_nobody_look(

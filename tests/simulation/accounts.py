@@ -49,6 +49,18 @@ def broken_accounts(books: "Books") -> Iterator[tuple[str, str]]:
                 yield promise, f"order {order.id}{f' ({order.kind})' if order.kind else ''}: {what}"
 
 
+def has_bought_for_another(books: "Books", order: "Sold", real: "RealCheckout") -> bool:
+    """Say whether the payment that a checkout shows has bought the tickets of another order: it is not too much."""
+    known = books.world.sumup.checkouts
+    return any(
+        order_id != order.id
+        and books.tickets[order_id]
+        and checkout_id in known
+        and known[checkout_id].payment is real.payment
+        for order_id, (_, checkout_id, *_) in books.fulfilments.items()
+    )
+
+
 @dataclass(frozen=True)
 class _Move:
     """A change of an order's status by a run."""

@@ -53,6 +53,8 @@ class Kind(StrEnum):
     """A person closes a review without tickets, and then another checkout of the order is paid."""
     WRONG_WORLD = "wrong_world"
     """For hours SumUp knows nothing of anything, as to another account's key; what went to review is then rechecked."""
+    RESTORED_SHOP = "restored_shop"
+    """The shop is restored to an older moment than schema `paypoll`; ids of lost orders are given out again."""
     EVERY_PAYMENT = "every_payment"
     """No trouble of its own: the payments of the usual customers are held to account as strictly as the others."""
 
@@ -77,6 +79,9 @@ MENDED_KINDS = frozenset(
         Kind.LISTING_FEES,
         Kind.FRESH_RETRIES,
         Kind.EVERY_PAYMENT,
+        Kind.CLOSED_REVIEWS,
+        Kind.WRONG_WORLD,
+        Kind.RESTORED_SHOP,
     }
 )
 """The kinds that the program stands: these are on by default. Whoever mends a kind adds it."""

@@ -51,6 +51,8 @@ class Sold:
     seen_void: bool = False  # paypoll has seen it cancelled, and told of its payment
     rejected: int = 0  # the tick at which a person closed its review without tickets
     basket: bool = False  # nothing was ever tried: nobody is to hear of it
+    restored: bool = False  # the shop was restored, and paypoll remembers more of this id than the shop does
+    before: str = ""  # the number of the order that had its id before that
     cancelled_without_tickets: int | None = None  # the tick
     replayed: list[int] = field(default_factory=list)
 

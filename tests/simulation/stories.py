@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.fibers import Fiber, Process
 from tests.simulation.kinds import Kind
 from tests.simulation.listing_fees import listing_fee
+from tests.simulation.restored import restored_shop
 from tests.simulation.story import Story
 from tests.simulation.sumup_answers import Contradiction
 from tests.simulation.sumup_model import ORGANISERS
@@ -334,4 +335,5 @@ STORIES: dict[Kind, Callable[[Story], None]] = {
     Kind.LISTING_FEES: listing_fee,
     Kind.CLOSED_REVIEWS: _closed_review,
     Kind.WRONG_WORLD: _in_a_wrong_world,
+    Kind.RESTORED_SHOP: restored_shop,
 }

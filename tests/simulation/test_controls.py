@@ -118,7 +118,7 @@ def no_row_lock(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run takes every order, and none is anybody's."""
-    monkeypatch.setattr(paypoll.state.watches, "_is_free", always(sa.true()))
+    monkeypatch.setattr(paypoll.state.watches, "is_free", always(sa.true()))
     monkeypatch.setattr(paypoll.state.watches, "hold", always(paypoll.state.watches.Held(None)))
 
 

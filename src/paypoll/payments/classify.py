@@ -110,6 +110,14 @@ class Assessment:
         return self.searched and not (self.no_answer or self.not_allowed or self.broken or self.unchecked)
 
 
+def is_denied(order: Order, seen: Assessment) -> bool:
+    """Say whether SumUp does not know a checkout any more that it has answered about before.
+
+    A key of another account is answered so, and a last look with it is none: it is made again.
+    """
+    return any(one.checkout_id in seen.missing for one in order.seen)
+
+
 def assess(order: Order, evidence: Evidence, policy: Policy) -> Assessment:
     """Sort the evidence. Total: a question that was not asked counts as one without an answer."""
     ids = checkout_ids(order, evidence, policy)

@@ -98,7 +98,9 @@ def next_look(
         since = (now - newest_checkout(order)) / policy.late_window
         if answered or since >= _MOST_UNANSWERED_WINDOWS:
             return None
-        return now + (_UNANSWERED_PAUSE if since < MOST_WINDOWS else _LONG_UNANSWERED_PAUSE)
+        if since >= MOST_WINDOWS:
+            return now + _LONG_UNANSWERED_PAUSE
+        return now + (_UNANSWERED_PAUSE if now - end < _LONG_UNANSWERED_PAUSE else _LONGEST_PAUSE)
     if status == OrderStatus.COMPLETED:
         done = order.fulfilment.fulfilled_at if order.fulfilment is not None else now
         return next((done + pause for pause in QUIET_LOOKS if now < done + pause < end), end)

@@ -13,13 +13,14 @@ from typing import Self
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
+from paypoll.alerts.gone import tell_of_gone
 from paypoll.alerts.halls import tell_of_overfull_halls
-from paypoll.alerts.orders import Level, alert_about
+from paypoll.alerts.orders import alert_about
 from paypoll.database import transaction
 from paypoll.mail.content.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.content.message_id import new_message_id
 from paypoll.mail.content.order_lines import order_lines
-from paypoll.payments.classify import Assessment, assess, checkout_ids
+from paypoll.payments.classify import Assessment, assess, checkout_ids, is_denied
 from paypoll.payments.decision import Decision, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found
@@ -104,7 +105,8 @@ class Applier:
         """
         with transaction(self.engine) as connection:
             if not lock_order(connection, order_id):
-                self._tell_if_paid_and_gone(connection, order_id, evidence, now)
+                paid = [answer for answer in _answers(evidence) if answer.status == CheckoutStatus.PAID]
+                tell_of_gone(self.desk, connection, str(order_id), paid, now)
                 return None
             held = watches.hold(connection, order_id, self.run_id)
             if held is None:
@@ -165,25 +167,6 @@ class Applier:
         )
         return Applied.of(order, decision, tickets=tickets, told=told)
 
-    def _tell_if_paid_and_gone(
-        self, connection: sa.Connection, order_id: int, evidence: Evidence, now: datetime
-    ) -> None:
-        """Tell of money for an order that was deleted in the shop while SumUp was being asked."""
-        paid = [answer for answer in _answers(evidence) if answer.status == CheckoutStatus.PAID]
-        for answer in paid:
-            self.desk.tell(
-                connection,
-                f"order_gone:{answer.id}",
-                level=Level.CRITICAL,
-                headline="An order was deleted in the shop, and it was paid",
-                found=(
-                    f"Order {order_id} is gone from the shop.",
-                    f"SumUp says PAID for checkout {answer.id}, reference {answer.reference}.",
-                ),
-                todo=("Refund the payment in SumUp's dashboard, or make the order anew and issue its tickets.",),
-                now=now,
-            )
-
     def _next_look(
         self, order: Order, evidence: Evidence, seen: Assessment, decision: Decision, now: datetime
     ) -> datetime | None:
@@ -196,7 +179,7 @@ class Applier:
             now,
             status=str(STATUS_AFTER.get(decision.outcome, order.status)),
             outstanding=is_outstanding(order, evidence, decision, self.policy),
-            answered=seen.answered,
+            answered=seen.answered and not is_denied(order, seen),
         )
 
     def _change_order(

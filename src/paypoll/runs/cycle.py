@@ -33,6 +33,7 @@ from paypoll.payments.order_statuses import WATCHED
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.brake import Brake
+from paypoll.runs.gone import GoneRound
 from paypoll.runs.listing_fees import FeeRound
 from paypoll.runs.load import Loaded, load_each
 from paypoll.runs.organiser_digest import release_digests
@@ -82,6 +83,7 @@ class Cycle:
         on_paid: Callable[[], None] = lambda: None,
         fees: FeeRound | None = None,
         sweep: Sweep | None = None,
+        gone: GoneRound | None = None,
         beforehand: Callable[[RunReport], None] = lambda report: None,  # noqa: ARG005 - nothing but orders to look at
     ) -> None:
         self._engine = engine
@@ -95,6 +97,7 @@ class Cycle:
         self._on_paid = on_paid
         self._fees = fees
         self._sweep = sweep
+        self._gone = gone
         self._beforehand = beforehand
         self._policy: Policy = applier.policy
         self._brake = Brake(applier.policy, rules.brake_orders)
@@ -115,6 +118,8 @@ class Cycle:
             if not only and self._sweep_ledgers(report):
                 self._look_at_orders(report, only, courier)
             self._tell_of_brake(report, whole=not only)
+            if self._gone is not None and not only and not self._is_halted(report):
+                self._gone.run(report, self._should_end, self._outages.observe)
             if self._fees is not None and not only:
                 self._fees.run(
                     report,

@@ -1,7 +1,8 @@
 """Which orders were tried anew: at the shop, by a new checkout or a row that it uses again."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -15,14 +16,23 @@ _JUST_NOW = timedelta(minutes=15)
 _LOOKED_THROUGH = timedelta(days=1)
 
 
-def tried_anew(first_look: timedelta, since: datetime, now: datetime) -> sa.Select[tuple[int]]:
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far back tries are looked for: made or changed `since`, in rows that were `made_after` (None: in all)."""
+
+    since: datetime
+    made_after: datetime | None
+
+
+def tried_anew(horizon: Horizon, now: datetime) -> sa.Select[tuple[int]]:
     """Find the orders that were not followed any more, and have a checkout that can be paid.
 
-    It is a new one, or the shop has written its id into the row of an old one: the rows of the last `first_look` are
-    looked through for that, which an index finds. The shop dates a row before it commits it, and by a clock of its own:
-    the last look may have come in between. `since` is `looked_through_since`.
+    It is a new one, or the shop has written its id into the row of an old one: the rows of the last
+    `verification.first_look` are looked through for that, which an index finds, and once a day all of them. The shop
+    dates a row before it commits it, and by a clock of its own: the last look may have come in between.
     """
-    just_now = now - _JUST_NOW
+    since, just_now = horizon.since, now - _JUST_NOW
+    made_after = sa.true() if horizon.made_after is None else checkouts.c.created_at > horizon.made_after
     is_new = sa.and_(
         checkouts.c.created_at > since,
         sa.or_(watch.c.last_checked_at < checkouts.c.created_at, checkouts.c.created_at > just_now),
@@ -35,7 +45,7 @@ def tried_anew(first_look: timedelta, since: datetime, now: datetime) -> sa.Sele
         sa.select(watch.c.order_id)
         .join(checkouts, checkouts.c.order_id == watch.c.order_id)
         .join(orders, orders.c.id == watch.c.order_id)
-        .where(NOT_PAUSED, checkouts.c.created_at > now - first_look, checkouts.c.created_at <= now)
+        .where(NOT_PAUSED, made_after, checkouts.c.created_at <= now)
         .where(sa.or_(checkouts.c.created_at > since, checkouts.c.updated_at > since))
         .where(watch.c.next_check_at.is_(None), watch.c.last_checked_at.is_not(None))
         .where(sa.or_(is_new, sa.and_(is_saved, _has_unseen_id())))
@@ -43,22 +53,29 @@ def tried_anew(first_look: timedelta, since: datetime, now: datetime) -> sa.Sele
 
 
 def is_old_and_tried(
-    statuses: Collection[str], first_look: timedelta, since: datetime, now: datetime
+    statuses: Collection[str], first_look: timedelta, horizon: Horizon, now: datetime
 ) -> sa.ColumnElement[bool]:
     """Say which orders in these statuses are too old for a first look, and have a checkout that is not.
 
-    Not those that a person has paused. `since` is `looked_through_since`.
+    Not those that a person has paused.
     """
     made = checkouts.c.created_at
-    fresh = sa.select(checkouts.c.order_id).where(made > since, made <= now)
+    fresh = sa.select(checkouts.c.order_id).where(made > horizon.since, made <= now)
     is_old = orders.c.created_at <= now - first_look
     return sa.and_(orders.c.status.in_(statuses), is_old, is_among(orders.c.id, fresh), NOT_PAUSED)
 
 
-def looked_through_since(connection: sa.Connection, first_look: timedelta, now: datetime) -> datetime:
-    """Return from when on tries are looked through: from a day before the last run over everything."""
+def looked_through(connection: sa.Connection, first_look: timedelta, now: datetime) -> Horizon:
+    """Return from when on tries are looked for: from a day before the last run over everything.
+
+    The first run of a day looks through the old rows as well, which no index finds: a customer may come back after
+    months, to a row that the shop uses again.
+    """
     earliest = now - first_look
-    return max(min(last_sweep(connection, now) or earliest, now) - _LOOKED_THROUGH, earliest)
+    last = last_sweep(connection, now)
+    since = max(min(last or earliest, now) - _LOOKED_THROUGH, earliest)
+    is_first = last is None or last.astimezone(UTC).date() < now.astimezone(UTC).date()
+    return Horizon(since, None if is_first else earliest)
 
 
 def _has_unseen_id() -> sa.ColumnElement[bool]:

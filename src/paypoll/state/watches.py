@@ -12,7 +12,7 @@ from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITI
 from paypoll.shop.tables import orders
 from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.tables import watch
-from paypoll.state.tries import is_old_and_tried, looked_through_since, tried_anew
+from paypoll.state.tries import is_old_and_tried, looked_through, tried_anew
 
 _CLOCK_TOLERANCE = timedelta(minutes=10)
 """What is dated later than this from now was written under a clock that was ahead."""
@@ -76,12 +76,10 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
         # deadlock.
         .order_by(orders.c.id)
     )
-    since = looked_through_since(connection, rules.first_look, now)
-    for kind in (_is_due(rules, now), is_old_and_tried(_open(rules), rules.first_look, since, now)):
+    horizon = looked_through(connection, rules.first_look, now)
+    for kind in (_is_due(rules, now), is_old_and_tried(_open(rules), rules.first_look, horizon, now)):
         connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, new.where(kind)))
-    tried = (
-        tried_anew(rules.first_look, since, now).order_by(watch.c.order_id).with_for_update(of=watch, skip_locked=True)
-    )
+    tried = tried_anew(horizon, now).order_by(watch.c.order_id).with_for_update(of=watch, skip_locked=True)
     if order_ids := set(connection.scalars(tried)):
         connection.execute(sa.update(watch).where(watch.c.order_id.in_(order_ids)).values(next_check_at=now))
 
@@ -115,7 +113,7 @@ def claim(
     due = (
         sa.select(watch.c.order_id)
         .join(orders, orders.c.id == watch.c.order_id)
-        .where(_is_free(now, lease), watch.c.last_run.is_distinct_from(run_id), unchecked, _is_due(rules, now))
+        .where(is_free(now, lease), watch.c.last_run.is_distinct_from(run_id), unchecked, _is_due(rules, now))
         .order_by(*_TURN)
         .limit(limit)
         .with_for_update(of=watch, skip_locked=True)
@@ -136,12 +134,12 @@ def peek(connection: sa.Connection, rules: WatchRules, now: datetime, *, limit: 
     )
     found = list(connection.scalars(due))
     if len(found) < limit:
-        since = looked_through_since(connection, rules.first_look, now)
-        anew = tried_anew(rules.first_look, since, now).order_by(watch.c.order_id).limit(limit)
+        horizon = looked_through(connection, rules.first_look, now)
+        anew = tried_anew(horizon, now).order_by(watch.c.order_id).limit(limit)
         unknown = (
             sa.select(orders.c.id).outerjoin(watch, watch.c.order_id == orders.c.id).where(watch.c.order_id.is_(None))
         )
-        old = unknown.where(is_old_and_tried(_open(rules), rules.first_look, since, now)).order_by(orders.c.id)
+        old = unknown.where(is_old_and_tried(_open(rules), rules.first_look, horizon, now)).order_by(orders.c.id)
         tried = [*connection.scalars(anew), *connection.scalars(old.limit(limit))]
         found += [order_id for order_id in dict.fromkeys(tried) if order_id not in found]
     return found[:limit]
@@ -153,7 +151,7 @@ def claim_these(
     """Take these orders for this run, due or not; those that another run holds are left out."""
     free = (
         sa.select(watch.c.order_id)
-        .where(watch.c.order_id.in_(list(order_ids)), _is_free(now, lease))
+        .where(watch.c.order_id.in_(list(order_ids)), is_free(now, lease))
         .order_by(watch.c.order_id)
         .with_for_update(skip_locked=True)
     )
@@ -288,7 +286,7 @@ def _open(rules: WatchRules) -> frozenset[str]:
     return LATE | VOID | SET_ASIDE | (BASKET if rules.abandoned else frozenset())
 
 
-def _is_free(now: datetime, lease: timedelta) -> sa.ColumnElement[bool]:
+def is_free(now: datetime, lease: timedelta) -> sa.ColumnElement[bool]:
     """Say which orders nobody holds. A lease that is longer than any was taken under a clock that was ahead."""
     until = watch.c.lease_until
     return sa.or_(until.is_(None), until <= now, until > now + lease + _CLOCK_TOLERANCE)

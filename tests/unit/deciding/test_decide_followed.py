@@ -493,6 +493,7 @@ class TestSchedule:
         order = known(status="failed", created_at=OVER)
         assert self.look(order, NOW) is None
         assert self.look(order, NOW, answered=False) == NOW + timedelta(minutes=30)
+        assert self.look(order, NOW + 2 * self.WINDOW, answered=False) == NOW + 2 * self.WINDOW + timedelta(hours=6)
         # SumUp may be silent, or refuse the key, for longer than any window: the clock alone never ends it.
         later = OVER + 4 * self.WINDOW
         assert self.look(order, later, answered=False) == later + timedelta(days=1)
