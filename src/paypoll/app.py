@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from paypoll.admin.refund import Refunder
     from paypoll.admin.resend import Resender
     from paypoll.admin.resolve import Resolver
+    from paypoll.admin.resolve_fee import FeeResolver
     from paypoll.alerts.desk import AlertDesk
     from paypoll.ledger.refunds import RefundEngine
     from paypoll.mail.content.compose import Composer
@@ -249,7 +250,7 @@ class App:
 
         lease, site = self.settings.verification.lease, self.settings.site
         applier = FeeApplier(self.engine, policy, self.desk, site, self.settings.mail.domain, lease, run_id)
-        return FeeRound(self.fee_looker(policy), applier, lease)
+        return FeeRound(self.fee_looker(policy), applier, lease, self.settings.sumup.parallel_requests)
 
     @cached_property
     def resolver(self) -> "Resolver":
@@ -265,6 +266,14 @@ class App:
             deliver=self._deliver_now,
             clock=self.clock,
         )
+
+    @cached_property
+    def fee_resolver(self) -> "FeeResolver":
+        """What writes down a person's decision on a listing fee."""
+        from paypoll.admin.resolve_fee import FeeResolver
+
+        looker, mail = self.fee_looker(self.policy), self.settings.mail
+        return FeeResolver(self.engine, looker, self.settings.site, mail.domain, self._deliver_now)
 
     @cached_property
     def resender(self) -> "Resender":

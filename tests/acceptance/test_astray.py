@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.acceptance.papers import attachments
+from tests.acceptance.fees import place_fee
+from tests.acceptance.papers import attachments, subject
 from tests.acceptance.promises import check_ticket
 from tests.acceptance.stage import Ended, Placed, Stage
 from tests.acceptance.world import World
@@ -49,6 +50,8 @@ def astray(new_stage: Callable[[], Stage]) -> World:
     readable = f"order_id IN ({orders['fine'].id}, {orders['unpaid'].id})"
     stage.sql(f"UPDATE events_ticket SET qr_data = 'J|N|E|M|H' WHERE {readable}")  # noqa: S608 - our own ids
     stage.sql("UPDATE events_ticket SET status = 'cancelled' WHERE order_id = :id", id=orders["cancelled"].id)
+    place_fee(stage, "LF-BYHAND", "", event={"status": "published"}, fee={"payment_status": "paid"})
+    place_fee(stage, "LF-SOUND", "PAID", event={"status": "published"}, fee={"payment_status": "paid"})
     made = World(stage, orders)
     made.run()
     made.kept = {"listed": json.loads(stage.paypoll("queue", "--json").stdout)}
@@ -66,6 +69,12 @@ def test_row_47_orders_that_the_shop_completed_by_itself_are_listed_by_queue_and
     for number in listed:
         assert number in astray.kept["said"]["queue"]
         assert number in astray.kept["said"]["check"]
+    # A page marked a listing fee as paid, and published its event, before paypoll saw it.
+    (fee,) = astray.kept["listed"]["fees"]
+    assert (fee["reference"], fee["reason"]) == ("LF-BYHAND", "no_payment")
+    assert "paypoll resolve LF-BYHAND --issue --override" in astray.kept["said"]["queue"]
+    assert "paid without a payment at SumUp: LF-BYHAND" in " ".join(astray.kept["said"]["check"].split())
+    assert not any("LF-" in subject(mail) for mail in astray.stage.sink.messages)
 
 
 @pytest.mark.parametrize(("name", "issued", "mended"), [("none", 2, 0), ("some", 1, 1), ("unreadable", 0, 2)])

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from tests.acceptance.fees import event_status, fee_row, pay_for, place_fee
+from tests.acceptance.fees import Fee, event_status, fee_row, pay_for, place_fee
 from tests.acceptance.papers import body, subject
 from tests.acceptance.stage import ADMIN, MERCHANT, PATIENCE, Stage
 from tests.acceptance.test_restored import restore_before
@@ -252,7 +252,8 @@ def test_row_58_sweep_that_is_killed_goes_on_where_it_was_and_two_at_once_find_n
     assert len(stage.sink.messages) == 1
 
 
-def test_rows_50_and_51_what_paypoll_gave_back_is_no_finding_and_a_fee_paid_out_of_sight_is_taken(stage: Stage) -> None:
+def test_rows_50_51_and_60q_what_paypoll_gave_back_is_no_finding_and_fees_are_followed(stage: Stage) -> None:
+    fees = dict[str, Fee]()
     stage.grant(refunds=True)
     stage.environ.update(ON, sumup__allow_refunds="true")
     order = stage.order("ORD-PART", age=AGO, checkout="PAID")
@@ -267,6 +268,41 @@ def test_rows_50_and_51_what_paypoll_gave_back_is_no_finding_and_a_fee_paid_out_
     assert findings(stage) == []
     assert stage.alerts(order) == []
     assert (fee_row(stage, fee)["payment_status"], event_status(stage, fee)) == ("paid", "published")
+    # 60q: money of a fee goes back, while its event is on sale. In parts: each is told, the last one stays open.
+    lost = place_fee(stage, "LF-LOST", "PAID", age=AGO)
+    for reference in ("LF-PART", "LF-WHOLE", "LF-WITHDRAWN"):
+        fees[reference] = place_fee(stage, reference, "PAID", age=AGO)
+    assert stage.run_once().report["counts"]["fees"] == 4
+    assert {event_status(stage, one) for one in (lost, *fees.values())} == {"published"}
+    before = len(stage.sink.messages)
+    stage.sumup.refund(fees["LF-PART"].checkout, Decimal("5.00"))
+    stage.sumup.charge_back(fees["LF-WHOLE"].checkout)
+    stage.sumup.refund(fees["LF-WITHDRAWN"].checkout)
+    stage.shop.update("events_event", fees["LF-WITHDRAWN"].event, status="cancelled")
+    stage.sql("DELETE FROM events_listingfee WHERE id = :id", id=lost.id)  # a shop restored to before it
+    stage.sumup.refund(lost.checkout, Decimal("1.00"))  # so that the list shows it again
+    let_ledger_be_due(stage)
+    assert stage.run_once().code == 0
+    told = sorted(subject(mail).partition("] ")[2] for mail in stage.sink.messages[before:])
+    assert told == [
+        "A payment of 24.00 GBP that nobody can place",
+        "Listing fee LF-PART: 5.00 GBP went back, and its event is still published",
+        "Listing fee LF-WHOLE: 25.00 GBP went back, and its event is still published",
+    ]
+    assert "was charged back: in full" in " ".join(stage.paypoll("inspect", "LF-WHOLE").stdout.split())
+    stage.sumup.refund(fees["LF-PART"].checkout)
+    stage.shop.update("events_listingfee", fees["LF-WHOLE"].id, payment_status="refunded")
+    let_ledger_be_due(stage)
+    assert stage.run_once().code == 0
+    assert findings(stage) == [
+        ("(fee_returned)", "LF-PART", "5.000"),
+        ("(fee_returned)", "LF-WHOLE", "25.000"),
+        ("fee_returned", "LF-PART", "25.000"),
+        ("unplaced", "", "24.000"),
+    ]
+    noted = stage.paypoll("resolve", "LF-PART", "--refund-noted", "--reason", "unpublished", "--by", "Margot", "--yes")
+    assert noted.code == 0, noted.stderr
+    assert [kind for kind, number, _ in findings(stage) if number == "LF-PART"] == ["(fee_returned)"] * 2
 
 
 def test_rows_52_and_53_tickets_that_rest_on_a_persons_word_do_not_go_with_another_payment(stage: Stage) -> None:

@@ -89,6 +89,8 @@ def fair(new_stage: Callable[[], Stage]) -> Fair:
     made.place("LF-OVER", "PAID", event={"starts_in": -DAY})
     made.place("LF-ODD", "PAID", event={"status": "archived"})
     made.place("LF-STALE", "PAID")
+    for reference in ("LF-DRAFTED", "LF-BACK", "LF-RETURNED", "LF-RESTORED"):
+        made.place(reference, "PAID")
     made.place("LF-VOID")
     made.place("LF-MARKED")
     made.place("LF-BYHAND", "")
@@ -103,14 +105,20 @@ def fair(new_stage: Callable[[], Stage]) -> Fair:
     stage.sumup.forget(made.place("LF-UNKNOWN").checkout)
     made.place("LF-SETTLED", "PAID", fee={"payment_status": "paid"})
     made.run()
+    for reference in ("LF-DRAFTED", "LF-BACK", "LF-RETURNED", "LF-RESTORED"):
+        stage.shop.update("events_event", made[reference].event, status="draft")
+    stage.sumup.refund(made["LF-RETURNED"].checkout)
     stage.sumup.pay(made["LF-LATE"].checkout, force=True)
     stage.sumup.pay(made["LF-VOID"].checkout)
     stage.sumup.pay(made["LF-MARKED"].checkout)
     pay_for(stage, made["LF-AGAIN"], "PAID", under="listing_fee_LF-AGAIN", age=timedelta(0))
     pay_for(stage, made["LF-AMOUNT"], "PAID", under="listing_fee_LF-AMOUNT", age=timedelta(0))
-    for reference, status in (("LF-VOID", "waived"), ("LF-MARKED", "paid"), ("LF-BYHAND", "paid"), ("LF-STALE", "")):
+    for reference, status in (("LF-VOID", "waived"), ("LF-MARKED", "paid"), ("LF-BYHAND", "paid"), ("LF-STALE", ""),
+                              ("LF-RESTORED", "")):  # fmt: skip
         stage.shop.update("events_listingfee", made[reference].id, payment_status=status or "pending")
     made.run()
+    stage.shop.update("events_event", made["LF-BACK"].event, status="published")
+    stage.shop.update("events_event", made["LF-ODD"].event, status="published")
     made.run()
     return made
 
@@ -124,11 +132,16 @@ def test_row_60_inspect_and_queue_show_fees(fair: Fair) -> None:
     document = stage.paypoll("inspect", "listing_fee_LF-REDIRECT", "--json").report
     assert document["fee"]["state"] == "paid"
     assert document["paid_by"]["checkout_id"] == fair["LF-REDIRECT"].checkout
-    waiting = {one["reference"]: one["state"] for one in stage.paypoll("queue", "--json").report["fees"]}
-    assert waiting == {"LF-PENDING": "open", "LF-DECLINED": "open"} | dict.fromkeys(
-        {*WRONG, *UNLISTED, "LF-SETTLED"} - {"LF-AMOUNT"}, "review"
+    listed = stage.paypoll("queue", "--json").report["fees"]
+    waiting = {one["reference"]: one["state"] for one in listed}
+    assert waiting == dict.fromkeys(("LF-PENDING", "LF-DECLINED", "LF-BYHAND"), "open") | dict.fromkeys(
+        {*WRONG, *UNLISTED, "LF-SETTLED", "LF-DRAFTED"} - {"LF-AMOUNT", "LF-ODD"}, "review"
     )
-    assert "LF-CANCELLED  25.00 GBP" in stage.paypoll("queue").stdout
+    why = {one["reference"]: one["reason"] for one in listed if one["for_person"]}
+    assert (why["LF-DRAFTED"], why["LF-BYHAND"], why["LF-OVER"]) == ("draft_again", "no_payment", "event_over")
+    assert {reference: why[reference] for reference in WRONG if reference in why} == {
+        reference: reason for reference, (reason, _) in WRONG.items() if reference != "LF-AMOUNT"
+    }
 
 
 @pytest.mark.parametrize("reference", ["LF-WIDGET", "LF-REDIRECT", "LF-NAMED"])
@@ -238,11 +251,15 @@ def test_row_60i_payment_of_a_fee_that_nobody_was_to_pay_is_told(fair: Fair) -> 
 @pytest.mark.parametrize("reference", UNLISTED)
 def test_rows_60j_to_60k_fee_of_an_event_that_cannot_be_published_is_paid_and_told(fair: Fair, reference: str) -> None:
     stage, fee = fair.stage, fair[reference]
-    assert (fee_row(stage, fee)["payment_status"], event_status(stage, fee)) == ("paid", UNLISTED[reference])
-    assert state_of(stage, fee) == "review"
     (told,) = told_about(stage, fee)
     assert "CRITICAL" in subject(told)
     assert "its event cannot be published" in subject(told)
+    if reference == "LF-ODD":  # somebody has put its event right since, and its organiser hears of it
+        assert state_of(stage, fee) == "paid"
+        assert len(mails_to_organiser(stage, fee)) == 1
+        return
+    assert (fee_row(stage, fee)["payment_status"], event_status(stage, fee)) == ("paid", UNLISTED[reference])
+    assert state_of(stage, fee) == "review"
     assert mails_to_organiser(stage, fee) == []
 
 
@@ -258,6 +275,78 @@ def test_row_60l_stale_copy_saved_over_a_paid_fee_is_put_back(fair: Fair) -> Non
     assert reasons_of(stage, fee)[:2] == ["paid", "overwritten"]
     assert len(mails_to_organiser(stage, fee)) == 1
     assert told_about(stage, fee) == []
+
+
+def test_row_60l_restored_shop_has_its_event_published_again(fair: Fair) -> None:
+    stage, fee = fair.stage, fair["LF-RESTORED"]
+    assert (fee_row(stage, fee)["payment_status"], event_status(stage, fee)) == ("paid", "published")
+    assert (len(mails_to_organiser(stage, fee)), told_about(stage, fee)) == (1, [])
+
+
+@pytest.mark.parametrize(("reference", "times"), [("LF-DRAFTED", 1), ("LF-BACK", 1), ("LF-RETURNED", 0)])
+def test_row_60o_paid_fee_whose_event_is_a_draft_again_is_told_once_each_time(
+    fair: Fair, reference: str, times: int
+) -> None:
+    stage, fee = fair.stage, fair[reference]
+    assert fee_row(stage, fee)["payment_status"] == "paid"
+    assert state_of(stage, fee) == ("review" if reference == "LF-DRAFTED" else "paid")
+    told = told_about(stage, fee)
+    assert [subject(mail).partition("] ")[2] for mail in told] == [
+        f"Listing fee {reference} needs a person: draft again"
+    ] * times
+    for mail in told:
+        assert f"paypoll resolve {reference} --issue" in body(mail)
+    assert len(mails_to_organiser(stage, fee)) == 1
+
+
+def test_row_60p_person_decides_on_fees_and_nothing_is_published_against_it(fair: Fair) -> None:
+    """The last to look at the stage: it changes LF-DRAFTED, LF-AMOUNT's like and what was marked by hand."""
+    stage = fair.stage
+    by = ("--by", "Margot", "--reason", "asked her", "--yes")
+    stage.shop.update("events_listingfee", fair["LF-REFERENCE"].id, payment_status="pending")
+    refused = stage.paypoll("resolve", "LF-CURRENCY", "--issue", *by)
+    assert (refused.code, "expected GBP" in refused.stderr, event_status(stage, fair["LF-CURRENCY"])) == (
+        1,
+        True,
+        "draft",
+    )
+    issued = stage.paypoll("resolve", "lf-drafted", "--issue", *by)
+    assert (issued.code, "its event is published" in issued.stdout) == (0, True), issued.stderr
+    assert event_status(stage, fair["LF-DRAFTED"]) == "published"
+    assert len(mails_to_organiser(stage, fair["LF-DRAFTED"])) == 1
+    document = stage.paypoll("resolve", "LF-CURRENCY", "--issue", "--override", "--json", *by).report
+    assert (document["published"], document["status_to"]) == (True, "paid")
+    for reference in ("LF-CURRENCY", "LF-BYHAND"):
+        if reference == "LF-BYHAND":
+            assert stage.paypoll("resolve", reference, "--issue", "--override", *by).code == 0
+        fee = fair[reference]
+        assert (fee_row(stage, fee)["payment_status"], event_status(stage, fee)) == ("paid", "published")
+        assert len(mails_to_organiser(stage, fee)) == 1
+    assert stage.paypoll("resolve", "LF-MERCHANT", "--refund-noted", *by).code == 0
+    stage.shop.update("events_event", fair["LF-BACK"].event, status="draft")
+    pay_for(stage, fair["LF-MERCHANT"], "PAID", under="listing_fee_LF-MERCHANT", stored=False, age=timedelta(0))
+    before = len(stage.sink.messages)
+    fair.run()
+    assert stage.paypoll("resolve", "LF-BACK", "--reject", *by).code == 0
+    let_fees_be_due(stage)
+    assert stage.run_once().code == 0
+    told = sorted(subject(mail) for mail in stage.sink.messages[before:] if "LF-" in subject(mail))
+    assert [one.partition("] Listing fee ")[2] for one in told] == [
+        "LF-BACK needs a person: draft again",  # once more: it had been put right meanwhile
+        "LF-MERCHANT was paid after a person had closed it",
+    ]
+    assert event_status(stage, fair["LF-MERCHANT"]) == event_status(stage, fair["LF-BACK"]) == "draft"
+    listed = {one["reference"] for one in stage.paypoll("queue", "--json").report["fees"]}
+    assert listed.isdisjoint({"LF-DRAFTED", "LF-CURRENCY", "LF-BYHAND", "LF-MERCHANT", "LF-BACK"})
+    trail = stage.sql("SELECT * FROM paypoll.audit WHERE action = 'resolved' ORDER BY id")
+    assert [(row["order_number"], row["outcome"], row["actor"]) for row in trail] == [
+        ("LF-DRAFTED", "issue", "Margot"),
+        ("LF-CURRENCY", "issue", "Margot"),
+        ("LF-BYHAND", "issue", "Margot"),
+        ("LF-MERCHANT", "refund_noted", "Margot"),
+        ("LF-BACK", "reject", "Margot"),
+    ]
+    assert "expected GBP" in trail[1]["explanation"]
 
 
 def test_row_60m_fee_deleted_while_sumup_is_asked_is_told(stage: Stage) -> None:

@@ -8,11 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.admin.inspect import LiveLook
+from paypoll.alerts.next_steps import Step, fee_word, steps_of_fee, steps_of_finding
 from paypoll.database import transaction
+from paypoll.payments.decision import Reason
+from paypoll.payments.fee_statuses import FeeState
 from paypoll.payments.listing_fees import ListingFee, state_after
 from paypoll.runs.listing_fees import FeeLooker
 from paypoll.shop.listing_fees import find_fee
 from paypoll.state.audit import describe_evidence
+from paypoll.state.findings import Finding, find_of_fee
 from paypoll.state.tables import audit, listing_fee, outbox
 from paypoll.state.upgrade import require_ready
 
@@ -27,6 +31,22 @@ class FeeInspection:
     watch: Mapping[str, Any] | None
     live: LiveLook | None
     now: datetime
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def next_steps(self) -> list[Step]:
+        """What to paste, by why the last look that put it to a person did so."""
+        fee = self.fee
+        in_review = fee.state is FeeState.REVIEW and not fee.closed and not (fee.is_paid and fee.is_listed)
+        reason = next((row["reason"] for row in reversed(self.trail) if row["status_to"] == FeeState.REVIEW), "")
+        if not in_review:
+            last = self.watch["last_answer"] if self.watch is not None else None
+            reason = last if fee.is_paid and fee.settled is None and last == Reason.NO_PAYMENT else ""
+        steps = steps_of_fee(f"review:{reason}", fee.reference)
+        for finding in self.findings:
+            if finding.closed_at is None:
+                steps += steps_of_finding(finding.id, fee_word(fee.reference))[1:-1]
+        return steps
 
 
 def inspect_fee(looker: FeeLooker, wanted: str, now: datetime, *, live: bool) -> FeeInspection | None:
@@ -45,7 +65,7 @@ def inspect_fee(looker: FeeLooker, wanted: str, now: datetime, *, live: bool) ->
         watched = connection.execute(sa.select(listing_fee).where(own)).mappings().first()
         about_fee = sa.or_(
             outbox.c.dedupe_key == f"event_listed:{fee.reference}",
-            outbox.c.dedupe_key.contains(f":fee:{fee.reference}:to:", autoescape=True),
+            outbox.c.dedupe_key.contains(f":fee:{fee.reference}:", autoescape=True),
         )
         mails = connection.execute(sa.select(outbox).where(about_fee).order_by(outbox.c.id)).mappings()
         of_fee = sa.select(audit).where(audit.c.order_id.is_(None), audit.c.order_number == fee.reference)
@@ -57,6 +77,7 @@ def inspect_fee(looker: FeeLooker, wanted: str, now: datetime, *, live: bool) ->
             watch=dict(watched) if watched is not None else None,
             live=_look(looker, fee) if live else None,
             now=now,
+            findings=tuple(find_of_fee(connection, fee.reference)),
         )
 
 

@@ -9,19 +9,19 @@ import sqlalchemy as sa
 
 from paypoll.admin.revive import MADE_GOOD
 from paypoll.admin.search import found_ids
+from paypoll.admin.waiting_fees import WaitingFee, waiting_fees
 from paypoll.database import readable, transaction
 from paypoll.mail.doubts import DEFERRED, DOUBTS
-from paypoll.payments.fee_statuses import VOID as VOID_FEES
 from paypoll.payments.order_statuses import WAITING
 from paypoll.shop.find import next_events
-from paypoll.shop.tables import events, listing_fees, orders
+from paypoll.shop.tables import orders
 from paypoll.state.astray import AstrayOrder, find_astray
 from paypoll.state.findings import Finding, find_open
 from paypoll.state.outbox import UNSENT
 from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import LastRun, last_run
-from paypoll.state.tables import listing_fee, outbox, trouble, watch
+from paypoll.state.tables import outbox, trouble, watch
 from paypoll.state.upgrade import require_ready
 
 _UNDELIVERABLE_FOR = timedelta(days=7)
@@ -45,23 +45,6 @@ class WaitingOrder:
     next_check_at: datetime | None
     last_answer: str
     paused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingFee:
-    """A listing fee that waits for SumUp, or for a person (`state` is review). `status` is the shop's."""
-
-    reference: str
-    event_title: str
-    event_status: str
-    amount: Decimal
-    currency: str
-    status: str
-    state: str
-    created_at: datetime
-    last_checked_at: datetime | None
-    next_check_at: datetime | None
-    last_answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +108,7 @@ def load_backlog(
             waiting=() if only_reviews else _waiting(connection),
             reviews=_urgent_first(connection, open_reviews(connection), now.astimezone(zone).date()),
             astray=() if only_reviews else tuple(find_astray(connection, now)),
-            fees=() if only_reviews else _fees(connection),
+            fees=() if only_reviews else waiting_fees(connection, now),
             findings=() if only_reviews else tuple(find_open(connection)),
             mails=() if only_reviews else unsent_mails(connection, now),
             troubles=() if only_reviews else _troubles(connection),
@@ -184,55 +167,6 @@ def _waiting(connection: sa.Connection) -> tuple[WaitingOrder, ...]:
             next_check_at=row.next_check_at if row.as_left else None,
             last_answer=row.last_answer or "",
             paused=row.paused,
-        )
-        for row in connection.execute(query)
-    )
-
-
-def _fees(connection: sa.Connection) -> tuple[WaitingFee, ...]:
-    """Return the fees that somebody has begun to pay, and those that a person has not settled in the shop yet."""
-    listed = sa.and_(
-        listing_fees.c.payment_status == "paid", events.c.status.in_(("published", "sold_out", "completed"))
-    )
-    begun = sa.and_(
-        listing_fee.c.state == "open",
-        listing_fees.c.payment_status != "paid",
-        listing_fee.c.next_check_at.is_not(None),
-        listing_fee.c.last_answer.is_distinct_from("no_checkout"),
-    )
-    query = (
-        sa.select(
-            listing_fees.c.payment_reference,
-            events.c.title,
-            events.c.status.label("event_status"),
-            listing_fees.c.amount,
-            listing_fees.c.currency,
-            listing_fees.c.payment_status,
-            listing_fee.c.state,
-            readable(listing_fees.c.created_at).label("created_at"),
-            listing_fee.c.last_checked_at,
-            listing_fee.c.next_check_at,
-            listing_fee.c.last_answer,
-        )
-        .join(listing_fee, listing_fee.c.reference == listing_fees.c.payment_reference)
-        .join(events, events.c.id == listing_fees.c.event_id)
-        .where(listing_fees.c.payment_status.not_in(sorted(VOID_FEES)))
-        .where(sa.or_(begun, sa.and_(listing_fee.c.state == "review", sa.not_(listed))))
-        .order_by(listing_fees.c.created_at, listing_fees.c.id)
-    )
-    return tuple(
-        WaitingFee(
-            reference=row.payment_reference,
-            event_title=row.title,
-            event_status=row.event_status,
-            amount=row.amount,
-            currency=row.currency,
-            status=row.payment_status,
-            state=row.state,
-            created_at=row.created_at,
-            last_checked_at=row.last_checked_at,
-            next_check_at=row.next_check_at,
-            last_answer=row.last_answer or "",
         )
         for row in connection.execute(query)
     )

@@ -8,7 +8,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import MANY, AlertDesk
-from paypoll.alerts.next_steps import order_word, steps_of_finding
+from paypoll.alerts.next_steps import fee_word, order_word, steps_of_finding
 from paypoll.alerts.orders import Level
 from paypoll.mail.content.contexts import AlertOrder
 from paypoll.payments.ledger import FindingKind
@@ -26,6 +26,7 @@ _HEADLINES: dict[FindingKind, str] = {
     FindingKind.MISSING: "Order {number}: SumUp does not know the payment of {amount} that completed it",
     FindingKind.AMOUNT_DIFFERS: "Order {number}: SumUp's ledger has {amount} for its payment",
     FindingKind.TICKETS_UNPAID: "Order {number} has tickets, and nobody paid",
+    FindingKind.FEE_RETURNED: "Listing fee {number}: {amount} went back, and its event is still published",
 }
 _VOID_HEADLINE = "Order {number}: {amount} went back in full, and its tickets are void"
 _VOID_TODO = "Nothing: the scanner refuses them. Tell the customer, if the refund was not the customer's wish."
@@ -37,6 +38,7 @@ _TODO: dict[FindingKind, str] = {
     FindingKind.MISSING: "Look for the payment in SumUp's dashboard. If it is not there, the tickets are unpaid.",
     FindingKind.AMOUNT_DIFFERS: "Compare the payment in SumUp's dashboard with the order.",
     FindingKind.TICKETS_UNPAID: "Cancel the tickets, or collect the money.",
+    FindingKind.FEE_RETURNED: "Set the fee to refunded in the shop's admin and unpublish the event, or let it be.",
 }
 _CLOSE = "Then close it by the command below. It closes by itself when the cause is gone."
 
@@ -66,8 +68,15 @@ def tell_of_findings(
             todo=todo,
             now=now,
             orders=_orders(desk, [one]) if one.order_id is not None else (),
-            steps=steps_of_finding(one.id, order_word(one.order_id, one.order_number) if one.order_id else ""),
+            steps=steps_of_finding(one.id, _word(one)),
         )
+
+
+def _word(found: Finding) -> str:
+    """Return how commands name what the finding is about; empty where they cannot."""
+    if found.order_id is not None:
+        return order_word(found.order_id, found.order_number)
+    return fee_word(found.order_number)
 
 
 def tell_of_unread(desk: AlertDesk, connection: sa.Connection, merchant_code: str, detail: str, now: datetime) -> None:
@@ -106,7 +115,7 @@ def facts(found: Finding) -> list[str]:
         code = f" ({found.transaction_code})" if found.transaction_code else ""
         when = f", of {detail['paid_at'][:16].replace('T', ' ')} UTC" if detail.get("paid_at") else ""
         sentences.append(f"Transaction {found.transaction_id}{code} at merchant {found.merchant_code}{when}.")
-    if found.kind == FindingKind.RETURNED and "paid" in detail:
+    if found.kind in {FindingKind.RETURNED, FindingKind.FEE_RETURNED} and "paid" in detail:
         how = "charged back" if detail.get("charged_back", "0").strip("0.") else "refunded"
         whole = "in full" if detail.get("whole") == "yes" else "in part"
         paid, back = (show_amount(one, found.currency) for one in (Decimal(detail["paid"]), found.amount))

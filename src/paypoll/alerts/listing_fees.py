@@ -4,9 +4,7 @@ from paypoll.alerts.orders import Level, OrderAlert, Words, worded
 from paypoll.payments.decision import Notice, NoticeKind, Reason
 from paypoll.payments.listing_fees import ListingFee
 
-_BY_HAND = (
-    "If the payment is right, set the fee to paid in the shop's admin and publish the event; if not, refund it.",
-)
+_BY_HAND = ("If the payment is right, take it by the command below, which publishes the event; if not, refund it.",)
 _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
     Reason.MISMATCH: ("Compare the payment in SumUp's dashboard with the fee.", *_BY_HAND),
     Reason.REFUNDED: ("The money went back, at least in part. Publish nothing unless the organiser has paid again.",),
@@ -17,6 +15,10 @@ _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
         "Publish the event in the shop's admin, unless it was made a draft again on purpose.",
         "Find the page that marks fees as paid by itself, and take it out.",
     ),
+    Reason.DRAFT_AGAIN: (
+        "See who made it a draft: an old form that was saved, a shop that was restored, or its organiser, on purpose.",
+        "Publish it by the command below, or close the case.",
+    ),
     Reason.NOT_CLOSED: ("Look at the checkout in SumUp's dashboard, and see that it cannot be paid any more.",),
 }
 _WORDS: dict[NoticeKind, Words] = {
@@ -25,7 +27,7 @@ _WORDS: dict[NoticeKind, Words] = {
         "Listing fee {number} was paid, and its event cannot be published",
         (
             "The fee is marked as paid; the event was left as it is.",
-            "Refund the fee in SumUp's dashboard, or put the event right and publish it in the shop's admin.",
+            "Put the event right in the shop's admin and publish it, or refund the fee in SumUp's dashboard.",
         ),
     ),
     NoticeKind.PAID_TWICE: Words(
@@ -47,6 +49,11 @@ _WORDS: dict[NoticeKind, Words] = {
         Level.CRITICAL,
         "Listing fee {number} is {status}, but its payment was not given back",
         ("Refund the payment in SumUp's dashboard, or set the fee to paid in the shop's admin.",),
+    ),
+    NoticeKind.PAID_NOT_ISSUED: Words(
+        Level.CRITICAL,
+        "Listing fee {number} was paid after a person had closed it",
+        ("Refund the payment in SumUp's dashboard, or take it by the command below.",),
     ),
     NoticeKind.BROKEN_ANSWER: Words(
         Level.ALERT,

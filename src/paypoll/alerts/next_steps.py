@@ -113,6 +113,39 @@ _OF_STATUSES: dict[str, Step] = {
 _COMPLETE = Step("Ask SumUp, and make what is missing", 'resolve {order} --issue --reason "completed by the shop"')
 _OFF_THE_LIST = Step("Take it off the list", 'resolve {order} --reject --reason "looked at"')
 
+_TAKE_FEE = Step("If it is paid: ask SumUp, and publish its event", 'resolve {order} --issue --reason "paid"')
+_TAKE_FEE_ALL_THE_SAME = Step(
+    "If the payment is right all the same: take it, and publish the event",
+    'resolve {order} --issue --override --reason "checked at SumUp"',
+)
+_FEE_IN_CASH = Step(
+    "If it was paid in another way", 'resolve {order} --issue --override --reason "paid in another way"'
+)
+_FEE_REFUNDED = Step(
+    "When the money has been given back: close it", 'resolve {order} --refund-noted --reason "refunded at SumUp"'
+)
+_FEE_CLOSED = Step("If nothing is to be done: close it", 'resolve {order} --reject --reason "looked at"')
+
+_OF_FEES: dict[str, tuple[Step, ...]] = {
+    Reason.MISMATCH: (_TAKE_FEE_ALL_THE_SAME, _FEE_REFUNDED),
+    Reason.REFUNDED: (_FEE_REFUNDED, _TAKE_FEE_ALL_THE_SAME),
+    Reason.UNCONFIRMED: (_TAKE_FEE_ALL_THE_SAME, _FEE_REFUNDED),
+    Reason.SPENT_ELSEWHERE: (_FEE_CLOSED,),
+    Reason.NOT_FOUND: (_TAKE_FEE, _FEE_IN_CASH, _FEE_CLOSED),
+    Reason.BAD_CHECKOUT_ID: (_TAKE_FEE, _FEE_IN_CASH, _FEE_CLOSED),
+    Reason.CONTRADICTION: (_TAKE_FEE, _TAKE_FEE_ALL_THE_SAME, _FEE_CLOSED),
+    Reason.UNDER_WAY: (_TAKE_FEE, _TAKE_FEE_ALL_THE_SAME, _FEE_CLOSED),
+    Reason.NOT_CLOSED: (_TAKE_FEE, _FEE_CLOSED),
+    Reason.MARKED_PAID: (_TAKE_FEE, _FEE_CLOSED),
+    Reason.DRAFT_AGAIN: (_TAKE_FEE, _FEE_REFUNDED, _FEE_CLOSED),
+    Reason.NO_PAYMENT: (_FEE_IN_CASH, _FEE_CLOSED),
+    Reason.EVENT_CANCELLED: (_TAKE_FEE, _FEE_REFUNDED),
+    Reason.EVENT_OVER: (_TAKE_FEE, _FEE_REFUNDED),
+    Reason.NOT_A_DRAFT: (_TAKE_FEE, _FEE_REFUNDED),
+    NoticeKind.NOT_LISTED: (_TAKE_FEE, _FEE_REFUNDED),
+    NoticeKind.PAID_NOT_ISSUED: (_TAKE_FEE, _FEE_REFUNDED),
+}
+
 _RECONCILE = Step("Hold SumUp's ledger against the orders now, changing nothing", "reconcile --since 7d")
 _CLOSE = 'resolve --finding {number} --reason "settled"'
 
@@ -183,12 +216,21 @@ def steps_of_finding(number: int, order: str = "") -> list[Step]:
     return _told([*look, Step("When it is settled: close it", _CLOSE.format(number=number))], order, "finding")
 
 
+def fee_word(reference: str) -> str:
+    """Return how a command names this listing fee: by its reference where that is harmless in a shell, else not."""
+    return reference if _PLAIN.fullmatch(reference) else ""
+
+
 def steps_of_fee(key: str, reference: str) -> list[Step]:
-    """Return the steps for what an alert about a listing fee tells. Its reference is named where it is harmless."""
-    kind = key.partition(":")[0]
-    if not _PLAIN.fullmatch(reference):
-        return _told([_QUEUE], "", kind)
-    return _told([_LOOK, _QUEUE], reference, kind)
+    """Return the steps for what an alert about a listing fee tells, by the alert's key, such as `review:mismatch`.
+
+    Its reference is named where it is harmless.
+    """
+    kind, _, rest = key.partition(":")
+    reason = (rest.partition(":")[0] if kind == NoticeKind.REVIEW else "") or kind
+    if not (word := fee_word(reference)):
+        return _told([_QUEUE], "", reason)
+    return _told([_LOOK, *_OF_FEES.get(reason, ())], word, reason)
 
 
 def steps_of_status(status: str, order: str) -> list[Step]:

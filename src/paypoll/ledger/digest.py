@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from paypoll.database import transaction
 from paypoll.ledger.placing import place, place_on_fee
 from paypoll.ledger.reading import needs_details, read_details, sort_lines
+from paypoll.payments.fee_ledger import PaidFee, judge_fee
 from paypoll.payments.gateway import PaymentGateway
 from paypoll.payments.ledger import (
     NOTHING,
@@ -74,7 +75,7 @@ class Judged:
             transaction_id=payment.transaction_id,
             transaction_code=payment.transaction_code,
             order_id=owner.order_id if owner is not None else None,
-            order_number=owner.number if owner is not None else "",
+            order_number=owner.number if owner is not None else self.fee,
             detail={name: value for name, value in detail.items() if value},
         )
 
@@ -119,22 +120,23 @@ class Digest:
                 del payments[name]
         fees = self._fees(payments, owners)
         found, unpaid_fees = self._place(payments, owners, entries, foreign | set(fees))
-        fees |= unpaid_fees
+        fees |= {name: PaidFee(reference) for name, reference in unpaid_fees.items()}
         if found:
             with transaction(self._engine) as connection:
                 new = [payments[name] for name in found]
                 owners |= find_owners(connection, new, found, currency=self._policy.currency, now=now)
         return [
-            Judged(
+            Judged(payment, None, judge_fee(payment, fee), fee.reference)
+            if (fee := fees.get(name)) is not None
+            else Judged(
                 payment,
                 owners.get(name),
-                NOTHING if name in foreign or name in fees else judge(payment, owners.get(name), self._rules, now),
-                fees.get(name, ""),
+                NOTHING if name in foreign else judge(payment, owners.get(name), self._rules, now),
             )
             for name, payment in payments.items()
         ]
 
-    def _fees(self, payments: Mapping[str, LedgerPayment], owners: Mapping[str, Owner]) -> dict[str, str]:
+    def _fees(self, payments: Mapping[str, LedgerPayment], owners: Mapping[str, Owner]) -> dict[str, PaidFee]:
         """Return the listing fees of payments that are of no order."""
         texts = {
             name: [text for text in (one.foreign_id, one.summary) if text]

@@ -86,6 +86,8 @@ class Reason(StrEnum):
     NO_CHECKOUT = "no_checkout"
     MARKED_PAID = "marked_paid"
     NOT_A_DRAFT = "not_a_draft"
+    DRAFT_AGAIN = "draft_again"
+    NO_PAYMENT = "no_payment"
 
 
 class NoticeKind(StrEnum):

@@ -11,6 +11,9 @@ PAID = "paid"
 VOID = frozenset({"refunded", "cancelled", "waived"})
 """The shop's words for a fee that nobody is to pay any more."""
 
+LISTED = frozenset({"published", "sold_out", "completed"})
+"""The shop's words for an event that is published, or was: its fee has bought what it was paid for."""
+
 
 class FeeState(StrEnum):
     """How far paypoll has come with a fee. The shop has no words for most of it, so it is in a table of our own."""

@@ -42,6 +42,8 @@ class FindingKind(StrEnum):
     """The payment that completed an order has another amount or currency than it had then."""
     TICKETS_UNPAID = "tickets_unpaid"
     """Tickets that admit, of an order that nobody paid."""
+    FEE_RETURNED = "fee_returned"
+    """Money of a listing fee went back, and its event is still published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +296,7 @@ class OpenFinding:
     order_status: str = ""
     admitting: int | None = None
     order_paid: bool = False
+    fee_stands: bool = False
 
 
 def settled_why(finding: OpenFinding) -> str:
@@ -318,13 +321,20 @@ def settled_why(finding: OpenFinding) -> str:
             return "the money went back" if gone else ""
         case FindingKind.AMOUNT_DIFFERS:
             return "the money went back" if gone else ""
+        case FindingKind.FEE_RETURNED:
+            if finding.returned is not None and finding.returned > finding.amount:
+                return "more went back since"
+            return "" if finding.fee_stands else "the fee is void, or its event not published any more"
+
+
+_BY_AMOUNT = frozenset({FindingKind.RETURNED, FindingKind.AMOUNT_DIFFERS, FindingKind.FEE_RETURNED})
 
 
 def finding_key(kind: FindingKind, *, transaction_id: str, order_id: int | None, amount: Decimal) -> str:
     """Return what makes two sightings the same finding. Of money that goes back in parts, each part is told."""
     if kind is FindingKind.TICKETS_UNPAID:
         return f"{kind}:order:{order_id}"
-    ending = f":{amount.normalize():f}" if kind in {FindingKind.RETURNED, FindingKind.AMOUNT_DIFFERS} else ""
+    ending = f":{amount.normalize():f}" if kind in _BY_AMOUNT else ""
     return f"{kind}:{transaction_id}{ending}"
 
 

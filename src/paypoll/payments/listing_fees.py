@@ -10,9 +10,9 @@ from decimal import Decimal
 
 from paypoll.payments import followed, notices, unpaid
 from paypoll.payments.classify import Assessment, assess, unaskable_ids
-from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason, unchanged
+from paypoll.payments.decision import Decision, Notice, NoticeKind, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
-from paypoll.payments.fee_statuses import PAID, VOID, FeeState
+from paypoll.payments.fee_statuses import LISTED, PAID, VOID, FeeState
 from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.matching import Flaw, VerifiedPayment
 from paypoll.payments.notices import to_review
@@ -24,7 +24,9 @@ from paypoll.payments.schedule import is_late_sight, is_over
 _MARKED = "confirmed"
 """As an order that a page of the shop holds to be paid: nothing of it is changed, and its money is followed."""
 
-_LISTED = frozenset({"published", "sold_out", "completed"})
+_WORD = "override:"
+"""So begins the checkout of a payment that rests on a person's word alone (`paypoll.payments.override`)."""
+
 _NOT_LISTED = frozenset({Reason.EVENT_GONE, Reason.EVENT_CANCELLED, Reason.EVENT_OVER, Reason.NOT_A_DRAFT})
 
 
@@ -44,7 +46,7 @@ class ListingFee:
     `status` is the shop's `payment_status`, `named_checkout` SumUp's id on the fee itself. `checkouts` are the shop's
     rows that are of no order, under one of the fee's references or with that id. The rest is what paypoll remembers:
     `settled` the payment that it has taken for the fee, `left_as` the shop's status at the last look (None: there was
-    none), and the others as in `Order`.
+    none), `closed` whether a person has closed its review without publishing, and the others as in `Order`.
     """
 
     id: int
@@ -66,6 +68,7 @@ class ListingFee:
     spent_elsewhere: frozenset[str] = frozenset()
     left_as: str | None = None
     organiser_account: int | None = None
+    closed: bool = False
 
     @property
     def is_paid(self) -> bool:
@@ -76,6 +79,11 @@ class ListingFee:
     def is_void(self) -> bool:
         """Whether the shop says that nobody is to pay it any more."""
         return self.status in VOID
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether its event is published, or was."""
+        return self.event is not None and self.event.status in LISTED
 
 
 def as_order(fee: ListingFee, policy: Policy) -> Order:
@@ -96,6 +104,7 @@ def as_order(fee: ListingFee, policy: Policy) -> Order:
         changed_at=fee.changed_at,
         looked_at=fee.looked_at,
         spent_elsewhere=fee.spent_elsewhere,
+        rejected=fee.closed,
     )
     forms = policy.references_of(order)
     # What the shop has stored under another reference is not one of this fee's.
@@ -127,6 +136,8 @@ def decide_fee(fee: ListingFee, evidence: Evidence, policy: Policy, now: datetim
         return followed.decide_void(order, seen, terms, now)
     if fee.settled is not None:
         return _decide_settled(fee, order, seen, evidence, terms, now)
+    if fee.closed:  # 60p
+        return _decide_closed(order, seen, evidence)
     if seen.paid:
         return _decide_paid(fee, order, seen, evidence, terms, now)
     if spent:  # 60b
@@ -135,7 +146,7 @@ def decide_fee(fee: ListingFee, evidence: Evidence, policy: Policy, now: datetim
     if fee.is_paid:  # 60h: by hand, perhaps
         if not seen.answered:
             return unchanged(Reason.NO_ANSWER, "marked as paid in the shop; not every question was answered")
-        return unchanged(Reason.MARKED_PAID, "marked as paid in the shop, and SumUp knows no payment of it")
+        return unchanged(Reason.NO_PAYMENT, "marked as paid in the shop, and SumUp knows no payment of it")
     return _decide_unpaid(order, seen, evidence, terms, now)
 
 
@@ -151,12 +162,22 @@ def state_after(fee: ListingFee, decision: Decision) -> FeeState:
         case Outcome.REVIEW:
             return FeeState.REVIEW
         case _:
-            return fee.state
+            # Paid, and listed after all: somebody has put its event right.
+            return FeeState.PAID if fee.settled is not None and fee.is_paid and fee.is_listed else fee.state
 
 
 def publishes(fee: ListingFee, policy: Policy, now: datetime) -> bool:
     """Say whether the event of a paid fee becomes published: only a draft, and only while it is to come."""
     return fee.event is not None and fee.event.status == "draft" and policy.starts(fee.event) > now
+
+
+def lists(fee: ListingFee, decision: Decision, policy: Policy, now: datetime) -> bool:
+    """Say whether this decision has the event published: it is paid, or a shop that was restored had forgotten both.
+
+    A draft that admins were told of is a person's to publish.
+    """
+    restored = decision.outcome is Outcome.RESTORE and fee.state is FeeState.PAID
+    return (decision.outcome is Outcome.COMPLETE or restored) and publishes(fee, policy, now)
 
 
 def _decide_unpaid(order: Order, seen: Assessment, evidence: Evidence, terms: Policy, now: datetime) -> Decision:
@@ -243,7 +264,7 @@ def _obstacle(fee: ListingFee, terms: Policy, now: datetime) -> tuple[Reason, tu
     event = fee.event
     if event is None:
         return Reason.EVENT_GONE, ("Its event is no longer in the shop.",)
-    if event.status in _LISTED:
+    if fee.is_listed:
         return Reason.PAID, ()
     if event.status == "cancelled":
         return Reason.EVENT_CANCELLED, (f"{event.title} was cancelled.",)
@@ -260,12 +281,55 @@ def _decide_settled(
     """Decide about a fee whose payment paypoll has taken: other payments are told, and what is open is closed."""
     still = followed.decide_followed(order, seen, evidence, terms, now)
     done = fee.settled
-    if fee.is_paid or done is None:
+    if done is None:
         return still
-    if any(payment.checkout_id == done.checkout_id for payment in seen.verified):  # 60l
+    stands = payment_stands(fee, seen)
+    if not fee.is_paid:  # 60l
         why = "an old copy of the fee was saved over what paypoll had written; put back"
-        return Decision(Outcome.RESTORE, Reason.OVERWRITTEN, why, notices=still.notices, close=still.close)
-    return still
+        restored = Decision(Outcome.RESTORE, Reason.OVERWRITTEN, why, notices=still.notices, close=still.close)
+        return restored if stands else still
+    if fee.closed or not is_draft_again(fee, terms, now):
+        return still
+    if any(one.returned and one.answer.id == done.checkout_id for one in seen.flawed):
+        return replace(still, reason=Reason.RETURNED, explanation="its payment went back, and its event is a draft")
+    if not stands:
+        return still
+    found = [f"Checkout {done.checkout_id} has paid for it, and its event is a draft."]  # 60o
+    return to_review(Reason.DRAFT_AGAIN, found, still.notices, payments=[done.checkout_id], close=still.close)
+
+
+def payment_stands(fee: ListingFee, seen: Assessment) -> bool:
+    """Say whether SumUp still shows the payment that was taken for the fee; a person's word stands."""
+    if fee.settled is None:
+        return False
+    held = {one.checkout_id for one in seen.verified} | {one.answer.id for one in seen.flawed if not one.returned}
+    return fee.settled.checkout_id.startswith(_WORD) or fee.settled.checkout_id in held
+
+
+def is_draft_again(fee: ListingFee, policy: Policy, now: datetime) -> bool:
+    """Say whether the event of a fee that was paid is a draft, and could still be published."""
+    return fee.event is not None and fee.event.status == "draft" and not policy.is_over(fee.event, now)
+
+
+def _decide_closed(order: Order, seen: Assessment, evidence: Evidence) -> Decision:
+    """Decide about a fee that a person has closed: another payment is told, and what is open is closed (60p)."""
+    close = tuple(one for one in seen.pending if one not in evidence.closings)
+    accounted = {one.checkout_id for one in order.seen if one.accounted}
+    told = tuple(
+        Notice(
+            NoticeKind.PAID_NOT_ISSUED,
+            answer.id,
+            (f"A person has closed its review, and SumUp says PAID for checkout {answer.id}.",),
+        )
+        for answer in seen.money
+        if answer.id not in accounted
+    )
+    if told:
+        why = "closed by a person, and SumUp holds a payment nobody was told of"
+        return unchanged(Reason.PAID_NOT_ISSUED, why, told, close)
+    if not seen.answered:
+        return unchanged(Reason.NO_ANSWER, "closed by a person; not every question was answered", close=close)
+    return unchanged(Reason.REJECTED, "closed by a person, and no other payment has arrived", close=close)
 
 
 def _ids(answers: tuple[CheckoutAnswer, ...]) -> list[str]:

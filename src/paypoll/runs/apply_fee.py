@@ -22,7 +22,7 @@ from paypoll.payments.decision import Decision, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fee_statuses import PAID, FeeState
 from paypoll.payments.gateway import CheckoutStatus, Found
-from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, publishes, state_after
+from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, lists, state_after
 from paypoll.payments.order import Fulfilment
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
@@ -34,6 +34,7 @@ from paypoll.shop.listing_fees import load_fee, lock_event_of_fee, lock_fee, pay
 from paypoll.state import listing_fees as fee_records
 from paypoll.state import outbox
 from paypoll.state.audit import describe_evidence, record
+from paypoll.state.posted_alerts import forget_told_of_fee
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,8 @@ class FeeApplier:
         seen = assess(as_order(fee, terms), evidence, terms)
         after = _after(fee, decision, now)
         published = self._change_fee(connection, fee, evidence, decision, now)
+        if fee.state is FeeState.REVIEW and after.state is FeeState.PAID:
+            self._end_review(connection, after, now)
         settled = after.state is not FeeState.OPEN
         note_checkouts(connection, fee.checkouts, evidence, decision, now, settled=settled)
         alerts = [alert_about_fee(fee, notice) for notice in decision.notices]
@@ -173,44 +176,23 @@ class FeeApplier:
         self, connection: sa.Connection, fee: ListingFee, evidence: Evidence, decision: Decision, now: datetime
     ) -> bool:
         """Write what the decision means for the fee and its event; say whether the event was published."""
+        event = fee.event
         if decision.outcome is Outcome.RESTORE and fee.settled is not None:
             look = evidence.reads.get(fee.settled.checkout_id)
             pay_fee(connection, fee, look.value if isinstance(look, Found) else None, fee.settled.paid_at)
-        if decision.outcome is not Outcome.COMPLETE or decision.payment is None:
-            return False
-        done = fee_records.take_payment(connection, fee, decision.payment, now)
-        pay_fee(connection, fee, decision.payment.answer, done.paid_at)
-        event = fee.event
-        published = event is not None and publishes(fee, self.policy, now) and publish_event(connection, event.id, now)
-        if event is not None and decision.reason in {Reason.PAID, Reason.PAID_LATE}:
-            self._post_listed(connection, fee, now)
-        return published
+        if decision.outcome is Outcome.COMPLETE and decision.payment is not None:
+            done = fee_records.take_payment(connection, fee, decision.payment, now)
+            pay_fee(connection, fee, decision.payment.answer, done.paid_at)
+            if decision.reason in {Reason.PAID, Reason.PAID_LATE}:
+                post_listed(connection, fee, self.site, self.domain, now)
+        return event is not None and lists(fee, decision, self.policy, now) and publish_event(connection, event.id, now)
 
-    def _post_listed(self, connection: sa.Connection, fee: ListingFee, now: datetime) -> None:
-        """Tell the organiser that the fee has arrived and the event is published."""
+    def _end_review(self, connection: sa.Connection, fee: ListingFee, now: datetime) -> None:
+        """Let what was told be told again (45). Where the event was never listed before, its organiser hears now."""
+        forget_told_of_fee(connection, fee.reference, "alert:review:", self.run_id)
         event = fee.event
-        if event is None:
-            return
-        content = ListingContext(
-            reference=fee.reference,
-            customer_name=fee.organiser_name,
-            email=fee.organiser_email,
-            fee=fee.amount,
-            currency=fee.currency,
-            event_title=event.title,
-            starts=local_moment(event.starts_on, event.starts_at, self.site.zone),
-            venue_name=event.venue_name,
-            venue_address=event.venue_address,
-        )
-        outbox.post(
-            connection,
-            kind="event_listed",
-            dedupe_key=f"event_listed:{fee.reference}",
-            recipients=[fee.organiser_email],
-            content={**content.to_json(), outbox.ACCOUNT: fee.organiser_account},
-            message_id=new_message_id(self.domain),
-            now=now,
-        )
+        if event is not None and event.status == "published" and not self.policy.is_over(event, now):
+            post_listed(connection, fee, self.site, self.domain, now)
 
     def _next_look(
         self, after: ListingFee, evidence: Evidence, seen: Assessment, decision: Decision, now: datetime
@@ -248,6 +230,33 @@ class FeeApplier:
                     todo=("Refund the payment in SumUp's dashboard, or make the event anew and publish it.",),
                     now=now,
                 )
+
+
+def post_listed(connection: sa.Connection, fee: ListingFee, site: SiteSettings, domain: str, now: datetime) -> None:
+    """Tell the organiser that the fee has arrived and the event is published. Once."""
+    event = fee.event
+    if event is None:
+        return
+    content = ListingContext(
+        reference=fee.reference,
+        customer_name=fee.organiser_name,
+        email=fee.organiser_email,
+        fee=fee.amount,
+        currency=fee.currency,
+        event_title=event.title,
+        starts=local_moment(event.starts_on, event.starts_at, site.zone),
+        venue_name=event.venue_name,
+        venue_address=event.venue_address,
+    )
+    outbox.post(
+        connection,
+        kind="event_listed",
+        dedupe_key=f"event_listed:{fee.reference}",
+        recipients=[fee.organiser_email],
+        content={**content.to_json(), outbox.ACCOUNT: fee.organiser_account},
+        message_id=new_message_id(domain),
+        now=now,
+    )
 
 
 def _after(fee: ListingFee, decision: Decision, now: datetime) -> ListingFee:

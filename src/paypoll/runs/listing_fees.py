@@ -1,10 +1,13 @@
 """A run's round over the listing fees that are due: the way of an order, for what an organiser pays.
 
-The same steps as in `paypoll.runs.cycle`, one fee after the other: there are few. Each fee's failure is its own: it
-stays due, and the others go on.
+The same steps as in `paypoll.runs.cycle`: SumUp is asked about several at once, and what it said is applied one after
+the other. Each fee's failure is its own: it stays due, and the others go on.
 """
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,11 +18,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from paypoll.clock import Clock
 from paypoll.database import Trouble, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
-from paypoll.payments.decision import Decision, Outcome
+from paypoll.payments.decision import Decision
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import Closing, fetch_evidence
 from paypoll.payments.gateway import PaymentGateway
-from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, publishes
+from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, lists
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply_fee import FeeApplier, fee_applied, load_fee_for_decision, load_fee_with_records
@@ -92,8 +95,7 @@ class FeeLooker:
                 report.order_errors.append(OrderError(reference, describe_order_error(error), expected=False))
                 continue
             if looked is not None:
-                completed = looked.decision.outcome is Outcome.COMPLETE
-                published = completed and publishes(looked.fee, self.policy, self.clock.now())
+                published = lists(looked.fee, looked.decision, self.policy, self.clock.now())
                 told = tuple(notice.key for notice in looked.decision.notices)
                 applied = fee_applied(looked.fee, looked.decision, looked.evidence, told, published=published)
                 report.fees.append(applied)
@@ -106,6 +108,7 @@ class FeeRound:
     looker: FeeLooker
     applier: FeeApplier
     lease: timedelta
+    parallel_requests: int = 1
 
     def run(
         self,
@@ -119,13 +122,20 @@ class FeeRound:
         """Look at every fee that is due, until the time is up. With `hold`, SumUp denies too many orders (48)."""
         with transaction(self.looker.engine) as connection:
             due_fees.enrol_fees(connection, self.looker.rules, self.looker.clock.now())
-        while not (should_end() or self._is_halted(report)) and (claimed := self._claim(report.run_id, began)):
-            for reference in claimed:
-                if should_end() or self._is_halted(report):
-                    self._release(reference, report.run_id)
-                    continue
-                with structlog.contextvars.bound_contextvars(fee=reference):
-                    self._look_and_apply(reference, report, observe, hold=hold)
+        with ExitStack() as at_the_end:
+            pool: ThreadPoolExecutor | None = None
+            while not should_end() and not (pool and self._is_halted(report)):
+                claimed = self._claim(report.run_id, began)
+                if not claimed:
+                    return
+                if pool is None:
+                    pool = ThreadPoolExecutor(self.parallel_requests, thread_name_prefix="fees")
+                    # After an error nobody would read the answers to what has not been asked yet.
+                    at_the_end.callback(pool.shutdown, wait=False, cancel_futures=True)
+                asked = [(reference, self._ask(pool, reference, report, should_end)) for reference in claimed]
+                for reference, answer in asked:
+                    with structlog.contextvars.bound_contextvars(fee=reference):
+                        self._apply_answer(reference, answer, report, observe, hold=hold)
 
     def _claim(self, run_id: str, began: datetime) -> list[str]:
         looker = self.looker
@@ -135,32 +145,66 @@ class FeeRound:
             )
 
     def _is_halted(self, report: RunReport) -> bool:
-        if report.fees and not report.sumup_halted:
+        if not report.sumup_halted:
             report.sumup_halted = self.looker.gateway().halted
         return bool(report.sumup_halted)
 
-    def _look_and_apply(
-        self, reference: str, report: RunReport, observe: Callable[[Evidence], None], *, hold: bool
-    ) -> None:
-        applied = None
+    def _ask(
+        self, pool: ThreadPoolExecutor, reference: str, report: RunReport, should_end: Callable[[], bool]
+    ) -> Future[Evidence | None] | None:
+        """Have SumUp asked about the fee in a thread of the pool; None where there is nothing to ask about."""
         try:
             fee = self.looker.load(reference)
-            if fee is not None:
-                evidence = self.looker.fetch(fee, Closing.ASK)
-                observe(evidence)
-                applied = self.applier.apply(reference, evidence, self.looker.clock.now(), hold=hold)
+        except (DatabaseUnavailableError, SettingsError):
+            raise
+        except Exception as error:  # noqa: BLE001 - around one fee: its failure never stops the others
+            self._note_error(reference, error, report)
+            return None
+        if fee is None:
+            self._note_taken_over(reference, report)
+            return None
+        gateway, present = self.looker.gateway(), fee  # made here, not by several threads at once
+
+        def fetch() -> Evidence | None:
+            with structlog.contextvars.bound_contextvars(fee=reference):
+                return None if should_end() or gateway.halted else self.looker.fetch(present, Closing.ASK)
+
+        # In a copy of this thread's context, so that what is logged there names the run.
+        return pool.submit(copy_context().run, fetch)
+
+    def _apply_answer(
+        self,
+        reference: str,
+        answer: Future[Evidence | None] | None,
+        report: RunReport,
+        observe: Callable[[Evidence], None],
+        *,
+        hold: bool,
+    ) -> None:
+        if answer is None:
+            return
+        try:
+            evidence = answer.result()
+            if evidence is None:
+                self._release(reference, report.run_id)
+                return
+            observe(evidence)
+            applied = self.applier.apply(reference, evidence, self.looker.clock.now(), hold=hold)
         except (DatabaseUnavailableError, SettingsError):
             raise
         except Exception as error:  # noqa: BLE001 - around one fee: its failure never stops the others
             self._note_error(reference, error, report)
             return
         if applied is None:
-            report.taken_over += 1
-            log.info("another run, or the shop, has taken the fee over")
-            self._release(reference, report.run_id)
+            self._note_taken_over(reference, report)
             return
         report.fees.append(applied)
         log.info(applied.outcome.value, reason=applied.reason.value, explanation=applied.explanation)
+
+    def _note_taken_over(self, reference: str, report: RunReport) -> None:
+        report.taken_over += 1
+        log.info("another run, or the shop, has taken the fee over")
+        self._release(reference, report.run_id)
 
     def _note_error(self, reference: str, error: Exception, report: RunReport) -> None:
         busy = isinstance(error, SQLAlchemyError) and sort_error(error) is Trouble.BUSY

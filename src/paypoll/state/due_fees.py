@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
-from paypoll.payments.fee_statuses import PAID, VOID
+from paypoll.payments.decision import Reason
+from paypoll.payments.fee_statuses import LISTED, PAID, VOID, FeeState
 from paypoll.shop.tables import checkouts, events, listing_fees
 from paypoll.state.pauses import FEE_NOT_PAUSED
 from paypoll.state.tables import listing_fee
@@ -114,13 +115,9 @@ def _would_be_looked_at(rules: FeeRules, now: datetime) -> sa.Select[tuple[str]]
 
 
 def _is_new(rules: FeeRules, now: datetime) -> sa.ColumnElement[bool]:
-    """Say which fees are to be listed: what may be paid, and what was marked as paid without its event published."""
-    draft = sa.exists(events.c.id).where(events.c.id == listing_fees.c.event_id, events.c.status == "draft")
-    open_or_odd = sa.or_(listing_fees.c.payment_status != PAID, draft)
+    """Say which fees are to be listed: what may be paid, and what somebody else has marked as paid."""
     return sa.and_(
-        listing_fees.c.payment_status.not_in(sorted(VOID)),
-        listing_fees.c.created_at > now - rules.first_look,
-        open_or_odd,
+        listing_fees.c.payment_status.not_in(sorted(VOID)), listing_fees.c.created_at > now - rules.first_look
     )
 
 
@@ -133,7 +130,24 @@ def _is_due(rules: FeeRules, now: datetime) -> sa.ColumnElement[bool]:
         listing_fee.c.status != listing_fees.c.payment_status,
         listing_fee.c.named_checkout != sa.func.trim(listing_fees.c.sumup_checkout_id),
         _is_tried_anew(rules, now),
+        _is_unlisted(now),
     )
+
+
+def _is_unlisted(now: datetime) -> sa.ColumnElement[bool]:
+    """Say which fees are paid while their event is a draft again, and which are no more (60o).
+
+    Neither where that was told, nor where the money went back.
+    """
+    paid = sa.and_(listing_fee.c.checkout_id.is_not(None), listing_fees.c.payment_status == PAID)
+    event = sa.exists(events.c.id).where(events.c.id == listing_fees.c.event_id).correlate(listing_fees)
+    drafted = sa.and_(
+        listing_fee.c.state == FeeState.PAID,
+        listing_fee.c.last_answer.is_distinct_from(Reason.RETURNED.value),
+        event.where(events.c.status == "draft", events.c.event_date >= now.date()),
+    )
+    listed = sa.and_(listing_fee.c.state == FeeState.REVIEW, event.where(events.c.status.in_(sorted(LISTED))))
+    return sa.and_(paid, sa.or_(drafted, listed))
 
 
 def _is_tried_anew(rules: FeeRules, now: datetime) -> sa.ColumnElement[bool]:

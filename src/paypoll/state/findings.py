@@ -12,8 +12,9 @@ from paypoll.database import insert_unless_there
 from paypoll.errors import RefusedError
 from paypoll.payments.ledger import FindingKind, OpenFinding, finding_key
 from paypoll.shop.capacity import ADMITTING
-from paypoll.shop.tables import orders, tickets
+from paypoll.shop.tables import events, listing_fees, orders, tickets
 from paypoll.state.audit import ACTOR, record
+from paypoll.state.fee_payments import STANDS
 from paypoll.state.tables import checkout_seen, finding, fulfilment, ledger_entry
 
 _BY_ORDER = timedelta(hours=2)
@@ -108,6 +109,19 @@ def find_of_order(connection: sa.Connection, order_id: int) -> list[Finding]:
     return [_read(row) for row in connection.execute(query).mappings()]
 
 
+def find_of_fee(connection: sa.Connection, reference: str, *, only_open: bool = False) -> list[Finding]:
+    """Return the findings about a listing fee, the oldest first."""
+    query = sa.select(finding).where(_of_fee(reference)).order_by(finding.c.id)
+    if only_open:
+        query = query.where(finding.c.closed_at.is_(None))
+    return [_read(row) for row in connection.execute(query).mappings()]
+
+
+def _of_fee(reference: str) -> sa.ColumnElement[bool]:
+    kind = FindingKind.FEE_RETURNED.value
+    return sa.and_(finding.c.order_id.is_(None), finding.c.kind == kind, finding.c.order_number == reference)
+
+
 def take_untold(connection: sa.Connection, merchant_code: str, now: datetime) -> list[Finding]:
     """Return the open findings that nobody was told of, and mark them as told in the caller's transaction.
 
@@ -171,6 +185,12 @@ def close_of_order(
             close(connection, row.id, why=why, now=now, who=who)
 
 
+def close_of_fee(connection: sa.Connection, reference: str, *, why: str, who: str, now: datetime) -> None:
+    """Close the open findings about a listing fee that a person has decided upon."""
+    for one in find_of_fee(connection, reference, only_open=True):
+        close(connection, one.id, why=why, now=now, who=who)
+
+
 def load_open_facts(connection: sa.Connection, merchant_code: str) -> list[OpenFinding]:
     """Return the merchant's open findings with what is known of their payments and orders now."""
     admitting = (
@@ -186,6 +206,13 @@ def load_open_facts(connection: sa.Connection, merchant_code: str) -> list[OpenF
         .where(paid_for.c.id == fulfilment.c.order_id, paid_for.c.order_number == fulfilment.c.order_number)
         .correlate(fulfilment)
     )
+    more = finding.alias("more")
+    most_returned = (
+        sa.select(sa.func.max(more.c.amount))
+        .where(more.c.transaction_id == finding.c.transaction_id, more.c.kind == FindingKind.FEE_RETURNED.value)
+        .correlate(finding)
+        .scalar_subquery()
+    )
     query = (
         sa.select(
             finding.c.id,
@@ -195,8 +222,10 @@ def load_open_facts(connection: sa.Connection, merchant_code: str) -> list[OpenF
             finding.c.order_id,
             fulfilment.c.order_number.label("paid_order"),
             ledger_entry.c.seen_at,
-            ledger_entry.c.returned,
+            # The payments of fees have no entry.
+            sa.func.coalesce(ledger_entry.c.returned, most_returned).label("returned"),
             ledger_entry.c.amount.label("paid"),
+            STANDS.label("fee_stands"),
             orders.c.status,
             orders.c.is_paid,
             admitting.label("admitting"),
@@ -205,6 +234,14 @@ def load_open_facts(connection: sa.Connection, merchant_code: str) -> list[OpenF
         .outerjoin(ledger_entry, ledger_entry.c.transaction_id == finding.c.transaction_id)
         .outerjoin(fulfilment, sa.and_(fulfilment.c.transaction_id == finding.c.transaction_id, still_there))
         .outerjoin(orders, orders.c.id == finding.c.order_id)
+        .outerjoin(
+            listing_fees,
+            sa.and_(
+                finding.c.kind == FindingKind.FEE_RETURNED.value,
+                listing_fees.c.payment_reference == finding.c.order_number,
+            ),
+        )
+        .outerjoin(events, events.c.id == listing_fees.c.event_id)
         .where(finding.c.merchant_code == merchant_code, finding.c.closed_at.is_(None))
         .order_by(finding.c.id)
         .limit(_MOST)
@@ -224,4 +261,5 @@ def _with_facts(row: Any) -> OpenFinding:
         order_status=row.status or "",
         admitting=row.admitting if row.order_id is not None else None,
         order_paid=bool(row.is_paid),
+        fee_stands=bool(row.fee_stands),
     )

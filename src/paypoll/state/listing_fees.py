@@ -12,8 +12,10 @@ from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.listing_fees import ListingFee
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Fulfilment, SeenCheckout
+from paypoll.payments.override import OverriddenPayment
+from paypoll.state.resolutions import ACTION, Verdict
 from paypoll.state.seen_checkouts import seen_now
-from paypoll.state.tables import fulfilment, listing_fee
+from paypoll.state.tables import audit, fulfilment, listing_fee
 
 _WANTED = listing_fee.c.reference == sa.bindparam("wanted")
 _HOLD = sa.select(listing_fee.c.lease_run).where(_WANTED).with_for_update()
@@ -27,6 +29,16 @@ _SPENT = (
             sa.or_(listing_fee.c.checkout_id.in_(_SUMUP_IDS), listing_fee.c.transaction_id.in_(_SUMUP_IDS)),
         )
     )
+)
+# Few rows of the trail are of no order: looks at fees, and only of fees in review are their verdicts asked for.
+_VERDICTS = (
+    sa.select(audit.c.order_number, audit.c.outcome)
+    .where(
+        audit.c.order_id.is_(None),
+        audit.c.order_number.in_(sa.bindparam("references", expanding=True)),
+        audit.c.action == ACTION,
+    )
+    .order_by(audit.c.id)
 )
 
 
@@ -57,15 +69,43 @@ def with_records(connection: sa.Connection, fee: ListingFee) -> ListingFee:
     if row["checkout_id"] is not None:
         settled = Fulfilment(fee.id, row["checkout_id"], "", row["paid_at"], row["taken_at"])
     seen: Mapping[str, Any] = row["seen"] or {}
+    state = FeeState(row["state"])
     return replace(
         fee,
-        state=FeeState(row["state"]),
+        state=state,
         settled=settled,
         seen=tuple(_seen_from(checkout_id, one) for checkout_id, one in sorted(seen.items())),
         changed_at=row["settled_at"],
         looked_at=row["last_checked_at"],
         left_as=row["status"],
+        closed=state is FeeState.REVIEW and fee.reference in closed_fees(connection, [fee.reference]),
     )
+
+
+def closed_fees(connection: sa.Connection, references: Iterable[str]) -> frozenset[str]:
+    """Return those of these fees about which the last verdict of a person was to publish nothing."""
+    verdicts = connection.execute(_VERDICTS, {"references": list(references)})
+    last = {row.order_number: row.outcome for row in verdicts}
+    return frozenset(reference for reference, outcome in last.items() if outcome != Verdict.ISSUE)
+
+
+def note_verdict(
+    connection: sa.Connection, fee: ListingFee, state: FeeState, status: str, answer: str, now: datetime
+) -> None:
+    """Write down what a person's verdict makes of the fee, and have it looked at in the next run.
+
+    A run that holds the fee at the moment loses it.
+    """
+    noted = {
+        "state": state.value,
+        "status": status,
+        "settled_at": now,
+        "next_check_at": now,
+        "last_answer": answer,
+        "lease_run": None,
+        "lease_until": None,
+    }
+    connection.execute(sa.update(listing_fee).where(listing_fee.c.reference == fee.reference).values(noted))
 
 
 def spent_on_others(connection: sa.Connection, reference: str, sumup_ids: Iterable[str]) -> frozenset[str]:
@@ -75,7 +115,9 @@ def spent_on_others(connection: sa.Connection, reference: str, sumup_ids: Iterab
     return frozenset(sumup_id for row in rows for sumup_id in row if sumup_id in wanted)
 
 
-def take_payment(connection: sa.Connection, fee: ListingFee, payment: VerifiedPayment, now: datetime) -> Fulfilment:
+def take_payment(
+    connection: sa.Connection, fee: ListingFee, payment: VerifiedPayment | OverriddenPayment, now: datetime
+) -> Fulfilment:
     """Write down that this payment was taken for this fee.
 
     Raise IntegrityError when it was taken for another one: the database refuses it.

@@ -14,7 +14,7 @@ from paypoll.payments.order_statuses import WAITING
 from paypoll.payments.refunding import OPEN, RefundState
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import TURNED_DOWN, checkouts, orders, refunds, tickets
-from paypoll.state.tables import checkout_seen, fulfilment, refund, watch
+from paypoll.state.tables import checkout_seen, fulfilment, listing_fee, refund, watch
 
 _BEFORE, _AFTER = timedelta(days=7), timedelta(minutes=10)
 _MOST_CANDIDATES = 5
@@ -34,10 +34,14 @@ _FULFILLED = sa.select(fulfilment.c.order_id, fulfilment.c.transaction_id, fulfi
 _SEEN = sa.select(
     checkout_seen.c.order_id, checkout_seen.c.transaction_id, checkout_seen.c.accounted, checkout_seen.c.checkout_id
 ).where(checkout_seen.c.transaction_id.in_(_IDS))
-_ONCE_OF_AN_ORDER = (
+_ONCE_TAKEN = (
     sa.select(fulfilment.c.transaction_id)
     .where(fulfilment.c.transaction_id.in_(_IDS))
-    .union_all(sa.select(checkout_seen.c.transaction_id).where(checkout_seen.c.transaction_id.in_(_IDS)))
+    .union_all(
+        sa.select(checkout_seen.c.transaction_id).where(checkout_seen.c.transaction_id.in_(_IDS)),
+        # A listing fee's that is still there is known by itself; the shop may have lost it.
+        sa.select(listing_fee.c.transaction_id).where(listing_fee.c.transaction_id.in_(_IDS)),
+    )
 )
 _NOTED = sa.select(orders.c.id, orders.c.transaction_id).where(
     orders.c.transaction_id.in_(_NAMES), orders.c.transaction_id != ""
@@ -209,7 +213,7 @@ def paid_without_order(
     rows = connection.execute(query).all()
     if not rows:
         return set()
-    known = connection.scalars(_ONCE_OF_AN_ORDER, {"ids": sorted(set(by_name.values()))})
+    known = connection.scalars(_ONCE_TAKEN, {"ids": sorted(set(by_name.values()))})
     numbers = {row: numbers_in(row.checkout_reference, references) for row in rows}
     named = sa.select(orders.c.order_number).where(
         orders.c.order_number.in_({n for some in numbers.values() for n in some})

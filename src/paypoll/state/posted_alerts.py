@@ -32,6 +32,20 @@ def forget_told(connection: sa.Connection, order_id: int, prefix: str, marker: s
     )
 
 
+def forget_told_of_fee(connection: sa.Connection, reference: str, prefix: str, marker: str) -> None:
+    """Let alerts about a listing fee be posted again, as `forget_told` does for an order."""
+    own = f":fee:{reference}:to:"
+    connection.execute(
+        sa.update(outbox)
+        .where(
+            outbox.c.kind == ALERT,
+            outbox.c.dedupe_key.startswith(prefix, autoescape=True),
+            outbox.c.dedupe_key.contains(own, autoescape=True),
+        )
+        .values(dedupe_key=sa.func.replace(outbox.c.dedupe_key, own, f":fee:{reference}:until:{marker}:to:"))
+    )
+
+
 def untried_alerts(connection: sa.Connection) -> list[sa.RowMapping]:
     """Return the alerts about orders that nobody has tried to send yet, locked, in the order they were posted."""
     query = (

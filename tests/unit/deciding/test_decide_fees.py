@@ -135,7 +135,8 @@ def test_row_60f_second_payment_is_told_and_what_is_open_is_closed() -> None:
     assert set(fetched(a_fee(checkouts=rows), gateway, a_policy()).closings) == {"chk-3"}
     assert [(notice.kind, notice.subject) for notice in decision.notices] == [(NoticeKind.PAID_TWICE, "chk-2")]
     settled = Fulfilment(5, "chk-1", "", NOW, NOW)
-    later = outcome(a_fee(status="paid", state=FeeState.PAID, settled=settled, checkouts=rows), paid(), second, third)
+    listed = a_fee(status="paid", state=FeeState.PAID, settled=settled, checkouts=rows, event=an_event())
+    later = outcome(listed, paid(), second, third)
     assert later.outcome is Outcome.UNCHANGED
     assert [(notice.kind, notice.subject) for notice in later.notices] == [(NoticeKind.PAID_TWICE, "chk-2")]
 
@@ -151,7 +152,7 @@ def test_row_60g_nobody_has_begun_to_pay() -> None:
     [
         ("draft", (paid(),), (Outcome.COMPLETE, Reason.PAID)),
         ("published", (paid(),), (Outcome.UNCHANGED, Reason.MARKED_PAID)),
-        ("draft", (an_answer("PENDING", reference="LF-1"),), (Outcome.UNCHANGED, Reason.MARKED_PAID)),
+        ("draft", (an_answer("PENDING", reference="LF-1"),), (Outcome.UNCHANGED, Reason.NO_PAYMENT)),
     ],
 )
 def test_row_60h_fee_that_somebody_else_marked_as_paid(

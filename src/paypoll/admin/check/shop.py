@@ -1,11 +1,12 @@
 """What the shop's rows say that a person should know: places counted wrong, and orders that went astray."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped
+from paypoll.admin.waiting_fees import fees_without_payment
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import SettingsError
@@ -26,6 +27,7 @@ def check_shop(engine: sa.Engine, clock: Clock) -> Iterator[Finding]:
                 return
             wrong = find_counted_wrong(connection, clock.now(), limit=_MOST_SHOWN)
             astray = find_astray(connection, clock.now())
+            unpaid_fees = fees_without_payment(connection, clock.now())
     except (SettingsError, SQLAlchemyError):
         yield skipped("sold places", "it needs all rights on the shop's tables, see above")
         return
@@ -39,6 +41,15 @@ def check_shop(engine: sa.Engine, clock: Clock) -> Iterator[Finding]:
         yield advice("paid elsewhere", text, "`paypoll queue` says what is wrong with each")
     else:
         yield fine("paid elsewhere", "no recent order was completed or issued by a page of the shop")
+    if unpaid_fees:
+        yield _fees_without_payment([fee.reference for fee in unpaid_fees])
+
+
+def _fees_without_payment(references: Sequence[str]) -> Finding:
+    named = ", ".join(one_line(reference) for reference in references[:_MOST_SHOWN])
+    more = f" and {len(references) - _MOST_SHOWN} more" if len(references) > _MOST_SHOWN else ""
+    text = f"{len(references)} recent listing fees are marked as paid without a payment at SumUp: {named}{more}"
+    return advice("paid elsewhere", text, "`paypoll queue` has the commands for each")
 
 
 def _counted_wrong(event: CountedWrong) -> Finding:

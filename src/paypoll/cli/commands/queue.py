@@ -16,7 +16,8 @@ from paypoll.cli.render.words import headed, more, numbered, status, wrapped
 from paypoll.clock import ago, span
 
 if TYPE_CHECKING:
-    from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingFee, WaitingOrder
+    from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingOrder
+    from paypoll.admin.waiting_fees import WaitingFee
     from paypoll.alerts.next_steps import Step
     from paypoll.settings.model import SiteSettings
     from paypoll.state.astray import AstrayOrder
@@ -41,9 +42,9 @@ def queue_command(
 ) -> None:
     """Show what waits: orders for SumUp, reviews for a person, mail for the mail server.
 
-    Also listing fees that wait, and recent orders that a page of the shop completed by itself: paid with tickets
-    missing, tickets that no scanner reads, tickets of unpaid orders. And the open findings of SumUp's ledger, which
-    `paypoll resolve --finding` closes.
+    Also listing fees that wait, or are marked as paid without a payment, and recent orders that a page of the shop
+    completed by itself: paid with tickets missing, tickets that no scanner reads, tickets of unpaid orders. And the
+    open findings of SumUp's ledger, which `paypoll resolve --finding` closes.
 
     \b
     Examples:
@@ -122,15 +123,20 @@ def _waiting_lines(order: "WaitingOrder", backlog: "Backlog", site: "SiteSetting
 
 
 def _fee_lines(fee: "WaitingFee", backlog: "Backlog") -> list[str]:
+    from paypoll.alerts.next_steps import steps_of_fee
     from paypoll.payments.money import show_amount
 
-    whom = "waits for a person" if fee.state == "review" else "waits for SumUp"
+    whom = "waits for a person" if fee.for_person else "waits for SumUp"
     amount = show_amount(fee.amount, fee.currency)
     lines = wrapped(f"{fee.reference}  {amount}, made {ago(fee.created_at, backlog.now)}, {whom}")
     lines += wrapped(f"{fee.event_title} ({fee.event_status}); the fee is {fee.status}", 6)
-    if fee.last_checked_at is None:
+    if fee.last_checked_at is not None:
+        lines += wrapped(f"asked {ago(fee.last_checked_at, backlog.now)}: {fee.last_answer.replace('_', ' ')}", 6)
+    if not fee.for_person:
         return lines
-    return lines + wrapped(f"asked {ago(fee.last_checked_at, backlog.now)}: {fee.last_answer.replace('_', ' ')}", 6)
+    few = sum(one.for_person for one in backlog.fees) <= _FEW
+    steps = steps_of_fee(f"review:{fee.reason}", fee.reference)
+    return lines + command_lines(steps if few else steps[:1])
 
 
 def _review_lines(review: "OpenReview", backlog: "Backlog", site: "SiteSettings") -> list[str]:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from paypoll.cli.asking import ask, yes_option
+from paypoll.cli.commands.resolve_fee import resolve_fee
 from paypoll.cli.commands.resolve_many import resolve_many
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, DurationType, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
 from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.words import said, wrapped
+from paypoll.errors import OrderNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +83,9 @@ def resolve_command(
     --refund-noted and --reject close the review without tickets. The order keeps its status in the shop (cancelling
     and refunding is done there), is no longer listed by `paypoll queue`, and never gets tickets by itself.
 
+    ORDER may be a listing fee's reference. --issue takes the fee as paid and publishes its event, with --override also
+    where SumUp's answer does not match; --refund-noted and --reject close it, and nothing is published.
+
     --finding closes one finding of SumUp's ledger and changes nothing else.
 
     \b
@@ -91,6 +96,7 @@ def resolve_command(
       paypoll resolve ORD-1003 --reject --reason "test order of the choir"
       paypoll resolve ORD-1004 --refund --reason "the hall is full"
       paypoll resolve --of event_cancelled --refund-noted --reason "refunded"
+      paypoll resolve LF-1A2B3C4D --issue --override --reason "paid in cash"
     """
     from paypoll.admin.recheck import Wanted
     from paypoll.admin.refund import RefundRequest
@@ -116,7 +122,12 @@ def resolve_command(
         if many:
             wanted = Wanted(tuple(pasted_order(order) for order in orders), code.strip().lower(), since, event)
             return resolve_many(app, wanted, resolution, yes=yes, as_json=as_json)
-        found = app.resolver.find_in_review(pasted_order(orders[0]))
+        try:
+            found = app.resolver.find_in_review(pasted_order(orders[0]))
+        except OrderNotFoundError:
+            if resolve_fee(app, pasted_order(orders[0]), resolution, yes=yes, as_json=as_json):
+                return 0
+            raise
         if refund:
             request = RefundRequest(resolution.who, reason, checkout=checkout.strip())
             return give_back(app, app.refunder.find(f"id:{found.id}"), request, yes=yes, as_json=as_json)

@@ -5,8 +5,10 @@ from dataclasses import asdict
 from paypoll.admin.inspect import LiveLook
 from paypoll.admin.inspect_fee import FeeInspection
 from paypoll.cli.options import SCHEMA
+from paypoll.cli.render.findings import finding_lines
 from paypoll.cli.render.order import live_lines, mail_lines, trail_lines, watch_lines
 from paypoll.cli.render.screen import json_text
+from paypoll.cli.render.steps import step_lines
 from paypoll.cli.render.words import headed, moment, status, wrapped
 from paypoll.clock import ago
 from paypoll.payments.money import show_amount
@@ -23,6 +25,12 @@ def fee_lines(inspection: FeeInspection, site: SiteSettings) -> list[str]:
         f"  made {moment(fee.created_at, site)}, {ago(fee.created_at, now)}",
         f"  paypoll holds it to be {status(fee.state.value)}",
     ]
+    if fee.closed:
+        lines.append("  a person has closed it: nothing is published by itself")
+    if inspection.findings:
+        lines += headed("SumUp's ledger")
+        lines += [line for finding in inspection.findings for line in finding_lines(finding, now)]
+    lines += headed("Next steps") + step_lines(inspection.next_steps)
     lines += watch_lines(inspection.watch, now, site)
     lines += headed("Event")
     if fee.event:
@@ -58,6 +66,8 @@ def fee_json(inspection: FeeInspection) -> str:
         "mail": [{key: value for key, value in row.items() if key != "content"} for row in inspection.mails],
         "audit": inspection.trail,
         "watch": inspection.watch,
+        "next_steps": [step._asdict() for step in inspection.next_steps],
+        "findings": [asdict(finding) for finding in inspection.findings],
         "live": None if live is None else {name: getattr(live, name) for name in LiveLook.__slots__},
     }
     return json_text(document)
