@@ -47,6 +47,7 @@ _COMMANDS = _LoadedWhenCalled(
         "reconcile": ("reconcile", "reconcile_command"),
         "resend": ("resend", "resend_command"),
         "check": ("check", "check_command"),
+        "setup": ("setup", "setup_command"),
         "preview": ("preview", "preview_command"),
         "mail": ("mail", "mail_group"),
         "pause": ("pause", "pause_command"),

@@ -13,7 +13,7 @@ from paypoll.cli import cli
 from paypoll.cli.reference import commands, help_page, man_page, with_table
 
 ROOT = Path(__file__).parents[3]
-WITHOUT_RESULT = {"demo", "sandbox", "grants"}
+WITHOUT_RESULT = {"demo", "sandbox", "grants", "setup"}
 """They show something to people, or print SQL: there is no result that a program would read."""
 
 
