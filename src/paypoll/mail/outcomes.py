@@ -66,7 +66,7 @@ class MailOutcomes:
         self._sent_kinds.add(mail.kind)
         self.result.sent += 1
         log.info("mail sent", kind=mail.kind, order=mail.order_id, subject=subject)
-        if not mail.is_alert:
+        if mail.is_customers:
             self._last_was_taken = True
             self._settle_recipients()
 
@@ -74,9 +74,9 @@ class MailOutcomes:
         now = self.clock.now()
         if mail.is_alert:
             self.alerts.end_alert_refused(connection, mail)
-        if mail.is_alert not in self._told_to_go_out:
-            self._told_to_go_out.add(mail.is_alert)
-            if self.alerts.tell_mail_goes_out(connection, now, from_customers=not mail.is_alert):
+        if mail.is_customers not in self._told_to_go_out:
+            self._told_to_go_out.add(mail.is_customers)
+            if self.alerts.tell_mail_goes_out(connection, now, from_customers=mail.is_customers):
                 settle_all(connection)
 
     def halted(self, mail: Mail, error: MailUnavailableError, why: str, *, everything: bool = False) -> None:

@@ -23,7 +23,7 @@ class MailReporter(Protocol):
         """Look whether the mail server puts off or refuses every customer, one by one, and take note of it."""
 
     def tell_mail_goes_out(self, connection: sa.Connection, now: datetime, *, from_customers: bool) -> bool:
-        """Take note that the mail server has taken a customer's mail, or an alert. Return whether it had refused us."""
+        """Take note that the mail server has taken a customer's mail, or another. Return whether it had refused us."""
         ...
 
     def tell_mail_waits(

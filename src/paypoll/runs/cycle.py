@@ -156,7 +156,8 @@ class Cycle:
         if self._outages.has_heard or self._should_end():
             return []
         with transaction(self._engine) as connection:
-            return list(connection.scalars(orders_to_ask_about(self._policy.merchant_code)))
+            query = orders_to_ask_about(self._policy.merchant_code, besides_run=self._run_id)
+            return list(connection.scalars(query))
 
     def _sweep_ledgers(self, report: RunReport) -> bool:
         """Read SumUp's ledgers, if that is due. True when orders are due because of what stands there.

@@ -72,6 +72,11 @@ class Mail:
         """Whether it is for admins, and not for a customer."""
         return self.kind == ALERT
 
+    @property
+    def is_customers(self) -> bool:
+        """Whether it is for a customer. Admins' and organisers' may stay in the mail server's own house."""
+        return self.order_id is not None and not self.is_alert
+
 
 def post(
     connection: sa.Connection,
@@ -248,12 +253,12 @@ def waiting_errors(connection: sa.Connection, kind: str) -> set[str]:
 
 
 def last_taken_from_customers(connection: sa.Connection, now: datetime) -> datetime | None:
-    """Return when the mail server last took a customer's mail. What it takes for admins may stay in its own house.
+    """Return when the mail server last took a customer's mail. Others' may stay in its own house.
 
     What is dated later than now was sent under a clock that was ahead, and says nothing.
     """
     taken = sa.select(sa.func.max(outbox.c.sent_at)).where(
-        outbox.c.state == "sent", outbox.c.kind != ALERT, outbox.c.sent_at <= now
+        outbox.c.state == "sent", outbox.c.kind != ALERT, outbox.c.order_id.is_not(None), outbox.c.sent_at <= now
     )
     found: datetime | None = connection.scalar(taken)
     return found

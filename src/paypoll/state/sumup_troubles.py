@@ -18,10 +18,10 @@ _TROUBLES = ("sumup_silent", "client_refused", "not_allowed:")
 _UNANSWERED = ("not_allowed", "no_answer")
 
 
-def orders_to_ask_about(platform: str) -> sa.Select[tuple[int]]:
+def orders_to_ask_about(platform: str, *, besides_run: str = "") -> sa.Select[tuple[int]]:
     """Return the query for orders that are followed and had no answer, while such a trouble lasts; else for none.
 
-    `platform` is the platform's own merchant code.
+    `platform` is the platform's own merchant code. Those at which this run has looked are left out.
     """
     return (
         sa.select(watch.c.order_id)
@@ -30,6 +30,7 @@ def orders_to_ask_about(platform: str) -> sa.Select[tuple[int]]:
             sa.exists(trouble.c.key).where(trouble.c.key.in_((*_TROUBLES, f"not_allowed:{platform}"))),
             watch.c.next_check_at.is_not(None),
             watch.c.last_answer.in_(_UNANSWERED),
+            watch.c.last_run.is_distinct_from(besides_run),
             NOT_PAUSED,
         )
         .order_by(watch.c.last_checked_at, watch.c.order_id)
