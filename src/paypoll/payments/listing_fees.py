@@ -292,9 +292,10 @@ def _decide_settled(
         return still
     if any(one.returned and one.answer.id == done.checkout_id for one in seen.flawed):
         return replace(still, reason=Reason.RETURNED, explanation="its payment went back, and its event is a draft")
-    if not stands:
+    if not (stands or seen.answered):
         return still
     found = [f"Checkout {done.checkout_id} has paid for it, and its event is a draft."]  # 60o
+    found += [] if stands else ["SumUp does not show that payment any more."]
     return to_review(Reason.DRAFT_AGAIN, found, still.notices, payments=[done.checkout_id], close=still.close)
 
 

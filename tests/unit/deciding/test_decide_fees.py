@@ -11,9 +11,9 @@ from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fee_statuses import FeeState
 from paypoll.payments.fetch import fetch_evidence
-from paypoll.payments.gateway import CheckoutAnswer, Found, Look, Refused
-from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, state_after
-from paypoll.payments.order import Fulfilment, Order
+from paypoll.payments.gateway import CheckoutAnswer, Found, Look, NoAnswer, Refused
+from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, lists, state_after
+from paypoll.payments.order import Fulfilment, Order, SeenCheckout
 from paypoll.payments.policy import Policy
 from paypoll.testing import MERCHANT, NOW, FakeGateway, a_checkout, a_fee, a_policy, a_transaction, an_answer, an_event
 
@@ -200,3 +200,65 @@ def test_row_60l_stale_copy_is_put_back_while_its_payment_stands() -> None:
     )
     policy = a_policy()
     assert decide_fee(fee, fetched(fee, refunded, policy), policy, NOW).outcome is Outcome.UNCHANGED
+
+
+TAKEN = Fulfilment(5, "chk-1", "", NOW, NOW)
+
+
+@pytest.mark.parametrize(
+    ("fee", "answers", "expected"),
+    [
+        ({}, (paid(),), (Outcome.REVIEW, Reason.DRAFT_AGAIN, FeeState.REVIEW)),
+        ({"closed": True}, (paid(),), (Outcome.UNCHANGED, Reason.SETTLED, FeeState.PAID)),
+        ({"event": an_event(status="published")}, (paid(),), (Outcome.UNCHANGED, Reason.SETTLED, FeeState.PAID)),
+        (
+            {"event": an_event(status="draft", starts_on=NOW.date() - timedelta(days=1))},
+            (paid(),),
+            (Outcome.UNCHANGED, Reason.SETTLED, FeeState.PAID),
+        ),
+        ({}, (), (Outcome.REVIEW, Reason.DRAFT_AGAIN, FeeState.REVIEW)),
+        (
+            {"settled": replace(TAKEN, checkout_id="override:LF-1"), "checkouts": ()},
+            (),
+            (Outcome.REVIEW, Reason.DRAFT_AGAIN, FeeState.REVIEW),
+        ),
+    ],
+    ids=["told", "a person's", "listed", "over", "unknown to SumUp", "by a person's word"],
+)
+def test_row_60o_draft_of_a_fee_that_was_taken(
+    fee: dict[str, Any], answers: tuple[CheckoutAnswer, ...], expected: tuple[Outcome, Reason, FeeState]
+) -> None:
+    placed = replace(a_fee(status="paid", state=FeeState.PAID, settled=TAKEN), **fee)
+    decision = outcome(placed, *answers)
+    assert (decision.outcome, decision.reason, state_after(placed, decision)) == expected
+
+
+def test_row_60o_draft_is_not_told_where_the_payment_went_back() -> None:
+    fee, policy = a_fee(status="paid", state=FeeState.PAID, settled=TAKEN), a_policy()
+    gone = {"txn-1": Found(a_transaction(refunded=Decimal("25.00")))}
+    gateway = FakeGateway(checkouts={"chk-1": Found(paid())}, transactions=gone)
+    decision = decide_fee(fee, fetched(fee, gateway, policy), policy, NOW)
+    assert (decision.outcome, decision.reason, decision.notices) == (Outcome.UNCHANGED, Reason.RETURNED, ())
+    silent = FakeGateway(checkouts={"chk-1": NoAnswer("timed out")})
+    assert decide_fee(fee, fetched(fee, silent, policy), policy, NOW).reason is Reason.NO_ANSWER
+
+
+def test_row_60l_restored_shop_has_its_event_published_unless_admins_were_told_of_it() -> None:
+    policy = a_policy()
+    for state, expected in ((FeeState.PAID, True), (FeeState.REVIEW, False)):
+        fee = a_fee(state=state, settled=TAKEN)
+        decision = outcome(fee, paid())
+        assert (decision.outcome, lists(fee, decision, policy, NOW)) == (Outcome.RESTORE, expected)
+    by_word = a_fee(state=FeeState.PAID, settled=replace(TAKEN, checkout_id="override:LF-1"), checkouts=())
+    assert outcome(by_word).outcome is Outcome.RESTORE
+
+
+def test_row_60p_fee_that_a_person_closed_is_told_of_another_payment_and_never_taken() -> None:
+    fee = a_fee(state=FeeState.REVIEW, closed=True)
+    told = outcome(fee, paid())
+    assert (told.outcome, told.reason) == (Outcome.UNCHANGED, Reason.PAID_NOT_ISSUED)
+    assert [(notice.kind, notice.subject) for notice in told.notices] == [(NoticeKind.PAID_NOT_ISSUED, "chk-1")]
+    known = replace(fee, seen=(SeenCheckout("chk-1", MERCHANT, "PAID", accounted=True),))
+    assert outcome(known, paid()).notices == ()
+    pending = FakeGateway(checkouts={"chk-1": Found(an_answer("PENDING", reference="LF-1"))})
+    assert set(fetched(fee, pending, a_policy()).closings) == {"chk-1"}
