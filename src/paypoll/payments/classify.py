@@ -221,7 +221,9 @@ def searches_for(order: Order, policy: Policy) -> tuple[FindCheckouts, ...]:
 
     A lookup as an organiser asks with the platform's credential as well, so the platform is not asked once more.
     """
-    asked_as = _organisers(order) or merchants(order, policy)
+    every = merchants(order, policy)
+    others = [merchant for merchant in every if merchant != policy.merchant_code]
+    asked_as = others if others and _organisers(order) else every
     return tuple(
         FindCheckouts(reference, merchant)
         for merchant in dict.fromkeys(asked_as)

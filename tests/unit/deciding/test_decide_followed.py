@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from paypoll.payments.classify import searches_for
 from paypoll.payments.decision import Decision, Outcome, Reason
 from paypoll.payments.fetch import Closing, fetch_evidence
 from paypoll.payments.gateway import (
@@ -128,6 +129,14 @@ class TestPaid:
         stored = an_answer("FAILED")
         paid = an_answer(id="chk-9", reference=reference)
         assert outcome(an_order(), sumup(stored, paid)).outcome is Outcome.COMPLETE
+
+    def test_row_15a_every_merchant_is_asked_the_one_of_a_row_beside_the_organisers(self) -> None:
+        """The organiser may have connected another account of his since the row was made."""
+        row = a_checkout(merchant_code="MBEFORE")
+        order = an_order(checkouts=(row,), items=(an_item(event=an_event(merchant_code="MNOW")),))
+        assert {question.merchant_code for question in searches_for(order, a_policy())} == {"MBEFORE", "MNOW"}
+        own = an_order(items=(an_item(event=an_event(merchant_code=MERCHANT)),))
+        assert {question.merchant_code for question in searches_for(own, a_policy())} == {MERCHANT}
 
 
 class TestContradictions:
