@@ -8,6 +8,8 @@ with a sentence at the first that is not.
 # ruff: noqa: S603, S607, T201
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -174,6 +176,62 @@ def commands_by_hand_work() -> None:
     expect("the folders are still paypoll's", {STATE.owner(), STATE.group()} == {"paypoll"})
 
 
+def the_wrapper_is_like_the_program() -> None:
+    """Environment, relative paths and --out count; where systemd does not begin a command, a sentence says why."""
+
+    def by_hand(*words: str, folder: str = "/", **environ: str) -> subprocess.CompletedProcess[str]:
+        surroundings = {**os.environ, **environ}
+        return subprocess.run(words, check=False, capture_output=True, text=True, cwd=folder, env=surroundings)
+
+    name = 'From "here" \\ $HOME `x`'
+    said = by_hand("paypoll", "config", "show", "--json", PAYPOLL_SITE__NAME=name)
+    expect("the environment counts", said.stdout and json.loads(said.stdout)["settings"]["site"]["name"] == name)
+    run("install", "-m", "0640", "-g", "paypoll", "/etc/paypoll/config.toml", "/srv/copy.toml")
+    said = by_hand("paypoll", "--config", "copy.toml", "config", "validate", folder="/srv")
+    expect("a relative path is meant from here", (said.returncode, said.stdout) == (0, "OK  copy.toml\n"))
+    home = "/ro" + "ot"  # nobody else may enter it
+    made = by_hand("paypoll", "preview", folder=home)
+    expect(f"preview writes where the caller is ({made.stderr})", made.returncode == 0)
+    ticket = Path(home, "paypoll-preview", "ticket.pdf")
+    expect("it is the caller's", ticket.read_bytes().startswith(b"%PDF") and ticket.owner() == "root")
+    before = Path("/srv").stat()
+    made = by_hand("paypoll", "report", "--html", "week.html", folder="/srv")
+    expect(f"a report is written ({made.stderr})", "<html" in Path("/srv/week.html").read_text(encoding="utf-8"))
+    expect("the folder is as it was", (before.st_uid, before.st_mode) == (Path("/srv").stat().st_uid, before.st_mode))
+    shutil.copy("/etc/paypoll/config.toml", f"{home}/mine.toml")
+    said = by_hand("paypoll", "--config", "mine.toml", "config", "validate", folder=home)
+    expect(
+        "what the user may not read is said", said.returncode == 78 and "mine.toml with its full path" in said.stderr
+    )
+    drop_in = Path("/etc/systemd/system/paypoll.service.d/gone.conf")
+    drop_in.write_text("[Service]\nReadWritePaths=/srv/gone\n", encoding="utf-8")
+    run("systemctl", "daemon-reload")
+    said = by_hand("paypoll", "queue")
+    expect("a folder that is gone is named", said.returncode == 226 and "/srv/gone" in said.stderr)
+    drop_in.unlink()
+    run("systemctl", "daemon-reload")
+    said = by_hand("sudo", "-u", "nobody", "paypoll", "queue")
+    expect("without root it says so", said.returncode == 77 and "use sudo" in said.stderr)
+    expect("explanations need none", by_hand("sudo", "-u", "nobody", "paypoll", "explain", "mismatch").returncode == 0)
+    expect("nothing is left behind", not list(Path("/run").glob("paypoll-by-hand*")))
+
+
+def a_password_where_the_name_is_not_enough() -> None:
+    """Where the server lets paypoll's role in by a password alone, setup makes one, and nobody sees it."""
+    rules = Path("/etc/postgresql/15/main/pg_hba.conf")
+    rules.write_text(f"local all paypoll reject\n{rules.read_text(encoding='utf-8')}", encoding="utf-8")
+    run("systemctl", "reload", "postgresql")
+    said = shown("paypoll", "setup", "--yes")
+    secret = Path("/etc/credstore/paypoll.database_password")
+    expect("the password is root's", (secret.owner(), oct(secret.stat().st_mode)[-3:]) == ("root", "600"))
+    expect("nobody sees it", secret.read_text(encoding="utf-8").strip() not in said)
+    expect(
+        "runs get in by it", "credential" in Path("/etc/paypoll/config.toml").read_text("utf-8").split("[database]")[1]
+    )
+    start_and_wait()
+    expect("a run goes well", unit("paypoll.service", "Result") == "success")
+
+
 def shown(*command: str, code: int = 0) -> str:
     """Run a command as an operator does, print what it says, and return that. It ends with this status."""
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -304,6 +362,8 @@ def main() -> None:
     the_timer_issues_tickets()
     the_journal_reads_well()
     commands_by_hand_work()
+    the_wrapper_is_like_the_program()
+    a_password_where_the_name_is_not_enough()
     every_command_is_used_once()
     the_shop_can_ask_for_a_run()
     a_stopped_run_is_no_failure()

@@ -85,3 +85,16 @@ left >/var/tmp/left
 cat /var/tmp/left
 expect "nothing of it is left on the machine" [ ! -s /var/tmp/left ]
 expect "the audit trail is" sudo -u postgres psql -qAtc 'SELECT 1 FROM paypoll.audit LIMIT 1' shop
+
+# The other way to install: pip, and the units by the program itself.
+python3 -m venv /opt/paypoll/.venv
+PIP_CONSTRAINT=constraints.txt /opt/paypoll/.venv/bin/pip install --quiet --disable-pip-version-check /paypoll-release
+/opt/paypoll/.venv/bin/paypoll setup --units
+expect "pip and setup --units bring the wrapper" version_is "$was"
+expect "the units" systemctl cat --no-pager paypoll.service paypoll.timer paypoll.path paypoll-failure.service
+expect "the user, the folders, manual, Tab key and rotation" eval 'id paypoll && [ -d /etc/paypoll ] &&
+    [ -s /usr/local/share/man/man1/paypoll.1 ] && [ -s /etc/bash_completion.d/paypoll ] && [ -s /etc/logrotate.d/paypoll ]'
+expect "the timer is off" eval '! systemctl --quiet is-enabled paypoll.timer'
+expect "the same command takes all away" scripts/install --uninstall --yes
+left >/var/tmp/left
+expect "nothing of it is left on the machine" [ ! -s /var/tmp/left ]

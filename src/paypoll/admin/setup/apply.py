@@ -46,7 +46,9 @@ def _lay_database(session: Session) -> Iterator[str]:
     there = session.database
     if there is None:
         return
-    before, after = make_role_and_tables(there)
+    settings = session.draft.settings()
+    refunds = settings.sumup.allow_refunds or settings.ledger.on_refund == "void"
+    before, after = make_role_and_tables(there, refunds=refunds)
     yield f"database: schema {GROUP} of version {after} (was: {before or 'none'}), the role {GROUP} and its rights"
     known = session.draft.secrets.get(("database", "password"))
     as_user = GROUP if session.places.is_service else ""

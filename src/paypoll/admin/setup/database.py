@@ -121,8 +121,11 @@ def _seen(login: DatabaseLogin, way: Way, connection: sa.Connection) -> ShopData
     )
 
 
-def make_role_and_tables(there: ShopDatabase) -> tuple[str | None, str]:
-    """Make paypoll's role, tables and rights, as the owner. Return the tables' version before, and now."""
+def make_role_and_tables(there: ShopDatabase, *, refunds: bool) -> tuple[str | None, str]:
+    """Make paypoll's role, tables and rights, as the owner. Return the tables' version before, and now.
+
+    `refunds`: also the rights to write refunds into the shop.
+    """
     with owner_transaction(there.way) as connection:
         versions = upgrade(connection)
     with acting_as(there.way.as_user):
@@ -131,7 +134,7 @@ def make_role_and_tables(there: ShopDatabase) -> tuple[str | None, str]:
             with engine.connect() as connection:
                 # It has a transaction of its own, and what the driver would take for placeholders.
                 connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
-                    grants_sql(ROLE).replace("%", "%%")
+                    grants_sql(ROLE, refunds=refunds).replace("%", "%%")
                 )
         finally:
             engine.dispose()

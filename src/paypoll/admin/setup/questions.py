@@ -97,7 +97,7 @@ def _wants_mail_password(session: Session) -> bool:
 
 
 def _take_key(session: Session, answer: str) -> Notes:
-    return session.use_key(answer)
+    return session.use_key("" if answer == NONE else answer)
 
 
 def _key(session: Session) -> str:

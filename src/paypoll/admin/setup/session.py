@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from paypoll.admin.setup.database import NoWayInError, ShopDatabase, look_at, ow
 from paypoll.admin.setup.django_settings import UnreadableSettingsError, read_django_settings
 from paypoll.admin.setup.draft import Draft, zone_of_host
 from paypoll.admin.setup.places import Places
-from paypoll.admin.setup.shop_facts import DatabaseLogin, ShopFacts, facts_of, login_of_url
+from paypoll.admin.setup.shop_facts import DatabaseLogin, Key, ShopFacts, facts_of, login_of_url
 from paypoll.admin.setup.shop_folder import NoShopError, ShopFolder
 from paypoll.errors import SettingsError
 from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound
@@ -91,21 +92,38 @@ class Session:
         found = {**facts.settings}
         if self.database.currency:
             found["site", "currency"] = self.database.currency
+        if ("mail", "host") in found and ("mail", "username") not in found and ("mail", "password") not in self.fixed:
+            self._forget_mail_login()
         for key, value in found.items():
             if key not in self.fixed:
                 self.draft.values[key] = value
         for key, secret in facts.secrets.items():
             if key not in self.fixed and key != ("sumup", "api_key"):  # that one is asked for
                 self.draft.secrets[key] = secret
+        refused = self._without_what_is_refused(found.keys() - self.fixed)
         if not self.draft.get("site", "time_zone"):
             self.draft.values["site", "time_zone"] = zone_of_host(environ=os.environ)
-        if ("mail", "host") in found and ("mail", "username") not in found and ("mail", "password") not in self.fixed:
-            self._forget_mail_login()
-        notes = [f"database {login.name}, its owner is {self.database.owner}; we get in {self.database.way.words}"]
+        notes = [f"but {one}" for one in refused]
+        notes += [f"database {login.name}, its owner is {self.database.owner}; we get in {self.database.way.words}"]
         notes += [self._words_of("site", "currency"), self._words_of("site", "time_zone")]
         notes += [self._words_of("tickets", "media_folder"), self._words_of("mail", "sender")]
         notes += [f"not found: {one}" for one in facts.missing]
         return [note for note in notes if note] + self.try_mail()
+
+    def _without_what_is_refused(self, found: AbstractSet[Key]) -> list[str]:
+        """Leave out what the shop's settings say and ours have no use for. Return why, in sentences."""
+        try:
+            self.draft.settings()
+        except SettingsError as error:
+            names = {problem.partition(":")[0] for problem in error.problems}
+            refused = {key for key in found if ".".join(key) in names}
+            if any(section == "mail" for section, _ in refused):
+                refused |= {key for key in found if key[0] == "mail"}
+                self._forget_mail_login()
+            for key in refused:
+                self.draft.values.pop(key, None)
+            return [f"the shop's settings do not help: {problem}" for problem in error.problems] if refused else []
+        return []
 
     def _words_of(self, section: str, key: str) -> str:
         value = self.draft.get(section, key)
@@ -156,13 +174,21 @@ class Session:
     # --- SumUp ------------------------------------------------------------------------------------------------
 
     def use_key(self, key: str) -> list[str]:
-        """Take SumUp's key and ask SumUp whose it is. Return what was said; raise AnswerError where it is refused."""
+        """Take SumUp's key and ask SumUp whose it is. Return what was said; raise AnswerError where it is refused.
+
+        Without one, which is an empty text, the OAuth client answers that the settings name.
+        """
         before = self.draft.secrets.get(("sumup", "api_key"))
-        self.draft.secrets["sumup", "api_key"] = Secret(key)
+        if key:
+            self.draft.secrets["sumup", "api_key"] = Secret(key)
+        elif self.draft.get("sumup", "client_id"):
+            self.draft.forget("sumup", "api_key")
+        else:
+            raise AnswerError("without a key it takes an OAuth client: --set sumup.client_id=…")
         try:
             return self._merchant_of_key()
         except (AnswerError, SettingsError) as error:
-            self.draft.secrets.pop(("sumup", "api_key"))
+            self.draft.secrets.pop(("sumup", "api_key"), None)
             if before:
                 self.draft.secrets["sumup", "api_key"] = before
             raise AnswerError("; ".join(error.problems) if isinstance(error, SettingsError) else str(error)) from None
