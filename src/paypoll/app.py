@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from paypoll.clock import Clock, SystemClock
 from paypoll.database import DatabaseOptions, make_engine, transaction
+from paypoll.errors import NotAllowedError
 from paypoll.mail.delivered import Delivered
 from paypoll.runs.ledgers_due import ledgers_due
 from paypoll.runs.monitoring.latency import Latency
@@ -146,7 +147,9 @@ class App:
 
     @cached_property
     def gateway(self) -> "PaymentGateway":
-        """SumUp."""
+        """SumUp. Raise NotAllowedError where the settings are for looking only: they have no key."""
+        if self.settings.database.read_only:
+            raise NotAllowedError("SumUp is not asked: these settings are for looking only (database.read_only)")
         from paypoll.sumup.client import SumUpClient
         from paypoll.sumup.credential import platform_credential
         from paypoll.sumup.options import SumUpOptions

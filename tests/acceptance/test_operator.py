@@ -3,6 +3,8 @@
 from tests.acceptance.papers import subject
 from tests.acceptance.stage import ADMIN, Stage
 
+from paypoll.state.grants import READERS, grants_sql
+
 
 def test_operator_decides_on_many_pauses_searches_and_sends_what_waits(stage: Stage) -> None:
     reviews = [stage.order(f"ORD-BACK-{number}", checkout="PAID") for number in (1, 2)]
@@ -33,3 +35,34 @@ def test_operator_decides_on_many_pauses_searches_and_sends_what_waits(stage: St
     assert len(stage.mails(paid)) == 1
     found = stage.paypoll("inspect", paid.email.upper(), "--json")
     assert (found.code, found.report["order"]["number"]) == (0, paid.number)
+
+    # A colleague may look at all of it, without a secret, and change nothing: the database would not let her either.
+    let_look(stage, "ada")
+    ada = {
+        "database__url": stage.owner_url.replace("postgres@", "ada@"),
+        "database__read_only": "true",
+        "sumup__api_key_credential": "gone",
+    }
+    looks = (("queue",), ("inspect", paid.number), ("runs",), ("report", "--json"), ("mail", "list"), ("check",))
+    for words in looks:
+        looked = stage.paypoll(*words, **ada)
+        assert (looked.code, looked.errors) == (0, []), (words, looked.stdout)
+    assert "the role may look at all of it" in looked.stdout
+    for change in (("pause", "--all", "--reason", "x"), ("run-once",), ("inspect", paid.number, "--live")):
+        refused = stage.paypoll(*change, **ada)
+        assert (refused.code, len(refused.errors)) == (77, 1), refused.stderr
+        assert "looking only" in refused.stderr or "you may look and not change anything" in refused.stderr
+    with_key = {name: value for name, value in ada.items() if name == "database__url"}
+    denied = stage.paypoll("pause", "--all", "--reason", "x", **with_key)
+    assert (denied.code, "permission denied" in denied.stderr, stage.sql("SELECT 1 FROM paypoll.pause")) == (
+        78,
+        True,
+        [],
+    )
+
+
+def let_look(stage: Stage, name: str) -> None:
+    """Give somebody the rights that `paypoll db grants --read-only` prints."""
+    with stage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(grants_sql(READERS, read_only=True).replace("%", "%%"))
+        connection.exec_driver_sql(f"DROP ROLE IF EXISTS {name}; CREATE ROLE {name} LOGIN IN ROLE {READERS}")

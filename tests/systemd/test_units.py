@@ -218,7 +218,7 @@ def test_users_and_folders_are_made_as_the_units_need_them(tmp_path: Path) -> No
         status = (tmp_path / name).stat()
         modes[name] = (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
     assert modes == {
-        "etc/paypoll": (0o750, 0, groups["paypoll"]),
+        "etc/paypoll": (0o751, 0, groups["paypoll"]),
         "etc/paypoll/config.toml": (0o640, 0, groups["paypoll"]),
         "etc/credstore": (0o700, 0, 0),
         "run/paypoll-ask": (0o750, 0, groups["paypoll-ask"]),

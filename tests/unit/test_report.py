@@ -172,12 +172,17 @@ def test_runs_that_were_killed_and_the_time_without_any_are_told() -> None:
 
 
 def test_report_of_nothing_says_so_in_every_form() -> None:
+    from tests.json_schemas import check_printed
+
     from paypoll.cli.render.report import report_parts
+    from paypoll.cli.render.screen import json_text
+    from paypoll.report.document import document
     from paypoll.report.page import render_page
 
     report = sum_up(NOTHING, WEEK, UNTIL)
     assert "no payment bought tickets" in "\n".join(map(str, report_parts(report, "Shop", columns=80)))
     assert "no payment bought tickets" in render_page(report, site_name="Shop", language="en")
+    check_printed(("report", "--json"), json_text({"schema": 1, **document(report)}))
 
 
 def test_amounts_and_durations_are_said_as_people_write_them() -> None:

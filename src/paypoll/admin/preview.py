@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 
-from paypoll.errors import RefusedError
+from paypoll.errors import CannotWriteError
 from paypoll.mail.content.compose import Attachment, Composer
 from paypoll.mail.content.contexts import AlertContext, ConfirmationContext, MailContext
 from paypoll.mail.content.organiser_contexts import DigestContext, ListingContext
@@ -33,7 +33,7 @@ def write_preview(
 ) -> Preview:
     """Write ticket.pdf, tickets.ics and, of each mail, .html, .txt and .eml into the folder; make it where needed.
 
-    Needs neither database nor network. What is broken does not keep the rest from being written. Raise RefusedError
+    Needs neither database nor network. What is broken does not keep the rest from being written. Raise CannotWriteError
     when the folder cannot be written to.
     """
     files: list[Path] = []
@@ -54,7 +54,9 @@ def write_preview(
             write(f"{name}.txt", _body(message, "plain"))
             write(f"{name}.eml", message.as_bytes(policy=SMTP))
     except OSError as error:
-        raise RefusedError(f"{error.filename or folder} cannot be written: {(error.strerror or '').lower()}") from error
+        raise CannotWriteError(
+            f"{error.filename or folder} cannot be written: {(error.strerror or '').lower()}"
+        ) from error
     # The same broken layout breaks several kinds.
     return Preview(tuple(files), tuple(dict.fromkeys(problems)))
 

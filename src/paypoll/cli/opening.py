@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paypoll.app import App
 
 
@@ -18,7 +20,8 @@ def opened_app(
     """Load the settings, set up the log and yield the app; close it afterwards.
 
     SIGTERM and SIGINT make the run finish what it holds. `quiet`: only warnings are logged, unless
-    `verbose`. Raise SettingsError with every error at once, and DatabaseUnavailableError for a lock that the block met.
+    `verbose`. Raise SettingsError with every error at once, NotAllowedError where the settings are for looking only and
+    the app is not `read_only`, and DatabaseUnavailableError for a lock that the block met.
     """
     from paypoll.app import App
     from paypoll.database import busy_means_later
@@ -27,6 +30,8 @@ def opened_app(
     from paypoll.settings.load import load_settings
 
     settings = load_settings(context.obj, os.environ)
+    if settings.database.read_only and not read_only:
+        _refuse_to_change(settings.source)
     for secret in settings.secrets():
         register_secret(secret.reveal())
     level = "debug" if verbose else settings.logging.level
@@ -41,3 +46,12 @@ def opened_app(
             yield app
     finally:
         app.close()
+
+
+def _refuse_to_change(source: "Path | None") -> None:
+    from paypoll.errors import NotAllowedError
+
+    raise NotAllowedError(
+        f"you may look and not change anything (database.read_only in {source or 'the environment'}); whoever may use "
+        "sudo can: sudo paypoll …"
+    )

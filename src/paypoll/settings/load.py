@@ -15,11 +15,15 @@ from paypoll.settings.database_url import passwords_in
 from paypoll.settings.environment import read_environment
 from paypoll.settings.keys import environment_name, secret_keys, spellings, unknown_key, unknown_section
 from paypoll.settings.model import SECTIONS, Section, Settings
-from paypoll.settings.secret import WAYS, read_secret
+from paypoll.settings.secret import WAYS, Secret, read_secret
 
 SYSTEM_FILE = Path("/etc/paypoll/config.toml")
+READ_ONLY_FILE = "read-only.toml"
 
 _Table = dict[str, object]
+
+_CALLED_FOR = {("sumup", "api_key"): "", ("sumup", "client_secret"): "client_id", ("mail", "password"): "username"}
+"""Secrets that cannot be left out, and with what other key of their section; without: always."""
 
 # Pydantic's error types in an operator's terms; the others keep Pydantic's text.
 _SENTENCES = {
@@ -48,13 +52,19 @@ def find_settings_file(
 ) -> Path | None:
     """Return the settings file to read: `path`, else $PAYPOLL_CONFIG, else /etc, else the user's own (XDG).
 
-    The first two are returned whether they exist or not, the others if they do. None: there is none.
+    The first two are returned whether they exist or not, the others if they do. None: there is none. Beside one that
+    this user may not read, `read-only.toml` is taken, if that may be read.
     """
     if path is not None:
         return path
     if named := environ.get("PAYPOLL_CONFIG"):
         return Path(named)
-    return next((place for place in _usual_places(environ, system_file) if _is_there(place)), None)
+    found = next((place for place in _usual_places(environ, system_file) if _is_there(place)), None)
+    if found is not None and not os.access(found, os.R_OK, effective_ids=True):
+        # The service's own are for its user. Colleagues have a file beside it that says what they may see.
+        beside = found.with_name(READ_ONLY_FILE)
+        return beside if os.access(beside, os.R_OK, effective_ids=True) else found
+    return found
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str], *, system_file: Path = SYSTEM_FILE) -> Settings:
@@ -71,13 +81,19 @@ def load_settings(path: Path | None, environ: Mapping[str, str], *, system_file:
         problems.append(f"{source} can be changed by everyone on this machine; run: chmod o-w '{source}'")
     problems += [f"{name}: {unknown_section(name)}" for name in tables if name not in SECTIONS]
     sections = {}
+    looking = _is_for_looking(tables.get("database"), overlay.values.get("database", {}))
     for name in SECTIONS:
         table = tables.get(name, {})
         if not isinstance(table, dict):
             problems.append(f"{name}: must be a section, [{name}]")
             continue
         reader = _SectionReader(
-            name, table, overlay.values.get(name, {}), environ, open_to_all=bool(mode & stat.S_IROTH)
+            name,
+            table,
+            overlay.values.get(name, {}),
+            environ,
+            open_to_all=bool(mode & stat.S_IROTH),
+            unread=looking and name != "database",
         )
         sections[name] = reader.read()
         problems += reader.problems
@@ -90,6 +106,12 @@ def load_settings(path: Path | None, environ: Mapping[str, str], *, system_file:
     if contradiction := _contradiction(settings):
         raise SettingsError([contradiction], source=shown)
     return settings
+
+
+def _is_for_looking(database: object, overlay: _Table) -> bool:
+    """Say whether database.read_only is set, before the section is checked: other sections depend on it."""
+    given = overlay.get("read_only", database.get("read_only") if isinstance(database, dict) else None)
+    return given is True or str(given).lower() in {"true", "1", "yes", "on"}
 
 
 def _contradiction(settings: Settings) -> str:
@@ -148,14 +170,16 @@ class _SectionReader:
     """Reads one section: the environment over the file, secrets from wherever they are, then the model's checks."""
 
     def __init__(
-        self, name: str, table: _Table, overlay: _Table, environ: Mapping[str, str], *, open_to_all: bool
+        self, name: str, table: _Table, overlay: _Table, environ: Mapping[str, str], *, open_to_all: bool, unread: bool
     ) -> None:
+        """Read a section. `unread`: its secrets are not looked at, and something else stands for them."""
         self.problems: list[str] = []
         self._name = name
         self._table = table
         self._overlay = overlay
         self._environ = environ
         self._open_to_all = open_to_all
+        self._unread = unread
 
     def read(self) -> Section | None:
         """Return the section, or None when it has problems."""
@@ -177,6 +201,10 @@ class _SectionReader:
 
     def _secret(self, key: str) -> object | None:
         """Return the secret in whatever way it is given; the environment's way replaces the file's."""
+        if self._unread:
+            beside = _CALLED_FOR.get((self._name, key))
+            called_for = beside == "" or bool(beside and {**self._table, **self._overlay}.get(beside))
+            return Secret("unread") if called_for else None
         spellings_of_key = (key, *(f"{key}_{way}" for way in WAYS))
         layer = self._overlay if self._overlay.keys() & set(spellings_of_key) else self._table
         given = [spelling for spelling in spellings_of_key if spelling in layer]

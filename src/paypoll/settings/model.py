@@ -127,6 +127,7 @@ class DatabaseSettings(Section):
     statement_timeout: Timeout = timedelta(seconds=30)
     clock_tolerance: Timeout = timedelta(minutes=2)
     backup_folder: FullPath = None
+    read_only: bool = False
 
     @field_validator("url")
     @classmethod

@@ -21,18 +21,25 @@ from pydantic_core import core_schema
 
 from paypoll.settings.text import require_one_line
 
+CREDENTIALS = Path("/etc/credstore")
+"""Where the units take credentials from: LoadCredential=NAME:paypoll.NAME."""
+
 WAYS = ("file", "env", "credential")
 _MOST_BYTES = 64 * 1024
 _OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
 class Secret:
-    """A text that is never shown: str, repr and format give `***`. Only `reveal` tells it."""
+    """A text that is never shown: str, repr and format give `***`. Only `reveal` tells it.
 
-    __slots__ = ("_value",)
+    `origin` is the file or variable that it came from, as the operator knows it; empty: the settings themselves.
+    """
 
-    def __init__(self, value: str) -> None:
+    __slots__ = ("_value", "origin")
+
+    def __init__(self, value: str, origin: str = "") -> None:
         self._value = value
+        self.origin = origin
 
     def reveal(self) -> str:
         """Return the secret itself; call it only where it is sent to the service it is for."""
@@ -85,20 +92,22 @@ def read_secret(way: str, where: object, environ: Mapping[str, str]) -> Secret:
     if not isinstance(where, str) or not where:
         raise ValueError("must be text in quotes, and not empty")
     if way == "env":
-        return Secret(_not_empty(_from_environment(where, environ), f"${where}"))
+        return Secret(_not_empty(_from_environment(where, environ), f"${where}"), f"${where}")
     if way == "file":
         path = Path(where)
         if not path.is_absolute():
             raise ValueError(f"{where} must be an absolute path")
-        return Secret(_not_empty(_from_file(path), where))
+        return Secret(_not_empty(_from_file(path), where), where)
     folder = environ.get("CREDENTIALS_DIRECTORY", "")
     if not folder:
         raise ValueError("$CREDENTIALS_DIRECTORY is not set: systemd sets it for the service only (LoadCredential=)")
     if "/" in where or where in {".", ".."}:
         raise ValueError(f"{where} must be the plain name of a credential")
     # systemd alone decides who may read its credentials, by access lists that the mode bits do not tell.
-    path = Path(folder, where)
-    return Secret(_not_empty(_from_file(path, private=False), str(path)))
+    path, known = Path(folder, where), str(CREDENTIALS / f"paypoll.{where}")
+    if not path.exists():  # systemd says nothing of one that it did not find
+        raise ValueError(f"there is no credential {where}: put it into {known}, for root alone (mode 0600)")
+    return Secret(_not_empty(_from_file(path, private=False), known), known)
 
 
 def _from_environment(name: str, environ: Mapping[str, str]) -> str:

@@ -12,6 +12,31 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _LONGEST = 63  # PostgreSQL cuts longer names, and would grant to another role than the one that was meant
 _WIDTH = 110
 
+_READERS = """\
+-- A group of PostgreSQL's, {role}, whose members may look at all that paypoll looks at, and change nothing.
+-- First run `paypoll db upgrade` as the owner of the shop's tables; then run this as the owner (or a superuser):
+--     paypoll db grants --read-only{option} | psql --set ON_ERROR_STOP=1 shop
+-- It may be run again, after each `paypoll db upgrade` at the latest.
+-- Who logs in is a member: CREATE ROLE ada LOGIN IN ROLE {role}; on this machine the user ada needs no password then.
+
+BEGIN;
+
+DO $grant$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN
+        CREATE ROLE {role} NOLOGIN;
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), {literal});
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), {literal});
+END $grant$;
+GRANT USAGE ON SCHEMA {schema} TO {role};
+REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role};
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM {role};
+"""
+
+READERS = "paypoll_read"
+"""The group of those who may only look, if nothing else is said."""
+
 _HEAD = """\
 -- Least privilege for paypoll's database role {role}.
 -- First run `paypoll db upgrade` as the owner of the shop's tables; then run this as the owner (or a superuser):
@@ -53,24 +78,28 @@ COMMIT;
 """
 
 
-def grants_sql(role: str, *, refunds: bool = False) -> str:
+def grants_sql(role: str, *, refunds: bool = False, read_only: bool = False) -> str:
     """Return the statements for this role. Raise ValueError when no role can have the name.
 
-    `refunds`: it may also write what a refund changes in the shop.
+    `refunds`: it may also write what a refund changes in the shop. `read_only`: it is a group that may only look.
     """
     # A dollar could end the quoted block early, and a backslash be read by psql.
     if not role or len(role.encode()) > _LONGEST or not role.isprintable() or set(role) & {"$", "\\"}:
         raise ValueError(f"a role's name has 1 to {_LONGEST} printable bytes, and neither $ nor a backslash")
     words = {"role": _identifier(role), "literal": _literal(role), "schema": SCHEMA}
     words["option"] = " --refunds" if refunds else ""
-    wanted = needs(refunds=refunds)
+    if read_only:
+        words["option"] = f" --role {role}" if role != READERS else ""
+    wanted = needs(refunds=refunds, reading=read_only)
     shop_tables = dict.fromkeys(need.table for need in wanted if not need.table.startswith(f"{SCHEMA}."))
-    statements = [_HEAD.format(**words)]
+    statements = [(_READERS if read_only else _HEAD).format(**words)]
     statements += [f"REVOKE ALL ON {table} FROM {words['role']};" for table in shop_tables]
     statements.append("")
     for table, of_table in groupby(wanted, key=lambda need: need.table):
         statements.append(f"GRANT\n    {_listed(tuple(of_table))}\n    ON {table} TO {words['role']};")
     statements.append("")
+    if read_only:
+        return "\n".join([*statements, "COMMIT;", ""])
     tables = ", ".join(map(_literal, inserted_with_sequence(refunds=refunds)))
     statements.append(_SEQUENCES.format(tables=tables, **words))
     return "\n".join(statements)

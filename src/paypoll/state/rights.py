@@ -140,9 +140,11 @@ NEEDS = SHOP_NEEDS + OWN_NEEDS
 _TABLES = list(dict.fromkeys(need.table for need in NEEDS))
 
 
-def needs(*, refunds: bool) -> tuple[Need, ...]:
-    """Return all that the role needs, table by table."""
+def needs(*, refunds: bool, reading: bool = False) -> tuple[Need, ...]:
+    """Return all that the role needs, table by table. `reading`: what one needs that may only look."""
     wanted = (*NEEDS, *(REFUND_NEEDS if refunds else ()))
+    if reading:
+        wanted = tuple(need for need in NEEDS if need.right is Right.SELECT)
     return tuple(sorted(wanted, key=lambda need: _TABLES.index(need.table)))
 
 
@@ -152,15 +154,15 @@ def inserted_with_sequence(*, refunds: bool) -> tuple[str, ...]:
     return tuple(need.table for need in of_the_shop if need.right is Right.INSERT)
 
 
-def missing_rights(connection: sa.Connection, *, refunds: bool = False) -> list[str]:
+def missing_rights(connection: sa.Connection, *, refunds: bool = False, reading: bool = False) -> list[str]:
     """Return what the connected role may not do and must, a sentence a table and right. Asks PostgreSQL only.
 
     Tables and columns that are not there are left out: the schema's own check names them. `refunds`: it must be able
-    to send refunds as well.
+    to send refunds as well. `reading`: it need only look.
     """
     there = _columns_there(connection)
     problems = []
-    for need in needs(refunds=refunds):
+    for need in needs(refunds=refunds, reading=reading):
         if need.table not in there:
             continue
         name = need.right.value
@@ -177,11 +179,11 @@ def missing_rights(connection: sa.Connection, *, refunds: bool = False) -> list[
     return problems
 
 
-def missing_rights_on(connection: sa.Connection, table: str) -> bool:
+def missing_rights_on(connection: sa.Connection, table: str, *, reading: bool = False) -> bool:
     """Say whether the connected role lacks a right on this table. Only PostgreSQL has any."""
     if connection.dialect.name != "postgresql":
         return False
-    return any(f" {table}: " in problem for problem in missing_rights(connection))
+    return any(f" {table}: " in problem for problem in missing_rights(connection, reading=reading))
 
 
 def excessive_rights(connection: sa.Connection) -> list[str]:

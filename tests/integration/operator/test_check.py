@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -14,7 +15,7 @@ from tests.settings_text import API_KEY, MERCHANT
 
 from paypoll.admin.check import check_all, exit_code
 from paypoll.admin.check.finding import Finding, Mark
-from paypoll.admin.check.host import check_timer
+from paypoll.admin.check.host import _there_below, check_timer
 from paypoll.admin.check.printing import check_printing
 from paypoll.app import App
 from paypoll.database import CONNECTIONS, transaction
@@ -388,6 +389,12 @@ class TestHost:
         found = check(make_app(PAYPOLL_TICKETS__MEDIA_FOLDER=str(tmp_path / "nowhere")))
         assert is_problem(one(found, "media folder"), "nowhere", "tickets.media_folder")
 
+    def test_media_folder_as_the_guide_makes_it_passes(self, tmp_path: Path) -> None:
+        # The service is let into `tickets` alone; the folder above it is not to be written.
+        (tmp_path / "tickets").mkdir()
+        assert _there_below(tmp_path, tmp_path / "tickets/pdfs") == tmp_path / "tickets"
+        assert _there_below(tmp_path / "gone", tmp_path / "gone/tickets/pdfs") == tmp_path / "gone"
+
     def test_media_folder_that_is_a_file_is_named(self, make_app: MakeApp, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         assert is_problem(one(check(make_app(PAYPOLL_TICKETS__MEDIA_FOLDER=str(tmp_path / "file"))), "media folder"))
@@ -459,6 +466,30 @@ class TestHost:
         monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
         (finding,) = check_timer(systemd=tmp_path)
         assert (finding.mark, finding.next_step) == (mark, step)
+
+    @pytest.mark.parametrize(
+        ("fires_in", "reload", "step"),
+        [
+            (200, "no", ""),
+            (None, "no", ""),
+            (90_000, "no", "systemctl restart"),
+            (-600, "no", "systemctl restart"),
+            (None, "yes", "systemctl daemon-reload"),
+        ],
+    )
+    def test_timer_that_waits_for_a_wrong_time_or_is_an_old_one_is_stale(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fires_in: int | None, reload: str, step: str
+    ) -> None:
+        following = "" if fires_in is None else f"@{int(time.time()) + fires_in}"
+        stand_in = tmp_path / "systemctl"
+        stand_in.write_text(
+            '#!/bin/sh\ncase "$*" in is-enabled*) echo enabled;; is-active*) echo active;; "show --timestamp=unix "*)'
+            f" echo NextElapseUSecRealtime={following}; echo NeedDaemonReload={reload};; esac"
+        )
+        stand_in.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+        (finding,) = check_timer(systemd=tmp_path)
+        assert (finding.mark is Mark.PROBLEM, finding.next_step.startswith(step)) == (bool(step), True)
 
     def test_timer_without_systemd_is_skipped(self, make_app: MakeApp, tmp_path: Path) -> None:
         (finding,) = check_timer(systemd=tmp_path / "nowhere")

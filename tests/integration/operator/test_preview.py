@@ -18,7 +18,7 @@ from tests.settings_text import sound_settings, write_settings_file
 
 from paypoll.admin.preview import write_preview
 from paypoll.app import App
-from paypoll.errors import RefusedError
+from paypoll.errors import CannotWriteError
 from paypoll.mail.content.compose import KINDS
 from paypoll.settings.load import load_settings
 from paypoll.testing import FakePrinter
@@ -129,5 +129,5 @@ def test_preview_command_with_broken_template_ends_with_the_status_of_wrong_sett
 def test_preview_into_a_folder_that_cannot_be_made_says_so(app: App, tmp_path: Path) -> None:
     app.printer = FakePrinter()
     (tmp_path / "file").touch()
-    with pytest.raises(RefusedError, match="cannot be written: not a directory"):
+    with pytest.raises(CannotWriteError, match="cannot be written: not a directory"):
         write_preview(tmp_path / "file" / "out", app.settings, app.printer, app.composer, app.clock.now())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.report.conftest import CUSTOMER, FORMULA_TITLE, HOSTILE_TITLE, NOW, NUMBER, Shop
+from tests.json_schemas import check_printed
 
 from paypoll.cli.render.report import report_parts
 from paypoll.cli.render.screen import json_text
@@ -96,6 +97,7 @@ def test_csv_files_are_exact_and_start_no_formula(report: Report, tmp_path: Path
 
 def test_json_has_exact_amounts_as_text_and_times_with_their_zone(report: Report) -> None:
     read = json.loads(json_text(document(report)))
+    check_printed(("report", "--json"), json.dumps({"schema": 1, **read}))
     assert read["money"][0]["taken"] == f"{report.money[0].taken:.2f}"
     assert read["since"] == "2026-11-19T12:00:00+00:00"
     assert sum(one["orders"] for one in read["paid_to_ticket"]["within"]) == read["paid_to_ticket"]["seconds"]["number"]

@@ -52,6 +52,40 @@ def test_settings_file_that_cannot_be_looked_at_is_told_not_passed_over(tmp_path
         load_settings(None, {}, system_file=loop)
 
 
+def test_settings_for_looking_are_taken_where_the_services_own_may_not_be_read_and_need_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, beside = tmp_path / "config.toml", tmp_path / "read-only.toml"
+    service.mkdir()  # nobody can read it as a file, and everybody look at it
+    beside.write_text(FOR_LOOKING, encoding="utf-8")
+    monkeypatch.setattr(os, "access", lambda path, _mode, **_how: Path(path) == beside)
+    settings = load_settings(None, {}, system_file=service)
+    assert (settings.source, settings.database.read_only) == (beside, True)
+    # The same without the word: every secret is missed.
+    beside.write_text(FOR_LOOKING.replace("read_only = true", ""), encoding="utf-8")
+    problems = _problems(beside, {})
+    assert [problem.partition(":")[0] for problem in problems] == ["sumup.api_key_credential", "mail.password_file"]
+
+
+FOR_LOOKING = """
+[site]
+base_url = "https://shop.example"
+support_email = "help@shop.example"
+[database]
+url = "postgresql:///shop"
+read_only = true
+[sumup]
+api_key_credential = "sumup_api_key"
+[mail]
+host = "mail.shop.example"
+username = "shop"
+password_file = "/gone"
+sender = "tickets@shop.example"
+[alerts]
+to = ["admin@shop.example"]
+"""
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_settings_file_of_another_user_says_who_may_read_it(write_settings: WriteSettings) -> None:
     with pytest.raises(SettingsError, match="this user may not read it"):

@@ -111,7 +111,16 @@ def test_secret_from_the_environment_is_read_or_named() -> None:
 
 def test_credential_of_systemd_is_read_whatever_its_mode(tmp_path: Path) -> None:
     _file(tmp_path, VALUE, mode=0o444)
-    assert read_secret("credential", "secret", {"CREDENTIALS_DIRECTORY": str(tmp_path)}).reveal() == VALUE
+    secret = read_secret("credential", "secret", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert (secret.reveal(), secret.origin) == (VALUE, "/etc/credstore/paypoll.secret")
+
+
+def test_credential_that_is_missing_or_empty_is_named_by_the_file_that_the_operator_knows(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"put it into /etc/credstore/paypoll\.secret, for root"):
+        read_secret("credential", "secret", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    _file(tmp_path, "")
+    with pytest.raises(ValueError, match=r"/etc/credstore/paypoll\.secret is empty"):
+        read_secret("credential", "secret", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
 
 
 def test_credential_outside_of_the_service_says_why() -> None:

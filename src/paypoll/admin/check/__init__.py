@@ -86,9 +86,13 @@ def check_all(there: Installation, *, send_test_alert: bool = False, shop_url: s
         ("timer", host.check_timer),
         ("sold places", lambda: shop.check_shop(there.engine, clock)),
     ]
+    if settings.database.read_only:
+        looking = {"database", "timer", "sold places"}
+        rest = skipped("SumUp, mail, tickets, folders", "these settings are for looking only (database.read_only)")
+        checks = [*checks[:2], *(one for one in checks if one[0] in looking), (rest.topic, lambda: [rest])]
     if shop_url:
         checks.append((pages.TOPIC, lambda: pages.check_pages(shop_url)))
-    if send_test_alert:
+    if send_test_alert and not settings.database.read_only:
         test = ("mail", lambda: mail.send_test_alert(there.composer, there.mailer, settings, clock.now()))
         checks.insert(4, test)
     no_database = False

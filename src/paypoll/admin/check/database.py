@@ -48,6 +48,7 @@ _NEWEST = 100
 """So many checkouts are looked at for the merchants they name."""
 
 _GRANTS = "run the SQL of `paypoll db grants` as the owner of the shop's tables"
+_READ_GRANTS = "run the SQL of `paypoll db grants --read-only` as their owner, and log in as a member of that group"
 _REFUND_GRANTS = (
     "run the SQL of `paypoll db grants --refunds` as their owner, or turn sumup.allow_refunds and ledger.on_refund off"
 )
@@ -67,7 +68,7 @@ def check_database(engine: sa.Engine, options: DatabaseOptions, settings: Settin
             yield _server(connection)
             yield from check_sessions(options, connection)
             yield from _clock(settings, clock, connection)
-            yield from _rights(connection, refunds=settings.sumup.allow_refunds or settings.ledger.on_refund == "void")
+            yield from _rights(connection, settings)
             yield from _schema(connection)
             yield from check_indexes(connection)
             yield from _merchant(settings, connection)
@@ -77,18 +78,19 @@ def check_database(engine: sa.Engine, options: DatabaseOptions, settings: Settin
         yield skipped("schema, rights, clock, last run", "the database is out of reach")
     except SettingsError as error:
         for problem in error.problems:
-            yield wrong("database", problem, _way_in(problem))
+            yield wrong("database", problem, _way_in(problem, settings))
         yield skipped("schema, rights, clock, last run", "the database does not let us in")
     except SQLAlchemyError as error:
         yield wrong("database", describe_error(error), "see above; `paypoll db grants` prints the rights it needs")
 
 
-def _way_in(problem: str) -> str:
+def _way_in(problem: str, settings: Settings) -> str:
     """Return what to do about a refused login or right."""
     if "startup parameter" in problem:
         return "take options= out of database.url: a pooler refuses it"
     if "password" in problem:
-        return "correct database.password (or the file or credential it comes from)"
+        password = settings.database.password
+        return f"correct {(password.origin if password else '') or 'database.password, or the one in database.url'}"
     if "does not exist" in problem:
         return "correct database.url: the role's name, or the database's"
     return f"correct the section [database]; if a right is missing, {_GRANTS}"
@@ -122,11 +124,13 @@ def _clock(settings: Settings, clock: Clock, connection: sa.Connection) -> Itera
     yield wrong("clock", text, "set both clocks by NTP")
 
 
-def _rights(connection: sa.Connection, *, refunds: bool) -> Iterator[Finding]:
+def _rights(connection: sa.Connection, settings: Settings) -> Iterator[Finding]:
     if connection.dialect.name != "postgresql":
         yield skipped("rights", "only PostgreSQL has any")
         return
-    lacking = missing_rights(connection)
+    reading = settings.database.read_only
+    refunds = not reading and (settings.sumup.allow_refunds or settings.ledger.on_refund == "void")
+    lacking = missing_rights(connection, reading=reading)
     if refunds:
         problems = [problem for problem in missing_rights(connection, refunds=True) if problem not in lacking]
         for problem in (*problems, *refund_table_problems(connection)):
@@ -134,10 +138,13 @@ def _rights(connection: sa.Connection, *, refunds: bool) -> Iterator[Finding]:
     if lacking:
         # One remedy for all of them, so one line: after an upgrade they are many.
         more = f", and {len(lacking) - _RIGHTS_NAMED} more" if len(lacking) > _RIGHTS_NAMED else ""
-        yield wrong("rights", "; ".join(lacking[:_RIGHTS_NAMED]) + more, _GRANTS)
+        yield wrong("rights", "; ".join(lacking[:_RIGHTS_NAMED]) + more, _READ_GRANTS if reading else _GRANTS)
     else:
-        yield fine("rights", "the role may do all that paypoll does")
-    if excess := excessive_rights(connection):
+        yield fine("rights", "the role may look at all of it" if reading else "the role may do all that paypoll does")
+    if reading and not missing_rights(connection):
+        text = "the role may also change what paypoll changes, and these settings are for looking only"
+        yield advice("rights", text, _READ_GRANTS)
+    elif excess := excessive_rights(connection):
         yield advice("rights", f"the role may also {', '.join(excess)}", f"{_GRANTS}, and log in as that role")
 
 
@@ -154,7 +161,8 @@ def _schema(connection: sa.Connection) -> Iterator[Finding]:
 def _merchant(settings: Settings, connection: sa.Connection) -> Iterator[Finding]:
     """Compare our merchant with the shop's newest checkouts: SumUp says of a stranger's no more than "not found"."""
     ours = settings.sumup.merchant_code
-    unreadable = any(missing_rights_on(connection, table.name) for table in (checkouts, organisers))
+    reading = settings.database.read_only
+    unreadable = any(missing_rights_on(connection, table.name, reading=reading) for table in (checkouts, organisers))
     if not ours or schema_problems(connection) or unreadable:
         return
     newest = sa.select(checkouts.c.merchant_code).order_by(checkouts.c.id.desc()).limit(_NEWEST)
@@ -181,7 +189,9 @@ def _own_tables(settings: Settings, clock: Clock, connection: sa.Connection) -> 
         yield wrong("records", text, HOW_TO_REMEMBER)
     now = clock.now()
     yield _last_run(now, last_run(connection))
-    if any(missing_rights_on(connection, f"{SCHEMA}.{table.name}") for table in (outbox, trouble, pause)):
+    reading = settings.database.read_only
+    ours = (f"{SCHEMA}.{table.name}" for table in (outbox, trouble, pause))
+    if any(missing_rights_on(connection, table, reading=reading) for table in ours):
         return  # told above
     for standstill in mail_standstills(connection, settings.alerts.to, now):
         yield unreachable("standstill", standstill, "`paypoll mail list`; mended, `paypoll mail retry --all`")

@@ -15,14 +15,21 @@ from paypoll.settings.model import Settings
 from paypoll.templates import missing_folders
 
 _TIMER = "paypoll.timer"
+_RELOAD = "systemctl daemon-reload && systemctl"
 _PATIENCE = 10.0
 """Seconds that systemctl gets."""
 
 _LEAST_FREE = 100 * 2**20
 """Bytes: a ticket's files take about a tenth of a megabyte."""
 
+_FEWEST_FILES = 1000
+"""A disk can be full of files while there is room: tickets have two each."""
+
+_LONGEST_PAUSE = timedelta(hours=1)
+"""No drop-in of ours lets a timer wait for longer."""
+
 _PLACEHOLDER = re.compile(r"(?:^|[@/.])example\.(?:org|com|net)\b", re.IGNORECASE)
-_TICKET_FOLDERS = ("tickets", "tickets/pdfs", "tickets/qr_codes")
+_TICKET_FOLDERS = ("tickets/pdfs", "tickets/qr_codes")
 
 
 def check_settings(settings: Settings) -> Iterator[Finding]:
@@ -32,7 +39,10 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
         yield fine("settings", "all from the environment; there is no settings file")
         return
     mode = stat.S_IMODE(source.stat().st_mode)
-    yield fine("settings", f"{source} (mode {mode:03o}), and the files of its secrets")
+    given = (settings.database.password, settings.sumup.api_key, settings.sumup.client_secret, settings.mail.password)
+    origins = [secret.origin for secret in given if secret is not None and secret.origin]
+    secrets = f"; secrets from {', '.join(origins)}" if origins else ""
+    yield fine("settings", f"{source} (mode {mode:03o}){secrets}")
 
 
 def check_placeholders(settings: Settings, host_zone: tzinfo | None = None) -> Iterator[Finding]:
@@ -44,6 +54,7 @@ def check_placeholders(settings: Settings, host_zone: tzinfo | None = None) -> I
         "mail.sender": (settings.mail.sender,),
         "mail.reply_to": (settings.mail.reply_to,),
         "alerts.to": settings.alerts.to,
+        "alerts.ping_url": (settings.alerts.ping_url,),
     }
     for key, values in given.items():
         if value := next((one for one in values if one and _PLACEHOLDER.search(one)), None):
@@ -66,9 +77,10 @@ def check_folders(settings: Settings) -> Iterator[Finding]:
         )
         yield advice("media folder", text, "set tickets.media_folder to the shop's media folder")
     else:
-        # Runs write below these alone; the media folder itself is written only to make them.
-        folders = [media / name for name in _TICKET_FOLDERS]
-        for folder in folders if all(folder.is_dir() for folder in folders) else [media]:
+        # Runs write into these alone; what is above them is written to make what is missing. The guide's installation
+        # lets the service into the folder `tickets` and no further.
+        folders = dict.fromkeys(_there_below(media, media / name) for name in _TICKET_FOLDERS)
+        for folder in folders:
             yield _writable("media folder", folder, "tickets.media_folder")
     log_file, metrics = settings.logging.file, settings.metrics.textfile
     folders_of = {
@@ -92,12 +104,35 @@ def check_timer(*, systemd: Path = Path("/run/systemd/system")) -> Iterator[Find
         yield skipped("timer", "systemd does not run here; something else must start `paypoll run-once`")
         return
     enabled, active = _ask_systemd("is-enabled"), _ask_systemd("is-active")
-    if enabled == "enabled" and active == "active":
+    if enabled == "enabled" and active == "active" and (stale := _stale_timer(datetime.now(UTC))):
+        yield wrong("timer", *stale)
+    elif enabled == "enabled" and active == "active":
         yield fine("timer", f"{_TIMER} is enabled and active")
     elif enabled == "enabled":
         yield wrong("timer", f"{_TIMER} is enabled, but {active}", f"systemctl start {_TIMER}")
     else:
         yield wrong("timer", f"{_TIMER} is {enabled}", f"systemctl enable --now {_TIMER}")
+
+
+def _stale_timer(now: datetime) -> tuple[str, str] | None:
+    """Return what is wrong with a timer that is on, and the next step: it waits for a wrong time, or is an old one."""
+    properties = "--property=NextElapseUSecRealtime,NeedDaemonReload"
+    said = dict(line.partition("=")[::2] for line in _systemctl("show", "--timestamp=unix", properties).splitlines())
+    if said.get("NeedDaemonReload") == "yes":
+        return (f"{_TIMER} has changed on the disk, and systemd has the old one", f"{_RELOAD} restart {_TIMER}")
+    following = said.get("NextElapseUSecRealtime", "").removeprefix("@")
+    if not following.isdecimal():
+        return None  # none while the service is running, or words of another systemd
+    wait = datetime.fromtimestamp(int(following), UTC) - now
+    if timedelta(minutes=-2) < wait < _LONGEST_PAUSE:
+        return None
+    when = f"{datetime.fromtimestamp(int(following), UTC):%Y-%m-%d %H:%M} UTC"
+    return (f"{_TIMER} is on, and fires next at {when}: was a clock set?", f"systemctl restart {_TIMER}")
+
+
+def _there_below(top: Path, folder: Path) -> Path:
+    """Return the folder, or the lowest one above it that is there; at most `top`, be it there or not."""
+    return folder if folder == top or folder.is_dir() else _there_below(top, folder.parent)
 
 
 def _there_or_above(folder: Path | None) -> Path | None:
@@ -115,23 +150,32 @@ def _writable(topic: str, folder: Path, key: str) -> Finding:
         user = os.geteuid()
         text = f"{folder} cannot be written by user id {user}: {(error.strerror or str(error)).lower()}"
         return wrong(topic, text, "let paypoll's user write there, and look for a full or read-only disk")
-    free = shutil.disk_usage(folder).free
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
     if free < _LEAST_FREE:
         text = f"{folder} can be written, but only {free // 2**20} MB are free"
         return wrong(topic, text, "make room on that disk: tickets, logs and metrics are written there")
+    if disk.f_files and disk.f_favail < _FEWEST_FILES:
+        text = f"{folder} can be written, but its disk takes only {disk.f_favail} more files (inodes)"
+        return wrong(topic, text, "remove small files on that disk that nobody needs")
     return fine(topic, f"{folder} can be written, {free / 2**30:.1f} GB free")
 
 
 def _ask_systemd(question: str) -> str:
     """Return systemd's one word about the timer: enabled, active, disabled, not-found ..."""
+    return _systemctl(question).strip() or "unknown"
+
+
+def _systemctl(*words: str) -> str:
+    """Return what systemd says about the timer; nothing where it cannot be asked."""
     try:
         answer = subprocess.run(  # noqa: S603 - our own words
-            ["systemctl", question, _TIMER],  # noqa: S607 - where it is differs between distributions
+            ["systemctl", *words, _TIMER],  # noqa: S607 - where it is differs between distributions
             capture_output=True,
             text=True,
             check=False,
             timeout=_PATIENCE,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return answer.stdout.strip() or "unknown"
+        return ""
+    return answer.stdout

@@ -36,7 +36,10 @@ def _connect(mailer: Mailer, settings: Settings) -> Finding:
     except SenderRefusedError as error:
         return wrong(_TOPIC, str(error), "put that right with whoever runs it, or in the section [mail]")
     except MailUnavailableError as error:
-        return unreachable(_TOPIC, str(error), "look at the mail server and at the section [mail]")
+        step = "look at the mail server and at the section [mail]"
+        if mail.password is not None and mail.password.origin:
+            step += f" (the password is in {mail.password.origin})"
+        return unreachable(_TOPIC, str(error), step)
     how = {"starttls": "STARTTLS", "tls": "TLS", "none": "no encryption"}[mail.tls]
     login = f"logged in as {mail.username}" if mail.username else "without a login"
     return fine(_TOPIC, f"{mail.host}:{mail.port} by {how}, {login}")

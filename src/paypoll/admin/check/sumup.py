@@ -45,12 +45,20 @@ def check_sumup(gateway: PaymentGateway, books: LedgerSource, settings: Settings
             if all(finding.mark is not Mark.PROBLEM for finding in key):  # one mistake is told once
                 yield from _merchant(gateway, books, settings)
         case NotAllowed(detail=detail):
-            which = "sumup.api_key" if settings.sumup.api_key else "sumup.client_id and sumup.client_secret"
-            yield wrong("SumUp", f"{where} refuses our credential: {detail}", f"correct {which}")
+            yield wrong("SumUp", f"{where} refuses our credential: {detail}", f"correct {_which(settings)}")
         case NoAnswer(detail):
             yield unreachable("SumUp", f"{where} does not answer: {detail}", next_step(detail))
         case NotFound(detail) | BrokenAnswer(detail):
             yield wrong("SumUp", f"{where} does not answer as SumUp does: {detail}", "correct sumup.base_url")
+
+
+def _which(settings: Settings) -> str:
+    """Return where the credential is that SumUp refuses."""
+    key, secret = settings.sumup.api_key, settings.sumup.client_secret
+    if key is not None:
+        return f"the key in {key.origin}" if key.origin else "sumup.api_key"
+    origin = secret.origin if secret is not None else ""
+    return f"sumup.client_id, or the secret in {origin}" if origin else "sumup.client_id and sumup.client_secret"
 
 
 def next_step(detail: str) -> str:

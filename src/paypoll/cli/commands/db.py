@@ -144,23 +144,27 @@ def adopt_command(context: click.Context, *, by: str | None, yes: bool, as_json:
 
 
 @database_group.command("grants")
-@click.option("--role", default="paypoll", show_default=True, help="The database role that paypoll logs in as.")
+@click.option("--role", help="The database role that paypoll logs in as.  [default: paypoll, or paypoll_read]")
 @click.option(
     "--refunds", is_flag=True, help='Also what `paypoll refund` and ledger.on_refund = "void" write into the shop.'
 )
-def grants_command(role: str, *, refunds: bool) -> None:
+@click.option("--read-only", is_flag=True, help="For a group of people who may look, and change nothing.")
+def grants_command(role: str | None, *, refunds: bool, read_only: bool) -> None:
     """Print the SQL that gives paypoll's PostgreSQL role what it needs and nothing else. Changes nothing itself.
 
     Run it as the owner of the shop's tables, after `paypoll db upgrade`, and again after each later one.
 
     \b
-    Example:
+    Examples:
       paypoll db grants | psql --set ON_ERROR_STOP=1 shop
+      paypoll db grants --read-only | psql --set ON_ERROR_STOP=1 shop
     """
-    from paypoll.state.grants import grants_sql
+    from paypoll.state.grants import READERS, grants_sql
 
+    if refunds and read_only:
+        raise click.UsageError("--refunds and --read-only do not go together")
     try:
-        show(grants_sql(role, refunds=refunds))
+        show(grants_sql(role or (READERS if read_only else "paypoll"), refunds=refunds, read_only=read_only))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--role") from None
 

@@ -70,6 +70,7 @@ def report_command(
       paypoll report --since 30d --html report.html
       paypoll report --since 2026-11-01 --until 2026-12-01 --csv november
     """
+    from paypoll.errors import CannotWriteError
     from paypoll.exitcodes import ExitCode
     from paypoll.report.build import build_report
     from paypoll.report.document import document
@@ -94,7 +95,7 @@ def report_command(
 
             written += write_tables(folder, report)
     except OSError as error:
-        raise click.ClickException(f"cannot write {error.filename or page or folder}: {error.strerror}") from error
+        raise CannotWriteError(f"cannot write {error.filename or page or folder}: {error.strerror}") from error
     if as_json:
         show(json_text({"schema": SCHEMA, **document(report)}))
     elif written:

@@ -73,7 +73,7 @@ def runs_parts(runs: "list[LastRun]", now: datetime) -> "list[str | Table]":
     rows = []
     for run in runs:
         took = brief(run.ended_at - run.started_at) if run.ended_at else ""
-        did = _did(run) if run.command == "run-once" else f"{run.command}: {_did(run)}"
+        did = _did(run) if run.command == "run-once" else f"{run.command}: {_did(run)}".rstrip(" :")
         ended = status(run.ended) if run.ended else "under way, or killed"
         rows.append((ago(run.started_at, now), took, ended, did if one_host else f"{did} ({run.host})"))
     columns = (Column("started"), Column("took", right=True), Column("ended"), Column("what it did"))
@@ -81,6 +81,8 @@ def runs_parts(runs: "list[LastRun]", now: datetime) -> "list[str | Table]":
 
 
 def _did(run: "LastRun") -> str:
+    if not run.ended:
+        return ""
     if run.ended == "failed" and not any(run.counts.values()):
         return "see the log"
     told = [f"{run.counts[key]} {word}" for key, word in _DEEDS if run.counts.get(key)]
