@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from paypoll.database import is_among
 from paypoll.shop.tables import checkouts, orders
 from paypoll.state.pauses import NOT_PAUSED
-from paypoll.state.runs import last_sweep
 from paypoll.state.tables import checkout_seen, watch
 
 _JUST_NOW = timedelta(minutes=15)
@@ -55,10 +54,10 @@ def is_old_and_tried(
     return sa.and_(orders.c.status.in_(statuses), is_old, is_among(orders.c.id, fresh), NOT_PAUSED)
 
 
-def looked_through_since(connection: sa.Connection, first_look: timedelta, now: datetime) -> datetime:
-    """Return from when on tries are looked through: from a day before the last run over everything."""
+def looked_through_since(swept_at: datetime | None, first_look: timedelta, now: datetime) -> datetime:
+    """Return from when on tries are looked through: from a day before the last run over everything (`last_sweep`)."""
     earliest = now - first_look
-    return max(min(last_sweep(connection, now) or earliest, now) - _LOOKED_THROUGH, earliest)
+    return max(min(swept_at or earliest, now) - _LOOKED_THROUGH, earliest)
 
 
 def _has_unseen_id() -> sa.ColumnElement[bool]:
