@@ -26,7 +26,8 @@ from paypoll.state.memory import require_ready_to_work
 from paypoll.state.outbox import Whose, any_mail_due, is_any_due
 from paypoll.state.refunds import any_refund_due
 from paypoll.state.sumup_troubles import orders_to_ask_about
-from paypoll.state.watches import WatchRules, peek
+from paypoll.state.watches import WatchRules
+from paypoll.state.watches import is_any_due as is_any_order_due
 
 if TYPE_CHECKING:
     from paypoll.admin.refund import Refunder
@@ -91,13 +92,12 @@ class App:
         """
         now = self.clock.now()
         with transaction(self.engine) as connection:
-            if peek(connection, self.watch_rules, now, limit=1):
-                return False
             to_ask = orders_to_ask_about(self.settings.sumup.merchant_code).exists()
             rest = sa.or_(
                 any_mail_due(now), any_fee_due(self.fee_rules, now), any_refund_due(now), any_gone_due(now), to_ask
             )
-            return not connection.scalar(sa.select(rest)) and not ledgers_due(connection, self.settings, now)
+            is_any = is_any_order_due(connection, self.watch_rules, now, rest)
+            return not is_any and not ledgers_due(connection, self.settings, now)
 
     @cached_property
     def engine(self) -> sa.Engine:

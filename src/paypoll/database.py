@@ -22,6 +22,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from paypoll.errors import DatabaseUnavailableError, RefusedError, SettingsError
+from paypoll.statements import send_together
 
 SCHEMA = "paypoll"
 """The schema of paypoll's own tables; in SQLite, the attached database of that name."""
@@ -101,13 +102,9 @@ def make_engine(options: DatabaseOptions, *, read_only: bool = False) -> sa.Engi
     statement = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in transaction_settings(options).items())
     if read_only:
         statement += "; SET TRANSACTION READ ONLY"
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        # In each transaction and not once a session: a pooler lends another session for the next one, and refuses or
-        # drops what the start of a session asks for.
-        connection.exec_driver_sql(statement)
-
+    # In each transaction and not once a session: a pooler lends another session for the next one, and refuses or
+    # drops what the start of a session asks for.
+    send_together(engine, statement)
     sa.event.listen(engine, "handle_error", _without_rows)
     return engine
 

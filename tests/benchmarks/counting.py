@@ -1,39 +1,74 @@
-"""How many statements a run takes, counted where SQLAlchemy hands them to the driver."""
+"""How many messages a run sends to the database, and how many statements are in them."""
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import psycopg2.extensions as pg  # type: ignore[import-untyped]  # it has no types of its own
 import sqlalchemy as sa
 import structlog
-from tests.benchmarks.bed import Bed
+from tests.benchmarks.bed import NO_LEDGER, Bed
 
 from paypoll.app import App
 from paypoll.runs.record import record_run
 from paypoll.settings.load import load_settings
 
-NOT_COUNTED = "BEGIN, its SET and COMMIT are counted as a transaction; what SQLAlchemy asks at connecting is not"
+NOT_COUNTED = "BEGIN and COMMIT are not counted; the settings of a transaction travel with its first statement"
 
 
-def counted(bed: Bed) -> dict[str, int]:
-    """Return how many statements and transactions a run takes."""
-    app = App(load_settings(bed.config, {}))
-    counts = {"statements": 0, "transactions": 0}
-    lock = threading.Lock()
+@dataclass
+class Counts:
+    """What was sent. A message holds one statement or several that nobody reads the results of."""
 
-    def count(what: str) -> None:
-        with lock:
-            counts[what] += 1
+    messages: int = 0
+    statements: int = 0
+    transactions: int = 0
+
+
+@contextmanager
+def counting(engine: sa.Engine) -> Iterator[Counts]:
+    """Count what the block sends on this engine's new connections, where psycopg2 sends it."""
+    counts, lock = Counts(), threading.Lock()
+
+    class Counted(pg.cursor):  # type: ignore[misc]  # its base has no types
+        def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - psycopg2's name
+            with lock:
+                counts.messages += 1
+            super().execute(query, vars)
+
+    def connected(connection: Any, _record: object) -> None:
+        connection.cursor_factory = Counted
 
     def executed(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.startswith("SET LOCAL"):
-            count("statements")
+        with lock:
+            counts.statements += not statement.startswith("/*")
 
-    sa.event.listen(app.engine, "before_cursor_execute", executed)
-    sa.event.listen(app.engine, "begin", lambda *_: count("transactions"))
+    def begun(_connection: sa.Connection) -> None:
+        with lock:
+            counts.transactions += 1
+
+    listeners = (("connect", connected), ("before_cursor_execute", executed), ("begin", begun))
+    engine.dispose()
+    for name, listener in listeners:
+        sa.event.listen(engine, name, listener)
+    try:
+        yield counts
+    finally:
+        for name, listener in listeners:
+            sa.event.remove(engine, name, listener)
+        engine.dispose()
+
+
+def counted(bed: Bed) -> Counts:
+    """Return what a run sends."""
+    app = App(load_settings(bed.config, NO_LEDGER))
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        record_run(app, "run-once")
+        with counting(app.engine) as counts:
+            record_run(app, "run-once")
     finally:
         app.close()
     return counts

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.bed import PROGRAM, TICKETS, Bed, Spent, spend
+from tests.benchmarks.bed import NO_LEDGER, PROGRAM, TICKETS, Bed, Spent, spend
 from tests.benchmarks.row import Row
 
 LATENCY = 0.15
@@ -53,7 +53,7 @@ def run(bed: Bed, source: Path | None, **environ: str) -> Spent:
     settings = {f"PAYPOLL_{name.upper()}": value for name, value in environ.items()}
     arguments = ["--config", str(bed.config), "run-once"]
     if source is None:
-        return spend([str(PROGRAM), *arguments], settings)
+        return spend([str(PROGRAM), *arguments], NO_LEDGER | settings)
     return spend([sys.executable, "-P", "-m", "paypoll", *arguments], settings | {"PYTHONPATH": str(source)})
 
 

@@ -20,7 +20,7 @@ from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state.backup_file import opened_backup
 from paypoll.state.grants import grants_sql
-from paypoll.state.memory import adopted_until
+from paypoll.state.memory import ADOPTED_UNTIL
 from paypoll.state.tables import metadata, run
 from paypoll.state.upgrade import HEAD, current_version, upgrade
 from paypoll.testing import NOW
@@ -105,7 +105,7 @@ def test_restore_over_records_needs_to_be_told_and_keeps_a_copy(
     assert done.replaced is not None
     # paypoll was at work in between: what `db adopt` does is done, and audited.
     with transaction(engine) as connection:
-        until = adopted_until(connection)
+        until = connection.scalar(ADOPTED_UNTIL)
     assert until is not None
     assert until > made.manifest.taken_at
     # And back again, with what was there in between.

@@ -1,7 +1,7 @@
 """Two runs at once, and a shop that works meanwhile: the lease, the row lock, and deciding again under it."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import paypoll.runs.apply
 import paypoll.runs.load
 import paypoll.shop.accounts
+import paypoll.state.watches
 from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.payments.gateway import CheckoutAnswer, Found, Look
@@ -215,13 +216,16 @@ def test_row_20_two_late_payments_do_not_both_take_the_last_places_thanks_to_the
     shop.update("events_event", shop.rows("events_event")[0]["id"], capacity=3)
     both = threading.Barrier(2)
 
-    def count_and_meet(connection: sa.Connection, order: Order, *, lock: bool) -> Order:
-        counted = with_places_taken(connection, order, lock=lock and is_locked)
+    def count_and_meet(order: Order, taken: Mapping[int, int]) -> Order:
+        counted = with_places_taken(order, taken)
         with suppress(threading.BrokenBarrierError):
             both.wait(timeout=patience)
         return counted
 
     monkeypatch.setattr(paypoll.runs.load, "with_places_taken", count_and_meet)
+    if not is_locked:
+        monkeypatch.setattr(paypoll.runs.load, "lock_halls", lambda *_: None)
+        monkeypatch.setattr(paypoll.state.watches, "_HOLD_WITH_HALLS", paypoll.state.watches._HOLD)
     run_together([apps(), apps()], *late)
     assert sorted(order["status"] for order in shop.rows("orders_order")) == ends
     assert len(shop.rows("events_ticket")) == tickets

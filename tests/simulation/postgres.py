@@ -16,7 +16,7 @@ import psycopg2.extensions as pg  # type: ignore[import-untyped]  # the same
 import sqlalchemy as sa
 from tests.simulation.fibers import Fiber, Scheduler, SimulationError
 
-_CHANGE = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) [\w.]+")
+_CHANGE = re.compile(r"^(?:INSERT INTO|UPDATE|DELETE FROM) [\w.]+", re.MULTILINE)  # several may be sent together
 _GLANCE = 0.002  # seconds of real time, before asking whether a statement waits for a lock
 _PATIENCE = 30.0
 _LOCK_TIMEOUT = 5.0  # seconds of the world's time, as paypoll's own setting
@@ -72,8 +72,8 @@ class WorldCursor(pg.cursor):  # type: ignore[misc]  # its base has no types
         """Execute, with a point before."""
         WorldConnection.points.before_statement(self.connection)
         super().execute(query, vars)
-        if isinstance(query, str) and (change := _CHANGE.match(query)) and change[0] not in self.connection.changed:
-            self.connection.changed.append(change[0])
+        changes = _CHANGE.findall(query) if isinstance(query, str) else []
+        self.connection.changed += [change for change in changes if change not in self.connection.changed]
 
 
 def instrument(engine: sa.Engine) -> None:

@@ -43,7 +43,8 @@ from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.load import Loaded, load_each
 from paypoll.state.outbox import Mail, give_up
-from paypoll.state.tables import outbox
+from paypoll.state.tables import outbox, watch
+from paypoll.state.watches import Held
 
 if TYPE_CHECKING:
     from tests.simulation.bench import Bench
@@ -113,13 +114,16 @@ def worlds_until_broken(
 def no_row_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The order is read and written without its row lock."""
     monkeypatch.setattr(paypoll.runs.apply, "lock_order", always(True))
+    ours = sa.select(watch.c.lease_run, watch.c.status, sa.null().label("hall")).with_for_update()
+    for name in ("_HOLD", "_HOLD_WITH_HALLS"):
+        monkeypatch.setattr(paypoll.state.watches, name, ours.where(watch.c.order_id == sa.bindparam("wanted")))
 
 
 @pytest.fixture
 def no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run takes every order, and none is anybody's."""
     monkeypatch.setattr(paypoll.state.watches, "is_free", always(sa.true()))
-    monkeypatch.setattr(paypoll.state.watches, "hold", always(paypoll.state.watches.Held(None)))
+    monkeypatch.setattr(paypoll.state.watches, "hold", always(Held(None)))
 
 
 @pytest.fixture
@@ -229,7 +233,7 @@ def test_without_the_look_at_the_transaction_refunded_money_buys_tickets(
 def test_without_the_look_at_other_orders_one_payment_meets_the_payment_keys(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.runs.load, "spent_on_others", always(frozenset()))
+    monkeypatch.setattr(paypoll.runs.load, "spent_elsewhere", always(frozenset()))
     assert worlds_until_broken(bench, "a run ends well", "duplicate key", first=30)
 
 
@@ -237,7 +241,7 @@ def test_without_the_look_at_other_orders_one_payment_meets_the_payment_keys(
 def test_without_the_payment_keys_either_one_payment_buys_tickets_twice(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.runs.load, "spent_on_others", always(frozenset()))
+    monkeypatch.setattr(paypoll.runs.load, "spent_elsewhere", always(frozenset()))
     assert worlds_until_broken(bench, "5 ", first=30)
 
 
@@ -340,7 +344,7 @@ def test_without_the_brake_a_wrong_world_makes_cases_of_many(bench: "Bench", mon
 def test_without_the_memory_of_a_rejection_an_order_that_is_set_back_gets_tickets(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.state.records, "closed_without_tickets", always(frozenset()))
+    monkeypatch.setattr(paypoll.state.records, "without_tickets", always(frozenset()))
     assert worlds_until_broken(bench, "24c ", kinds=frozenset({Kind.CLOSED_REVIEWS}), first=3)
 
 

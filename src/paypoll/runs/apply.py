@@ -33,6 +33,7 @@ from paypoll.payments.schedule import as_shown, next_look
 from paypoll.runs.brake import is_suspect
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
 from paypoll.runs.load import as_found, load_for_decision
+from paypoll.shop.capacity import shows_paid
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.find import lock_order
 from paypoll.state import outbox, watches
@@ -104,18 +105,17 @@ class Applier:
         With `hold`, a review that a wrong world would lead to is held back (48).
         """
         with transaction(self.engine) as connection:
-            if not lock_order(connection, order_id):
-                paid = [answer for answer in _answers(evidence) if answer.status == CheckoutStatus.PAID]
-                tell_of_gone(self.desk, connection, str(order_id), paid, now)
-                return None
-            held = watches.hold(connection, order_id, self.run_id)
+            held = watches.hold(connection, order_id, self.run_id, halls=shows_paid(evidence))
             if held is None:
+                if not lock_order(connection, order_id):
+                    paid = [answer for answer in _answers(evidence) if answer.status == CheckoutStatus.PAID]
+                    tell_of_gone(self.desk, connection, str(order_id), paid, now)
                 return None
             if evidence.asked_at is None or now - evidence.asked_at > self.lease:
                 # 26a: the run was stopped or suspended in between. Nobody took the order, and it is asked about again.
                 watches.release(connection, [order_id], self.run_id)
                 return None
-            order = load_for_decision(connection, order_id, evidence, lock=True)
+            order = load_for_decision(connection, order_id, evidence, lock=True, locked=held.halls)
             if order is None:
                 return None
             order = as_found(order, held.status, now)

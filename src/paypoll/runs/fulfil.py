@@ -26,9 +26,11 @@ from paypoll.shop.ticket_rows import ticket_row
 from paypoll.state import outbox
 from paypoll.state.fulfilments import record_fulfilment
 from paypoll.state.tables import ticket_place
+from paypoll.statements import later
 from paypoll.tickets.numbers import new_ticket_number
 
 _MOST_TRIES = 500
+_FILL = later(sa.insert(ticket_place))
 _NEWEST_RECORDED = sa.select(sa.func.max(ticket_place.c.ticket_id)).scalar_subquery()
 _NEWEST_THERE = sa.select(sa.func.coalesce(sa.func.max(tickets.c.id), 0)).scalar_subquery()
 _NEWEST_IF_RESTORED = sa.select(_NEWEST_RECORDED).where(_NEWEST_RECORDED > _NEWEST_THERE)
@@ -73,7 +75,7 @@ def fulfil(
     if rules.tell_organisers:
         tell_organisers(connection, order, rules.site.currency, rules.domain, run_id, now)
     # What was said of the payment before would only confuse now, if it has not left yet.
-    outbox.withdraw(connection, order.id, "payment_failed", "under_review")
+    outbox.withdraw_unread(connection, order.id, "payment_failed", "under_review")
     return sum(len(issued) for issued in numbers.values())
 
 
@@ -132,7 +134,7 @@ def record_places(
         for item_id, issued in numbers.items()
         for place, number in enumerate(issued, start=1)
     ]
-    connection.execute(sa.insert(ticket_place), places)
+    connection.execute(_FILL, places)
 
 
 def insert_new_tickets(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> dict[str, int]:
@@ -185,6 +187,7 @@ def post_confirmation(
         message_id=message_id,
         now=now,
         order_id=order.id,
+        unread=True,
     )
     return message_id
 

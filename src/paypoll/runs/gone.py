@@ -24,11 +24,11 @@ from paypoll.payments.gateway import CheckoutAnswer, Found, NotAllowed, NotFound
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import as_shown, is_over, next_look
+from paypoll.runs.load import spent_elsewhere
 from paypoll.runs.report import OrderError, RunReport, describe_order_error
 from paypoll.state import watches
 from paypoll.state.audit import describe_evidence, record
-from paypoll.state.fulfilments import spent_on_others
-from paypoll.state.gone import claim_gone, load_gone
+from paypoll.state.gone import claim_gone, hold_gone, load_gone
 from paypoll.state.seen_checkouts import note_seen
 
 log = structlog.get_logger(__name__)
@@ -105,11 +105,11 @@ class GoneRound:
 
     def _apply(self, order: Order, evidence: Evidence, now: datetime) -> bool:
         with transaction(self.engine) as connection:
-            left = watches.hold(connection, order.id, self.run_id)
+            left = hold_gone(connection, order.id, self.run_id)
             is_old = evidence.asked_at is None or now - evidence.asked_at > self.lease  # 26a
             if left is None or is_old or not load_gone(connection, [order.id]):
                 return False
-            order = replace(order, spent_elsewhere=spent_on_others(connection, order.id, evidence.sumup_ids))
+            order = replace(order, spent_elsewhere=spent_elsewhere(connection, order.id, evidence))
             seen = assess(order, evidence, self.policy)
             decision = decide_gone(order, evidence, self.policy, now)
             payments = held(order, evidence, self.policy, now)

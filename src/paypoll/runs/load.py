@@ -5,9 +5,9 @@ promises is what another does. An order is loaded twice: for the questions, befo
 when it is known which payments SumUp shows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -17,12 +17,19 @@ from paypoll.errors import DatabaseUnavailableError, SettingsError, UnreadableOr
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.order import Order
 from paypoll.shop import orders as shop
-from paypoll.shop.capacity import count_places, may_fulfil, with_places_taken
+from paypoll.shop.capacity import TAKEN, lock_halls, may_fulfil, with_places_taken
 from paypoll.shop.find import find_numbers
-from paypoll.state.fulfilments import spent_on_others
-from paypoll.state.memory import adopted_until
-from paypoll.state.records import load_records
-from paypoll.state.spent import spent_in_shop
+from paypoll.state import records as own
+from paypoll.state.fulfilments import SPENT
+from paypoll.state.memory import ADOPTED_UNTIL
+from paypoll.state.spent import LOOKED_BACK, SPENT_IN_SHOP
+from paypoll.statements import Together
+
+_QUERIES = {**shop.QUERIES, **own.QUERIES, "taken": TAKEN, "adopted": ADOPTED_UNTIL}
+# All that an order is, in one statement; and what other orders have been paid by.
+_ORDERS = Together(**_QUERIES)
+_SPENT_WHERE_PAID = sa.union_all(SPENT, SPENT_IN_SHOP)
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
@@ -30,16 +37,14 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
 
     The places taken are counted as well: what is to be closed hangs on whether a late payment can be honoured.
     """
-    return count_places(connection, _load_with_records(connection, order_ids))
-
-
-def _load_with_records(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
-    orders = shop.load_orders(connection, order_ids)
-    records = load_records(connection, list(orders)) if orders else {}
-    until = adopted_until(connection) if orders else None
+    rows = _ORDERS.ask(connection, {"order_ids": list(order_ids)})
+    orders = shop.orders_in(connection, rows)
+    records = own.records_in(rows, orders)
+    until = next((row["started_at"] for row in rows["adopted"]), None)
+    taken = {row["event_id"]: row["taken"] for row in rows["taken"]}
     return {
         order_id: replace(
-            order,
+            with_places_taken(order, taken),
             fulfilment=records[order_id].fulfilment,
             missing_checks=records[order_id].missing_checks,
             rejected=records[order_id].rejected,
@@ -113,21 +118,39 @@ def _unreadable(connection: sa.Connection, order_id: int, error: Exception) -> U
     return UnreadableOrderError(order_id, number, words)
 
 
-def load_for_decision(connection: sa.Connection, order_id: int, evidence: Evidence, *, lock: bool) -> Order | None:
+def load_for_decision(
+    connection: sa.Connection, order_id: int, evidence: Evidence, *, lock: bool, locked: Collection[int] = ()
+) -> Order | None:
     """Return the order with all that a decision about it rests on, or None when it is gone.
 
-    Beside `load_order`: the places taken at its events, and which of the payments in the evidence have paid for
-    another order. With `lock` (a run, under the order's row lock) the events of an order that may get its tickets now
-    are locked before their places are counted, and stay so until the transaction ends.
+    Beside `load_order`: which of the payments in the evidence have paid for another order. With `lock` (a run, under
+    the order's row lock) the events of an order that may get its tickets now are locked before their places are
+    counted, and stay so until the transaction ends; `locked` are those that are locked already.
     """
-    order = _load_with_records(connection, [order_id]).get(order_id)
-    if order is None:
-        return None
-    order = with_places_taken(connection, order, lock=lock and may_fulfil(order, evidence))
-    spent = spent_on_others(connection, order_id, evidence.sumup_ids)
+    while (order := _loaded_for_decision(connection, order_id, evidence)) is not None:
+        halls = {item.event.id for item in order.items if item.event is not None}
+        if not lock or halls <= set(locked) or not may_fulfil(order, evidence):
+            return order
+        lock_halls(connection, halls)
+        locked = halls
+    return None
+
+
+def _loaded_for_decision(connection: sa.Connection, order_id: int, evidence: Evidence) -> Order | None:
+    order = load_orders(connection, [order_id]).get(order_id)
+    return order and replace(order, spent_elsewhere=spent_elsewhere(connection, order_id, evidence))
+
+
+def spent_elsewhere(connection: sa.Connection, order_id: int, evidence: Evidence) -> frozenset[str]:
+    """Return which of the evidence's SumUp ids (checkouts, transactions, their codes) have paid for another order."""
+    wanted = evidence.sumup_ids
+    if not wanted:
+        return frozenset()
+    values: dict[str, object] = {"order_id": order_id, "sumup_ids": sorted(wanted)}
     if evidence.shows_payment:
-        spent |= spent_in_shop(connection, order_id, evidence.sumup_ids, evidence.asked_at or order.created_at)
-    return replace(order, spent_elsewhere=spent)
+        values["since"] = evidence.asked_at - LOOKED_BACK if evidence.asked_at is not None else _EVER
+    found = connection.execute(_SPENT_WHERE_PAID if evidence.shows_payment else SPENT, values)
+    return wanted.intersection(name for row in found for name in row)
 
 
 def as_found(order: Order, left_in: str | None, now: datetime) -> Order:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,12 +19,17 @@ from paypoll.runs.monitoring.metrics import write_metrics
 from paypoll.runs.monitoring.ping import Ping
 from paypoll.runs.parts import RunParts
 from paypoll.runs.report import RunReport
-from paypoll.state.pauses import pauses
+from paypoll.state.incidents import any_trouble
+from paypoll.state.outbox import any_alert_failed
+from paypoll.state.pauses import any_pause, pauses
 from paypoll.state.runs import begin_run, end_run, new_run_id
 
 Beside = Callable[[RunReport], AbstractContextManager[object]]
 
 log = structlog.get_logger(__name__)
+
+# Mostly nothing, which is asked in one statement.
+_SOMETHING_MAY_NOT_GO_ON = sa.select(sa.or_(any_trouble(), any_alert_failed(), any_pause()))
 
 
 def record_run(
@@ -96,8 +102,9 @@ def _say_what_does_not_go_on(parts: RunParts, report: RunReport) -> None:
     And what a person has paused: a pause that somebody forgot keeps orders from going on, so every run names it.
     """
     with transaction(parts.engine) as connection:
-        report.standstills += mail_standstills(connection, parts.settings.alerts.to, parts.clock.now())
-        report.paused = pauses(connection)
+        if connection.scalar(_SOMETHING_MAY_NOT_GO_ON):
+            report.standstills += mail_standstills(connection, parts.settings.alerts.to, parts.clock.now())
+            report.paused = pauses(connection)
     for standstill in report.standstills:
         log.critical("standstill", what=standstill)
     for one in report.paused:

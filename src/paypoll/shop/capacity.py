@@ -4,9 +4,10 @@ The shop's cart reserves nothing, and nobody but paypoll counts what was sold: a
 reaches paypoll.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,30 +15,42 @@ from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import CheckoutStatus, Found
 from paypoll.payments.order import Order, OrderItem
 from paypoll.shop.tables import events, items, tickets
+from paypoll.statements import later
 
 ADMITTING = ("valid", "used")
 """Ticket statuses that take a place in the hall."""
 
+
+def halls_locked(event_ids: Any) -> sa.Select[tuple[int]]:
+    """Return the query that locks these events, given as what `in_` takes, until the end of the transaction.
+
+    In the order of their ids, so that two runs cannot block each other for ever. Not FOR UPDATE, which would also wait
+    for every page of the shop that puts the event into a cart, and hold it up.
+    """
+    return (
+        sa.select(events.c.id).where(events.c.id.in_(event_ids)).order_by(events.c.id).with_for_update(key_share=True)
+    )
+
+
 _EVENT_IDS: sa.BindParameter[int] = sa.bindparam("event_ids", expanding=True)
-# In the order of their ids, so that two runs cannot block each other for ever. Not FOR UPDATE, which would also wait
-# for every page of the shop that puts the event into a cart, and hold it up.
-_HALLS = (
-    sa.select(events.c.id, events.c.capacity, events.c.tickets_sold)
-    .where(events.c.id.in_(_EVENT_IDS))
-    .order_by(events.c.id)
-)
-_LOCKED_HALLS = _HALLS.with_for_update(key_share=True)
-_TAKEN = (
-    sa.select(tickets.c.event_id, sa.func.count())
-    .where(tickets.c.event_id.in_(_EVENT_IDS), tickets.c.status.in_(ADMITTING))
+_LOCK = halls_locked(_EVENT_IDS)
+TAKEN = (
+    sa.select(tickets.c.event_id, sa.func.count().label("taken"))
+    .where(
+        tickets.c.event_id.in_(
+            sa.select(items.c.event_id).where(items.c.order_id.in_(sa.bindparam("order_ids", expanding=True)))
+        ),
+        tickets.c.status.in_(ADMITTING),
+    )
     .group_by(tickets.c.event_id)
 )
+"""How many places are taken of the halls that the orders `order_ids` have places in."""
 _admitted = (
     sa.select(sa.func.count())
     .where(tickets.c.event_id == events.c.id, tickets.c.status.in_(ADMITTING))
     .scalar_subquery()
 )
-_RAISE = (
+_RAISE = later(
     sa.update(events)
     .where(
         events.c.id.in_(sa.select(items.c.event_id).where(items.c.order_id == sa.bindparam("of_order"))),
@@ -60,37 +73,33 @@ class CountedWrong:
 
 def may_fulfil(order: Order, evidence: Evidence) -> bool:
     """Say whether the order may get tickets now, so that the places of its halls must be counted."""
-    if order.tickets or order.fulfilment is not None:
-        return False
+    return not order.tickets and order.fulfilment is None and shows_paid(evidence)
+
+
+def shows_paid(evidence: Evidence) -> bool:
+    """Say whether SumUp says PAID of any checkout."""
     answers = (look.value for look in evidence.reads.values() if isinstance(look, Found))
     return any(answer.status == CheckoutStatus.PAID for answer in answers)
 
 
-def with_places_taken(connection: sa.Connection, order: Order, *, lock: bool) -> Order:
-    """Return the order with the taken places of its events counted, as they stand now.
+def lock_halls(connection: sa.Connection, event_ids: Iterable[int]) -> None:
+    """Lock these events until the end of the transaction.
 
-    With `lock`, the events are locked first, until the end of the transaction: of two orders for the last places, the
-    second is counted when the first has its tickets.
+    Of two orders for the last places, the second is counted when the first has its tickets. The count must be of a
+    later statement: it sees what was committed while this one waited.
     """
-    return count_places(connection, {order.id: order}, lock=lock)[order.id]
+    connection.execute(_LOCK, {"event_ids": sorted(event_ids)})
 
 
-def count_places(connection: sa.Connection, counted: Mapping[int, Order], *, lock: bool = False) -> dict[int, Order]:
-    """Return the orders as `with_places_taken` does, in two statements however many they are."""
-    wanted = {"event_ids": sorted({item.event.id for order in counted.values() for item in order.items if item.event})}
-    if not wanted["event_ids"]:
-        return dict(counted)
-    halls = {row.id: row for row in connection.execute(_LOCKED_HALLS if lock else _HALLS, wanted)}
-    # A statement of its own: it sees what was committed while the first one waited.
-    taken = {row[0]: row[1] for row in connection.execute(_TAKEN, wanted)}
+def with_places_taken(order: Order, taken: Mapping[int, int]) -> Order:
+    """Return the order with the places of its events that are `taken`, by the events' ids."""
 
     def seen_from(item: OrderItem) -> OrderItem:
-        if item.event is None or (hall := halls.get(item.event.id)) is None:
+        if item.event is None:
             return item
-        issued = taken.get(item.event.id, 0)
-        return replace(item, event=replace(item.event, capacity=hall.capacity, sold=hall.tickets_sold, issued=issued))
+        return replace(item, event=replace(item.event, issued=taken.get(item.event.id, 0)))
 
-    return {key: replace(order, items=tuple(map(seen_from, order.items))) for key, order in counted.items()}
+    return replace(order, items=tuple(map(seen_from, order.items)))
 
 
 def raise_tickets_sold(connection: sa.Connection, order: Order, now: datetime) -> None:

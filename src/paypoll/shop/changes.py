@@ -12,6 +12,7 @@ from paypoll.payments.order import Checkout, Order
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.connections import CONNECTED, EXPIRED, OrganiserConnection
 from paypoll.shop.tables import checkouts, history, orders, organisers, tickets
+from paypoll.statements import later
 
 # The checkout's own status has the shop's words, also where the order goes to review.
 _CHECKOUT_STATUS: dict[str, str] = {
@@ -28,12 +29,13 @@ _SCOPE_WIDTH = 255
 
 # Built once, not for every order. The payment notes get one more line, and keep what is there.
 _LINE = sa.bindparam("line", type_=orders.c.payment_notes.type)
-_MOVE_ORDER = (
+_MOVE_ORDER = later(
     sa.update(orders)
     .where(orders.c.id == sa.bindparam("wanted"))
     .values(payment_notes=sa.case((orders.c.payment_notes == "", _LINE), else_=orders.c.payment_notes + "\n" + _LINE))
 )
-_NOTE_CHECKOUT = (
+_ADD_LINE = later(sa.insert(history))
+_NOTE_CHECKOUT = later(
     sa.update(checkouts)
     .where(checkouts.c.id == sa.bindparam("wanted"))
     .values(
@@ -41,6 +43,7 @@ _NOTE_CHECKOUT = (
         poll_count=checkouts.c.poll_count + 1,
     )
 )
+_SET_FILES = later(sa.update(tickets).where(tickets.c.id == sa.bindparam("wanted")))
 
 
 def set_order_status(connection: sa.Connection, order: Order, status: OrderStatus, note: str, now: datetime) -> None:
@@ -121,7 +124,7 @@ def _add_history(connection: sa.Connection, order: Order, status: str, note: str
         "changed_by_id": None,
         "order_id": order.id,
     }
-    connection.execute(sa.insert(history), moved)
+    connection.execute(_ADD_LINE, moved)
 
 
 def note_checkout(
@@ -157,7 +160,7 @@ def insert_tickets(connection: sa.Connection, rows: Sequence[Mapping[str, Any]])
 
 def set_ticket_files(connection: sa.Connection, ticket_id: int, pdf_file: str, qr_code: str) -> None:
     """Write where a ticket's files are, below the shop's media folder."""
-    connection.execute(sa.update(tickets).where(tickets.c.id == ticket_id).values(pdf_file=pdf_file, qr_code=qr_code))
+    connection.execute(_SET_FILES, {"wanted": ticket_id, "pdf_file": pdf_file, "qr_code": qr_code})
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -11,6 +11,16 @@ from paypoll.shop.tables import organisers
 CONNECTED = "connected"
 EXPIRED = "expired"
 _BROKEN = (EXPIRED, "error")
+CONNECTED_MERCHANTS = (
+    sa.select(organisers.c.sumup_merchant_code.label("merchant_code"))
+    .where(
+        organisers.c.sumup_connection_status == CONNECTED,
+        organisers.c.sumup_merchant_code != "",
+        organisers.c.sumup_access_token != "",
+    )
+    .distinct()
+)
+"""The merchants of all organisers who are connected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +58,7 @@ def find_connections(connection: sa.Connection, merchant_code: str) -> tuple[Org
 
 def connected_merchants(connection: sa.Connection) -> tuple[str, ...]:
     """Return the merchants of all organisers who are connected, each once."""
-    query = sa.select(organisers.c.sumup_merchant_code).where(
-        organisers.c.sumup_connection_status == CONNECTED,
-        organisers.c.sumup_merchant_code != "",
-        organisers.c.sumup_access_token != "",
-    )
-    return tuple(connection.scalars(query.distinct().order_by(organisers.c.sumup_merchant_code)))
+    return tuple(sorted(connection.scalars(CONNECTED_MERCHANTS)))
 
 
 def reread_connection(connection: sa.Connection, known: OrganiserConnection) -> OrganiserConnection | None:

@@ -25,6 +25,7 @@ from paypoll.shop.tables import (
     tickets,
     users,
 )
+from paypoll.statements import Row, Rows, Together
 
 _VOID = (OrderStatus.CANCELLED.value, OrderStatus.REFUNDED.value)
 
@@ -33,7 +34,16 @@ _ORDER_IDS: sa.BindParameter[int] = sa.bindparam("order_ids", expanding=True)
 _organiser = users.alias("organiser")
 _HEADS = (
     sa.select(
-        orders,
+        orders.c.id,
+        orders.c.order_number,
+        orders.c.status,
+        orders.c.total,
+        orders.c.is_paid,
+        orders.c.email,
+        orders.c.delivery_first_name,
+        orders.c.delivery_last_name,
+        orders.c.user_id,
+        orders.c.created_at,
         users.c.email.label("user_email"),
     )
     .outerjoin(users, users.c.id == orders.c.user_id)
@@ -41,7 +51,17 @@ _HEADS = (
 )
 # Of SumUp's last answer the one field that is read: the whole may be long, or hold a number that Python does not read.
 CHECKOUT_COLUMNS = (
-    *(column for column in checkouts.c if column is not checkouts.c.sumup_response),
+    checkouts.c.id,
+    checkouts.c.order_id,
+    checkouts.c.checkout_reference,
+    checkouts.c.sumup_checkout_id,
+    checkouts.c.checkout_id,
+    checkouts.c.amount,
+    checkouts.c.currency,
+    checkouts.c.merchant_code,
+    checkouts.c.status,
+    checkouts.c.created_at,
+    checkouts.c.valid_until,
     checkouts.c.sumup_response["hosted_checkout_url"].as_string().label("hosted_page"),
 )
 EVENT_COLUMNS = (
@@ -62,7 +82,13 @@ EVENT_COLUMNS = (
 )
 _ITEMS = (
     sa.select(
-        items,
+        items.c.id,
+        items.c.order_id,
+        items.c.event_id,
+        items.c.event_title,
+        items.c.quantity,
+        items.c.price,
+        items.c.total,
         *EVENT_COLUMNS,
         _organiser.c.first_name,
         _organiser.c.last_name,
@@ -72,19 +98,35 @@ _ITEMS = (
     .outerjoin(organisers, organisers.c.user_id == events.c.organiser_id)
     .outerjoin(_organiser, _organiser.c.id == events.c.organiser_id)
     .where(items.c.order_id.in_(_ORDER_IDS))
-    .order_by(items.c.id)
 )
-_CHECKOUTS = sa.select(*CHECKOUT_COLUMNS).where(checkouts.c.order_id.in_(_ORDER_IDS)).order_by(checkouts.c.id)
-_TICKETS = sa.select(tickets).where(tickets.c.order_id.in_(_ORDER_IDS)).order_by(tickets.c.id)
+_CHECKOUTS = sa.select(*CHECKOUT_COLUMNS).where(checkouts.c.order_id.in_(_ORDER_IDS))
+_TICKETS = sa.select(
+    tickets.c.id,
+    tickets.c.order_id,
+    tickets.c.ticket_number,
+    tickets.c.event_id,
+    tickets.c.status,
+    tickets.c.customer_id,
+    sa.func.coalesce(tickets.c.qr_data != "", sa.false()).label("readable"),
+).where(tickets.c.order_id.in_(_ORDER_IDS))
 _REFUNDED, _ONCE_VOID = "refunded", "once void"
 _MARKS = sa.union_all(
-    sa.select(refunds.c.order_id, sa.literal_column(f"'{_REFUNDED}'")).where(
+    sa.select(refunds.c.order_id, sa.literal_column(f"'{_REFUNDED}'", sa.String).label("mark")).where(
         refunds.c.order_id.in_(_ORDER_IDS), lower_case(refunds.c.status).not_in(TURNED_DOWN)
     ),
-    sa.select(history.c.order_id, sa.literal_column(f"'{_ONCE_VOID}'")).where(
+    sa.select(history.c.order_id, sa.literal_column(f"'{_ONCE_VOID}'", sa.String)).where(
         history.c.order_id.in_(_ORDER_IDS), history.c.status.in_(_VOID)
     ),
 )
+QUERIES: Mapping[str, sa.Select[Any] | sa.CompoundSelect[Any]] = {
+    "heads": _HEADS,
+    "items": _ITEMS,
+    "checkouts": _CHECKOUTS,
+    "tickets": _TICKETS,
+    "marks": _MARKS,
+}
+"""What `orders_in` puts together, of the orders `order_ids`; to be asked as one, by whoever asks for more as well."""
+_ALL = Together(**QUERIES)
 
 
 def load_order(connection: sa.Connection, order_id: int) -> Order | None:
@@ -93,15 +135,15 @@ def load_order(connection: sa.Connection, order_id: int) -> Order | None:
 
 
 def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
-    """Return the shop's side of the orders with these ids, in a handful of statements however many they are."""
-    wanted = {"order_ids": list(order_ids)}
-    heads = {row["id"]: row for row in connection.execute(_HEADS, wanted).mappings()}
-    if not heads:
-        return {}
-    order_items = _grouped(connection, _ITEMS, wanted)
-    order_checkouts = _grouped(connection, _CHECKOUTS, wanted)
-    order_tickets = _grouped(connection, _TICKETS, wanted)
-    marks = frozenset((row[0], row[1]) for row in connection.execute(_MARKS, wanted))
+    """Return the shop's side of the orders with these ids, in one statement however many they are."""
+    return orders_in(connection, _ALL.ask(connection, {"order_ids": list(order_ids)}))
+
+
+def orders_in(connection: sa.Connection, rows: Mapping[str, Rows]) -> dict[int, Order]:
+    """Return the orders in what `QUERIES` have found. Guests' accounts are looked for."""
+    heads = {row["id"]: row for row in sorted(rows["heads"], key=_id)}
+    order_items, order_checkouts, order_tickets = (_grouped(rows[name]) for name in ("items", "checkouts", "tickets"))
+    marks = frozenset((row["order_id"], row["mark"]) for row in rows["marks"])
     guests = accounts_with(connection, (head["email"] for head in heads.values() if head["user_id"] is None))
     return {
         order_id: Order(
@@ -124,7 +166,7 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
                     row["event_id"],
                     row["status"],
                     row["customer_id"],
-                    readable=bool(row["qr_data"]),
+                    readable=row["readable"],
                 )
                 for row in order_tickets[order_id]
             ),
@@ -136,11 +178,15 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
     }
 
 
-def _item(row: sa.RowMapping) -> OrderItem:
+def _id(row: Mapping[str, Any]) -> int:
+    return int(row["id"])
+
+
+def _item(row: Mapping[str, Any]) -> OrderItem:
     return OrderItem(row["id"], event_of(row), row["event_title"], row["quantity"], row["price"], row["total"])
 
 
-def event_of(row: sa.RowMapping) -> Event | None:
+def event_of(row: Row) -> Event | None:
     """Return the event in a row that was joined with it, and with its organiser; None where there is none."""
     if row["title"] is None:
         return None
@@ -164,13 +210,13 @@ def event_of(row: sa.RowMapping) -> Event | None:
     )
 
 
-def organiser_name(row: sa.RowMapping) -> str:
+def organiser_name(row: Row) -> str:
     """Return what to call the organiser: the business, else the stage name, else the person."""
     person = f"{row['first_name'] or ''} {row['last_name'] or ''}".strip()
     return row["business_name"] or row["display_name"] or person
 
 
-def checkout_of(row: sa.RowMapping) -> Checkout:
+def checkout_of(row: Row) -> Checkout:
     """Return the checkout in a row of `CHECKOUT_COLUMNS`."""
     ids = (row["sumup_checkout_id"].strip(), row["checkout_id"].strip())
     return Checkout(
@@ -187,16 +233,14 @@ def checkout_of(row: sa.RowMapping) -> Checkout:
     )
 
 
-def _grouped(
-    connection: sa.Connection, query: sa.Select[Any], wanted: Mapping[str, list[int]]
-) -> dict[int, list[sa.RowMapping]]:
-    grouped: dict[int, list[sa.RowMapping]] = defaultdict(list)
-    for row in connection.execute(query, wanted).mappings():
+def _grouped(rows: Rows) -> dict[int, list[Mapping[str, Any]]]:
+    grouped: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in sorted(rows, key=_id):
         grouped[row["order_id"]].append(row)
     return grouped
 
 
-def _account(head: sa.RowMapping, guests: Sequence[Account]) -> Account | None:
+def _account(head: Mapping[str, Any], guests: Sequence[Account]) -> Account | None:
     """Return the order's account: the buyer's own, else the one with the order's e-mail, in any case."""
     if head["user_id"] is not None:
         return None if head["user_email"] is None else Account(head["user_id"], head["user_email"])

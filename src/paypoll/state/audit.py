@@ -9,8 +9,11 @@ import sqlalchemy as sa
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import CheckoutAnswer, Found, TransactionAnswer
 from paypoll.state.tables import audit
+from paypoll.statements import later
 
 ACTOR = "paypoll"
+
+_APPEND = later(sa.insert(audit))
 
 
 def record(
@@ -44,7 +47,7 @@ def record(
         "status_to": status_to,
         "evidence": evidence,
     }
-    connection.execute(sa.insert(audit), row)
+    connection.execute(_APPEND, row)
 
 
 def describe_evidence(evidence: Evidence) -> dict[str, Any]:

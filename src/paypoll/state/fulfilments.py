@@ -1,6 +1,5 @@
 """Which payment fulfilled which order."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -9,19 +8,15 @@ from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Fulfilment, Order
 from paypoll.payments.override import OverriddenPayment
 from paypoll.state.tables import fulfilment
+from paypoll.statements import later
 
 _SUMUP_IDS: sa.BindParameter[str] = sa.bindparam("sumup_ids", expanding=True)
-_SPENT = sa.select(fulfilment.c.checkout_id, fulfilment.c.transaction_id).where(
+SPENT = sa.select(fulfilment.c.checkout_id, fulfilment.c.transaction_id).where(
     fulfilment.c.order_id != sa.bindparam("order_id"),
     sa.or_(fulfilment.c.checkout_id.in_(_SUMUP_IDS), fulfilment.c.transaction_id.in_(_SUMUP_IDS)),
 )
-
-
-def spent_on_others(connection: sa.Connection, order_id: int, sumup_ids: Iterable[str]) -> frozenset[str]:
-    """Return which of these SumUp ids (checkouts or transactions) have fulfilled another order."""
-    wanted = list(sumup_ids)
-    rows = connection.execute(_SPENT, {"order_id": order_id, "sumup_ids": wanted})
-    return frozenset(sumup_id for row in rows for sumup_id in row if sumup_id in wanted)
+"""What has fulfilled another order than `order_id`, of the SumUp ids (checkouts, transactions) `sumup_ids`."""
+_RECORD = later(sa.insert(fulfilment))
 
 
 def record_fulfilment(
@@ -35,7 +30,7 @@ def record_fulfilment(
 ) -> Fulfilment:
     """Write down that this payment fulfilled this order, and return what goes into the order's payment columns.
 
-    Raise IntegrityError when the payment, or the order, was used before: the database refuses it.
+    The transaction ends in an IntegrityError when the payment, or the order, was used before: the database refuses it.
     """
     done = Fulfilment(
         order_id=order.id,
@@ -61,5 +56,5 @@ def record_fulfilment(
         "by_person": done.by_person,
         "order_number": order.number,
     }
-    connection.execute(sa.insert(fulfilment), row)
+    connection.execute(_RECORD, row)
     return done

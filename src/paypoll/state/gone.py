@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import orders
-from paypoll.state.seen_checkouts import load_seen
+from paypoll.state.seen_checkouts import SEEN, seen_in
 from paypoll.state.tables import watch
-from paypoll.state.watches import is_free
+from paypoll.state.watches import Held, is_free
 
 _THERE = orders.alias("there")
 # Under its number the shop may have the order again, with another id: then that one is followed.
@@ -44,10 +44,18 @@ def claim_gone(connection: sa.Connection, run_id: str, now: datetime, *, limit: 
     return order_ids
 
 
+def hold_gone(connection: sa.Connection, order_id: int, run_id: str) -> Held | None:
+    """Lock the order's watch row, and return it if the lease is still this run's; else None. It is all there is."""
+    query = sa.select(watch.c.lease_run, watch.c.status).where(watch.c.order_id == order_id).with_for_update()
+    row = connection.execute(query).first()
+    return Held(row.status) if row is not None and row.lease_run == run_id else None
+
+
 def load_gone(connection: sa.Connection, order_ids: Sequence[int]) -> list[Order]:
     """Return what paypoll knows of these orders, as if they had been cancelled: nothing is owed for their money."""
     rows = connection.execute(sa.select(watch).where(watch.c.order_id.in_(list(order_ids)), _IS_GONE)).all()
-    seen = load_seen(connection, [row.order_id for row in rows])
+    found = connection.execute(SEEN, {"order_ids": [row.order_id for row in rows]})
+    seen = seen_in([dict(row) for row in found.mappings()])
     return [
         Order(
             id=row.order_id,
@@ -60,7 +68,7 @@ def load_gone(connection: sa.Connection, order_ids: Sequence[int]) -> list[Order
             last_name="",
             user_id=None,
             created_at=row.order_created_at or row.first_seen_at,
-            seen=seen[row.order_id],
+            seen=seen.get(row.order_id, ()),
             changed_at=row.settled_at,
             looked_at=row.last_checked_at,
         )

@@ -76,6 +76,11 @@ def open_troubles(connection: sa.Connection, *prefixes: str) -> list[Trouble]:
     return [one for one in found if not prefixes or one.key.startswith(prefixes)]
 
 
+def any_trouble(key: str | None = None) -> sa.ColumnElement[bool]:
+    """Say for a query whether this trouble is there now; without a key, whether there is any."""
+    return sa.exists(sa.select(trouble.c.key).where(trouble.c.key == key if key is not None else sa.true()))
+
+
 def cause(detail: str) -> str:
     """Return what a trouble's key says of its cause: one that lasts must not hide another one that is new.
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from paypoll.database import insert_unless_there
 from paypoll.state import leases
 from paypoll.state.tables import fulfilment, ledger_cursor, ledger_entry
+from paypoll.statements import Rows
 
 OVERLAP = timedelta(hours=1)
 """Each sweep begins so much earlier than the last one ended: clocks differ, and SumUp's list may lag."""
@@ -36,22 +37,23 @@ class Cursor:
     first: bool
 
 
-def is_due(connection: sa.Connection, merchants: Sequence[str], every: timedelta, now: datetime) -> list[str]:
-    """Return those of these merchants whose ledger is to be read now: none with `every` of zero, nor on SQLite."""
-    if not every or not merchants or connection.dialect.name != "postgresql":
-        return []
-    query = sa.select(
-        ledger_cursor.c.merchant_code, ledger_cursor.c.asked_at, ledger_cursor.c.sweep_since, ledger_cursor.c.refused
-    ).where(ledger_cursor.c.merchant_code.in_(merchants))
-    known = {row.merchant_code: row for row in connection.execute(query)}
+CURSORS = sa.select(
+    ledger_cursor.c.merchant_code, ledger_cursor.c.asked_at, ledger_cursor.c.sweep_since, ledger_cursor.c.refused
+)
+"""How far the ledgers were read."""
+
+
+def due_among(cursors: Rows, merchants: Sequence[str], every: timedelta, now: datetime) -> list[str]:
+    """Return those of these merchants whose ledger is to be read now, by what `CURSORS` has found."""
+    known = {row["merchant_code"]: row for row in cursors}
     due = []
     for code in merchants:
         row = known.get(code)
-        if row is None or row.asked_at is None:
+        if row is None or row["asked_at"] is None:
             due.append(code)
-        elif row.sweep_since is not None and row.refused is None:
+        elif row["sweep_since"] is not None and row["refused"] is None:
             due.append(code)  # a run was killed in it, or had no more time
-        elif not now - every < row.asked_at <= now + _CLOCK_TOLERANCE:
+        elif not now - every < row["asked_at"] <= now + _CLOCK_TOLERANCE:
             due.append(code)
     return due
 

@@ -9,19 +9,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.exc import ProgrammingError
 
 from paypoll.database import transaction
 from paypoll.errors import SchemaError
 from paypoll.payments.order_statuses import SET_BY_SHOP, VOID, OrderStatus
+from paypoll.shop.schema_check import require_known_schema
 from paypoll.shop.tables import history, items, orders, tickets
 from paypoll.state.marks import HOW_TO_REMEMBER, LAST_LINE, MARKED, REVIEWED, bears_marks
 from paypoll.state.tables import run
-from paypoll.state.upgrade import require_ready
+from paypoll.state.upgrade import HEAD, newest, require_ready
 
 ADOPTED = "adopted"
 """The run row that says until when another paypoll was at work here: its `started_at`."""
 
-_ADOPTED_UNTIL = sa.select(run.c.started_at).where(run.c.id == ADOPTED)
+_AS_EVER = sa.select(newest.c.version_num, sa.exists(sa.select(run.c.id)))
+ADOPTED_UNTIL = sa.select(run.c.started_at).where(run.c.id == ADOPTED)
+"""Until when another paypoll was at work here, whose records are lost; no row as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,23 @@ def require_memory(connection: sa.Connection) -> None:
 
 def require_ready_to_work(engine: sa.Engine) -> None:
     """Raise SchemaError unless the tables are those of this version, and paypoll remembers what it did."""
+    if _is_as_ever(engine):
+        return
     require_ready(engine)
     with transaction(engine) as connection:
         require_memory(connection)
 
 
-def adopted_until(connection: sa.Connection) -> datetime | None:
-    """Return until when another paypoll was at work here, whose records are lost; None as a rule."""
-    return connection.scalar(_ADOPTED_UNTIL)
+def _is_as_ever(engine: sa.Engine) -> bool:
+    """Say whether all is as it mostly is, in as few statements as that takes: every run comes here."""
+    if engine.dialect.name != "postgresql":
+        return False
+    try:
+        with transaction(engine) as connection:
+            require_known_schema(connection)
+            return connection.execute(_AS_EVER).all() == [(HEAD, True)]
+    except ProgrammingError:  # the tables are not there, or not these
+        return False
 
 
 def survey(connection: sa.Connection) -> Lost:

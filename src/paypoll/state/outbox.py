@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
 from paypoll.state.tables import outbox
+from paypoll.statements import later
 
 _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 5, 10, 15, 30, 60))
 LONGEST_PAUSE = _PAUSES[-1]
@@ -42,6 +43,7 @@ _WITHDRAW = (
     )
     .values(state="withdrawn", lease_run=None, lease_until=None)
 )
+_WITHDRAW_UNREAD, _MARK_SENT = later(_WITHDRAW), later(_GIVE_BACK)
 
 
 class Whose(StrEnum):
@@ -90,8 +92,12 @@ def post(
     order_id: int | None = None,
     topic: str | None = None,
     not_before: datetime | None = None,
+    unread: bool = False,
 ) -> bool:
-    """Put a mail into the outbox, in the caller's transaction. False when its dedupe key was posted before."""
+    """Put a mail into the outbox, in the caller's transaction. False when its dedupe key was posted before.
+
+    `unread`: it does not matter whether it was, so that this costs no message of its own. True then.
+    """
     row = {
         "order_id": order_id,
         "kind": kind,
@@ -104,7 +110,11 @@ def post(
         "created_at": now,
         "next_attempt_at": not_before or now,
     }
-    return connection.scalar(insert_unless_there(connection, outbox).returning(outbox.c.id), row) is not None
+    insert = insert_unless_there(connection, outbox)
+    if unread:
+        connection.execute(later(insert), row)
+        return True
+    return connection.scalar(insert.returning(outbox.c.id), row) is not None
 
 
 def claim_mail(
@@ -166,7 +176,7 @@ def begin_sending(connection: sa.Connection, mail: Mail, run_id: str, until: dat
 def mark_sent(connection: sa.Connection, mail: Mail, subject: str, now: datetime) -> None:
     """Mark the mail as accepted by the mail server."""
     sent = {"state": "sent", "subject": subject, "sent_at": now, "last_error": None}
-    connection.execute(_GIVE_BACK, {"wanted": mail.id, **sent})
+    connection.execute(_MARK_SENT, {"wanted": mail.id, **sent})
 
 
 def put_off(connection: sa.Connection, mail: Mail, error: str, now: datetime, *, maybe_sent: bool = False) -> None:
@@ -201,6 +211,11 @@ def withdraw(connection: sa.Connection, order_id: int, *kinds: str) -> bool:
     False when there are none, or they are being sent already.
     """
     return connection.execute(_WITHDRAW, {"wanted": order_id, "kinds": kinds}).rowcount > 0
+
+
+def withdraw_unread(connection: sa.Connection, order_id: int, *kinds: str) -> None:
+    """Do as `withdraw` does where it does not matter whether there were any: it costs no message of its own."""
+    connection.execute(_WITHDRAW_UNREAD, {"wanted": order_id, "kinds": kinds})
 
 
 def withdraw_about(connection: sa.Connection, prefix: str, why: str) -> None:
@@ -242,6 +257,12 @@ def is_any_due(connection: sa.Connection, now: datetime, whose: Whose = Whose.AL
 def any_mail_due(now: datetime, whose: Whose = Whose.ALL) -> sa.ColumnElement[bool]:
     """Say for a query whether there is mail to deliver now."""
     return sa.exists(outbox.c.id).where(*_due(now), _of(whose))
+
+
+def any_alert_failed() -> sa.ColumnElement[bool]:
+    """Say for a query whether an alert waits that was tried in vain."""
+    failed = (outbox.c.kind == ALERT, outbox.c.state.in_(UNSENT), outbox.c.last_error.is_not(None))
+    return sa.exists(sa.select(outbox.c.id).where(*failed))
 
 
 def waiting_errors(connection: sa.Connection, kind: str) -> set[str]:

@@ -11,12 +11,12 @@ from paypoll.state.tables import pause
 
 # None of the three looks at the order's row, so that PostgreSQL answers each once, not once for every order. Columns,
 # and not the asterisk of `sa.exists()`: our role may read some columns of the shop's tables alone.
-_EVERYTHING = sa.select(pause.c.scope).where(pause.c.everything)
+EVERYTHING = sa.select(pause.c.scope).where(pause.c.everything)
 _ORDERS = sa.select(pause.c.order_id).where(pause.c.order_id.is_not(None))
 _OF_EVENTS = sa.select(items.c.order_id).join(pause, pause.c.event_id == items.c.event_id)
 
 NOT_PAUSED: sa.ColumnElement[bool] = sa.and_(
-    sa.not_(_EVERYTHING.exists()), orders.c.id.not_in(_ORDERS), orders.c.id.not_in(_OF_EVENTS)
+    sa.not_(EVERYTHING.exists()), orders.c.id.not_in(_ORDERS), orders.c.id.not_in(_OF_EVENTS)
 )
 """Says of an order of a query that no pause is on it."""
 
@@ -88,9 +88,9 @@ def is_paused(connection: sa.Connection, order_id: int) -> bool:
     return connection.scalar(sa.select(orders.c.id).where(orders.c.id == order_id, NOT_PAUSED)) is None
 
 
-def is_everything_paused(connection: sa.Connection) -> bool:
-    """Say whether runs are to leave everything alone."""
-    return connection.scalar(sa.select(pause.c.scope).where(pause.c.everything)) is not None
+def any_pause() -> sa.ColumnElement[bool]:
+    """Say for a query whether anything is paused."""
+    return sa.exists(sa.select(pause.c.scope))
 
 
 def pauses(connection: sa.Connection) -> tuple[Pause, ...]:

@@ -1,6 +1,6 @@
 """What paypoll itself remembers about orders: how they were fulfilled, what was missing, what a person decided."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from paypoll.payments.order import Fulfilment, SeenCheckout
 from paypoll.shop.tables import items, orders
-from paypoll.state.resolutions import closed_without_tickets
-from paypoll.state.seen_checkouts import load_seen
+from paypoll.state.resolutions import VERDICTS, without_tickets
+from paypoll.state.seen_checkouts import SEEN, seen_in
 from paypoll.state.tables import fulfilment, ticket_place, watch
+from paypoll.statements import Rows, Together
 
 # A restored shop gives ids out again, those of items as well: their places may be filled by another order's tickets.
 _FILLED_BY_ANOTHER = sa.exists(items.c.id).where(
@@ -19,7 +20,6 @@ _FILLED_BY_ANOTHER = sa.exists(items.c.id).where(
     ticket_place.c.order_item_id == items.c.id,
     ticket_place.c.order_id != watch.c.order_id,
 )
-# Built once, not for every order.
 _RECORDS = (
     sa.select(
         watch.c.order_id,
@@ -44,6 +44,9 @@ _RECORDS = (
     .outerjoin(fulfilment, fulfilment.c.order_id == watch.c.order_id)
     .where(watch.c.order_id.in_(sa.bindparam("order_ids", expanding=True)))
 )
+QUERIES: Mapping[str, sa.Select[Any]] = {"verdicts": VERDICTS, "seen": SEEN, "records": _RECORDS}
+"""What `records_in` puts together, of the orders `order_ids`; to be asked as one, by whoever asks for more as well."""
+_ALL = Together(**QUERIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,45 +68,52 @@ class Records:
 
 def load_records(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Records]:
     """Return the records of these orders; every order asked for has an entry."""
-    rejected = closed_without_tickets(connection, order_ids)
-    seen = load_seen(connection, order_ids)
-    found = {order_id: Records(rejected=order_id in rejected, seen=seen[order_id]) for order_id in order_ids}
-    for row in connection.execute(_RECORDS, {"order_ids": list(order_ids)}):
+    return records_in(_ALL.ask(connection, {"order_ids": list(order_ids)}), order_ids)
+
+
+def records_in(rows: Mapping[str, Rows], order_ids: Iterable[int]) -> dict[int, Records]:
+    """Return the records in what `QUERIES` have found, as `load_records` does."""
+    rejected = without_tickets(rows["verdicts"])
+    seen = seen_in(rows["seen"])
+    found = {order_id: Records(rejected=order_id in rejected, seen=seen.get(order_id, ())) for order_id in order_ids}
+    for row in rows["records"]:
+        order_id = row["order_id"]
         if another := _another_order(row):
             # They are of another order, and none of them counts for this one.
-            found[row.order_id] = Records(records_of=another)
+            found[order_id] = Records(records_of=another)
             continue
-        found[row.order_id] = Records(
+        found[order_id] = Records(
             fulfilment=_fulfilment(row),
-            missing_checks=row.missing_checks or 0,
-            rejected=row.order_id in rejected,
-            was_void=row.seen_void,
-            changed_at=row.settled_at,
-            looked_at=row.last_checked_at,
-            seen=seen[row.order_id],
+            missing_checks=row["missing_checks"] or 0,
+            rejected=order_id in rejected,
+            was_void=row["seen_void"],
+            changed_at=row["settled_at"],
+            looked_at=row["last_checked_at"],
+            seen=seen.get(order_id, ()),
         )
     return found
 
 
-def _another_order(row: Any) -> str:
+def _another_order(row: Mapping[str, Any]) -> str:
     """Return the number of the order that the records under this id are of, if it is another one; else nothing."""
-    for number in (row.recorded_number, row.fulfilled_number):
-        if number is not None and number != row.order_number:
+    for number in (row["recorded_number"], row["fulfilled_number"]):
+        if number is not None and number != row["order_number"]:
             return str(number)
-    if row.recorded_created_at is not None and row.created_at > row.recorded_created_at:
-        return f"{row.order_number} of {row.recorded_created_at:%d %B %Y}"
-    return "another order" if row.filled_by_another else ""
+    recorded = row["recorded_created_at"]
+    if recorded is not None and row["created_at"] > recorded:
+        return f"{row['order_number']} of {recorded:%d %B %Y}"
+    return "another order" if row["filled_by_another"] else ""
 
 
-def _fulfilment(row: Any) -> Fulfilment | None:
-    if row.fulfilled_at is None:
+def _fulfilment(row: Mapping[str, Any]) -> Fulfilment | None:
+    if row["fulfilled_at"] is None:
         return None
     return Fulfilment(
-        order_id=row.order_id,
-        checkout_id=row.checkout_id,
-        order_transaction_id=row.order_transaction_id,
-        paid_at=row.paid_at,
-        fulfilled_at=row.fulfilled_at,
-        by_person=row.by_person,
-        issued_by=row.issued_by,
+        order_id=row["order_id"],
+        checkout_id=row["checkout_id"],
+        order_transaction_id=row["order_transaction_id"],
+        paid_at=row["paid_at"],
+        fulfilled_at=row["fulfilled_at"],
+        by_person=row["by_person"],
+        issued_by=row["issued_by"],
     )

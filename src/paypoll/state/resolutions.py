@@ -5,7 +5,7 @@ cancelled or refunded: that is the shop's to do. So whether a review is open is 
 unless a person's verdict is newer than the last run that put the order there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,6 +17,7 @@ from paypoll.database import readable
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import orders
 from paypoll.state.tables import audit
+from paypoll.statements import Row
 
 ACTION = "resolved"
 """The action of a person's verdict in the audit trail; its outcome is the verdict."""
@@ -35,11 +36,10 @@ class Verdict(StrEnum):
 
 
 _WITHOUT_TICKETS = frozenset({Verdict.REFUND_NOTED, Verdict.REJECT, Verdict.REFUND})
-_VERDICTS = (
-    sa.select(audit.c.order_id, audit.c.outcome)
-    .where(audit.c.order_id.in_(sa.bindparam("order_ids", expanding=True)), audit.c.action == ACTION)
-    .order_by(audit.c.id)
+VERDICTS = sa.select(audit.c.id, audit.c.order_id, audit.c.outcome).where(
+    audit.c.order_id.in_(sa.bindparam("order_ids", expanding=True)), audit.c.action == ACTION
 )
+"""What people have decided about the orders `order_ids`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,12 @@ class OpenReview:
 
 def closed_without_tickets(connection: sa.Connection, order_ids: Sequence[int]) -> frozenset[int]:
     """Return those of these orders about which the last verdict of a person was not to issue tickets."""
-    verdicts = connection.execute(_VERDICTS, {"order_ids": list(order_ids)})
-    last = {row.order_id: row.outcome for row in verdicts}
+    return without_tickets(connection.execute(VERDICTS, {"order_ids": list(order_ids)}).mappings())
+
+
+def without_tickets(verdicts: Iterable[Row]) -> frozenset[int]:
+    """Return the orders about which the last of these `VERDICTS` was not to issue tickets."""
+    last = {row["order_id"]: row["outcome"] for row in sorted(verdicts, key=lambda row: int(row["id"]))}
     return frozenset(order_id for order_id, outcome in last.items() if outcome in _WITHOUT_TICKETS)
 
 

@@ -72,10 +72,10 @@ def run_history(
     return found
 
 
-def last_sweep(connection: sa.Connection, now: datetime) -> datetime | None:
-    """Return when the last run over all that is due began that came to its end, or None when there was none."""
+def last_sweep(now: datetime) -> sa.Select[datetime]:
+    """Return the query for when the last run over all that is due began that came to its end."""
     query = sa.select(run.c.started_at).where(run.c.command == SWEEP, run.c.ended.in_(_SWEPT), run.c.started_at <= now)
-    return connection.scalar(query.order_by(run.c.started_at.desc()).limit(1))
+    return query.order_by(run.c.started_at.desc()).limit(1)
 
 
 def new_run_id(now: datetime) -> str:

@@ -1,5 +1,6 @@
 """The checkouts that paypoll has seen at SumUp for each order. The shop reuses its rows, and forgets."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -10,28 +11,34 @@ from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus
 from paypoll.payments.order import Order, SeenCheckout
 from paypoll.payments.schedule import made_at
 from paypoll.state.tables import checkout_seen
+from paypoll.statements import Rows, later
 
-# Built once, not for every order.
-_SEEN = (
-    sa.select(checkout_seen)
-    .where(checkout_seen.c.order_id.in_(sa.bindparam("order_ids", expanding=True)))
-    .order_by(checkout_seen.c.order_id, checkout_seen.c.checkout_id)
-)
+SEEN = sa.select(
+    checkout_seen.c.order_id,
+    checkout_seen.c.checkout_id,
+    checkout_seen.c.merchant_code,
+    checkout_seen.c.status,
+    checkout_seen.c.failed_since,
+    checkout_seen.c.accounted,
+    checkout_seen.c.transaction_id,
+    checkout_seen.c.made_at,
+).where(checkout_seen.c.order_id.in_(sa.bindparam("order_ids", expanding=True)))
+"""The checkouts seen of the orders `order_ids`."""
 
 
-def load_seen(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, tuple[SeenCheckout, ...]]:
-    """Return the checkouts seen of each of these orders; every order asked for has an entry."""
-    seen: dict[int, list[SeenCheckout]] = {order_id: [] for order_id in order_ids}
-    for row in connection.execute(_SEEN, {"order_ids": list(order_ids)}):
-        seen[row.order_id].append(
+def seen_in(rows: Rows) -> dict[int, tuple[SeenCheckout, ...]]:
+    """Return the checkouts in what `SEEN` has found, by their orders."""
+    seen: dict[int, list[SeenCheckout]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: str(row["checkout_id"])):
+        seen[row["order_id"]].append(
             SeenCheckout(
-                row.checkout_id,
-                row.merchant_code,
-                row.status,
-                row.failed_since,
-                row.accounted,
-                row.transaction_id or "",
-                row.made_at,
+                row["checkout_id"],
+                row["merchant_code"],
+                row["status"],
+                row["failed_since"],
+                row["accounted"],
+                row["transaction_id"] or "",
+                row["made_at"],
             )
         )
     return {order_id: tuple(found) for order_id, found in seen.items()}
@@ -67,10 +74,10 @@ def note_seen(
         }
         if old is None:
             keys = {"order_id": order.id, "checkout_id": checkout_id, "first_seen_at": now}
-            connection.execute(insert_unless_there(connection, checkout_seen).values(**keys, **row))
+            connection.execute(later(insert_unless_there(connection, checkout_seen)), {**keys, **row})
         else:
             same = (checkout_seen.c.order_id == order.id, checkout_seen.c.checkout_id == checkout_id)
-            connection.execute(sa.update(checkout_seen).where(*same).values(**row))
+            connection.execute(later(sa.update(checkout_seen).where(*same).values(**row)))
 
 
 def seen_now(

@@ -4,8 +4,7 @@ A page of the shop may have completed an order, with its tickets, before paypoll
 same payment must not buy a second order's tickets.
 """
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -50,7 +49,7 @@ def _halved() -> sa.ScalarSelect[int]:
     return sa.select(search.c.low).where(search.c.low == search.c.high).scalar_subquery()
 
 
-_BY_ORDER = sa.select(orders.c.transaction_id, sa.literal("")).where(
+_BY_ORDER = sa.select(orders.c.transaction_id, sa.literal("").label("checkout_id")).where(
     orders.c.id > sa.func.coalesce(_halved(), 0), _OTHER, orders.c.transaction_id.in_(_IDS), _BOUGHT
 )
 # A checkout may be stored for two orders: found by the index on the checkouts' own time.
@@ -60,13 +59,8 @@ _STORED = (
     .where(checkouts.c.created_at > _SINCE, _OTHER, _BOUGHT)
     .where(sa.or_(checkouts.c.sumup_checkout_id.in_(_IDS), checkouts.c.checkout_id.in_(_IDS)))
 )
-_SPENT = sa.union_all(_BY_ORDER, _STORED)
+SPENT_IN_SHOP = sa.union_all(_BY_ORDER, _STORED)
+"""What has completed another order than `order_id`, of the SumUp ids `sumup_ids`, in the shop's rows from `since` on.
 
-
-def spent_in_shop(connection: sa.Connection, order_id: int, sumup_ids: Iterable[str], now: datetime) -> frozenset[str]:
-    """Return which of these SumUp ids (checkouts, transactions, their codes) have completed another order."""
-    wanted = frozenset(sumup_ids)
-    if not wanted:
-        return frozenset()
-    values = {"order_id": order_id, "sumup_ids": sorted(wanted), "since": now - LOOKED_BACK}
-    return wanted.intersection(name for row in connection.execute(_SPENT, values) for name in row)
+The ids are those of checkouts, of transactions, and their codes.
+"""

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from paypoll.database import is_among
 from paypoll.shop.tables import checkouts, orders
 from paypoll.state.pauses import NOT_PAUSED
-from paypoll.state.runs import last_sweep
 from paypoll.state.tables import checkout_seen, watch
 
 _JUST_NOW = timedelta(minutes=15)
@@ -65,16 +64,15 @@ def is_old_and_tried(
     return sa.and_(orders.c.status.in_(statuses), is_old, is_among(orders.c.id, fresh), NOT_PAUSED)
 
 
-def looked_through(connection: sa.Connection, first_look: timedelta, now: datetime) -> Horizon:
-    """Return from when on tries are looked for: from a day before the last run over everything.
+def looked_through(swept_at: datetime | None, first_look: timedelta, now: datetime) -> Horizon:
+    """Return from when on tries are looked for: from a day before the last run over everything (`last_sweep`).
 
     The first run of a day looks through the old rows as well, which no index finds: a customer may come back after
     months, to a row that the shop uses again.
     """
     earliest = now - first_look
-    last = last_sweep(connection, now)
-    since = max(min(last or earliest, now) - _LOOKED_THROUGH, earliest)
-    is_first = last is None or last.astimezone(UTC).date() < now.astimezone(UTC).date()
+    since = max(min(swept_at or earliest, now) - _LOOKED_THROUGH, earliest)
+    is_first = swept_at is None or swept_at.astimezone(UTC).date() < now.astimezone(UTC).date()
     return Horizon(since, None if is_first else earliest)
 
 

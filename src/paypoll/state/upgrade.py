@@ -24,14 +24,14 @@ uses.
 """
 
 _NEWEST_TABLE = "schema_version"
-_newest = sa.table(_NEWEST_TABLE, sa.column("version_num", sa.Text), schema=SCHEMA)
+newest = sa.table(_NEWEST_TABLE, sa.column("version_num", sa.Text), schema=SCHEMA)
 
 
 def current_version(connection: sa.Connection) -> str | None:
     """Return the newest migration of paypoll's own tables, or None when they are not there."""
     inspector = sa.inspect(connection)
     if inspector.has_table(_NEWEST_TABLE, schema=SCHEMA):
-        return connection.scalar(sa.select(_newest.c.version_num))
+        return connection.scalar(sa.select(newest.c.version_num))
     if inspector.has_table(oldest.name, schema=SCHEMA):  # 0.1.0 made them, and had the one number for both
         return connection.scalar(sa.select(oldest.c.version_num))
     return None

@@ -9,17 +9,36 @@ import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there, is_among
 from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
-from paypoll.shop.tables import orders
+from paypoll.shop.capacity import halls_locked
+from paypoll.shop.tables import items, orders
 from paypoll.state.pauses import NOT_PAUSED
+from paypoll.state.runs import last_sweep
 from paypoll.state.tables import watch
-from paypoll.state.tries import is_old_and_tried, looked_through, tried_anew
+from paypoll.state.tries import Horizon, is_old_and_tried, looked_through, tried_anew
+from paypoll.statements import later
 
 _CLOCK_TOLERANCE = timedelta(minutes=10)
 """What is dated later than this from now was written under a clock that was ahead."""
 
 # Built once, not for every order.
 _WANTED = watch.c.order_id == sa.bindparam("wanted")
-_HOLD = sa.select(watch.c.lease_run, watch.c.status).where(_WANTED).with_for_update()
+# The order's row first, by FOR UPDATE as in `shop.find.lock_order`; then ours, and last its events in their order.
+_LOCKED = (
+    sa.select(orders.c.id, watch.c.lease_run, watch.c.status)
+    .join(watch, watch.c.order_id == orders.c.id)
+    .where(orders.c.id == sa.bindparam("wanted"))
+    .with_for_update(of=(orders, watch))
+)
+_held = _LOCKED.cte("held")
+_halls = halls_locked(
+    sa.select(items.c.event_id)
+    .join(_held, _held.c.id == items.c.order_id)
+    .where(_held.c.lease_run == sa.bindparam("holder"))
+).cte("halls")
+_HOLD = sa.select(_held.c.lease_run, _held.c.status, sa.null().label("hall"))
+_HOLD_WITH_HALLS = sa.select(_held.c.lease_run, _held.c.status, _halls.c.id.label("hall")).outerjoin_from(
+    _held, _halls, sa.true()
+)
 _TURN = (
     (orders.c.status != next(iter(WAITING))).asc(),
     watch.c.last_checked_at.asc().nulls_first(),
@@ -35,7 +54,7 @@ def _of_order(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
     return sa.select(column).where(orders.c.id == watch.c.order_id).correlate(watch).scalar_subquery()
 
 
-_NOTE = (
+_NOTE = later(
     sa.update(watch)
     .where(_WANTED)
     .values(
@@ -76,8 +95,8 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
         # deadlock.
         .order_by(orders.c.id)
     )
-    horizon = looked_through(connection, rules.first_look, now)
-    for kind in (_is_due(rules, now), is_old_and_tried(_open(rules), rules.first_look, horizon, now)):
+    horizon = looked_through(connection.scalar(last_sweep(now)), rules.first_look, now)
+    for kind in (_is_due(rules, now), _is_old(rules, horizon, now)):
         connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, new.where(kind)))
     tried = tried_anew(horizon, now).order_by(watch.c.order_id).with_for_update(of=watch, skip_locked=True)
     if order_ids := set(connection.scalars(tried)):
@@ -123,23 +142,35 @@ def claim(
     return order_ids
 
 
+def is_any_due(connection: sa.Connection, rules: WatchRules, now: datetime, beside: sa.ColumnElement[bool]) -> bool:
+    """Say whether a run would look at an order now, or what the query `beside` says: in two statements at most."""
+    waits = sa.exists(_listed_or_new().where(_is_due(rules, now)))
+    is_due, swept_at = connection.execute(sa.select(sa.or_(waits, beside), last_sweep(now).scalar_subquery())).one()
+    if is_due:
+        return True
+    horizon = looked_through(swept_at, rules.first_look, now)
+    anew = sa.exists(tried_anew(horizon, now))
+    old = sa.exists(_listed_or_new().where(watch.c.order_id.is_(None), _is_old(rules, horizon, now)))
+    return bool(connection.scalar(sa.select(sa.or_(anew, old))))
+
+
+def _listed_or_new() -> sa.Select[int]:
+    return sa.select(orders.c.id).outerjoin(watch, watch.c.order_id == orders.c.id)
+
+
+def _is_old(rules: WatchRules, horizon: Horizon, now: datetime) -> sa.ColumnElement[bool]:
+    return is_old_and_tried(_open(rules), rules.first_look, horizon, now)
+
+
 def peek(connection: sa.Connection, rules: WatchRules, now: datetime, *, limit: int) -> list[int]:
     """Return orders that a run would look at now, the longest unchecked first, changing nothing."""
-    due = (
-        sa.select(orders.c.id)
-        .outerjoin(watch, watch.c.order_id == orders.c.id)
-        .where(_is_due(rules, now))
-        .order_by(*_TURN)
-        .limit(limit)
-    )
+    due = _listed_or_new().where(_is_due(rules, now)).order_by(*_TURN).limit(limit)
     found = list(connection.scalars(due))
     if len(found) < limit:
-        horizon = looked_through(connection, rules.first_look, now)
+        horizon = looked_through(connection.scalar(last_sweep(now)), rules.first_look, now)
         anew = tried_anew(horizon, now).order_by(watch.c.order_id).limit(limit)
-        unknown = (
-            sa.select(orders.c.id).outerjoin(watch, watch.c.order_id == orders.c.id).where(watch.c.order_id.is_(None))
-        )
-        old = unknown.where(is_old_and_tried(_open(rules), rules.first_look, horizon, now)).order_by(orders.c.id)
+        unknown = _listed_or_new().where(watch.c.order_id.is_(None))
+        old = unknown.where(_is_old(rules, horizon, now)).order_by(orders.c.id)
         tried = [*connection.scalars(anew), *connection.scalars(old.limit(limit))]
         found += [order_id for order_id in dict.fromkeys(tried) if order_id not in found]
     return found[:limit]
@@ -162,19 +193,25 @@ def claim_these(
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An order whose lease is this run's. `status` is that in which paypoll left it, None at first sight."""
+    """An order whose lease is this run's. `status` is that in which paypoll left it, None at first sight.
+
+    `halls`: its events, where they are locked.
+    """
 
     status: str | None
+    halls: frozenset[int] = frozenset()
 
 
-def hold(connection: sa.Connection, order_id: int, run_id: str) -> Held | None:
-    """Lock the order's watch row and return it if the lease is still this run's, else None.
+def hold(connection: sa.Connection, order_id: int, run_id: str, *, halls: bool) -> Held | None:
+    """Lock the order and its watch row, and return it if the lease is still this run's; else None, as when it is gone.
 
     A run that was slow may find that its lease expired and another run took the order: then its evidence is out of
-    date, and the other run holds the order.
+    date, and the other run holds the order. With `halls` the events are locked as well, in the same statement.
     """
-    row = connection.execute(_HOLD, {"wanted": order_id}).first()
-    return Held(row.status) if row is not None and row.lease_run == run_id else None
+    rows = connection.execute(_HOLD_WITH_HALLS if halls else _HOLD, {"wanted": order_id, "holder": run_id}).all()
+    if not rows or rows[0].lease_run != run_id:
+        return None
+    return Held(rows[0].status, frozenset(row.hall for row in rows if row.hall is not None))
 
 
 def left_in(connection: sa.Connection, order_id: int) -> str | None:

@@ -235,8 +235,8 @@ def test_row_60o_draft_of_a_fee_that_was_taken(
 
 def test_row_60o_draft_is_not_told_where_the_payment_went_back() -> None:
     fee, policy = a_fee(status="paid", state=FeeState.PAID, settled=TAKEN), a_policy()
-    gone = {"txn-1": Found(a_transaction(refunded=Decimal("25.00")))}
-    gateway = FakeGateway(checkouts={"chk-1": Found(paid())}, transactions=gone)
+    gone = Found(a_transaction(refunded=Decimal("25.00")))
+    gateway = FakeGateway(checkouts={"chk-1": Found(paid())}, transactions={"txn-1": gone})
     decision = decide_fee(fee, fetched(fee, gateway, policy), policy, NOW)
     assert (decision.outcome, decision.reason, decision.notices) == (Outcome.UNCHANGED, Reason.RETURNED, ())
     silent = FakeGateway(checkouts={"chk-1": NoAnswer("timed out")})

@@ -20,7 +20,9 @@ class OrganiserCredentials:
     """The platform's credential, and before it that of each organiser who is connected to the merchant asked for.
 
     The shop's profiles are read for every question: another run, or the shop, may have refreshed a token or replaced
-    a connection since the last one. Raise DatabaseUnavailableError when they cannot be read.
+    a connection since the last one. Only that the platform's own merchant is nobody else's is kept, for a run: its own
+    credential is the right one there, whoever connects to it meanwhile. Raise DatabaseUnavailableError when they
+    cannot be read.
     """
 
     def __init__(self, engine: sa.Engine, platform: Credential, refresher: TokenRefresher) -> None:
@@ -28,6 +30,7 @@ class OrganiserCredentials:
         self._platform = platform
         self._refresher = refresher
         self._registered: set[str] = set()
+        self._platform_alone = False
 
     def candidates(self, merchant_code: str) -> Sequence[Credential]:
         """Return the credentials that may apply to this merchant's checkouts, the likeliest first.
@@ -35,16 +38,18 @@ class OrganiserCredentials:
         Where the only connection to the merchant is broken, the last candidate is one that is always refused: a 404
         to the platform then proves nothing, and the order is left as it is instead of being taken for unpaid.
         """
-        if not merchant_code:
+        is_platform = merchant_code == self._platform.merchant_code
+        if not merchant_code or (is_platform and self._platform_alone):
             return (self._platform,)
         with transaction(self._engine) as connection:
             found = find_connections(connection, merchant_code)
+        self._platform_alone = self._platform_alone or (is_platform and not found)
         connected = [one for one in found if one.is_connected]
         for one in connected:
             self._register(one)
         if connected:
             return (*(OrganiserToken(one, self._refresher) for one in connected), self._platform)
-        if merchant_code != self._platform.merchant_code and any(one.is_broken for one in found):
+        if not is_platform and any(one.is_broken for one in found):
             return (self._platform, BrokenConnection(merchant_code))
         return (self._platform,)
 

@@ -1,0 +1,112 @@
+"""How statements reach the database: which travel together, and how many messages a run takes."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from tests.benchmarks.counting import Counts, counting
+
+from paypoll.database import transaction
+from paypoll.runs.record import record_run
+from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.state.tables import run
+from paypoll.statements import Together, later
+from paypoll.testing import NOW
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Bench, Place
+
+_BEGIN = later(sa.insert(run))
+_IDS = sa.select(run.c.id).order_by(run.c.id)
+
+
+def row(name: str) -> dict[str, object]:
+    return {"id": name, "command": "100% mine", "host": "h", "version": "1", "started_at": NOW}
+
+
+def test_put_off_statements_are_sent_in_their_order_with_the_next_one_or_before_the_commit(engine: sa.Engine) -> None:
+    with counting(engine) as counts:
+        with transaction(engine) as connection:
+            connection.execute(_BEGIN, row("a"))
+            connection.execute(later(sa.update(run).values(host="later")))
+            connection.execute(_BEGIN, [row("b"), row("c")])
+            assert counts.messages == 0
+            assert connection.execute(sa.select(run.c.id, run.c.host).order_by(run.c.id)).all() == [
+                ("a", "later"),
+                ("b", "h"),
+                ("c", "h"),
+            ]
+            assert counts.messages == 1
+            connection.execute(_BEGIN, row("d"))
+        assert counts.messages == 2
+        with transaction(engine) as connection:
+            connection.execute(_BEGIN, row("e"))
+            # psycopg2 writes a DECLARE around this one.
+            streamed = connection.execute(_IDS, execution_options={"yield_per": 2}).scalars().all()
+        with transaction(engine):
+            """Nothing is asked, nothing is sent."""
+    assert (streamed, counts.messages) == (["a", "b", "c", "d", "e"], 4)
+
+
+def test_error_of_a_put_off_statement_is_raised_by_the_commit_and_nothing_stays(engine: sa.Engine) -> None:
+    connection = engine.connect()
+    connection.execute(_BEGIN, row("a"))
+    connection.execute(_BEGIN, row("a") | {"command": "secret"})
+    with pytest.raises(IntegrityError) as met:
+        connection.commit()
+    connection.close()
+    assert "secret" not in str(met.value)
+    with transaction(engine) as connection:
+        assert connection.scalars(_IDS).all() == []
+
+
+def test_put_off_statements_go_with_the_savepoint_that_they_were_put_off_in(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        connection.execute(_BEGIN, row("a"))
+        savepoint = connection.begin_nested()
+        connection.execute(_BEGIN, row("b"))
+        with pytest.raises(IntegrityError):
+            connection.execute(sa.insert(run), row("a"))
+        savepoint.rollback()
+        savepoint = connection.begin_nested()
+        connection.execute(_BEGIN, row("c"))
+        savepoint.rollback()
+        connection.execute(_BEGIN, row("d"))
+    with transaction(engine) as connection:
+        assert connection.scalars(_IDS).all() == ["a", "d"]
+
+
+def test_queries_asked_together_keep_their_columns_and_types(engine: sa.Engine) -> None:
+    together = Together(
+        first=sa.select(sa.literal(1).label("number"), sa.literal("x").label("text"), run.c.started_at),
+        second=sa.select(sa.literal("y").label("text"), sa.literal("z").label("other")).where(sa.bindparam("wanted")),
+    )
+    with transaction(engine) as connection:
+        connection.execute(_BEGIN, row("a"))
+        found = together.ask(connection, {"wanted": True})
+        assert together.ask(connection, {"wanted": False})["second"] == []
+    assert found == {
+        "first": [{"number": 1, "text": "x", "started_at": NOW}],
+        "second": [{"text": "y", "other": "z"}],
+    }
+
+
+def test_run_sends_no_more_to_the_database_than_it_did(bench: "Bench", shop: SmallShop, place: "Place") -> None:
+    """The counts are the same on every machine: docs/performance.md has them. Not counted: BEGIN and COMMIT."""
+
+    def count(*orders: int) -> Counts:
+        for number in orders:
+            place(f"ORD-{number}", user_id=shop.add_user(f"ord-{number}@example.org"))
+        with counting(bench.app.engine) as counts:
+            record_run(bench.app, "run-once")
+        bench.clock.move(timedelta(minutes=1))
+        return counts
+
+    one, idle, many = count(1), count(), count(*range(2, 13))
+    assert (idle.messages, idle.statements, idle.transactions) == (8, 8, 6)
+    # How often the courier asks whether there is more hangs on the machine: a little is allowed for.
+    assert (many.messages - one.messages) / 10 < 11
+    assert (many.statements - one.statements) / 10 < 23
+    assert (many.transactions - one.transactions) / 10 < 6
