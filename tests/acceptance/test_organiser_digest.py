@@ -5,7 +5,7 @@ from collections import Counter
 
 from tests.acceptance.fees import place_fee
 from tests.acceptance.papers import body, subject
-from tests.acceptance.stage import PATIENCE, PRICE, Stage
+from tests.acceptance.stage import ADMIN, PATIENCE, PRICE, Stage
 
 from paypoll.sandbox.mail.sink import Mail
 from paypoll.sandbox.mail.smtp_session import Stage as MailStage
@@ -48,9 +48,12 @@ def check_corrected(stage: Stage) -> None:
     # An account that was deleted, and its id given to somebody else, is not who it was written to.
     stage.sql(rename, name="Mallory", id=stage.organiser)
     stage.sql("UPDATE accounts_user SET email = :email WHERE id = :id", email=CORRECTED, id=stage.organiser)
+    stage.sql("UPDATE paypoll.outbox SET created_at = created_at - interval '2 hours' WHERE state = 'waiting'")
     stage.let_time_pass()
     stage.run_once()
     assert mails_to(stage, CORRECTED) == []
+    waits = "[Jersey Events Alert] A mail to an organiser has not been accepted yet"
+    assert [subject(mail) for mail in mails_to(stage, ADMIN)].count(waits) == 2
     stage.sql(rename, name="The Choir", id=stage.organiser)
     stage.let_time_pass()
     stage.run_once()

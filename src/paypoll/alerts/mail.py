@@ -164,6 +164,16 @@ class MailAlerts:
         """
         if not at_once and now - mail.created_at < self.lasting:
             return
+        if mail.order_id is None:
+            self.desk.tell(
+                connection,
+                f"organiser_mail_waits:{mail.id}",
+                level=Level.ALERT,
+                headline="A mail to an organiser has not been accepted yet",
+                found=(f"The mail server says about the {_words(mail)} mail to {_whom(mail)}: {error}",),
+                todo=("Is the account's address right? Corrected in the shop, the next attempt goes there.",),
+                now=now,
+            )
         if order := _order_of(connection, mail):
             alert = OrderAlert(
                 key=f"mail_waits:{mail.kind}",
@@ -213,8 +223,9 @@ class MailAlerts:
                 todo=("Reach the organiser another way, and correct the account's address in the shop.",),
                 now=now,
             )
-        if order is not None:
+        if not mail.is_alert:
             self.forget_waiting(connection, mail)
+        if order is not None:
             alert = OrderAlert(
                 key=f"undeliverable:{mail.kind}",
                 level=Level.CRITICAL,
@@ -257,7 +268,10 @@ class MailAlerts:
 
     def forget_waiting(self, connection: sa.Connection, mail: Mail) -> None:
         """Take back what has not left about a mail that waited, and does not any more."""
-        outbox.withdraw_about(connection, f"alert:mail_waits:{mail.kind}:order:{mail.order_id}:", "it was over before")
+        about = (
+            f"mail_waits:{mail.kind}:order:{mail.order_id}:" if mail.order_id else f"organiser_mail_waits:{mail.id}:"
+        )
+        outbox.withdraw_about(connection, f"alert:{about}", "it was over before")
 
     def end_troubles(self, connection: sa.Connection, kinds: Iterable[str]) -> None:
         """Forget the troubles of these kinds of mail, which go out again, so that the next one is told anew.

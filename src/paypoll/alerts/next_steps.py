@@ -168,6 +168,7 @@ _OF_THE_WHOLE: dict[str, tuple[Step, ...]] = {
     "not_allowed": (_CHECK, _QUEUE),
     "order_gone": (),
     "organiser_mail_undeliverable": (_MAILS, _RETRY),
+    "organiser_mail_waits": (_MAILS,),
     "orders_denied": (
         _CHECK,
         Step("If SumUp is right: let these orders go to review", "run-once --accept-reviews"),
