@@ -38,6 +38,11 @@ JOIN paypoll.ticket_place p ON p.ticket_id = t.id
 JOIN orders_order o ON o.id = p.order_id LEFT JOIN accounts_user u ON u.id = t.customer_id
 """
 
+_FEES = """
+SELECT l.payment_reference, l.payment_status, l.paid_at FROM events_listingfee l
+JOIN paypoll.listing_fee f ON f.reference = l.payment_reference WHERE f.checkout_id IS NOT NULL
+"""
+
 
 def blank_pages(engine: sa.Engine, media: Path) -> list[str]:
     """Return which pages of the shop would fail or lie about what paypoll wrote, a sentence each."""
@@ -59,6 +64,7 @@ def blank_pages_within(connection: sa.Connection, media: Path) -> list[str]:
     problems += [problem for order in orders for problem in _admin_form(order)]
     problems += [problem for ticket in tickets for problem in _my_tickets(ticket, media)]
     problems += [problem for ticket in tickets for problem in _scanner(ticket)]
+    problems += [problem for fee in rows(_FEES) for problem in _organisers_page(fee)]
     statuses = {
         "order": ("SELECT DISTINCT status FROM orders_order", ORDER_STATUSES),
         "checkout": ("SELECT DISTINCT status FROM payments_sumupcheckout", CHECKOUT_STATUSES),
@@ -100,6 +106,12 @@ def _my_tickets(ticket: Row, media: Path) -> Iterator[str]:
     if bool(ticket["pdf_file"]) != bool(ticket["qr_code"]):
         # The shop makes a picture of its own, which its scanner refuses, when it saves a ticket that has none.
         yield f"a ticket's save: {number} has one file and not the other"
+
+
+def _organisers_page(fee: Row) -> Iterator[str]:
+    """The page of a listing fee: what was paid says when."""
+    if fee["payment_status"] == "paid" and fee["paid_at"] is None:
+        yield f"listing fee: {fee['payment_reference']} is paid, and nothing says when"
 
 
 def _scanner(ticket: Row) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """An operator's day, under the least privileges: many reviews at once, a search, a pause, mail that waits, a digest."""
 
-from tests.acceptance.papers import subject
+from tests.acceptance.fees import place_fee
+from tests.acceptance.papers import body, subject
 from tests.acceptance.stage import ADMIN, Stage
 
 from paypoll.state.grants import READERS, grants_sql
@@ -8,15 +9,17 @@ from paypoll.state.grants import READERS, grants_sql
 
 def test_operator_decides_on_many_pauses_searches_and_sends_what_waits(stage: Stage) -> None:
     reviews = [stage.order(f"ORD-BACK-{number}", checkout="PAID") for number in (1, 2)]
-    for order in reviews:
-        stage.sumup.refund(order.checkout)
+    fee = place_fee(stage, "LF-BACK", "PAID")
+    for checkout in (*(order.checkout for order in reviews), fee.checkout):
+        stage.sumup.refund(checkout)
     assert stage.run_once(alerts__digest="00:00").code == 0
     assert [mail for mail in stage.sink.messages if "The last day" in subject(mail)] == []
 
     done = stage.paypoll("resolve", "--of", "refunded", "--refund-noted", "--reason", "seen", "--yes", "--json")
     assert (done.code, [one["number"] for one in done.report["settled"]]) == (0, [order.number for order in reviews])
     assert [row["outcome"] for order in reviews for row in stage.audit(order, "resolved")] == ["refund_noted"] * 2
-    assert stage.paypoll("queue", "--reviews", "--json").report["reviews"] == []
+    left = stage.paypoll("queue", "--reviews", "--json").report
+    assert (left["reviews"], [one["reference"] for one in left["fees"]]) == ([], ["LF-BACK"])
 
     paid = stage.order("ORD-PAID", checkout="PAID")
     assert stage.paypoll("pause", "--all", "--reason", "a restore", "--by", "margot").code == 0
@@ -25,6 +28,7 @@ def test_operator_decides_on_many_pauses_searches_and_sends_what_waits(stage: St
     assert [(one["scope"], one["by_whom"]) for one in paused.report["paused"]] == [("all", "margot")]
     (digest,) = [mail for mail in stage.sink.messages if "The last day: 2 sent to a person" in subject(mail)]
     assert digest.recipients == (ADMIN,)
+    assert "Listing fees that wait for a person: LF-BACK." in body(digest)
     assert stage.paypoll("resume", "--all").stdout == "Nothing is paused.\n"
 
     stage.run_once(mail__port="9")

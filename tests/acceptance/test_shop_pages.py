@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
+from tests.acceptance.fees import place_fee
 from tests.acceptance.shop_pages import blank_pages, blank_pages_within
 from tests.acceptance.stage import Placed, Stage
 
@@ -19,6 +20,7 @@ TAKEN_AWAY = {
     "UPDATE events_ticket SET purchase_date = purchase_date + interval '1 second'": {"scanner"},
     "UPDATE accounts_user SET email = 'other@buyer.example' WHERE email LIKE 'ord-%'": {"scanner"},
     "UPDATE payments_sumupcheckout SET status = 'review'": {"every page"},
+    "UPDATE events_listingfee SET paid_at = NULL": {"listing fee"},
 }
 
 
@@ -26,6 +28,7 @@ TAKEN_AWAY = {
 def sold(new_stage: Callable[[], Stage]) -> tuple[Stage, Placed]:
     stage = new_stage()
     order = stage.order("ORD-1", checkout="PAID")
+    place_fee(stage, "LF-1", "PAID")
     stage.run_once()
     return stage, order
 

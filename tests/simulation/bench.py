@@ -99,7 +99,7 @@ class Bench:
         self._world: World | None = None
         self._is_tidy = False
         # The one stand-in that no port has room for: real threads would run whenever the machine likes.
-        modules = ("runs.cycle", "mail.delivery_thread")
+        modules = ("runs.cycle", "runs.listing_fees", "mail.delivery_thread")
         self._pools = [mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool) for module in modules]
         for pool in self._pools:
             pool.start()

@@ -38,11 +38,12 @@ class FeeInspection:
         """What to paste, by why the last look that put it to a person did so."""
         fee = self.fee
         in_review = fee.state is FeeState.REVIEW and not fee.closed and not (fee.is_paid and fee.is_listed)
-        reason = next((row["reason"] for row in reversed(self.trail) if row["status_to"] == FeeState.REVIEW), "")
+        put_there = (row for row in reversed(self.trail) if row["outcome"] in {"review", "complete"})
+        reason = next((row["reason"] for row in put_there if row["status_to"] == FeeState.REVIEW), "")
         if not in_review:
             last = self.watch["last_answer"] if self.watch is not None else None
             reason = last if fee.is_paid and fee.settled is None and last == Reason.NO_PAYMENT else ""
-        steps = steps_of_fee(f"review:{reason}", fee.reference)
+        steps = steps_of_fee(f"review:{reason}" if reason else "", fee.reference)
         for finding in self.findings:
             if finding.closed_at is None:
                 steps += steps_of_finding(finding.id, fee_word(fee.reference))[1:-1]

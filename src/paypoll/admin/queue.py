@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from paypoll.admin.revive import MADE_GOOD
 from paypoll.admin.search import found_ids
-from paypoll.admin.waiting_fees import WaitingFee, waiting_fees
 from paypoll.database import readable, transaction
 from paypoll.mail.doubts import DEFERRED, DOUBTS
 from paypoll.payments.order_statuses import WAITING
@@ -23,6 +22,7 @@ from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import LastRun, last_run
 from paypoll.state.tables import outbox, trouble, watch
 from paypoll.state.upgrade import require_ready
+from paypoll.state.waiting_fees import WaitingFee, waiting_fees
 
 _UNDELIVERABLE_FOR = timedelta(days=7)
 """For so long a mail that was given up is shown, unless another of its kind has gone out for the order since."""
@@ -108,7 +108,7 @@ def load_backlog(
             waiting=() if only_reviews else _waiting(connection),
             reviews=_urgent_first(connection, open_reviews(connection), now.astimezone(zone).date()),
             astray=() if only_reviews else tuple(find_astray(connection, now)),
-            fees=() if only_reviews else waiting_fees(connection, now),
+            fees=tuple(fee for fee in waiting_fees(connection, now) if fee.for_person or not only_reviews),
             findings=() if only_reviews else tuple(find_open(connection)),
             mails=() if only_reviews else unsent_mails(connection, now),
             troubles=() if only_reviews else _troubles(connection),

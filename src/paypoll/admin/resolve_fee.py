@@ -133,7 +133,7 @@ class FeeResolver:
         paid_at = present.settled.paid_at if present.settled is not None else now
         if case.payment is not None:
             paid_at = fee_records.take_payment(connection, present, case.payment, now).paid_at
-        if answer is not None or not present.is_paid:
+        if case.payment is not None or not present.is_paid:
             pay_fee(connection, present, answer, paid_at)
         event = present.event
         published = event is not None and case.publishes and publish_event(connection, event.id, now)

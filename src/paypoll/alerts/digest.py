@@ -16,9 +16,11 @@ from paypoll.state.outbox import UNSENT
 from paypoll.state.pauses import pauses
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.tables import outbox, run
+from paypoll.state.waiting_fees import waiting_fees
 
 _DAY = timedelta(days=1)
 _MOST_LISTED = 50
+_FEES_NAMED = 10
 _COUNTED = {
     "outcome_complete": "paid, tickets issued",
     "outcome_restore": "put back to completed",
@@ -36,7 +38,8 @@ def post_digest(connection: sa.Connection, desk: AlertDesk, at: time, now: datet
     if local.time() < at or _was_posted(connection, key):
         return False
     happened, reviews = _happened(connection, now), open_reviews(connection)
-    waits = list(_waits(connection, reviews))
+    fees = [fee.reference for fee in waiting_fees(connection, now) if fee.for_person]
+    waits = list(_waits(connection, reviews, fees))
     if not happened and not waits:
         return False
     return desk.tell(
@@ -45,7 +48,7 @@ def post_digest(connection: sa.Connection, desk: AlertDesk, at: time, now: datet
         level=Level.ALERT,
         headline=f"The last day: {', '.join(happened) or 'nothing happened'}",
         found=waits or ["Nothing waits for you."],
-        todo=["Decide on the orders below, the oldest first."] if reviews else ["Nothing."],
+        todo=list(_todo(reviews, fees)) or ["Nothing."],
         now=now,
         orders=[_line(desk, review, now) for review in reviews[:_MOST_LISTED]],
     )
@@ -64,9 +67,19 @@ def _happened(connection: sa.Connection, now: datetime) -> list[str]:
     return [f"{sums[key]} {words}" for key, words in _COUNTED.items() if sums[key]]
 
 
-def _waits(connection: sa.Connection, reviews: list[OpenReview]) -> Iterator[str]:
+def _todo(reviews: list[OpenReview], fees: list[str]) -> Iterator[str]:
+    if reviews:
+        yield "Decide on the orders below, the oldest first."
+    if fees:
+        yield "Decide on the listing fees: `paypoll queue` has the commands for each."
+
+
+def _waits(connection: sa.Connection, reviews: list[OpenReview], fees: list[str]) -> Iterator[str]:
     if reviews:
         yield f"Orders that wait for a person: {len(reviews)}."
+    if fees:
+        more = f" and {len(fees) - _FEES_NAMED} more" if len(fees) > _FEES_NAMED else ""
+        yield f"Listing fees that wait for a person: {', '.join(fees[:_FEES_NAMED])}{more}."
     states = sa.select(outbox.c.state, sa.func.count()).where(outbox.c.state.in_([*UNSENT, "undeliverable"]))
     numbers: Counter[str] = Counter()
     for state, number in connection.execute(states.where(outbox.c.attempts > 0).group_by(outbox.c.state)):

@@ -225,7 +225,7 @@ def fee_word(reference: str) -> str:
 def steps_of_fee(key: str, reference: str) -> list[Step]:
     """Return the steps for what an alert about a listing fee tells, by the alert's key, such as `review:mismatch`.
 
-    Its reference is named where it is harmless.
+    Its reference is named where it is harmless. Without a key: a fee that needs nobody, but that somebody looks at.
     """
     kind, _, rest = key.partition(":")
     reason = (rest.partition(":")[0] if kind == NoticeKind.REVIEW else "") or kind

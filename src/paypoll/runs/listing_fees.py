@@ -129,7 +129,9 @@ class FeeRound:
                 if not claimed:
                     return
                 if pool is None:
-                    pool = ThreadPoolExecutor(self.parallel_requests, thread_name_prefix="fees")
+                    pool = at_the_end.enter_context(
+                        ThreadPoolExecutor(max_workers=self.parallel_requests, thread_name_prefix="fees")
+                    )
                     # After an error nobody would read the answers to what has not been asked yet.
                     at_the_end.callback(pool.shutdown, wait=False, cancel_futures=True)
                 asked = [(reference, self._ask(pool, reference, report, should_end)) for reference in claimed]

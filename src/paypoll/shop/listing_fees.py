@@ -88,9 +88,11 @@ def load_fee(connection: sa.Connection, reference: str, patterns: Sequence[str])
 
 
 def pay_fee(connection: sa.Connection, fee: ListingFee, answer: CheckoutAnswer | None, paid_at: datetime) -> None:
-    """Mark the fee as paid, with SumUp's answer; None leaves what is there."""
+    """Mark the fee as paid, with SumUp's answer; without one, what is there of it is left."""
     values: dict[str, object] = {"payment_status": PAID, "paid_at": paid_at}
-    if answer is not None:
+    if answer is None:
+        values["paid_at"] = sa.func.coalesce(listing_fees.c.paid_at, paid_at)
+    else:
         values["payment_data"] = dict(answer.raw)
     update = sa.update(listing_fees).where(listing_fees.c.payment_reference == fee.reference)
     connection.execute(update.values(values))

@@ -88,6 +88,9 @@ def every_alert(number: str) -> Iterator[AlertContext]:
         yield DESK.about_order(order, alert)
     for kind in NoticeKind:
         yield AlertContext("Alert", kind, kind, what_to_do=("todo",), commands=tuple(steps_of_fee(kind, number)))
+    for reason in (*REASONS, Reason.DRAFT_AGAIN, Reason.NO_PAYMENT, Reason.MARKED_PAID, Reason.NOT_A_DRAFT):
+        steps = tuple(steps_of_fee(f"review:{reason}:chk-1", number))
+        yield AlertContext("Alert", f"fee {reason}", "fee", what_to_do=("todo",), commands=steps)
     for word in ("", order_word(order.id, number)):
         yield AlertContext("Alert", "finding", "f", what_to_do=("todo",), commands=tuple(steps_of_finding(12, word)))
     for key in WHOLE:

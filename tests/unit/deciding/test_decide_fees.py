@@ -11,7 +11,7 @@ from paypoll.payments.decision import Decision, NoticeKind, Outcome, Reason
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fee_statuses import FeeState
 from paypoll.payments.fetch import fetch_evidence
-from paypoll.payments.gateway import CheckoutAnswer, Found, Look, NoAnswer, Refused
+from paypoll.payments.gateway import CheckoutAnswer, Found, Look, NoAnswer, Refused, TransactionAnswer
 from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, lists, state_after
 from paypoll.payments.order import Fulfilment, Order, SeenCheckout
 from paypoll.payments.policy import Policy
@@ -235,8 +235,8 @@ def test_row_60o_draft_of_a_fee_that_was_taken(
 
 def test_row_60o_draft_is_not_told_where_the_payment_went_back() -> None:
     fee, policy = a_fee(status="paid", state=FeeState.PAID, settled=TAKEN), a_policy()
-    gone = Found(a_transaction(refunded=Decimal("25.00")))
-    gateway = FakeGateway(checkouts={"chk-1": Found(paid())}, transactions={"txn-1": gone})
+    gone: dict[str, Look[TransactionAnswer]] = {"txn-1": Found(a_transaction(refunded=Decimal("25.00")))}
+    gateway = FakeGateway(checkouts={"chk-1": Found(paid())}, transactions=gone)
     decision = decide_fee(fee, fetched(fee, gateway, policy), policy, NOW)
     assert (decision.outcome, decision.reason, decision.notices) == (Outcome.UNCHANGED, Reason.RETURNED, ())
     silent = FakeGateway(checkouts={"chk-1": NoAnswer("timed out")})

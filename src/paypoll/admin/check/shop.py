@@ -6,7 +6,6 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.admin.check.finding import Finding, advice, fine, skipped
-from paypoll.admin.waiting_fees import fees_without_payment
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import SettingsError
@@ -14,6 +13,7 @@ from paypoll.mail.content.plain import one_line
 from paypoll.shop.capacity import CountedWrong, find_counted_wrong
 from paypoll.shop.schema_check import schema_problems
 from paypoll.state.astray import find_astray
+from paypoll.state.waiting_fees import fees_without_payment
 
 _MOST_SHOWN = 10
 

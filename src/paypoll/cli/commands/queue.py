@@ -17,11 +17,11 @@ from paypoll.clock import ago, span
 
 if TYPE_CHECKING:
     from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingOrder
-    from paypoll.admin.waiting_fees import WaitingFee
     from paypoll.alerts.next_steps import Step
     from paypoll.settings.model import SiteSettings
     from paypoll.state.astray import AstrayOrder
     from paypoll.state.resolutions import OpenReview
+    from paypoll.state.waiting_fees import WaitingFee
 
 _MOST_SHOWN = 40
 _FEW = 10

@@ -1,5 +1,6 @@
-"""A pause holds more than orders: the listing fee of a paused event, and with everything SumUp's ledgers."""
+"""Listing fees in a run; a pause holds more than orders: the fee of a paused event, and with everything the ledgers."""
 
+import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -8,10 +9,13 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from paypoll.database import transaction
+from paypoll.payments.decision import Reason
+from paypoll.payments.gateway import CheckoutAnswer, Look
 from paypoll.runs.ledgers_due import ledgers_due
+from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state import due_fees, pauses
-from paypoll.testing import NOW
+from paypoll.testing import NOW, FakeGateway
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench
@@ -59,3 +63,21 @@ def test_pause_of_everything_holds_fees_and_ledgers(bench: "Bench", engine: sa.E
         assert ledgers_due(connection, every, NOW) == []
         assert not connection.scalar(sa.select(due_fees.any_fee_due(bench.app.fee_rules, NOW)))
         assert claimed(connection, bench, "run-1") == []
+
+
+def test_listing_fees_are_asked_about_at_once(bench: "Bench", shop: SmallShop) -> None:
+    met = threading.Barrier(2)
+
+    class Together(FakeGateway):
+        def find_checkouts(self, reference: str, merchant_code: str) -> Look[tuple[CheckoutAnswer, ...]]:
+            met.wait(timeout=20)  # for the other fee's question; broken, if that comes after this one's answer
+            return super().find_checkouts(reference, merchant_code)
+
+    bench.app.gateway = Together()
+    draft_with_fee(shop, "LF-1")
+    draft_with_fee(shop, "LF-2")
+    report = record_run(bench.app, "run-once")
+    assert [(one.reference, one.reason) for one in report.fees] == [
+        ("LF-1", Reason.NO_CHECKOUT),
+        ("LF-2", Reason.NO_CHECKOUT),
+    ]
