@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tests.acceptance.papers import body, subject
 from tests.acceptance.promises import check_completed, check_issued, check_review
-from tests.acceptance.stage import Placed, Stage
+from tests.acceptance.stage import MERCHANT, Placed, Stage
 
 SETTINGS, USAGE = 78, 2
 OF_AN_ORDER = ("events_ticket", "orders_orderstatushistory", "payments_sumupcheckout", "orders_orderitem")
@@ -28,17 +28,25 @@ def restart(stage: Stage, table: str, next_id: int) -> None:
 def test_row_39a_new_order_under_an_old_id_is_a_case_and_the_next_one_gets_its_tickets(stage: Stage) -> None:
     old = stage.order("ORD-OLD", checkout="PAID")
     unpaid = stage.order("ORD-UNPAID", checkout="PENDING")
+    dead = stage.order("ORD-DEAD", checkout="")
+    stage.shop.add_checkout(dead.id, dead.number, "dead-1", merchant_code=MERCHANT)
     stage.run_once()
     check_completed(stage, old)
-    for order in (unpaid, old):
+    check_review(stage, dead, reason="not_found")
+    for order in (dead, unpaid, old):
         restore_before(stage, order)
     new, following = (stage.order(f"ORD-{name}", checkout="PAID") for name in ("NEW", "FOLLOWING"))
+    anew = stage.order("ORD-DEAD-ANEW", checkout="")
+    stage.shop.add_checkout(anew.id, anew.number, "dead-2", merchant_code=MERCHANT)
     fresh = stage.order("ORD-FRESH", checkout="PAID")
     assert (new.id, following.id) == (old.id, unpaid.id)
     ended = stage.run_once()
     assert (ended.code, ended.report["errors"]) == (0, [])
     check_review(stage, new, reason="id_reused", found="records under this order's id are of ORD-OLD")
     check_review(stage, following, reason="id_reused", found="are of ORD-UNPAID")
+    # What was told of the order that had its id before is told of this one as well.
+    assert (anew.id, stage.status(anew)) == (dead.id, "requires_manual_review")
+    assert ["needs a person: not found" in subject(alert) for alert in stage.alerts(anew)] == [True]
     # The ids of its tickets had been given out before as well.
     check_issued(stage, fresh)
     forbidden = stage.paypoll("resolve", "ORD-NEW", "--issue", "--override", "--reason", "try", "--yes")

@@ -20,10 +20,10 @@ _TRIES = 12
 
 def restored_shop(story: "Story") -> None:
     """Let the shop be restored: to a moment before the order was paid, or to one before it was placed."""
-    how = story.tale.choice(("as it was", "lost", "lost", "lost before it was paid"))
+    how = story.tale.choice(("as it was", "lost", "lost before it was paid", "deleted"))
     story.place()
     real = story.make()
-    if how != "lost before it was paid":
+    if how not in ("lost before it was paid", "deleted"):
         before = order_rows(story)
         story.wait(0.02, 0.4)
         story.pay(real)
@@ -43,6 +43,12 @@ def restored_shop(story: "Story") -> None:
     lose_order(story.world.shop, old)
     query = "SELECT count(*) FROM paypoll.watch WHERE order_id = %s"
     ((remembered,),) = story.world.bench.observer.execute(query, old.id)
+    if how == "deleted":
+        if remembered:
+            story.world.shop.deleted.append(old)
+        story.wait(*story.tale.choice(((0.02, 1), (1, 30))))
+        story.pay(real)
+        return
     story.note("the shop is restored to a moment before the order was placed")
     story.wait(0.02, 2)
     number, email = f"ORD-{_NUMBERS_FROM + story.number}", f"other{story.number}@example.org"
@@ -101,8 +107,18 @@ def put_order_back(shop: "Shop", order: "Sold", row: dict[str, Any]) -> None:
         cursor.execute(statement, (*row.values(), order.id))
 
 
+def _deleted_and_paid(books: "Books") -> Iterator[tuple[str, str]]:
+    told = [mail.text for mail in books.world.mail.inbox if "was deleted in the shop, and it was paid" in mail.subject]
+    for order in books.world.shop.deleted:
+        for real in books.checkouts(order):
+            if real.held > 0 and not any(real.id in text for text in told):
+                what = f"order {order.id}: {real.held} are held by {real.id}, the order is gone, and nobody was told"
+                yield "26b money of what is gone is told", what
+
+
 def broken_records(books: "Books") -> Iterator[tuple[str, str]]:
     """Return where a restored shop's orders got what they must not get: (promise, what)."""
+    yield from _deleted_and_paid(books)
     promise = "39a records are of their own order"
     for order in books.world.shop.sold.values():
         if not order.restored or order.id not in books.orders:

@@ -74,6 +74,7 @@ class Shop:
         self.tick: Callable[[], int] = lambda: 0
         self.sleep: Callable[[float], None] = lambda _seconds: None
         self.sold: dict[int, Sold] = {}
+        self.deleted: list[Sold] = []  # that paypoll had seen before
         self.fees: dict[str, int] = {}  # the events of listing fees
         self.stored: set[str] = set()  # ids of checkouts that have, or had, a row
         self.places: dict[int, int] = {}
@@ -108,7 +109,7 @@ class Shop:
 
         `organisers`: the merchants of two organisers who are connected to SumUp, and have every other event each.
         """
-        self.sold, self.stored, self.fees = {}, set(), {}
+        self.sold, self.stored, self.fees, self.deleted = {}, set(), {}, []
         self.places = dict(enumerate(places, start=1))
         first, second = organisers or ("", "")
         connection = "connected" if organisers else "none"

@@ -16,6 +16,7 @@ import paypoll.payments.classify
 import paypoll.payments.matching
 import paypoll.payments.schedule
 import paypoll.runs.apply
+import paypoll.runs.gone
 import paypoll.state.records
 from paypoll.payments.matching import Flaw
 from paypoll.payments.order import Order
@@ -76,6 +77,11 @@ def records_of_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paypoll.state.records, "_another_order", always(""))
 
 
+def nothing_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders that the shop has deleted are forgotten."""
+    monkeypatch.setattr(paypoll.runs.gone.GoneRound, "run", always(None))
+
+
 @pytest.mark.parametrize(
     ("undo", "kind", "promise", "first"),
     [
@@ -85,6 +91,7 @@ def records_of_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
         (checkout_alone, Kind.PAID_CONTRADICTIONS, "1 no ticket against the transaction", 0),
         (any_organiser, Kind.CHEATS, "1 ", 0),
         (records_of_any_order, Kind.RESTORED_SHOP, "39a ", 0),
+        (nothing_is_gone, Kind.RESTORED_SHOP, "26b ", 0),
     ],
 )
 def test_kind_with_its_mend_undone_is_seen_broken(

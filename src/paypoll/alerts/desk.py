@@ -40,7 +40,7 @@ class AlertDesk:
 
     def tell_about_order(self, connection: sa.Connection, order: Order, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about an order, in the caller's transaction. False when it was told before."""
-        key = f"alert:{alert.key}:order:{order.id}"
+        key = f"alert:{alert.key}:order:{order.known_as}"
         context = self.about_order(order, alert)
         posted = self._post(connection, key, context, now, order_id=order.id, topic=alert.topic)
         if posted:

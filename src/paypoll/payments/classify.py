@@ -67,8 +67,9 @@ class Assessment:
         """Return this without the payments that have paid for another order, by these `names`, and their answers.
 
         They are nobody's second payment: whoever gave them back would take the money for the other order's tickets.
+        One that has gone back in full is nobody's at all, and stays.
         """
-        spent = tuple(answer for answer in self.paid_answers if answer.payment_names & names)
+        spent = tuple(answer for answer in self.money if answer.payment_names & names)
         if not spent:
             return self, ()
         return replace(

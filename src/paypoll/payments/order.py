@@ -177,6 +177,11 @@ class Order:
     before_memory: bool = False
 
     @property
+    def known_as(self) -> str:
+        """What tells this order from others in the keys of mails: its id, and where that was another's, its number."""
+        return f"{self.id}:{self.number}" if self.records_of else str(self.id)
+
+    @property
     def places(self) -> int:
         """How many tickets this order is for."""
         return sum(item.quantity for item in self.items)

@@ -93,7 +93,7 @@ def next_look(
         return now
     end = window_end(order, policy)
     if now >= end:
-        if status == OrderStatus.COMPLETED != order.status:
+        if status == OrderStatus.COMPLETED and order.status != status:
             return now + QUIET_LOOKS[0]  # 12a: found late, and what else was paid is not looked for until then
         since = (now - newest_checkout(order)) / policy.late_window
         if answered or since >= _MOST_UNANSWERED_WINDOWS:

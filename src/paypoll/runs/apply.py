@@ -224,7 +224,7 @@ class Applier:
         outbox.post(
             connection,
             kind="payment_failed",
-            dedupe_key=f"payment_failed:{order.id}:{_declined(order, evidence)}",
+            dedupe_key=f"payment_failed:{order.known_as}:{_declined(order, evidence)}",
             recipients=[order.email],
             content=content.to_json(),
             message_id=new_message_id(self.rules.domain),
@@ -244,7 +244,7 @@ class Applier:
         outbox.post(
             connection,
             kind="under_review",
-            dedupe_key=f"under_review:{order.id}",
+            dedupe_key=f"under_review:{order.known_as}",
             recipients=[order.email],
             content=content.to_json(),
             message_id=new_message_id(self.rules.domain),

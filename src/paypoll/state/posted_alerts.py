@@ -21,14 +21,10 @@ def forget_told(connection: sa.Connection, order_id: int, prefix: str, marker: s
         .where(
             outbox.c.order_id == order_id,
             outbox.c.dedupe_key.startswith(prefix, autoescape=True),
-            outbox.c.dedupe_key.contains(f":order:{order_id}:to:", autoescape=True),
+            outbox.c.dedupe_key.contains(f":order:{order_id}:", autoescape=True),
             outbox.c.dedupe_key.not_like("%:until:%"),
         )
-        .values(
-            dedupe_key=sa.func.replace(
-                outbox.c.dedupe_key, f":order:{order_id}:to:", f":order:{order_id}:until:{marker}:to:"
-            )
-        )
+        .values(dedupe_key=sa.func.replace(outbox.c.dedupe_key, ":to:", f":until:{marker}:to:"))
     )
 
 
