@@ -1,5 +1,6 @@
 """A Django shop's settings, read as text: many forms of the same facts, and texts that mean harm."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from paypoll.admin.setup import shop_folder
 from paypoll.admin.setup.django_settings import Module, UnreadableSettingsError, read_django_settings
 from paypoll.admin.setup.expressions import Unknown
 from paypoll.admin.setup.shop_facts import facts_of, login_of_url
@@ -224,3 +226,15 @@ def test_shop_folder_is_read_without_leaving_it_and_its_unit_tells_the_environme
         ShopFolder(outside)
     with pytest.raises(NoShopError, match="no such file"):
         ShopFolder(tmp_path / "nowhere")
+
+
+def test_shops_own_program_is_run_by_its_owner_and_a_failing_one_says_nothing() -> None:
+    owner = 65534 if os.geteuid() == 0 else os.geteuid()
+    environ = {"PATH": os.defpath, "A": "1"}
+    said = shop_folder._printed(["/bin/sh", "-c", "id -u; env; id -G"], Path("/"), environ, owner)
+    user, *rest = said.split()
+    assert int(user) == owner
+    assert "A=1" in rest
+    assert not {"0"} & set(rest) or os.geteuid() != 0
+    assert shop_folder._printed(["/bin/sh", "-c", "echo some; exit 3"], Path("/"), environ, owner) == ""
+    assert shop_folder._printed(["/no/such/python"], Path("/"), environ, owner) == ""
