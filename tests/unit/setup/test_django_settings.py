@@ -149,6 +149,10 @@ HOSTILE: dict[str, Callable[[], str]] = {
     "odd parts": lambda: (
         "DATABASES = {'default': {'ENGINE': 1, 'NAME': [], 'PORT': {}, 'OPTIONS': 5}}\nADMINS = [[], 5, [1]]"
     ),
+    "long way round": lambda: (
+        f"MEDIA_ROOT = '/{'a' * 60}\\0'\nSITE_NAME = '{'x' + ' ' * 9000}y'\nADMINS = [('a', '{'<' * 9000}')]\n"
+        f"DEFAULT_FROM_EMAIL = '{'a' * 4000 + ' ' * 4000}'\nSITE_URL = 'https://{'a.' * 4000}'\n"
+    ),
     "steering": lambda: (
         "TIME_ZONE = 'a\\x1b[2J'\nMEDIA_ROOT = '/srv/\\nx'\nSITE_NAME = 'x\\r\\nBcc: y'\nEMAIL_HOST = 'a b\\0'"
     ),
@@ -196,6 +200,9 @@ def test_address_of_no_postgresql_is_refused_without_showing_it(url: str) -> Non
 def test_environment_file_is_read_with_quotes_comments_and_exports() -> None:
     text = "# no\nA=1 # said\nexport B = 'two words'\nC=\"#3\"\nnot a line\nD=\nA_B-C=4\n"
     assert variables_of(text) == {"A": "1", "B": "two words", "C": "#3", "D": ""}
+    began = time.process_time()
+    assert len(variables_of(f"A=x{' ' * 250_000}y")["A"]) == 250_002
+    assert time.process_time() - began < SECONDS
 
 
 def test_shop_folder_is_read_without_leaving_it_and_its_unit_tells_the_environment(tmp_path: Path) -> None:
