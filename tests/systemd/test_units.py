@@ -262,3 +262,52 @@ def test_script_can_be_started_and_read_by_its_shell(script: str) -> None:
     assert os.access(path, os.X_OK)
     shell = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("#!").split()[-1].rsplit("/", 1)[-1]
     subprocess.run([shell, "-n", str(path)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the wrapper is for root")
+def test_wrapper_hides_settings_of_the_environment_hands_over_what_is_written_and_breaks_silence(
+    tmp_path: Path,
+) -> None:
+    programs, folder = tmp_path / "programs", tmp_path / "here"
+    folder.mkdir()
+    programs.mkdir()
+    stand_ins = {
+        "systemctl": 'case "$*" in *ReadWritePaths*) echo /srv/no-such-folder;; esac',
+        "runuser": "exit 0",
+        "id": "echo 0",
+        "chown": "exit 0",
+        # What it is asked for; it writes where the command would, and ends as it is told to.
+        "systemd-run": 'printf "%s\\n" "$@" >"$SAID/arguments"; for word; do case $word in'
+        ' --property=EnvironmentFile=*) cp "${word#*=*=}" "$SAID/environment";'
+        ' stat -c %a "${word#*=*=}" >"$SAID/mode";;'
+        ' --property=BindPaths=*) word=${word#*=*=}; echo done >"${word%%:*}/week.html";; esac; done; exit "$CODE"',
+        "paypoll": "echo itself",
+    }
+    for name, text in stand_ins.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+
+    def paypoll(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        environ = {
+            "PATH": f"{programs}:/usr/bin:/bin", "SAID": str(tmp_path), "CODE": str(code),
+            "PAYPOLL_PROGRAM": str(programs / "paypoll"), "PAYPOLL_AS": "postgres",
+            "PAYPOLL_DATABASE__URL": 'postgresql://owner:a"b$c\\d`e@h/shop',
+        }  # fmt: skip
+        if code == 226:
+            del environ["PAYPOLL_AS"]
+        wrapper = UNITS / "paypoll-by-hand"
+        return subprocess.run([wrapper, *words], cwd=folder, env=environ, check=False, capture_output=True, text=True)
+
+    assert paypoll("report", "--html", "week.html").returncode == 0
+    assert (folder / "week.html").read_text(encoding="utf-8") == "done\n"
+    arguments = (tmp_path / "arguments").read_text(encoding="utf-8")
+    assert "owner:" not in arguments
+    assert (tmp_path / "mode").read_text(encoding="utf-8") == "600\n"
+    kept = (tmp_path / "environment").read_text(encoding="utf-8")
+    assert kept == 'PAYPOLL_DATABASE__URL="postgresql://owner:a\\"b\\$c\\\\d\\`e@h/shop"\n'
+    silent = paypoll("queue", code=226)
+    assert silent.returncode == 226
+    assert "/srv/no-such-folder, named by ReadWritePaths=" in silent.stderr
+    assert f"--working-directory={folder}" in (tmp_path / "arguments").read_text(encoding="utf-8")
+    assert [paypoll(*words).stdout for words in (("setup", "--yes"), ("refund", "X", "--help"))] == ["itself\n"] * 2
+    assert list(Path("/run").glob("paypoll-by-hand*")) == []

@@ -142,6 +142,12 @@ def passwords_in(url: str) -> tuple[str, ...]:
     return tuple(unquote(secret) for secret in found if secret)
 
 
+def takes_no_password(url: str) -> bool:
+    """Say whether a password from elsewhere cannot be meant for the address: it has one, or names no user."""
+    match = _URL.fullmatch(url)
+    return match is not None and (not match["user"] or bool(passwords_in(url)))
+
+
 def masked_url(url: str) -> str:
     """Return the address with `***` in place of its passwords."""
     match = _URL.fullmatch(url)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from paypoll.errors import SettingsError
-from paypoll.settings.database_url import passwords_in
+from paypoll.settings.database_url import passwords_in, takes_no_password
 from paypoll.settings.environment import read_environment
 from paypoll.settings.keys import environment_name, secret_keys, spellings, unknown_key, unknown_section
 from paypoll.settings.model import SECTIONS, Section, Settings
@@ -191,6 +191,8 @@ class _SectionReader:
         values = {key: value for key, value in {**self._table, **self._overlay}.items() if key in plain}
         unusable = set()
         for key in sorted(secrets):
+            if self._belongs_to_another_address(key):
+                continue
             before = len(self.problems)
             secret = self._secret(key)
             if len(self.problems) > before:
@@ -198,6 +200,16 @@ class _SectionReader:
             elif secret is not None:
                 values[key] = secret
         return self._checked(values, unusable)
+
+    def _belongs_to_another_address(self, key: str) -> bool:
+        """Say whether this is the password of the file's database, and the environment names how else to get in.
+
+        So the owner of the tables gets in, for `db upgrade`, where runs need a password.
+        """
+        if (self._name, key) != ("database", "password") or any(one.startswith("password") for one in self._overlay):
+            return False
+        url = self._overlay.get("url")
+        return isinstance(url, str) and takes_no_password(url)
 
     def _secret(self, key: str) -> object | None:
         """Return the secret in whatever way it is given; the environment's way replaces the file's."""

@@ -394,6 +394,20 @@ def test_settings_error_never_shows_a_secret_even_in_its_traceback(tmp_path: Pat
 # ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("url", ["postgresql:///shop", "postgresql://owner:own@db.example/shop"])
+def test_password_of_the_file_is_not_for_an_address_of_the_environment_that_takes_none(
+    write_settings: WriteSettings, url: str
+) -> None:
+    ours = 'url = "postgresql://paypoll@db.example/shop"\npassword = "ours"'
+    path = write_settings(('url = "postgresql:///shop"', ours))
+    assert "ours" in load_settings(path, {}).database.url.reveal()
+    assert "ours" not in load_settings(path, {"PAYPOLL_DATABASE__URL": url}).database.url.reveal()
+    other = {"PAYPOLL_DATABASE__URL": "postgresql://paypoll@other.example/shop"}
+    assert "ours" in load_settings(path, other).database.url.reveal()
+    with pytest.raises(SettingsError):
+        load_settings(path, {"PAYPOLL_DATABASE__URL": url, "PAYPOLL_DATABASE__PASSWORD": "theirs"})
+
+
 def test_environment_wins_over_the_file(write_settings: WriteSettings) -> None:
     environ = {"PAYPOLL_SITE__BASE_URL": "https://other.example", "PAYPOLL_SUMUP__API_KEY": "sup_sk_environment"}
     settings = load_settings(write_settings(), environ)

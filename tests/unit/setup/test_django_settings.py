@@ -1,5 +1,6 @@
 """A Django shop's settings, read as text: many forms of the same facts, and texts that mean harm."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from paypoll.admin.setup import shop_folder
 from paypoll.admin.setup.django_settings import Module, UnreadableSettingsError, read_django_settings
 from paypoll.admin.setup.expressions import Unknown
 from paypoll.admin.setup.shop_facts import facts_of, login_of_url
@@ -147,6 +149,10 @@ HOSTILE: dict[str, Callable[[], str]] = {
     "odd parts": lambda: (
         "DATABASES = {'default': {'ENGINE': 1, 'NAME': [], 'PORT': {}, 'OPTIONS': 5}}\nADMINS = [[], 5, [1]]"
     ),
+    "long way round": lambda: (
+        f"MEDIA_ROOT = '/{'a' * 60}\\0'\nSITE_NAME = '{'x' + ' ' * 9000}y'\nADMINS = [('a', '{'<' * 9000}')]\n"
+        f"DEFAULT_FROM_EMAIL = '{'a' * 4000 + ' ' * 4000}'\nSITE_URL = 'https://{'a.' * 4000}'\n"
+    ),
     "steering": lambda: (
         "TIME_ZONE = 'a\\x1b[2J'\nMEDIA_ROOT = '/srv/\\nx'\nSITE_NAME = 'x\\r\\nBcc: y'\nEMAIL_HOST = 'a b\\0'"
     ),
@@ -194,6 +200,9 @@ def test_address_of_no_postgresql_is_refused_without_showing_it(url: str) -> Non
 def test_environment_file_is_read_with_quotes_comments_and_exports() -> None:
     text = "# no\nA=1 # said\nexport B = 'two words'\nC=\"#3\"\nnot a line\nD=\nA_B-C=4\n"
     assert variables_of(text) == {"A": "1", "B": "two words", "C": "#3", "D": ""}
+    began = time.process_time()
+    assert len(variables_of(f"A=x{' ' * 250_000}y")["A"]) == 250_002
+    assert time.process_time() - began < SECONDS
 
 
 def test_shop_folder_is_read_without_leaving_it_and_its_unit_tells_the_environment(tmp_path: Path) -> None:
@@ -224,3 +233,15 @@ def test_shop_folder_is_read_without_leaving_it_and_its_unit_tells_the_environme
         ShopFolder(outside)
     with pytest.raises(NoShopError, match="no such file"):
         ShopFolder(tmp_path / "nowhere")
+
+
+def test_shops_own_program_is_run_by_its_owner_and_a_failing_one_says_nothing() -> None:
+    owner = 65534 if os.geteuid() == 0 else os.geteuid()
+    environ = {"PATH": os.defpath, "A": "1"}
+    said = shop_folder._printed(["/bin/sh", "-c", "id -u; env; id -G"], Path("/"), environ, owner)
+    user, *rest = said.split()
+    assert int(user) == owner
+    assert "A=1" in rest
+    assert not {"0"} & set(rest) or os.geteuid() != 0
+    assert shop_folder._printed(["/bin/sh", "-c", "echo some; exit 3"], Path("/"), environ, owner) == ""
+    assert shop_folder._printed(["/no/such/python"], Path("/"), environ, owner) == ""

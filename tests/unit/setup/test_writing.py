@@ -42,9 +42,8 @@ def session(tmp_path: Path) -> Session:
 
 
 def test_settings_keep_comments_and_other_keys_and_lose_what_gave_the_secret() -> None:
-    before = (
-        '# mine\n[site]\nname = "Old" # said\n[sumup]\napi_key = "k"\n\n[tickets]\nterms = """\n[site]\nname = 1\n"""\n'
-    )
+    before = '# mine\n[site]\nname = "Old" # said\n[sumup]\napi_key = "k"\n\n'
+    before += '[tickets]\nterms = """\n[sumup]\napi_key = 1\n"""\n'
     values: dict[tuple[str, str], str | int | list[str]] = {
         ("site", "name"): 'Jersey "Events" \\ \x7f', ("sumup", "api_key_file"): "/k", ("alerts", "to"): ["a@b.example"],
         ("mail", "port"): 25,
@@ -52,7 +51,7 @@ def test_settings_keep_comments_and_other_keys_and_lose_what_gave_the_secret() -
     after = with_values(before, values, without=[("database", "password")])
     assert tomllib.loads(after) == {
         "site": {"name": 'Jersey "Events" \\ \x7f'}, "sumup": {"api_key_file": "/k"},
-        "tickets": {"terms": "[site]\nname = 1\n"}, "alerts": {"to": ["a@b.example"]}, "mail": {"port": 25},
+        "tickets": {"terms": "[sumup]\napi_key = 1\n"}, "alerts": {"to": ["a@b.example"]}, "mail": {"port": 25},
     }  # fmt: skip
     plain = with_values('# mine\n[site]\nname = "Old"\n\n[mail]\nhost = "h"\n', {("site", "language"): "en"})
     assert plain == '# mine\n[site]\nname = "Old"\n\nlanguage = "en"\n[mail]\nhost = "h"\n'

@@ -23,7 +23,8 @@ _NAMES = ("SITE_NAME", "SHOP_NAME", "COMPANY_NAME", "PROJECT_NAME")
 _ADDRESSES = ("SITE_URL", "BASE_URL", "SITE_BASE_URL", "PUBLIC_URL", "FRONTEND_URL", "DOMAIN", "SITE_DOMAIN")
 _SUPPORT = ("SUPPORT_EMAIL", "CONTACT_EMAIL", "HELP_EMAIL")
 _KEYS = ("SUMUP_API_KEY", "SUMUP_SECRET_KEY", "SUMUP_ACCESS_TOKEN")
-_MEDIA = re.compile(r"/(?:[^/\0]+/?)+")
+_LONGEST = 500
+"""Characters of a value; no longer one means anything, and some expressions below would take their time over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def facts_of(values: Mapping[str, Any]) -> ShopFacts:
     if language := _text(values, "LANGUAGE_CODE"):
         settings["site", "language"] = language
     media = values.get("MEDIA_ROOT", "")
-    if isinstance(media, str | PurePosixPath) and _MEDIA.fullmatch(str(media)) and _is_plain(str(media)):
+    if isinstance(media, str | PurePosixPath) and str(media).startswith("/") and _is_plain(str(media)):
         settings["tickets", "media_folder"] = str(media).rstrip("/")
     else:
         missing.append(f"the media folder (MEDIA_ROOT): {_why(media, 'it is not a full path')}")
@@ -221,7 +222,7 @@ def _admins(values: Mapping[str, Any]) -> tuple[str, ...]:
     found = []
     for one in admins if isinstance(admins, list) else ():
         last = one[-1] if isinstance(one, list) and one else one
-        if isinstance(last, str) and (address := _address(parseaddr(last)[1])):
+        if isinstance(last, str) and _is_plain(last) and (address := _address(parseaddr(last)[1])):
             found.append(address)
     return tuple(found)
 
@@ -244,7 +245,7 @@ def _text(values: Mapping[str, Any], key: str) -> str:
 
 
 def _is_plain(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable()
+    return isinstance(value, str) and len(value) <= _LONGEST and value.isprintable()
 
 
 def _is_number(value: object) -> bool:

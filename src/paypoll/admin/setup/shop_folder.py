@@ -28,8 +28,7 @@ _PATIENCE = 30.0
 
 _UNITS = Path("/etc/systemd/system")
 _PYTHONS = ("venv", ".venv", "env", ".env", "virtualenv")
-_NAMED = re.compile(r"""DJANGO_SETTINGS_MODULE['"]\s*[,\]]\s*=?\s*['"]([\w.]+)['"]""")
-_VARIABLE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*")
+_NAMED = re.compile(r"""DJANGO_SETTINGS_MODULE['"]\s{0,9}[,\]]\s{0,99}=?\s{0,99}['"]([\w.]+)['"]""")
 _NOBODY = 65534
 
 
@@ -103,7 +102,9 @@ class ShopFolder:
             "PYTHONDONTWRITEBYTECODE": "1",
             "LC_ALL": "C.UTF-8",
         }
-        command = [self._python(), "manage.py", "diffsettings", "--all"]
+        # What it prints goes into a file, which must not fill the disk.
+        limited = ["/bin/sh", "-c", f'ulimit -f {_MOST_PRINTED // 512}; exec "$@"', "sh"]
+        command = [*limited, self._python(), "manage.py", "diffsettings", "--all"]
         return values_of(_printed(command, self._project, environ, self.owner))
 
     def _python(self) -> str:
@@ -144,15 +145,15 @@ def variables_of(text: str, *, strip: str = "") -> dict[str, str]:
     """Return the variables that a file such as `.env` sets."""
     found = {}
     for line in text.splitlines():
-        match = _VARIABLE.fullmatch(line.strip(strip) if strip else line)
-        if match is None:
+        name, equals, value = (line.strip(strip) if strip else line).partition("=")
+        name, value = name.strip().removeprefix("export ").strip(), value.strip()
+        if not equals or not name.isidentifier():
             continue
-        value = match[2]
         if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
             value = value[1:-1]
         else:
             value = re.split(r"\s#", value, maxsplit=1)[0].rstrip()
-        found[match[1]] = value
+        found[name] = value
     return found
 
 

@@ -33,7 +33,7 @@ _MANY = 7
 @click.option(
     "--sumup-key-file", type=click.Path(path_type=Path), help="A file that holds SumUp's API key, closed to others."
 )
-@click.option("--owner", metavar="URL", help="How the owner of the shop's tables gets in, if it is not found out.")
+@click.option("--owner", metavar="URL", help="How the tables' owner gets in, if it is not found out.")
 @click.option("--mail", metavar="URL", help="The mail server, if it is not the shop's: smtp://user@host:587.")
 @click.option("--name", metavar="TEXT", help='The shop\'s name and web address: "Jersey Events, https://…".')
 @click.option("--support", metavar="ADDRESS", help="Where customers can write to.")
@@ -65,7 +65,8 @@ def setup_command(
     As root under systemd it sets up the service. With --config it writes that file, secrets beside it, and no timer.
 
     An answers file has, each as its option: shop, sumup_key_file (or sumup_key), name, address, support, alerts, ping,
-    every; if need be owner, mail, mail_password_file, and a table [set] of other settings.
+    every; if need be owner, mail, mail_password_file, and a table [set] of other settings. It must be closed to others
+    if it holds a secret; on a command line, anybody on the machine could read one.
 
     \b
     Examples:
