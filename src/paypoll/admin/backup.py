@@ -183,6 +183,9 @@ def restore(
 
 def _place(connection: sa.Connection, manifest: Manifest, now: datetime) -> Place:
     version = current_version(connection)
+    if version is not None and version > HEAD:
+        # What that one has made beside the tables that we know would stay, and be in its way.
+        raise SchemaError(f"the tables are of version {version}: restore with the newer paypoll that made them")
     moments = []
     if version is not None and not next_step(connection, version):
         newest = run_history(connection, limit=1)
