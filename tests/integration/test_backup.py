@@ -268,7 +268,7 @@ def test_backups_of_sqlite_are_the_whole_file(tmp_path: Path, bench: Bench) -> N
             restore(bench.app.engine, backup, bench.app.desk, who="ada", now=NOW, copy_to=None)
         with transaction(engine) as connection:
             connection.exec_driver_sql("DELETE FROM paypoll.run")
-        restore(engine, backup, bench.app.desk, who="ada", now=NOW, copy_to=None)
+        assert restore(engine, backup, bench.app.desk, who="ada", now=NOW, copy_to=None).restored.rows == 1
     with transaction(engine) as connection:
         assert connection.scalar(sa.text("SELECT id FROM paypoll.run")) == "r"
     assert own_file(engine.url).is_file()

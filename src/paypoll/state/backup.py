@@ -112,6 +112,16 @@ def rows_there(connection: sa.Connection) -> bool:
     return any(connection.scalar(sa.select(sa.exists().select_from(table))) for table in tables)
 
 
+def counted(connection: sa.Connection) -> tuple[BackedUpTable, ...]:
+    """Return how many rows the tables have, where the rows are copied otherwise."""
+    there = set(sa.inspect(connection).get_table_names(schema=SCHEMA))
+    count = sa.select(sa.func.count())
+    return tuple(
+        BackedUpTable(name, (), connection.scalar(count.select_from(sa.table(name, schema=SCHEMA))) or 0)
+        for name in sorted(_OURS & there)
+    )
+
+
 def put_back(connection: sa.Connection, backup: Backup, *, target: str = HEAD) -> Restored:
     """Replace paypoll's own tables by those of the backup, in the caller's transaction; `target` is their version then.
 
