@@ -187,6 +187,10 @@ def test_restore_that_fails_in_the_middle_changes_nothing(
     with pytest.raises(RefusedError, match="does not fit"):
         put_back(bench, broken, copy_to=tmp_path / "copies")
     assert everything(engine) == before
+    with zipfile.ZipFile(made.path) as source, zipfile.ZipFile(bad, "w") as target:
+        target.writestr("manifest.json", source.read("manifest.json").replace(f'"{HEAD}"'.encode(), b'"0000"'))
+    with pytest.raises(RefusedError, match="a version of the tables that never was"):
+        put_back(bench, broken, copy_to=tmp_path / "never")
     bad.write_bytes(made.path.read_bytes()[:-200])
     with pytest.raises(RefusedError, match="no backup of paypoll's, or is damaged"):
         put_back(bench, broken, copy_to=tmp_path / "copies")

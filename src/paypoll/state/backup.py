@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import psycopg2  # type: ignore[import-untyped]  # it has no types of its own
 import sqlalchemy as sa
+from alembic.util import CommandError
 from psycopg2 import errors, sql
 
 import paypoll
@@ -132,7 +133,10 @@ def put_back(connection: sa.Connection, backup: Backup, *, target: str = HEAD) -
     lock_tables(connection)
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     last_ids = _take_away(connection)
-    upgrade(connection, manifest.version)
+    try:
+        upgrade(connection, manifest.version)
+    except CommandError as error:
+        raise RefusedError(f"the backup names a version of the tables that never was: {manifest.version}") from error
     known = set(sa.inspect(connection).get_table_names(schema=SCHEMA))
     kept = [table for table in manifest.tables if table.name in known]
     for table in kept:
