@@ -77,7 +77,7 @@ def test_hostile_text_of_the_shop_is_shown_harmlessly_by_every_command(
         ("expire", ids["old"], "--yes", "--verbose"),
         ("queue",),
         ("queue", "--json"),
-        *(("inspect", one) for one in ids.values()),
+        *(("inspect", ids[name]) for name in ("paid", "review", "nobody")),
         ("inspect", ids["waiting"], "--live"),
         ("inspect", ids["review"], "--json"),
         ("recheck", ids["review"], "--why", "why" + HOSTILE, "--yes"),

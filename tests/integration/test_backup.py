@@ -5,6 +5,7 @@ import stat
 import zipfile
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from tests.integration.conftest import Bench, Place
 from paypoll.admin import backup as admin
 from paypoll.admin.backup import KEPT, BackedUp, back_up, find_folder, restore, upgrade_safely
 from paypoll.database import SCHEMA, DatabaseOptions, make_engine, own_file, transaction
-from paypoll.errors import CannotWriteError, RefusedError
+from paypoll.errors import CannotWriteError, RefusedError, SchemaError
+from paypoll.payments.refunding import RefundIntent, RefundState, Standing
 from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state.backup_file import opened_backup
 from paypoll.state.grants import grants_sql
 from paypoll.state.memory import ADOPTED_UNTIL
-from paypoll.state.tables import metadata, run
+from paypoll.state.refunds import write_down
+from paypoll.state.tables import metadata, refund, run
 from paypoll.state.upgrade import HEAD, current_version, upgrade
 from paypoll.testing import NOW
 
@@ -123,9 +126,21 @@ def test_mail_and_refunds_of_an_older_backup_do_not_leave_a_second_time(
     place("ORD-1")
     bench.mailer.down = "down"
     record_run(bench.app, "run-once")
+    nothing = Standing(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
+    with transaction(engine) as connection:
+        # Not due for as long as this test lives.
+        write_down(
+            connection,
+            RefundIntent(
+                0, 1, "ORD-1", "c", "t", "M", Decimal(1), "GBP", (), False, "ada", "why", RefundState.INTENDED, nothing,
+                NOW, NOW,
+            ),
+            NOW + timedelta(days=9),
+        )  # fmt: skip
     made = back_up(engine, tmp_path, bench.clock.now())
     # Restored at once, nothing can have happened meanwhile.
     assert put_back(bench, made, copy_to=tmp_path / "copies").held == 0
+    assert refund_states(engine) == ["intended"]
     bench.mailer.down = ""
     bench.clock.move(timedelta(hours=2))
     record_run(bench.app, "run-once")
@@ -133,8 +148,14 @@ def test_mail_and_refunds_of_an_older_backup_do_not_leave_a_second_time(
     assert sent
     bench.clock.move(timedelta(hours=2))
     assert put_back(bench, made, copy_to=tmp_path / "copies").held == 1
+    assert refund_states(engine) == ["asked"]
     record_run(bench.app, "run-once")
     assert not [subject for subject in _subjects(bench)[sent:] if "ticket" in subject.lower()]
+
+
+def refund_states(engine: sa.Engine) -> list[str]:
+    with transaction(engine) as connection:
+        return list(connection.scalars(sa.select(refund.c.state)))
 
 
 def _subjects(bench: Bench) -> list[str]:
@@ -166,6 +187,10 @@ def test_restore_that_fails_in_the_middle_changes_nothing(
     with pytest.raises(RefusedError, match="does not fit"):
         put_back(bench, broken, copy_to=tmp_path / "copies")
     assert everything(engine) == before
+    with zipfile.ZipFile(made.path) as source, zipfile.ZipFile(bad, "w") as target:
+        target.writestr("manifest.json", source.read("manifest.json").replace(f'"{HEAD}"'.encode(), b'"0000"'))
+    with pytest.raises(RefusedError, match="a version of the tables that never was"):
+        put_back(bench, broken, copy_to=tmp_path / "never")
     bad.write_bytes(made.path.read_bytes()[:-200])
     with pytest.raises(RefusedError, match="no backup of paypoll's, or is damaged"):
         put_back(bench, broken, copy_to=tmp_path / "copies")
@@ -202,6 +227,12 @@ def test_upgrade_keeps_what_was_there_and_it_comes_back_in_either_version(
     assert len(left) == KEPT + 1
     assert "paypoll-20250101T000000Z-0001.zip" in left
     assert upgrade_safely(engine, lambda: kept, bench.clock.now())[2] is None
+    with transaction(engine) as connection:
+        connection.exec_driver_sql("UPDATE paypoll.schema_version SET version_num = '9999'")
+    with pytest.raises(SchemaError, match="restore with the newer paypoll"):
+        put_back(bench, made, copy_to=tmp_path)
+    with transaction(engine) as connection:
+        connection.exec_driver_sql(f"UPDATE paypoll.schema_version SET version_num = '{HEAD}'")  # noqa: S608 - ours
     put_back(bench, made, copy_to=tmp_path, as_it_was=True)
     with transaction(engine) as connection:
         assert current_version(connection) == older
@@ -241,7 +272,7 @@ def test_backups_of_sqlite_are_the_whole_file(tmp_path: Path, bench: Bench) -> N
             restore(bench.app.engine, backup, bench.app.desk, who="ada", now=NOW, copy_to=None)
         with transaction(engine) as connection:
             connection.exec_driver_sql("DELETE FROM paypoll.run")
-        restore(engine, backup, bench.app.desk, who="ada", now=NOW, copy_to=None)
+        assert restore(engine, backup, bench.app.desk, who="ada", now=NOW, copy_to=None).restored.rows == 1
     with transaction(engine) as connection:
         assert connection.scalar(sa.text("SELECT id FROM paypoll.run")) == "r"
     assert own_file(engine.url).is_file()

@@ -203,7 +203,8 @@ def test_uninstall_takes_away_all_that_install_puts_outside_of_its_own_folder() 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to another user")
 def test_users_and_folders_are_made_as_the_units_need_them(tmp_path: Path) -> None:
     (tmp_path / "etc/paypoll").mkdir(parents=True)
-    (tmp_path / "etc/paypoll/config.toml").touch(0o666)
+    for name in ("config.toml", "read-only.toml"):
+        (tmp_path / "etc/paypoll" / name).touch(0o666)
     for command in ("systemd-sysusers", "systemd-tmpfiles --create"):
         name = command.split()[0].replace("systemd-", "paypoll.")
         done = subprocess.run(
@@ -214,13 +215,20 @@ def test_users_and_folders_are_made_as_the_units_need_them(tmp_path: Path) -> No
     groups = {line.split(":")[0]: int(line.split(":")[2]) for line in _lines(tmp_path / "etc/group")}
     assert accounts["paypoll"][5:] == ["/var/lib/paypoll", "/usr/sbin/nologin"]
     modes = {}
-    for name in ("etc/paypoll", "etc/paypoll/config.toml", "etc/credstore", "run/paypoll-ask", "run/paypoll-ask/now"):
+    for name in wanted_modes(groups):
         status = (tmp_path / name).stat()
         modes[name] = (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
-    assert modes == {
+    assert modes == wanted_modes(groups)
+
+
+def wanted_modes(groups: dict[str, int]) -> dict[str, tuple[int, int, int]]:
+    """Return mode, user and group of each file and folder."""
+    return {
         "etc/paypoll": (0o751, 0, groups["paypoll"]),
         "etc/paypoll/config.toml": (0o640, 0, groups["paypoll"]),
+        "etc/paypoll/read-only.toml": (0o640, 0, groups["paypoll-read"]),
         "etc/credstore": (0o700, 0, 0),
+        "var/backups/paypoll": (0o2770, 0, groups["paypoll"]),
         "run/paypoll-ask": (0o750, 0, groups["paypoll-ask"]),
         "run/paypoll-ask/now": (0o660, 0, groups["paypoll-ask"]),
     }

@@ -183,6 +183,9 @@ def restore(
 
 def _place(connection: sa.Connection, manifest: Manifest, now: datetime) -> Place:
     version = current_version(connection)
+    if version is not None and version > HEAD:
+        # What that one has made beside the tables that we know would stay, and be in its way.
+        raise SchemaError(f"the tables are of version {version}: restore with the newer paypoll that made them")
     moments = []
     if version is not None and not next_step(connection, version):
         newest = run_history(connection, limit=1)
@@ -208,8 +211,15 @@ def _sqlite_manifest(connection: sa.Connection, url: sa.URL, now: datetime) -> M
     version = current_version(connection)
     if version is None:
         raise SchemaError("paypoll's own tables are not there: there is nothing to back up")
-    name = Path(url.database or "").name
-    return Manifest(version, oldest_version(connection), connection.dialect.name, name, paypoll.__version__, now)
+    return Manifest(
+        version=version,
+        oldest=oldest_version(connection),
+        dialect=connection.dialect.name,
+        database=Path(url.database or "").name,
+        paypoll=paypoll.__version__,
+        taken_at=now,
+        tables=tables.counted(connection),
+    )
 
 
 def _put_sqlite_back(engine: sa.Engine, backup: Backup, target: str) -> tables.Restored:
@@ -224,7 +234,7 @@ def _put_sqlite_back(engine: sa.Engine, backup: Backup, target: str) -> tables.R
     if target > backup.manifest.version:
         with transaction(engine) as connection:
             upgrade(connection)
-    return tables.Restored(target, 0, (), ())
+    return tables.Restored(target, backup.manifest.rows, (), ())
 
 
 def spooled(file: IO[bytes]) -> IO[bytes]:

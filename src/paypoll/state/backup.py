@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import psycopg2  # type: ignore[import-untyped]  # it has no types of its own
 import sqlalchemy as sa
+from alembic.util import CommandError
 from psycopg2 import errors, sql
 
 import paypoll
@@ -112,6 +113,16 @@ def rows_there(connection: sa.Connection) -> bool:
     return any(connection.scalar(sa.select(sa.exists().select_from(table))) for table in tables)
 
 
+def counted(connection: sa.Connection) -> tuple[BackedUpTable, ...]:
+    """Return how many rows the tables have, where the rows are copied otherwise."""
+    there = set(sa.inspect(connection).get_table_names(schema=SCHEMA))
+    count = sa.select(sa.func.count())
+    return tuple(
+        BackedUpTable(name, (), connection.scalar(count.select_from(sa.table(name, schema=SCHEMA))) or 0)
+        for name in sorted(_OURS & there)
+    )
+
+
 def put_back(connection: sa.Connection, backup: Backup, *, target: str = HEAD) -> Restored:
     """Replace paypoll's own tables by those of the backup, in the caller's transaction; `target` is their version then.
 
@@ -122,7 +133,10 @@ def put_back(connection: sa.Connection, backup: Backup, *, target: str = HEAD) -
     lock_tables(connection)
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     last_ids = _take_away(connection)
-    upgrade(connection, manifest.version)
+    try:
+        upgrade(connection, manifest.version)
+    except CommandError as error:
+        raise RefusedError(f"the backup names a version of the tables that never was: {manifest.version}") from error
     known = set(sa.inspect(connection).get_table_names(schema=SCHEMA))
     kept = [table for table in manifest.tables if table.name in known]
     for table in kept:

@@ -130,13 +130,15 @@ def opened_backup(file: IO[bytes], name: str) -> Iterator[Backup]:
     Raise RefusedError when it is none, or is damaged.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
-            manifest = _manifest(json.loads(archive.read(_MANIFEST)))
-            if (damaged := archive.testzip()) is not None:
-                raise RefusedError(f"{name} is damaged: {damaged} is not what was written")
-            yield Backup(archive, manifest)
+        archive = zipfile.ZipFile(file)
+        manifest = _manifest(json.loads(archive.read(_MANIFEST)))
+        damaged = archive.testzip()
     except (zipfile.BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
         raise RefusedError(f"{name} is no backup of paypoll's, or is damaged: {error}") from None
+    if damaged is not None:
+        raise RefusedError(f"{name} is damaged: {damaged} is not what was written")
+    with archive:
+        yield Backup(archive, manifest)
 
 
 def _manifest(document: dict[str, Any]) -> Manifest:

@@ -50,7 +50,7 @@ def inspect_command(context: click.Context, *, order: str, live: bool, as_json: 
             if not found:
                 raise
             if len(found) > 1:
-                show(found_json(found) if as_json else found_lines(found, site, now))
+                show(found_json(found)) if as_json else show_paged(found_lines(found, site, now))
                 return 1
             inspection = inspect_order(app.engine, f"id:{found[0].order_id}", now, live=dry_run)
     if as_json:
@@ -68,5 +68,5 @@ def _show_fee(app: "App", wanted: str, *, live: bool, as_json: bool) -> bool:
     inspection = inspect_fee(app.fee_looker(app.policy), wanted, app.clock.now(), live=live)
     if inspection is None:
         return False
-    show(fee_json(inspection) if as_json else fee_lines(inspection, app.settings.site))
+    show(fee_json(inspection)) if as_json else show_paged(fee_lines(inspection, app.settings.site))
     return True
