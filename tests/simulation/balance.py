@@ -155,6 +155,9 @@ def _unexplained(ours: _Ours, payment: "Payment") -> Iterator[str]:
             yield f"{one} speaks of another amount"
         if one.closed_at is not None:
             yield f"{one}, and its money is still held"
+        # Of a second payment the look at its order tells.
+        if one.kind == "second_payment" and not _mails(ours.books, one) and not ours.case_was_told(payment):
+            yield f"{one} is marked as told, and no mail says so"
     fee = any(
         real.payment is payment and (real.order in ours.books.world.shop.fees)
         for real in ours.books.world.sumup.checkouts.values()
@@ -214,10 +217,15 @@ def _not_told_once(books: "Books", finding: _Finding) -> Iterator[str]:
         if finding.closed_at is None:
             yield f"{finding}: nobody was told"
         return
-    named = re.compile(rf"(?:--finding|\bfinding) {finding.id}\b")
-    mails = {mail.message_id for mail in books.world.mail.inbox if named.search(mail.text)}
+    mails = _mails(books, finding)
     if len(mails) > 1 or (not mails and finding.kind != "second_payment"):
         yield f"{finding}: told {len(mails)} times"
+
+
+def _mails(books: "Books", finding: _Finding) -> set[str]:
+    """Return the mails that tell of this finding, by their Message-IDs."""
+    named = re.compile(rf"(?:--finding|\bfinding) {finding.id}\b")
+    return {mail.message_id for mail in books.world.mail.inbox if named.search(mail.text)}
 
 
 def _of_the_orders(ours: _Ours, payments: dict[str, "Payment"]) -> Iterator[str]:

@@ -166,6 +166,7 @@ def _about(backlog: Backlog, order_ids: Collection[int]) -> Backlog:
         waiting=tuple(one for one in backlog.waiting if one.order_id in order_ids),
         reviews=tuple(one for one in backlog.reviews if one.order_id in order_ids),
         astray=tuple(one for one in backlog.astray if one.order_id in order_ids),
+        findings=tuple(one for one in backlog.findings if one.order_id in order_ids),
         refunds=tuple(one for one in backlog.refunds if one.order_id in order_ids),
         mails=tuple(one for one in backlog.mails if one.order_id in order_ids),
         troubles=(),

@@ -157,7 +157,7 @@ class Sweeper:
         is_stale = bool(page) and isinstance(look, BrokenAnswer | NotFound)
         refused = isinstance(look, NotAllowed | NotFound) and not is_stale
         with transaction(self._engine) as connection:
-            if is_stale:
+            if is_stale or (page and refused):
                 ledger.restart(connection, merchant)
             if refused:
                 ledger.note_refusal(connection, merchant, detail, now)
