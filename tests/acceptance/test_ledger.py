@@ -200,13 +200,21 @@ def test_row_58_findings_are_listed_inspected_and_closed_by_a_person_or_by_what_
 def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope_stops_nobody(stage: Stage) -> None:
     stage.grant(refunds=True)
     stage.environ.update(ON)
-    order, part = (stage.order(number, age=AGO, checkout="PAID") for number in ("ORD-BACK", "ORD-SOME"))
+    numbers = ("ORD-BACK", "ORD-SOME", "ORD-SHOP")
+    order, part, known = (stage.order(number, age=AGO, checkout="PAID") for number in numbers)
     assert stage.run_once().code == 0
-    stage.sumup.refund(order.checkout)
+    stage.shop.update("orders_order", known.id, status="refunded")
+    for one in (order, known):
+        stage.sumup.refund(one.checkout)
     stage.sumup.refund(part.checkout, Decimal("12.50"))
     let_ledger_be_due(stage)
-    assert stage.run_once(ledger__on_refund="void").report["ledger"]["voided"] == 1
+    assert stage.run_once(ledger__on_refund="void", ledger__tell_customer="true").report["ledger"]["voided"] == 1
     assert stage.status(order) == "refunded"
+    (told,) = [mail for mail in stage.mails(order) if "refunded - order" in subject(mail)]
+    assert "Its tickets are no longer valid: " in body(told)
+    # What the shop had set void first is written down for the report, and told to nobody.
+    assert ("(returned)", "ORD-SHOP", "25.000") in findings(stage)
+    assert [stage.alerts(known), len(stage.mails(known))] == [[], 1]
     assert {ticket["status"] for ticket in stage.tickets(order)} == {"refunded"}
     assert stage.history(order)[-1] == "refunded"
     assert [row["status_to"] for row in stage.audit(order, "voided")] == ["refunded"]

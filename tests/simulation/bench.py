@@ -1,13 +1,14 @@
 """What all worlds share: the database, the hosts with paypoll on them, the clock."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import psycopg2.extensions  # type: ignore[import-untyped]  # it has no types of its own
+import sqlalchemy as sa
 from tests.settings_text import world_settings, write_settings_file
 from tests.simulation.fibers import FiberPool, Process, SimulationError, WorldClock
 from tests.simulation.mail_model import Disk, Printer
@@ -17,6 +18,7 @@ from tests.simulation.shop_model import Shop
 from paypoll.app import App
 from paypoll.mail.packing import MailPacker
 from paypoll.settings.load import load_settings
+from paypoll.settings.model import LedgerSettings
 from paypoll.testing import NOW
 
 if TYPE_CHECKING:
@@ -33,6 +35,16 @@ BEGIN
 END $$;
 CREATE TRIGGER simulation_count AFTER INSERT ON events_ticket FOR EACH ROW EXECUTE FUNCTION simulation_count()
 """
+
+
+SHARED = "MPLATFORM/Pottery*"
+"""The account serves another shop as well, whose sales are told apart by what SumUp calls them."""
+
+
+def _ledger_rules(world: "World") -> LedgerSettings:
+    troubles = world.troubles
+    every = timedelta(minutes=30 if troubles.is_swept else 0)
+    return LedgerSettings(every=every, on_refund="void" if troubles.voids else "tell", ignore=(SHARED,))
 
 
 class WorldApp(App):
@@ -100,7 +112,9 @@ class Bench:
         self._is_tidy = False
         # The one stand-in that no port has room for: real threads would run whenever the machine likes.
         modules = ("runs.cycle", "runs.listing_fees", "mail.delivery_thread")
-        self._pools = [mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool) for module in modules]
+        self._pools: list[Any] = [mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool) for module in modules]
+        # A world has a time of its own, by which leases run out as well.
+        self._pools.append(mock.patch("paypoll.state.leases._now", new=self._now))
         for pool in self._pools:
             pool.start()
         self.hosts = [
@@ -121,8 +135,10 @@ class Bench:
     def enter(self, world: "World") -> None:
         """Let everything belong to this world."""
         self._world = world
+        rules = _ledger_rules(world)
         for host in self.hosts:
             host.clock.off = timedelta(0)
+            host.app.settings = replace(host.app.settings, ledger=rules)
         if not self._is_tidy:
             for host in self.hosts:
                 host.app.engine.dispose()  # a connection that was cut off belongs to the world before
@@ -163,8 +179,13 @@ class Bench:
                 "SELECT count(*) FROM orders_orderstatushistory",
                 "SELECT reference, state, checkout_id FROM paypoll.listing_fee ORDER BY 1",
                 "SELECT id, status FROM events_event ORDER BY id",
+                "SELECT id, told_at, closed_at FROM paypoll.finding ORDER BY id",
+                "SELECT id, state FROM paypoll.refund ORDER BY id",
             )
         ]
+
+    def _now(self) -> sa.ColumnElement[datetime]:
+        return sa.literal(self.clock.now(), sa.DateTime(timezone=True))
 
     def _here(self) -> "World":
         if self._world is None:
@@ -179,7 +200,7 @@ class Bench:
             media=media,
             # A world has a time of its own, which the database knows nothing of.
             database={"lock_timeout": "60 s", "statement_timeout": "120 s", "clock_tolerance": "36500d"},
-            sumup={"parallel_requests": parallel},
+            sumup={"parallel_requests": parallel, "allow_refunds": True},
             verification={"batch_size": batch},
             mail={"batch_size": batch},
         )

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tests.simulation.shop_model import Sold
-from tests.simulation.sumup_model import Payment, RealCheckout
+from tests.simulation.sumup_entries import Payment, RealCheckout
 
 from paypoll.testing import NOW
 

@@ -55,11 +55,26 @@ class Kind(StrEnum):
     """For hours SumUp knows nothing of anything, as to another account's key; what went to review is then rechecked."""
     RESTORED_SHOP = "restored_shop"
     """The shop is restored to an older moment than schema `paypoll`; ids of lost orders are given out again."""
+    MONEY_BACK = "money_back"
+    """Refunds and charge-backs after tickets were issued, in part and in full, with the shop's knowledge or without."""
+    OUT_OF_SIGHT = "out_of_sight"
+    """A payment that no row names, or of an order that is not looked at any more."""
+    SHARED_ACCOUNT = "shared_account"
+    """The merchant's account serves another shop and card readers, too."""
+    BOOKS_DIFFER = "books_differ"
+    """SumUp forgets a payment, or changes its amount; tickets are there that nobody paid."""
+    REFUNDS_BY_COMMAND = "refunds_by_command"
+    """A person gives money back by `paypoll refund`, and dies in the middle, or asks twice."""
     EVERY_PAYMENT = "every_payment"
     """No trouble of its own: the payments of the usual customers are held to account as strictly as the others."""
 
 
-MENDED_KINDS = frozenset(
+LEDGER_KINDS = frozenset(
+    {Kind.MONEY_BACK, Kind.OUT_OF_SIGHT, Kind.SHARED_ACCOUNT, Kind.BOOKS_DIFFER, Kind.REFUNDS_BY_COMMAND}
+)
+"""In worlds of these SumUp's ledger is swept, and each payment in it must be explained (`balance`)."""
+
+MENDED_KINDS = LEDGER_KINDS | frozenset(
     {
         Kind.LATE_PAYMENTS,
         Kind.SECOND_PAYMENTS,

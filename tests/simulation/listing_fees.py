@@ -12,7 +12,7 @@ from tests.simulation.shop_model import Sold
 if TYPE_CHECKING:
     from tests.simulation.promises import Books
     from tests.simulation.story import Story
-    from tests.simulation.sumup_model import Payment, RealCheckout
+    from tests.simulation.sumup_entries import Payment, RealCheckout
 
 FEE = Decimal(25)
 ORGANISER = "choir@example.org"
@@ -55,7 +55,7 @@ def listing_fee(story: "Story") -> None:
     story.pay(real)
     if how == "refunded":
         story.wait(0, 1)
-        story.note(f"{story.world.sumup.refund(real, FEE)} of {real.id} is given back")
+        story.note(f"{story.world.sumup.give_back(real.payment, FEE)} of {real.id} is given back")
     if how == "marked":
         _set(story, "events_listingfee", fee.number, payment_status="paid")
     if how == "stale":

@@ -213,6 +213,10 @@ _TABLES = (
     "paypoll.trouble",
     "paypoll.run",
     "paypoll.lease",
+    "paypoll.ledger_cursor",
+    "paypoll.ledger_entry",
+    "paypoll.finding",
+    "paypoll.refund",
 )
 
 

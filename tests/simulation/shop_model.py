@@ -15,7 +15,8 @@ import psycopg2  # type: ignore[import-untyped]  # it has no types of its own
 import psycopg2.extras  # type: ignore[import-untyped]  # the same
 from psycopg2 import sql
 from tests.simulation.postgres import Observer, WorldConnection, WorldCursor
-from tests.simulation.sumup_model import RealCheckout, SumUp
+from tests.simulation.sumup_entries import RealCheckout
+from tests.simulation.sumup_model import SumUp
 
 from paypoll.testing import NOW
 
@@ -50,6 +51,7 @@ class Sold:
     kind: str = ""  # of trouble that it was made for; empty: a usual customer's
     seen_void: bool = False  # paypoll has seen it cancelled, and told of its payment
     rejected: int = 0  # the tick at which a person closed its review without tickets
+    by_shop: bool = False  # the shop gave the tickets out itself: they are none of paypoll's
     basket: bool = False  # nothing was ever tried: nobody is to hear of it
     restored: bool = False  # the shop was restored, and paypoll remembers more of this id than the shop does
     before: str = ""  # the number of the order that had its id before that
@@ -126,6 +128,7 @@ class Shop:
                     display_name=name,
                     sumup_connection_status=connection,
                     sumup_merchant_code=merchant,
+                    sumup_access_token="token" if merchant else "",
                 )
                 for number, user, name, merchant in ((1, 2, "The Choir", first), (2, 4, "The Band", second))
             ),
@@ -280,7 +283,7 @@ class Shop:
         given = Decimal(0)
         for real in sumup.checkouts.values():
             if real.order == order.number:
-                given += sumup.refund(real, (real.amount * share).quantize(Decimal("0.01")))
+                given += sumup.give_back(real.payment, (real.amount * share).quantize(Decimal("0.01")))
         if not tell_shop or not given:
             return
         with self.page() as cursor:

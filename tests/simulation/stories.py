@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.fibers import Fiber, Process
 from tests.simulation.kinds import Kind
+from tests.simulation.ledger_stories import LEDGER_STORIES
 from tests.simulation.listing_fees import listing_fee
 from tests.simulation.restored import restored_shop
 from tests.simulation.story import Story
@@ -336,4 +337,5 @@ STORIES: dict[Kind, Callable[[Story], None]] = {
     Kind.CLOSED_REVIEWS: _closed_review,
     Kind.WRONG_WORLD: _in_a_wrong_world,
     Kind.RESTORED_SHOP: restored_shop,
+    **LEDGER_STORIES,
 }

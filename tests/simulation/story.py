@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.kinds import Kind
 from tests.simulation.shop_model import Sold
 from tests.simulation.sumup_answers import Contradiction
-from tests.simulation.sumup_model import RealCheckout
+from tests.simulation.sumup_entries import Payment, RealCheckout
 
 from paypoll.admin.recheck import Wanted, find_reviews, put_back
 from paypoll.admin.resolve import Resolution
@@ -140,6 +140,21 @@ class Story:
         self.order.rejected = self.world.tick()
         self.note(f"a person closes the review: {verdict}")
         return True
+
+    def has_tickets(self, *, within: float) -> bool:
+        """Wait for the order's tickets, for some hours, and say whether they came."""
+        latest = self.world.bench.clock.now() + timedelta(hours=within)
+        count = "SELECT count(*) FROM events_ticket WHERE order_id = %s"
+        while not (there := bool(self.world.bench.observer.execute(count, self.order.id)[0][0])):
+            if self.world.bench.clock.now() >= latest:
+                break
+            self.world.scheduler.sleep(1800)
+        self.catch_up()
+        return there
+
+    def give_back(self, payment: Payment, amount: Decimal, kind: str = "REFUND") -> None:
+        """Give so much of a payment back in SumUp's dashboard, or let the customer's bank take it back."""
+        self.note(f"of {payment.id} {self.world.sumup.give_back(payment, amount, kind)} goes back: {kind}")
 
     def recheck(self) -> None:
         """Let a person put back what paypoll sent to review while SumUp knew nothing."""

@@ -1,16 +1,21 @@
 """What SumUp's API says of the truth, as JSON that paypoll's own reader takes in, and how it contradicts itself."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode
 
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, TransactionAnswer
 from paypoll.sumup import wire
 
 if TYPE_CHECKING:
-    from tests.simulation.sumup_model import Payment, RealCheckout
+    from tests.simulation.sumup_entries import Payment, RealCheckout
+
+_DONE = {"REFUND": "REFUNDED", "CHARGE_BACK": "SUCCESSFUL"}
+_PAGE = 3  # lines: so that a sweep has several pages
+_LAG = timedelta(minutes=4)  # for so long the list does not show what SumUp's single answers do
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,9 @@ def checkout_json(real: "RealCheckout", said: Contradiction | None, *, listed: b
 
 def transaction_json(payment: "Payment", said: Contradiction | None) -> dict[str, Any]:
     """Return what SumUp says about a transaction."""
-    events = [{"event_type": "REFUND", "status": "REFUNDED", "amount": float(amount)} for _, amount in payment.refunds]
+    events = [
+        {"event_type": back.kind, "status": _DONE[back.kind], "amount": float(back.amount)} for back in payment.refunds
+    ]
     events += [
         {"event_type": "REFUND", "status": status, "amount": float(amount)} for _, amount, status in payment.on_the_way
     ]
@@ -87,8 +94,60 @@ def transaction_json(payment: "Payment", said: Contradiction | None) -> dict[str
         "merchant_code": payment.merchant,
         "timestamp": payment.at.isoformat(),
         "transaction_events": events,
+        "product_summary": payment.summary,
         **(said.transaction if said is not None else {}),
     }
+
+
+def history_json(payments: Iterable["Payment"], since: datetime | None, page: str, now: datetime) -> tuple[bytes, str]:
+    """Return a page of the history, and the link to the next. What changed shows a while later."""
+    begin = parse_qs(page) if page else {}
+    changed = datetime.fromisoformat(begin["changes_since"][0]) if begin else since
+    lines = sorted((line for one in payments for line in _lines(one, now)), key=lambda line: (line.at, line.id))
+    found = [line for line in lines if changed is None or line.changed_at >= changed]
+    place = next((number for number, line in enumerate(found, 1) if line.id == begin.get("oldest_ref", [""])[0]), 0)
+    if begin and not place:  # it has changed meanwhile: what comes behind it in the list
+        found = [line for line in found if line.id > begin["oldest_ref"][0]]
+    shown, rest = found[place : place + _PAGE], found[place + _PAGE :]
+    link = ""
+    if rest and changed is not None:
+        link = urlencode({"changes_since": changed.isoformat(), "oldest_ref": shown[-1].id})
+    links = [{"rel": "next", "href": link}] if link else []
+    return json.dumps({"items": [line.item for line in shown], "links": links}).encode(), link
+
+
+@dataclass(frozen=True)
+class _Line:
+    id: str
+    at: datetime
+    changed_at: datetime
+    item: Mapping[str, object]
+
+
+def _lines(payment: "Payment", now: datetime) -> Iterator[_Line]:
+    """Return the lines of a payment that can be seen by now."""
+    seen = [back for back in payment.refunds if back.at + _LAG <= now]
+    about = {
+        "transaction_id": payment.id,
+        "transaction_code": payment.code,
+        "currency": payment.currency,
+        "payment_type": payment.kind,
+        "product_summary": payment.summary,
+    }
+    times = [payment.at, *(back.at for back in seen), *([payment.touched] if payment.touched else [])]
+    if payment.at + _LAG <= now:
+        line = about | {
+            "id": payment.id, "type": "PAYMENT", "status": payment.simple_status, "amount": float(payment.amount),
+            "timestamp": payment.at.isoformat(),
+            "refunded_amount": float(sum(back.amount for back in seen if back.kind == "REFUND")),
+        }  # fmt: skip
+        yield _Line(payment.id, payment.at, max(times), line)
+    for number, back in enumerate(seen):
+        line = about | {
+            "id": f"{payment.id}-{number}", "type": back.kind, "amount": float(back.amount),
+            "status": "REFUNDED" if back.kind == "REFUND" else "SUCCESSFUL", "timestamp": back.at.isoformat(),
+        }  # fmt: skip
+        yield _Line(f"{payment.id}-{number}", back.at, back.at, line)
 
 
 def read_checkout(answer: Mapping[str, Any], now: datetime) -> Found[CheckoutAnswer] | BrokenAnswer:

@@ -5,21 +5,23 @@ contradict itself (`sumup_answers`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
 from tests.simulation.sumup_answers import (
     Contradiction,
     checkout_json,
+    history_json,
     read_checkout,
     read_checkouts,
     read_transaction,
     transaction_json,
 )
+from tests.simulation.sumup_entries import Payment, RealCheckout, Return, Said
 
 from paypoll.payments.gateway import (
+    Accepted,
     BrokenAnswer,
     CheckoutAnswer,
     Closing,
@@ -28,76 +30,19 @@ from paypoll.payments.gateway import (
     NoAnswer,
     NotAllowed,
     NotFound,
+    Refunding,
+    RefundRefused,
     Refused,
     TransactionAnswer,
 )
+from paypoll.payments.ledger import LedgerPage, Period
+from paypoll.sumup import books
+
+_LINKS_LIVE = timedelta(hours=1.5)
 
 PAYABLE = ("PENDING", "FAILED")
 ORGANISERS = ("MCHOIR", "MBAND")
 """Merchants of organisers: their checkouts are shown to their own credentials alone."""
-
-
-@dataclass
-class Payment:
-    """Money that was taken, and what was given back of it: (tick, amount) each.
-
-    `on_the_way` is what is being given back, and not there yet: (tick, amount, status of the event).
-    """
-
-    id: str
-    code: str
-    amount: Decimal
-    currency: str
-    merchant: str
-    tick: int
-    at: datetime
-    simple_status: str = "SUCCESSFUL"
-    refunds: list[tuple[int, Decimal]] = field(default_factory=list)
-    on_the_way: list[tuple[int, Decimal, str]] = field(default_factory=list)
-
-    def refunded(self, tick: int | None = None) -> Decimal:
-        """Return what was given back before this tick, or by now."""
-        return sum((amount for when, amount in self.refunds if tick is None or when < tick), Decimal(0))
-
-
-@dataclass
-class RealCheckout:
-    """A checkout as SumUp has it. `order` is the number of the order that it was really made for."""
-
-    id: str
-    reference: str
-    order: str
-    amount: Decimal
-    currency: str
-    merchant: str
-    made_at: datetime
-    status: str = "PENDING"
-    declined_at: list[datetime] = field(default_factory=list)
-    payment: Payment | None = None
-    said: Contradiction | None = None
-
-    @property
-    def held(self) -> Decimal:
-        """How much of the customer's money is held."""
-        return Decimal(0) if self.payment is None else self.payment.amount - self.payment.refunded()
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a run was told. `found` is the status, or NotFound, NoAnswer and so on; `refunded` what it was told of.
-
-    `question` is read, find, close, transaction, or "listed": a checkout in the answer to a find. `attempts` are the
-    statuses of the attempts in an answer about a checkout, the newest last.
-    """
-
-    tick: int
-    at: datetime
-    run_id: str
-    question: str
-    subject: str
-    found: str
-    refunded: Decimal = Decimal(0)
-    attempts: tuple[str, ...] = ()
 
 
 class Faults(Protocol):
@@ -127,7 +72,11 @@ class SumUp:
 
     def __init__(self, faults: Faults, tick: Callable[[], int], now: Callable[[], datetime]) -> None:
         self.checkouts: dict[str, RealCheckout] = {}
+        self.sales: dict[str, Payment] = {}
         self.said: list[Said] = []
+        self.asked_back: list[tuple[str, Decimal]] = []
+        """What paypoll asked to be given back: (transaction id, amount)."""
+        self._links: dict[str, datetime] = {}
         self._faults = faults
         self._tick = tick
         self._now = now
@@ -168,14 +117,21 @@ class SumUp:
         if checkout.status in PAYABLE:
             checkout.status = "EXPIRED"
 
-    def refund(self, checkout: RealCheckout, amount: Decimal) -> Decimal:
+    def give_back(self, payment: Payment | None, amount: Decimal, kind: str = "REFUND") -> Decimal:
         """Give back up to this amount, and return how much it was."""
-        if checkout.payment is None:
+        if payment is None:
             return Decimal(0)
-        given = min(amount, checkout.held)
+        given = min(amount, payment.left)
         if given > 0:
-            checkout.payment.refunds.append((self._tick(), given))
+            payment.refunds.append(Return(self._tick(), given, kind, self._now()))
         return given
+
+    def sell(self, sale_id: str, amount: Decimal, kind: str, summary: str) -> Payment:
+        """Take a payment that is none of the shop's: another shop's on the same account, or a card reader's."""
+        sale = Payment(sale_id, sale_id.upper(), amount, "GBP", "MPLATFORM", self._tick(), self._now())
+        sale.kind, sale.summary = kind, summary
+        self.sales[sale_id] = sale
+        return sale
 
     # -- the API -------------------------------------------------------------------------------------------
 
@@ -207,14 +163,15 @@ class SumUp:
         if failure := self._failure("transaction", transaction_id):
             return failure
         real = next((one for one in self.checkouts.values() if one.payment and one.payment.id == transaction_id), None)
-        if real is None or real.payment is None:
+        payment = self.sales.get(transaction_id) if real is None else real.payment
+        if payment is None or payment.forgotten:
             return self._other_transaction(transaction_id)
-        said = self._said_of(real)
+        said = self._said_of(real) if real is not None else None
         if said is not None and said.is_unanswered:
             self._note("transaction", transaction_id, "NoAnswer")
             return NoAnswer("504")
-        answer = transaction_json(real.payment, said)
-        self._note("transaction", transaction_id, answer["status"], real.payment.refunded())
+        answer = transaction_json(payment, said)
+        self._note("transaction", transaction_id, answer["status"], payment.refunded())
         self._faults.trip("sumup")
         return read_transaction(answer)
 
@@ -244,6 +201,45 @@ class SumUp:
     def read_merchants(self) -> Look[frozenset[str]]:
         """Say whose key it is: that of the platform's merchant, whatever the world."""
         return Found(frozenset({"MPLATFORM"}))
+
+    def list_transactions(self, merchant_code: str, period: Period, page: str) -> Look[LedgerPage]:
+        """Return a page of the merchant's history. A link to the next page is good for an hour or two."""
+        self._faults.trip("sumup")
+        if failure := self._failure("history", merchant_code):
+            return failure
+        if page and self._now() - self._links[page] > _LINKS_LIVE:
+            self._note("history", merchant_code, "NotFound")
+            return NotFound("404")
+        payments = {one.payment.id: one.payment for one in self.checkouts.values() if one.payment} | self.sales
+        own = [one for one in payments.values() if one.merchant == merchant_code and not one.forgotten]
+        answer, link = history_json(own, period.changed_since, page, self._now())
+        if link:
+            self._links[link] = self._now()
+        self._note("history", merchant_code, "Found")
+        self._faults.trip("sumup")
+        return books.read_history(answer)
+
+    def refund(self, transaction_id: str, merchant_code: str, amount: Decimal, currency: str) -> Refunding:
+        """Give back what paypoll asks for: at once, or so that the answer is lost."""
+        del currency
+        self._faults.trip("sumup")
+        if failure := self._failure("refund", transaction_id):
+            return failure
+        payments = {one.payment.id: one.payment for one in self.checkouts.values() if one.payment}
+        payment = payments.get(transaction_id)
+        if payment is None or payment.merchant != merchant_code:
+            self._note("refund", transaction_id, "NotFound")
+            return NotFound("no such transaction")
+        if amount > payment.left:
+            self._note("refund", transaction_id, "Refused")
+            return RefundRefused("409")
+        self.asked_back.append((transaction_id, self.give_back(payment, amount)))
+        if self._faults.fails("refund_answer"):
+            self._note("refund", transaction_id, "NoAnswer")
+            return NoAnswer("the answer did not arrive in time")
+        self._note("refund", transaction_id, "Accepted")
+        self._faults.trip("sumup")
+        return Accepted()
 
     def _refuse_to_close(self, checkout_id: str, refusal: str) -> Closing:
         refused: dict[str, Closing] = {

@@ -20,7 +20,7 @@ from paypoll.alerts.desk import AlertDesk
 if TYPE_CHECKING:
     from tests.simulation.bench import Bench
     from tests.simulation.shop_model import Sold
-    from tests.simulation.sumup_model import RealCheckout
+    from tests.simulation.sumup_entries import RealCheckout
 
 _CALM = Weather(
     crash=0.0,
@@ -106,14 +106,14 @@ def test_accounts_second_payment_that_was_told_or_went_back_is_in_order(bench: "
     books, order = live_until(bench, is_completed)
     told, returned = paid_again(books, order), paid_again(books, order)
     tell_admins(books, f"Order {order.number} was paid twice", f"Checkout {told.id} is PAID as well")
-    books.world.sumup.refund(returned, returned.amount)
+    books.world.sumup.give_back(returned.payment, returned.amount)
     assert not found(books, "2 every payment")
 
 
 def test_accounts_payment_given_back_in_part_is_found(bench: "Bench") -> None:
     books, order = live_until(bench, is_completed)
     second = paid_again(books, order)
-    books.world.sumup.refund(second, Decimal("0.01"))
+    books.world.sumup.give_back(second.payment, Decimal("0.01"))
     assert found(books, "2 every payment")
 
 

@@ -221,7 +221,7 @@ class World(Points):
             return ""
         begins, ends = self.troubles.wrong_world
         hour = (self.bench.clock.now() - NOW) / timedelta(hours=1)
-        if question in ("read", "find", "transaction", "close") and begins <= hour < ends:
+        if question in ("read", "find", "transaction", "close", "history") and begins <= hour < ends:
             return self._met("NotFound")
         moment = self._moment()
         chance = self.chance

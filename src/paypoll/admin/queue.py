@@ -12,12 +12,14 @@ from paypoll.admin.search import found_ids
 from paypoll.database import readable, transaction
 from paypoll.mail.doubts import DEFERRED, DOUBTS
 from paypoll.payments.order_statuses import WAITING
+from paypoll.payments.refunding import RefundIntent
 from paypoll.shop.find import next_events
 from paypoll.shop.tables import orders
 from paypoll.state.astray import AstrayOrder, find_astray
 from paypoll.state.findings import Finding, find_open
 from paypoll.state.outbox import UNSENT
 from paypoll.state.pauses import NOT_PAUSED
+from paypoll.state.refunds import open_refunds
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import LastRun, last_run
 from paypoll.state.tables import outbox, trouble, watch
@@ -45,6 +47,22 @@ class WaitingOrder:
     next_check_at: datetime | None
     last_answer: str
     paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRefund:
+    """A refund that was begun and has not ended. `state` is intended (not sent yet) or asked; `note` how it stands."""
+
+    id: int
+    order_id: int
+    order_number: str
+    amount: Decimal
+    currency: str
+    state: str
+    who: str
+    reason: str
+    created_at: datetime
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +101,7 @@ class Backlog:
     astray: tuple[AstrayOrder, ...]
     fees: tuple[WaitingFee, ...]
     findings: tuple[Finding, ...]
+    refunds: tuple[OpenRefund, ...]
     mails: tuple[UnsentMail, ...]
     troubles: tuple[OpenTrouble, ...]
     last_run: LastRun | None
@@ -90,8 +109,8 @@ class Backlog:
     @property
     def empty(self) -> bool:
         """Whether nothing waits."""
-        parts = (self.waiting, self.reviews, self.astray, self.fees, self.findings, self.mails, self.troubles)
-        return not any(parts)
+        cases = (self.waiting, self.reviews, self.astray, self.fees, self.findings, self.refunds)
+        return not any((*cases, self.mails, self.troubles))
 
 
 def load_backlog(
@@ -110,6 +129,7 @@ def load_backlog(
             astray=() if only_reviews else tuple(find_astray(connection, now)),
             fees=tuple(fee for fee in waiting_fees(connection, now) if fee.for_person or not only_reviews),
             findings=() if only_reviews else tuple(find_open(connection)),
+            refunds=() if only_reviews else tuple(map(_refund, open_refunds(connection))),
             mails=() if only_reviews else unsent_mails(connection, now),
             troubles=() if only_reviews else _troubles(connection),
             last_run=last_run(connection),
@@ -130,6 +150,8 @@ def _about(backlog: Backlog, order_ids: Collection[int]) -> Backlog:
         waiting=tuple(one for one in backlog.waiting if one.order_id in order_ids),
         reviews=tuple(one for one in backlog.reviews if one.order_id in order_ids),
         astray=tuple(one for one in backlog.astray if one.order_id in order_ids),
+        findings=tuple(one for one in backlog.findings if one.order_id in order_ids),
+        refunds=tuple(one for one in backlog.refunds if one.order_id in order_ids),
         mails=tuple(one for one in backlog.mails if one.order_id in order_ids),
         troubles=(),
     )
@@ -169,6 +191,21 @@ def _waiting(connection: sa.Connection) -> tuple[WaitingOrder, ...]:
             paused=row.paused,
         )
         for row in connection.execute(query)
+    )
+
+
+def _refund(intent: RefundIntent) -> OpenRefund:
+    return OpenRefund(
+        id=intent.id,
+        order_id=intent.order_id,
+        order_number=intent.order_number,
+        amount=intent.amount,
+        currency=intent.currency,
+        state=intent.state.value,
+        who=intent.who,
+        reason=intent.reason,
+        created_at=intent.created_at,
+        note=intent.note,
     )
 
 

@@ -89,6 +89,8 @@ def reconcile(
     for merchant_code in merchants:
         seen: set[str] = set()
         for judged in _judged(books, merchant_code, result, now, on_page):
+            if judged.payment.transaction_id in seen:
+                continue  # what went back of it stands on a later page
             seen.add(judged.payment.transaction_id)
             result.add(judged)
         if merchant_code not in result.refused:

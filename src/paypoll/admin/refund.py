@@ -38,7 +38,7 @@ from paypoll.payments.refunding import OPEN, RefundIntent, RefundState, Standing
 from paypoll.runs.load import load_for_decision, load_order
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.find import find_order_id
-from paypoll.shop.refunds import refund_table_problems
+from paypoll.shop.refunds import VALID, refund_table_problems
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.refunds import refunds_of
 from paypoll.state.rights import missing_rights
@@ -313,7 +313,12 @@ def _require_possible(order: Order, payment: _Payment, amount: Decimal) -> None:
 
 def _tickets_to_void(order: Order, request: RefundRequest, *, whole: bool, beside: bool) -> tuple[str, ...]:
     """Return the tickets that the refund sets to refunded. Raise RefusedError when they cannot be those named."""
-    valid = tuple(sorted(ticket.number for ticket in order.tickets if ticket.status in ADMITTING))
+    valid = tuple(sorted(ticket.number for ticket in order.tickets if ticket.status == VALID))
+    used = {ticket.number for ticket in order.tickets if ticket.status in ADMITTING} - {*valid}
+    if came := sorted(used.intersection(request.tickets)):
+        raise RefusedError(
+            f"order {order.number}: ticket {', '.join(came)} has admitted its holder, and stays used; leave it out"
+        )
     if strangers := sorted(set(request.tickets) - set(valid)):
         raise RefusedError(f"order {order.number} has no valid ticket {', '.join(strangers)}")
     if beside and request.tickets:

@@ -54,7 +54,12 @@ class Judged:
 
     @property
     def finding(self) -> NewFinding | None:
-        """The finding, if there is one."""
+        """The finding, if there is one that somebody must hear of."""
+        return None if self.judgement.settled else self.noted
+
+    @property
+    def noted(self) -> NewFinding | None:
+        """What is written down of it, if anything."""
         if self.judgement.kind is None:
             return None
         payment, owner = self.payment, self.owner
@@ -77,6 +82,7 @@ class Judged:
             order_id=owner.order_id if owner is not None else None,
             order_number=owner.number if owner is not None else self.fee,
             detail={name: value for name, value in detail.items() if value},
+            settled=self.judgement.settled,
         )
 
 
@@ -108,6 +114,8 @@ class Digest:
             unowned = [one for name, one in payments.items() if name not in owners]
             foreign = paid_without_order(connection, unowned, self._policy.references)
         for name, entry in entries.items():
+            if name in lines.headless:  # a page that ends between a payment and what went back of it
+                payments[name] = replace(payments[name], amount=entry.amount, paid_at=entry.paid_at)
             # The line knows what was refunded; a charge-back that was seen before stays seen.
             payments[name] = replace(payments[name], returned=max(payments[name].returned, entry.returned))
         foreign |= {name for name, one in payments.items() if name not in owners and self._rules.is_elses(one)}

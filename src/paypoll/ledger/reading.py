@@ -22,10 +22,14 @@ class UnansweredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PageLines:
-    """The payments of a page by their ids, and those of which more has to be known than their lines say."""
+    """The payments of a page by their ids, and those of which more has to be known than their lines say.
+
+    `headless`: only what went back of it stands on this page, and its `amount` is that.
+    """
 
     payments: Mapping[str, LedgerPayment]
     changed: frozenset[str]
+    headless: frozenset[str] = frozenset()
 
 
 def sort_lines(items: Iterable[LedgerItem], merchant_code: str) -> PageLines:
@@ -35,11 +39,14 @@ def sort_lines(items: Iterable[LedgerItem], merchant_code: str) -> PageLines:
     """
     payments: dict[str, LedgerPayment] = {}
     changed: set[str] = set()
+    whole: set[str] = set()
     for item in items:
         if item.payment_type not in {ONLINE, ""}:
             continue
         if item.kind != "PAYMENT" or item.refunded or item.status not in _TAKEN_WORDS | {"FAILED", "PENDING"}:
             changed.add(item.transaction_id)
+        if item.kind == "PAYMENT":
+            whole.add(item.transaction_id)
         taken = item.status not in {"FAILED", "PENDING"}
         if item.kind == "PAYMENT" or item.transaction_id not in payments:
             payments[item.transaction_id] = LedgerPayment(
@@ -55,7 +62,8 @@ def sort_lines(items: Iterable[LedgerItem], merchant_code: str) -> PageLines:
             )
     # A declined card, or a payment under way: no money of anybody's.
     idle = {name for name, payment in payments.items() if not payment.taken and name not in changed}
-    return PageLines({name: one for name, one in payments.items() if name not in idle}, frozenset(changed))
+    kept = {name: one for name, one in payments.items() if name not in idle}
+    return PageLines(kept, frozenset(changed), frozenset(kept.keys() - whole))
 
 
 def read_details(
@@ -101,16 +109,16 @@ def needs_details(lines: PageLines, entries: Mapping[str, Entry], sound: Collect
     `sound`: those whose line says all there is to know.
     """
     wanted = []
-    for name, payment in lines.payments.items():
+    for name in lines.payments:
         entry = entries.get(name)
         if name in lines.changed:
-            if not _is_as_before(payment, entry):
+            if not _is_all_gone(entry):
                 wanted.append(name)
         elif name not in sound and entry is None:
             wanted.append(name)
     return wanted
 
 
-def _is_as_before(payment: LedgerPayment, entry: Entry | None) -> bool:
+def _is_all_gone(entry: Entry | None) -> bool:
     """Say whether all of it had gone back when it was last seen: there is no more to go."""
-    return entry is not None and entry.returned >= payment.amount > Decimal(0)
+    return entry is not None and entry.returned >= entry.amount > Decimal(0)

@@ -71,7 +71,7 @@ class RefundRows:
             note_order(connection, order, f"{note} (payment {intent.checkout_id}, beside the order's own)", now)
         else:
             if whole or intent.tickets:
-                voided = void_tickets(connection, order.id, None if whole else intent.tickets, used=True)
+                voided = void_tickets(connection, order.id, None if whole else intent.tickets)
             name = told.transaction_code or told.id
             add_refund(connection, order.id, intent.amount, name, reason=intent.reason, who=intent.who, now=now)
             if whole and order.status != OrderStatus.REFUNDED:

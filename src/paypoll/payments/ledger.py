@@ -205,6 +205,7 @@ class LedgerRules:
 class Judgement:
     """What follows from a payment. `amount` is what the finding is about.
 
+    `settled`: why nobody needs to be told of it; it is written down all the same, for the report.
     `follow`: its order is due at once. `void`: the order's tickets and its status become refunded. `wait`: too young to
     be judged.
     """
@@ -215,6 +216,7 @@ class Judgement:
     void: bool = False
     wait: bool = False
     facts: dict[str, str] = field(default_factory=dict)
+    settled: str = ""
 
 
 NOTHING = Judgement()
@@ -241,13 +243,12 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
     """Judge the payment that an order was completed by."""
     returned = payment.returned if payment.taken else payment.net
     if returned > 0:
-        if owner.status in VOID or not owner.admitting:  # the shop knows, and nobody gets in
-            return NOTHING
         full = returned >= payment.net
-        if returned <= owner.given_back and not (full and owner.refunds_ended):
+        void = owner.status in VOID or not owner.admitting  # the shop knows, and nobody gets in
+        if returned <= owner.given_back and (void or not (full and owner.refunds_ended)):
             return NOTHING
-        if not full and owner.noted >= returned:  # a part that the shop, or `paypoll refund`, gave back
-            return NOTHING
+        if void or (not full and owner.noted >= returned):  # a part that the shop, or `paypoll refund`, gave back
+            return Judgement(FindingKind.RETURNED, returned, settled="the shop knew of it")
         void = (
             full
             and rules.void_on_refund
@@ -330,12 +331,17 @@ def settled_why(finding: OpenFinding) -> str:
 _BY_AMOUNT = frozenset({FindingKind.RETURNED, FindingKind.AMOUNT_DIFFERS, FindingKind.FEE_RETURNED})
 
 
-def finding_key(kind: FindingKind, *, transaction_id: str, order_id: int | None, amount: Decimal) -> str:
-    """Return what makes two sightings the same finding. Of money that goes back in parts, each part is told."""
+def finding_key(
+    kind: FindingKind, *, transaction_id: str, order_id: int | None, amount: Decimal, settled: bool = False
+) -> str:
+    """Return what makes two sightings the same finding. Of money that goes back in parts, each part is told.
+
+    What was `settled` when it was seen is another one: should its tickets admit again, that is told.
+    """
     if kind is FindingKind.TICKETS_UNPAID:
         return f"{kind}:order:{order_id}"
     ending = f":{amount.normalize():f}" if kind in _BY_AMOUNT else ""
-    return f"{kind}:{transaction_id}{ending}"
+    return f"{kind}:{transaction_id}{ending}{':settled' if settled else ''}"
 
 
 def numbers_in(reference: str, patterns: Sequence[str], placeholder: str = "{order_number}") -> tuple[str, ...]:

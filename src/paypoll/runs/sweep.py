@@ -6,6 +6,7 @@ page that is read twice changes nothing. One run at a time has a merchant's ledg
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -19,7 +20,7 @@ from paypoll.payments.ledger import LedgerSource, Period, settled_why
 from paypoll.payments.policy import Policy
 from paypoll.runs.parts import RunParts
 from paypoll.runs.report import Swept
-from paypoll.runs.voiding import void_order
+from paypoll.runs.voiding import Tell, void_order
 from paypoll.settings.policy import ledger_rules
 from paypoll.state import findings, ledger, watches
 from paypoll.state.fee_payments import have_fee_looked_at
@@ -45,6 +46,7 @@ class Sweeper:
         self._first_since = settings.ledger.since
         self._digest = Digest(parts.engine, gateway, policy, ledger_rules(settings.ledger), parts.stop)
         self._platform = policy.merchant_code
+        self._tell = Tell(settings.site, settings.mail.domain) if settings.ledger.tell_customer else None
 
     def sweep(self, merchants: Sequence[str], swept: Swept, should_end: Callable[[], bool]) -> None:
         """Sweep each of these merchants' ledgers, as far as there is time; `swept` is filled as it goes on."""
@@ -87,7 +89,7 @@ class Sweeper:
         """Write a page down. False when another run has the merchant's ledger by now: then nothing is written."""
         now = self._clock.now()
         for one in judged:
-            if one.judgement.void and void_order(self._engine, one, self._run_id, now) is not None:
+            if one.judgement.void and self._void(one, now):
                 swept.voided += 1
                 swept.findings += 1
         with transaction(self._engine) as connection:
@@ -99,6 +101,8 @@ class Sweeper:
             ledger.note_entries(connection, kept, now)
             new = [found for one in judged if (found := one.finding) is not None]
             swept.findings += findings.note(connection, new, now)
+            settled = (one.noted for one in judged if one.judgement.settled)
+            findings.note(connection, [noted for noted in settled if noted is not None], now)
             for one in sorted(judged, key=lambda item: item.owner.order_id if item.owner else 0):
                 if one.judgement.follow and one.owner is not None:
                     watches.enrol_order(connection, one.owner.order_id, now)
@@ -111,6 +115,9 @@ class Sweeper:
             ledger.note_page(connection, cursor, next_page)
         swept.payments += len(judged)
         return True
+
+    def _void(self, judged: Judged, now: datetime) -> bool:
+        return void_order(self._engine, judged, self._run_id, now, tell=self._tell) is not None
 
     def _finish(self, cursor: Cursor, swept: Swept) -> None:
         """Look the other way round, close what has ended by itself, and tell of what is new."""
@@ -146,17 +153,20 @@ class Sweeper:
         """Leave the sweep to a later run. A credential that may not read the list is no alert: orders are followed."""
         detail = str(getattr(look, "detail", "")) or "told to stop"
         merchant, now = cursor.merchant_code, self._clock.now()
+        # A link to a page is good for a while only: by then the sweep begins anew, from where it began.
+        is_stale = bool(page) and isinstance(look, BrokenAnswer | NotFound)
+        refused = isinstance(look, NotAllowed | NotFound) and not is_stale
         with transaction(self._engine) as connection:
-            if isinstance(look, NotAllowed | NotFound):
-                ledger.note_refusal(connection, merchant, detail, now)
-                log.warning(
-                    "SumUp's list of payments may not be read; orders are followed as before",
-                    merchant=merchant,
-                    detail=detail,
-                )
-                return
-            if page and isinstance(look, BrokenAnswer):
+            if is_stale or (page and refused):
                 ledger.restart(connection, merchant)
-            if look is not None:
+            if refused:
+                ledger.note_refusal(connection, merchant, detail, now)
+            # A list that could be read before is missed; one that never could is a WARNING of `check`.
+            if look is not None and not (refused and cursor.first):
                 tell_of_unread(self._desk, connection, merchant, detail, now)
-        log.warning("SumUp's list of payments could not be read to its end", merchant=merchant, detail=detail)
+        what = (
+            "SumUp's list of payments may not be read; orders are followed as before"
+            if refused
+            else "SumUp's list of payments could not be read to its end"
+        )
+        log.warning(what, merchant=merchant, detail=detail)

@@ -310,6 +310,7 @@ class LedgerSettings(Section):
     every: Duration = timedelta(minutes=30)
     since: Timeout = timedelta(days=1)
     on_refund: Literal["tell", "void"] = "tell"
+    tell_customer: bool = False
     ignore: tuple[LedgerPattern, ...] = ()
 
 

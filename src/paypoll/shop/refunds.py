@@ -11,7 +11,6 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from paypoll.database import UtcDateTime
-from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import refunds, tickets
 
 VALID = "valid"
@@ -73,15 +72,12 @@ def add_refund(
     connection.execute(sa.insert(written).inline(), row)
 
 
-def void_tickets(
-    connection: sa.Connection, order_id: int, numbers: Sequence[str] | None = None, *, used: bool
-) -> tuple[str, ...]:
-    """Set tickets of the order to refunded, so that the scanner refuses them; all with None. Return their numbers.
+def void_tickets(connection: sa.Connection, order_id: int, numbers: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Set valid tickets of the order to refunded, so that the scanner refuses them, and return their numbers.
 
-    `used`: also those that have admitted their holder.
+    Without `numbers` all of them. One that was used has admitted its holder, and stays so for the door list.
     """
-    statuses = ADMITTING if used else (VALID,)
-    own = [tickets.c.order_id == order_id, tickets.c.status.in_(statuses)]
+    own = [tickets.c.order_id == order_id, tickets.c.status == VALID]
     if numbers is not None:
         own.append(tickets.c.ticket_number.in_(list(numbers)))
     changed = sa.update(tickets).where(*own).values(status="refunded").returning(tickets.c.ticket_number)

@@ -1,7 +1,7 @@
 """Findings: what SumUp's ledger and the orders do not agree about. Told once, and closed once."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,7 +25,7 @@ _MOST = 2000
 
 @dataclass(frozen=True, slots=True)
 class NewFinding:
-    """A finding to be written down, unless it is there."""
+    """A finding to be written down, unless it is there. `settled`: why it is closed from the beginning, and untold."""
 
     kind: FindingKind
     merchant_code: str
@@ -36,11 +36,23 @@ class NewFinding:
     order_id: int | None = None
     order_number: str = ""
     detail: Mapping[str, Any] | None = None
+    settled: str = ""
+
+    @property
+    def told_key(self) -> str:
+        """The key of the same, had somebody to be told of it."""
+        return replace(self, settled="").key
 
     @property
     def key(self) -> str:
         """What makes two sightings the same finding."""
-        return finding_key(self.kind, transaction_id=self.transaction_id, order_id=self.order_id, amount=self.amount)
+        return finding_key(
+            self.kind,
+            transaction_id=self.transaction_id,
+            order_id=self.order_id,
+            amount=self.amount,
+            settled=bool(self.settled),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +80,14 @@ def note(connection: sa.Connection, new: Iterable[NewFinding], now: datetime) ->
     """Write findings down that are not there yet; return how many were new."""
     count = 0
     by_key = {one.key: one for one in new}
+    told_keys = {key: one.told_key for key, one in by_key.items()}
     # Asked for first: each attempt at an insert would use up a number, at every sweep anew.
     there = (
-        set(connection.scalars(sa.select(finding.c.key).where(finding.c.key.in_(list(by_key))))) if by_key else set()
+        set(connection.scalars(sa.select(finding.c.key).where(finding.c.key.in_([*by_key, *told_keys.values()]))))
+        if by_key
+        else set()
     )
-    for key in sorted(by_key.keys() - there):
+    for key in sorted(key for key in by_key if not there & {key, told_keys[key]}):
         one = by_key[key]
         row = {
             "key": key,
@@ -87,6 +102,8 @@ def note(connection: sa.Connection, new: Iterable[NewFinding], now: datetime) ->
             "first_seen_at": now,
             "detail": dict(one.detail or {}),
         }
+        if one.settled:
+            row |= {"closed_at": now, "closed_by": ACTOR, "closed_why": one.settled}
         count += connection.execute(insert_unless_there(connection, finding).values(row)).rowcount
     return count
 

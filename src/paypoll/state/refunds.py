@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from paypoll.payments.refunding import RefundIntent, RefundState, Standing
+from paypoll.payments.refunding import OPEN, RefundIntent, RefundState, Standing
 from paypoll.state.tables import refund
 
 LOOK_EVERY = timedelta(minutes=1)
@@ -57,6 +57,12 @@ def refunds_of(connection: sa.Connection, order_id: int, order_number: str) -> t
     """Return the refunds of this order, the oldest first. A shop that was restored gives ids out again."""
     own = (refund.c.order_id == order_id, refund.c.order_number == order_number)
     return tuple(map(_intent, connection.execute(sa.select(refund).where(*own).order_by(refund.c.id))))
+
+
+def open_refunds(connection: sa.Connection) -> tuple[RefundIntent, ...]:
+    """Return the refunds that were begun and have not ended, the oldest first."""
+    still_open = refund.c.state.in_(sorted(OPEN))
+    return tuple(map(_intent, connection.execute(sa.select(refund).where(still_open).order_by(refund.c.id))))
 
 
 def is_refund_due(connection: sa.Connection, now: datetime) -> bool:

@@ -6,10 +6,12 @@ from decimal import Decimal
 
 import pytest
 
+from paypoll.ledger.reading import needs_details, sort_lines
 from paypoll.payments.ledger import (
     PATIENCE,
     FindingKind,
     Judgement,
+    LedgerItem,
     LedgerPayment,
     LedgerRules,
     OpenFinding,
@@ -22,6 +24,7 @@ from paypoll.payments.ledger import (
     settled_why,
 )
 from paypoll.payments.payouts import PaidOrder, Share, difference, lines_of
+from paypoll.state.ledger import Entry
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 PAYMENT = LedgerPayment(
@@ -85,8 +88,39 @@ def test_payment_is_judged_as_the_table_says(
     payment: LedgerPayment, owner: Owner | None, kind: FindingKind | None, amount: Decimal
 ) -> None:
     judged = judge(payment, owner, RULES, NOW)
-    assert (judged.kind, judged.amount) == (kind, amount)
+    told = (None, 0) if judged.settled else (judged.kind, judged.amount)
+    assert told == (kind, amount)
     assert not judged.void
+
+
+@pytest.mark.parametrize(
+    ("back", "owner"),
+    [
+        (25, replace(OWNER, status="refunded")),
+        (5, replace(OWNER, status="cancelled")),
+        (25, replace(OWNER, admitting=0)),
+        (5, replace(OWNER, noted=Decimal(5))),
+    ],
+)
+def test_money_back_that_the_shop_knew_of_is_written_down_and_told_to_nobody(back: int, owner: Owner) -> None:
+    judged = judge(paid(returned=Decimal(back)), owner, RULES, NOW)
+    assert (judged.kind, judged.amount, bool(judged.settled)) == (FindingKind.RETURNED, Decimal(back), True)
+    # Should its tickets admit again, that is another finding.
+    keys = {
+        finding_key(FindingKind.RETURNED, transaction_id="tx", order_id=1, amount=judged.amount, settled=settled)
+        for settled in (True, False)
+    }
+    assert len(keys) == 2
+
+
+def test_page_that_ends_between_a_payment_and_its_refund_says_nothing_about_the_payment() -> None:
+    back = LedgerItem("tx", "TSB1", "REFUND", "REFUNDED", Decimal("0.01"), "GBP", Decimal(0), NOW, "ECOM", "")
+    lines = sort_lines([back], "M1")
+    assert lines.headless == {"tx"}
+    part, whole = (Entry("tx", "TSB1", "M1", None, Decimal(25), Decimal(gone), "GBP", None) for gone in ("0.01", "25"))
+    # A penny of it is not all of it, whatever this page's line is over.
+    assert needs_details(lines, {"tx": part}, set()) == ["tx"]
+    assert needs_details(lines, {"tx": whole}, set()) == []
 
 
 def test_order_that_is_followed_is_due_at_once_and_a_second_payment_until_it_is_told() -> None:

@@ -16,7 +16,7 @@ from paypoll.cli.render.words import headed, more, numbered, status, wrapped
 from paypoll.clock import ago, span
 
 if TYPE_CHECKING:
-    from paypoll.admin.queue import Backlog, OpenTrouble, UnsentMail, WaitingOrder
+    from paypoll.admin.queue import Backlog, OpenRefund, OpenTrouble, UnsentMail, WaitingOrder
     from paypoll.alerts.next_steps import Step
     from paypoll.settings.model import SiteSettings
     from paypoll.state.astray import AstrayOrder
@@ -44,7 +44,8 @@ def queue_command(
 
     Also listing fees that wait, or are marked as paid without a payment, and recent orders that a page of the shop
     completed by itself: paid with tickets missing, tickets that no scanner reads, tickets of unpaid orders. And the
-    open findings of SumUp's ledger, which `paypoll resolve --finding` closes.
+    open findings of SumUp's ledger, which `paypoll resolve --finding` closes, and the
+    refunds that have not ended.
 
     \b
     Examples:
@@ -84,6 +85,7 @@ def backlog_lines(backlog: "Backlog", site: "SiteSettings", limit: int = _MOST_S
         ("Completed by the shop itself", backlog.astray, lambda astray: _astray_lines(astray, backlog, site)),
         ("Listing fees", backlog.fees, lambda fee: _fee_lines(fee, backlog)),
         ("SumUp's ledger does not fit", backlog.findings, lambda finding: finding_lines(finding, backlog.now)),
+        ("Refunds under way", backlog.refunds, lambda refund: _refund_lines(refund, backlog)),
         ("Mail not sent", backlog.mails, lambda mail: mail_lines(mail, backlog.now)),
     ]
     for title, entries, lines_of in parts:
@@ -137,6 +139,18 @@ def _fee_lines(fee: "WaitingFee", backlog: "Backlog") -> list[str]:
     few = sum(one.for_person for one in backlog.fees) <= _FEW
     steps = steps_of_fee(f"review:{fee.reason}", fee.reference)
     return lines + command_lines(steps if few else steps[:1])
+
+
+def _refund_lines(refund: "OpenRefund", backlog: "Backlog") -> list[str]:
+    from paypoll.alerts.next_steps import order_word, steps_of_order
+    from paypoll.payments.money import show_amount
+
+    amount = show_amount(refund.amount, refund.currency)
+    sent = "not sent yet" if refund.state == "intended" else "asked for at SumUp"
+    lines = wrapped(f"{refund.order_number}  {amount}, since {span(backlog.now - refund.created_at)}, {sent}")
+    lines += wrapped(f"by {refund.who}: {refund.reason}", 6)
+    lines += wrapped(refund.note, 6) if refund.note else []
+    return lines + command_lines(steps_of_order("refund_not_shown", order_word(refund.order_id, refund.order_number)))
 
 
 def _review_lines(review: "OpenReview", backlog: "Backlog", site: "SiteSettings") -> list[str]:

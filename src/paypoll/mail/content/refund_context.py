@@ -14,7 +14,7 @@ class RefundContext(ConfirmationContext):
     """Money that has gone back to the customer: `refunded`, to the `card` as its owner knows it (may be empty).
 
     `whole`: the order is refunded in full. `beside`: another payment of it than the one that its tickets rest on.
-    `void_tickets` are no longer valid, `kept` counts those that still are.
+    `void_tickets` are no longer valid, `kept` counts those that still are. `charged_back`: the customer's bank took it.
     """
 
     refunded: Decimal = Decimal(0)
@@ -23,6 +23,7 @@ class RefundContext(ConfirmationContext):
     beside: bool = False
     void_tickets: tuple[str, ...] = ()
     kept: int = 0
+    charged_back: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the context as JSON."""
@@ -34,6 +35,7 @@ class RefundContext(ConfirmationContext):
             "beside": self.beside,
             "void_tickets": list(self.void_tickets),
             "kept": self.kept,
+            "charged_back": self.charged_back,
         }
 
     @classmethod
@@ -48,4 +50,5 @@ class RefundContext(ConfirmationContext):
             beside=reader.truth("beside", default=False),
             void_tickets=reader.texts("void_tickets"),
             kept=reader.number("kept"),
+            charged_back=reader.truth("charged_back", default=False),
         )
