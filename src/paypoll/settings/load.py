@@ -25,6 +25,8 @@ _Table = dict[str, object]
 _CALLED_FOR = {("sumup", "api_key"): "", ("sumup", "client_secret"): "client_id", ("mail", "password"): "username"}
 """Secrets that cannot be left out, and with what other key of their section; without: always."""
 
+_STANDS_IN = "-"  # too short for the log to blot it out wherever it stands
+
 # Pydantic's error types in an operator's terms; the others keep Pydantic's text.
 _SENTENCES = {
     "missing": "is required",
@@ -216,7 +218,7 @@ class _SectionReader:
         if self._unread:
             beside = _CALLED_FOR.get((self._name, key))
             called_for = beside == "" or bool(beside and {**self._table, **self._overlay}.get(beside))
-            return Secret("unread") if called_for else None
+            return Secret(_STANDS_IN) if called_for else None
         spellings_of_key = (key, *(f"{key}_{way}" for way in WAYS))
         layer = self._overlay if self._overlay.keys() & set(spellings_of_key) else self._table
         given = [spelling for spelling in spellings_of_key if spelling in layer]

@@ -1,6 +1,6 @@
 """What `paypoll check` says of settings that nobody has filled in, of a full disk, and of why SumUp is out of reach."""
 
-import shutil
+import os
 from datetime import timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -29,6 +29,7 @@ def settings(folder: Path, **changes: Section) -> Settings:
         ("mail.sender", "Tickets <tickets@example.org>"),
         ("mail.host", "smtp.EXAMPLE.com"),
         ("alerts.to", ["ada@shop.je", "admin@example.net"]),
+        ("alerts.ping_url", "https://ping.example.org/paypoll"),
     ],
 )
 def test_placeholder_of_the_example_file_is_a_problem(tmp_path: Path, key: str, value: str | list[str]) -> None:
@@ -58,12 +59,18 @@ def test_utc_is_a_problem_where_the_host_differs(
     assert ["site.time_zone" in one.next_step for one in found] == [True] * problem
 
 
-def test_full_disk_is_named_with_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = type(shutil.disk_usage(tmp_path))
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(2**30, 2**30 - 7 * 2**20, 7 * 2**20))
+@pytest.mark.parametrize(
+    ("blocks", "files", "said"),
+    [(7 * 256, 10**6, "only 7 MB are free"), (10**6, 12, "only 12 more files (inodes)"), (10**6, 10**6, "GB free")],
+)
+def test_full_disk_is_named_with_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, files: int, said: str
+) -> None:
+    disk = os.statvfs_result((4096, 4096, 10**7, blocks, blocks, 10**7, files, files, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
     found = {one.topic: one for one in check_folders(settings(tmp_path, tickets={"media_folder": tmp_path}))}
-    assert found["media folder"].mark is Mark.PROBLEM
-    assert "only 7 MB are free" in found["media folder"].text
+    assert found["media folder"].mark is (Mark.OK if said == "GB free" else Mark.PROBLEM)
+    assert said in found["media folder"].text
 
 
 @pytest.mark.parametrize(
