@@ -102,7 +102,10 @@ def load_settings(path: Path | None, environ: Mapping[str, str], *, system_file:
     if problems:
         if source is None:
             places = ", ".join(str(place) for place in _usual_places(environ, system_file))
-            problems.append(f"there is no settings file: looked for {places}; --config FILE names another")
+            problems.append(
+                f"there is no settings file: looked for {places}; `sudo paypoll setup` makes one, --config FILE names"
+                " another"
+            )
         raise SettingsError(problems, source=shown)
     settings = Settings(**sections, source=source)  # type: ignore[arg-type]  # one of each type in SECTIONS
     if contradiction := _contradiction(settings):

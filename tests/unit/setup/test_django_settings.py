@@ -168,7 +168,8 @@ def test_hostile_text_is_read_in_no_time_and_comes_to_nothing(kind: str) -> None
         assert "shop.settings" in str(error)  # noqa: PT017 - either outcome will do
     else:
         assert facts.login is None
-        assert all(str(value).isprintable() for value in (*facts.settings.values(), facts.name, *facts.missing))
+        told = [str(value) for value in (*facts.settings.values(), facts.name, facts.address, *facts.missing)]
+        assert all(text.isprintable() and len(text) <= 500 for text in told)
     assert time.process_time() - began < SECONDS
     assert not Path("/tmp/paypoll-was-here").exists()  # noqa: S108 - a name of the test's own
 
