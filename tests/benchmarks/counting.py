@@ -29,26 +29,31 @@ class Counts:
 
 
 @contextmanager
-def counting(engine: sa.Engine) -> Iterator[Counts]:
-    """Count what the block sends on this engine's new connections, where psycopg2 sends it."""
-    counts, lock = Counts(), threading.Lock()
+def counting(engine: sa.Engine, *, here: bool = False) -> Iterator[Counts]:
+    """Count what the block sends on this engine's new connections, where psycopg2 sends it.
+
+    `here`: what this thread sends alone. How often the others ask whether there is more hangs on the machine.
+    """
+    counts, lock, thread = Counts(), threading.Lock(), threading.current_thread()
+
+    def count(what: str, number: int = 1) -> None:
+        if not here or threading.current_thread() is thread:
+            with lock:
+                setattr(counts, what, getattr(counts, what) + number)
 
     class Counted(pg.cursor):  # type: ignore[misc]  # its base has no types
         def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - psycopg2's name
-            with lock:
-                counts.messages += 1
+            count("messages")
             super().execute(query, vars)
 
     def connected(connection: Any, _record: object) -> None:
         connection.cursor_factory = Counted
 
     def executed(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        with lock:
-            counts.statements += not statement.startswith("/*")
+        count("statements", not statement.startswith("/*"))
 
     def begun(_connection: sa.Connection) -> None:
-        with lock:
-            counts.transactions += 1
+        count("transactions")
 
     listeners = (("connect", connected), ("before_cursor_execute", executed), ("begin", begun))
     engine.dispose()

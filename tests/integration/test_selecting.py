@@ -30,12 +30,16 @@ def peek(bench: "Bench", connection: sa.Connection) -> None:
     watches.peek(connection, bench.app.watch_rules, NOW, limit=1)
 
 
+def look(bench: "Bench", connection: sa.Connection) -> None:
+    watches.is_any_due(connection, bench.app.watch_rules, NOW, sa.false())
+
+
 def claim(bench: "Bench", connection: sa.Connection) -> None:
     rules, lease = bench.app.watch_rules, timedelta(minutes=3)
     watches.claim(connection, rules, "a run", NOW, began=NOW, limit=20, lease=lease)
 
 
-@pytest.mark.parametrize("find", [enrol, peek, claim])
+@pytest.mark.parametrize("find", [enrol, peek, look, claim])
 def test_orders_that_postgresql_has_no_statistics_of_are_read_once_and_not_once_for_every_order(
     bench: "Bench", place: "Place", find: Callable[["Bench", sa.Connection], None]
 ) -> None:
