@@ -69,7 +69,8 @@ class Books:
                 "SELECT order_id FROM payments_sumupcheckout UNION SELECT order_id FROM paypoll.watch"
             )
         }
-        self.found = {name for (name,) in rows("SELECT transaction_id FROM paypoll.finding WHERE told_at IS NOT NULL")}
+        told = rows("SELECT transaction_id FROM paypoll.finding WHERE told_at IS NOT NULL")
+        self.found = {name for (name,) in told}
         self.leases = rows(
             "SELECT 'order ' || order_id FROM paypoll.watch WHERE lease_until > %s"
             " UNION ALL SELECT 'mail ' || id FROM paypoll.outbox WHERE lease_until > %s"
