@@ -57,6 +57,11 @@ class _Ours:
     asked: dict[str, Decimal] = field(default_factory=dict)
     fees: set[str] = field(default_factory=set)
 
+    @property
+    def payments(self) -> list["Payment"]:
+        """All payments that SumUp took for the shop."""
+        return [real.payment for real in self.books.world.sumup.checkouts.values() if real.payment is not None]
+
     @staticmethod
     def read(books: "Books") -> "_Ours":
         rows = books.world.bench.observer.execute
@@ -262,7 +267,9 @@ def _asked_back_twice(ours: _Ours) -> Iterator[str]:
         sent = [amount for name, amount in ours.books.world.sumup.asked_back if name == transaction_id]
         if len(sent) > intents:
             yield f"refunds of {transaction_id} were asked for {intents} times, and made {len(sent)} times"
-        if sum(sent) != (done or 0):
+        # What a request that was lost asked for may be given back in SumUp's dashboard: SumUp does not say by whom.
+        gone = next((p.refunded() for p in ours.payments if p.id == transaction_id), Decimal(0))
+        if not sum(sent) <= (done or 0) <= gone:
             yield f"{sum(sent)} of {transaction_id} went back at our word, and {done or 0} is written down"
         if is_open:
             yield f"a refund of {transaction_id} is still open"

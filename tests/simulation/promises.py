@@ -64,13 +64,10 @@ class Books:
         )
         self.sales = _grouped(rows("SELECT order_id, event_id, max(valid) FROM simulation_sale GROUP BY 1, 2"))
         self.mails = rows("SELECT kind, order_id, state, message_id, maybe_twice, recipients FROM paypoll.outbox")
-        self.known = {
-            order_id
-            for (order_id,) in rows(
-                "SELECT order_id FROM payments_sumupcheckout UNION SELECT order_id FROM paypoll.watch"
-            )
-        }
-        self.found = {name for (name,) in rows("SELECT transaction_id FROM paypoll.finding WHERE told_at IS NOT NULL")}
+        known = rows("SELECT order_id FROM payments_sumupcheckout UNION SELECT order_id FROM paypoll.watch")
+        self.known = {order_id for (order_id,) in known}
+        told = rows("SELECT transaction_id FROM paypoll.finding WHERE told_at IS NOT NULL")
+        self.found = {name for (name,) in told}
         self.leases = rows(
             "SELECT 'order ' || order_id FROM paypoll.watch WHERE lease_until > %s"
             " UNION ALL SELECT 'mail ' || id FROM paypoll.outbox WHERE lease_until > %s"
