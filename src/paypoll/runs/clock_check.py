@@ -24,15 +24,15 @@ _WAS_TOLD = any_trouble(TROUBLE)
 
 def clock_difference(clock: Clock, connection: sa.Connection) -> timedelta:
     """Return how far the database's clock is ahead of this machine's. Asks PostgreSQL only."""
-    ahead, _ = _difference(clock, connection)
+    ahead, _ = _difference(clock, connection, sa.false())  # no table of ours: `check` asks before it knows of them
     return ahead
 
 
-def _difference(clock: Clock, connection: sa.Connection) -> tuple[timedelta, bool]:
-    """Return how far the database's clock is ahead, and whether admins were told of that: in one statement."""
+def _difference(clock: Clock, connection: sa.Connection, beside: sa.ColumnElement[bool]) -> tuple[timedelta, bool]:
+    """Return how far the database's clock is ahead, and what the query `beside` says: in one statement."""
     before = clock.now()
-    there, was_told = connection.execute(sa.select(_DATABASE_CLOCK, _WAS_TOLD)).one()
-    return there - (before + (clock.now() - before) / 2), was_told
+    there, said = connection.execute(sa.select(_DATABASE_CLOCK, beside)).one()
+    return there - (before + (clock.now() - before) / 2), said
 
 
 def describe_difference(ahead: timedelta) -> str:
@@ -47,7 +47,7 @@ def require_same_time(parts: RunParts, run_id: str) -> None:
         return
     tolerance = parts.settings.database.clock_tolerance
     with transaction(parts.engine) as connection:
-        ahead, was_told = _difference(parts.clock, connection)
+        ahead, was_told = _difference(parts.clock, connection, _WAS_TOLD)
     if abs(ahead) <= tolerance:
         if was_told:
             _tell_that_it_is_over(parts)
