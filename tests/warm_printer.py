@@ -3,7 +3,7 @@
 Loading WeasyPrint takes most of what a run costs that prints two tickets, and the acceptance tests have hundreds of
 them. A warm command starts, in place of Python, a program of a few lines. That one hands its pipes over to be the
 printing process's own, lives as long as it does, and ends as it ended; whoever kills the one kills the other. The first
-one of each test process is a real one.
+one of each test process is a real one, and so is whatever else is started in Python's place.
 """
 
 import ast
@@ -26,6 +26,8 @@ _MOST = 1 << 20
 _PROGRAM = """#!{python} -IS
 import os, signal, socket, sys
 
+if sys.argv[1:4] != ["-P", "-m", "paypoll.tickets.worker"]:
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -2,10 +2,11 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from tests.acceptance.papers import body, subject
-from tests.acceptance.stage import ADMIN, Ended, Placed, Stage
+from tests.acceptance.stage import ADMIN, API_KEY, Ended, Placed, Stage
 
 from paypoll.cli import cli
 
@@ -20,6 +21,25 @@ NO_SHOP_TEXT = {"config", "db", "preview", "demo", "sandbox", "explain"}
 """Commands that show nothing of the shop's rows."""
 
 ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+def answers_by_url(stage: Stage) -> Path:
+    """Write the answers that `paypoll setup` takes: the currency and the merchants are the shop's rows' own."""
+    file = stage.folder / "answers.toml"
+    file.write_text(
+        f"""
+        shop = "{stage.owner_url}"
+        sumup_key = "{API_KEY}"
+        name = "The Shop"
+        address = "{stage.sumup.url}"
+        support = "help@shop.example"
+        alerts = ["{ADMIN}"]
+        ping = "none"
+        every = 5
+        """
+    )
+    file.chmod(0o600)
+    return file
 
 
 def poison(stage: Stage, *, sparing: str = "") -> None:
@@ -101,6 +121,7 @@ def test_hostile_text_of_the_shop_is_shown_harmlessly_by_every_command(
         ("mail", "list"),
         ("runs",),
         ("check",),
+        ("setup", "--answers", str(answers_by_url(stage)), "--dry-run", "--yes"),
     ]
     assert {words[0] for words in walk} == set(cli.commands) - NO_SHOP_TEXT
     shown = ""

@@ -231,6 +231,14 @@ def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope
     assert narrow.code == 0, narrow.stderr
     assert any("may not be read" in line["event"] for line in narrow.log)
     assert len(stage.sink.messages) == before
+    # But one that was read before is missed after a day, and that is told once.
+    stage.sql("UPDATE paypoll.trouble SET since = since - interval '25 hours' WHERE key LIKE 'ledger_unread:%'")
+    for _ in range(2):
+        let_ledger_be_due(stage)
+        assert stage.run_once(sumup__api_key="sup_sk_narrow").code == 0
+    assert [subject(mail) for mail in stage.sink.messages[before:]] == [
+        f"[Jersey Events CRITICAL] SumUp's ledger of merchant {MERCHANT} cannot be read to its end"
+    ]
 
 
 def test_row_58_sweep_that_is_killed_goes_on_where_it_was_and_two_at_once_find_nothing_twice(stage: Stage) -> None:

@@ -166,7 +166,7 @@ def no_payment_keys(bench: "Bench") -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_row_lock")
 def test_without_the_row_lock_the_shops_cancellation_is_run_over(bench: "Bench") -> None:
-    assert worlds_until_broken(bench, "1 ", "it was cancelled", weather=_BUSY_ADMINS, first=52)
+    assert worlds_until_broken(bench, "1 ", "it was cancelled", weather=_BUSY_ADMINS, first=105)
 
 
 @pytest.mark.usefixtures("old_decision")
@@ -212,7 +212,7 @@ def test_without_the_look_at_the_places_a_late_payment_overfills_the_hall(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paypoll.payments.rules, "_late_obstacle", always(None))
-    assert worlds_until_broken(bench, "2 a late payment finds room", weather=_SMALL_HALLS, first=403)
+    assert worlds_until_broken(bench, "2 a late payment finds room", weather=_SMALL_HALLS, first=468)
 
 
 def test_without_the_check_of_the_merchant_somebody_elses_money_buys_tickets(
@@ -227,7 +227,7 @@ def test_without_the_look_at_the_transaction_refunded_money_buys_tickets(
 ) -> None:
     monkeypatch.setattr(paypoll.payments.questions, "_unasked_transactions", always(()))
     monkeypatch.setattr(paypoll.payments.classify, "_transaction_look", always(None))
-    assert worlds_until_broken(bench, "1 ", "had been refunded", first=509)
+    assert worlds_until_broken(bench, "1 ", "had been refunded", first=554)
 
 
 def test_without_the_look_at_other_orders_one_payment_meets_the_payment_keys(
@@ -262,7 +262,7 @@ def test_with_the_confirmation_posted_in_a_transaction_of_its_own_it_can_be_lost
 
     monkeypatch.setattr(paypoll.runs.fulfil, "post_confirmation", lambda _connection, *rest: later.append(rest))
     monkeypatch.setattr(Applier, "apply", apply_and_post)
-    assert worlds_until_broken(bench, "3 ", "0 confirmations were posted", first=507)
+    assert worlds_until_broken(bench, "3 ", "0 confirmations were posted", first=539)
 
 
 def test_with_mail_marked_as_sent_beforehand_it_can_be_lost(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +328,7 @@ def test_without_the_late_watch_a_late_payment_is_lost(bench: "Bench", monkeypat
         return None if status in LATE else plain(order, policy, now, status=status, **more)
 
     monkeypatch.setattr(paypoll.runs.apply, "next_look", only_waiting)
-    assert worlds_until_broken(bench, "2 whoever paid", "is held by", first=11)
+    assert worlds_until_broken(bench, "2 whoever paid", "is held by", first=33)
 
 
 def test_without_the_audit_row_a_change_goes_unwritten(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
