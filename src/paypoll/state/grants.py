@@ -12,6 +12,21 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _LONGEST = 63  # PostgreSQL cuts longer names, and would grant to another role than the one that was meant
 _WIDTH = 110
 
+_BEGIN = """\
+BEGIN;
+
+DO $grant$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN
+        CREATE ROLE {role} {login};
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), {literal});
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), {literal});
+END $grant$;
+GRANT USAGE ON SCHEMA {schema} TO {role};
+REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role};
+"""
+
 _READERS = """\
 -- A group of PostgreSQL's, {role}, whose members may look at all that paypoll looks at, and change nothing.
 -- First run `paypoll db upgrade` as the owner of the shop's tables; then run this as the owner (or a superuser):
@@ -19,20 +34,8 @@ _READERS = """\
 -- It may be run again, after each `paypoll db upgrade` at the latest.
 -- Who logs in is a member: CREATE ROLE ada LOGIN IN ROLE {role}; on this machine the user ada needs no password then.
 
-BEGIN;
-
-DO $grant$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN
-        CREATE ROLE {role} NOLOGIN;
-    END IF;
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), {literal});
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), {literal});
-END $grant$;
-GRANT USAGE ON SCHEMA {schema} TO {role};
-REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role};
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM {role};
 """
+_NO_SEQUENCES = "REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM {role};\n"
 
 READERS = "paypoll_read"
 """The group of those who may only look, if nothing else is said."""
@@ -44,18 +47,6 @@ _HEAD = """\
 -- It may be run again, after each `paypoll db upgrade` at the latest: what the role had before is taken away first.
 -- The role is made without a password. Give it one in psql with: \\password {role}
 
-BEGIN;
-
-DO $grant$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN
-        CREATE ROLE {role} LOGIN;
-    END IF;
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), {literal});
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), {literal});
-END $grant$;
-GRANT USAGE ON SCHEMA {schema} TO {role};
-REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role};
 """
 
 # An identity column needs no right on its sequence, an older shop's serial column does.
@@ -92,7 +83,8 @@ def grants_sql(role: str, *, refunds: bool = False, read_only: bool = False) -> 
         words["option"] = f" --role {role}" if role != READERS else ""
     wanted = needs(refunds=refunds, reading=read_only)
     shop_tables = dict.fromkeys(need.table for need in wanted if not need.table.startswith(f"{SCHEMA}."))
-    statements = [(_READERS if read_only else _HEAD).format(**words)]
+    said, begin = (_READERS, _BEGIN + _NO_SEQUENCES) if read_only else (_HEAD, _BEGIN)
+    statements = [(said + begin).format(login="NOLOGIN" if read_only else "LOGIN", **words)]
     statements += [f"REVOKE ALL ON {table} FROM {words['role']};" for table in shop_tables]
     statements.append("")
     for table, of_table in groupby(wanted, key=lambda need: need.table):

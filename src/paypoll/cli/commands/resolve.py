@@ -13,7 +13,7 @@ from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, DurationType, json_option, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
 from paypoll.cli.render.screen import json_text, show
-from paypoll.cli.render.words import said, wrapped
+from paypoll.cli.render.words import case_lines, wrapped
 from paypoll.errors import OrderNotFoundError
 
 if TYPE_CHECKING:
@@ -212,16 +212,7 @@ def _case_lines(order: "Order", case: "Case | None", site: "SiteSettings") -> li
     ]
     if case is None:
         return lines
-    answers = describe_evidence(case.evidence)["checkouts"]
-    for checkout_id, answer in answers.items():
-        lines += wrapped(f"SumUp about {checkout_id}: {said(answer)}")
-    if not answers:
-        lines.append("  SumUp knows no checkout of this order.")
-    for objection in case.objections:
-        lines += wrapped(f"Against it: {objection}")
-    if not case.objections:
-        lines.append("  Everything fits.")
-    return lines
+    return lines + case_lines(describe_evidence(case.evidence), case.objections, "order")
 
 
 def _question(resolution: "Resolution", order: "Order", case: "Case | None") -> str:

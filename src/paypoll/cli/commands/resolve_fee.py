@@ -7,7 +7,7 @@ import click
 from paypoll.cli.asking import ask
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.render.screen import json_text, show
-from paypoll.cli.render.words import said, wrapped
+from paypoll.cli.render.words import case_lines, wrapped
 
 if TYPE_CHECKING:
     from paypoll.admin.fee_case import FeeCase
@@ -52,16 +52,7 @@ def _case_lines(fee: "ListingFee", case: "FeeCase | None") -> list[str]:
     lines += wrapped(f"{fee.organiser_name or '(no name)'} <{fee.organiser_email or 'no e-mail'}>")
     if case is None:
         return lines
-    answers = describe_evidence(case.evidence)["checkouts"]
-    for checkout_id, answer in answers.items():
-        lines += wrapped(f"SumUp about {checkout_id}: {said(answer)}")
-    if not answers:
-        lines.append("  SumUp knows no checkout of this fee.")
-    for objection in case.objections:
-        lines += wrapped(f"Against it: {objection}")
-    if not case.objections:
-        lines.append("  Everything fits.")
-    return lines
+    return lines + case_lines(describe_evidence(case.evidence), case.objections, "fee")
 
 
 def _question(fee: "ListingFee", case: "FeeCase | None", resolution: "Resolution") -> str:

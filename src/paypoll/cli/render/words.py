@@ -1,7 +1,7 @@
 """How values are said: on a terminal ages, statuses in colour, lines that fit."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -88,3 +88,13 @@ def said(answer: Mapping[str, Any]) -> str:
         return f"{answer.get('answer')}{detail}"
     merchant = answer["merchant_code"] or "(none)"
     return f"{answer['status']}, {answer['amount']} {answer['currency']}, merchant {merchant}"
+
+
+def case_lines(evidence: Mapping[str, Any], objections: Iterable[str], of: str) -> list[str]:
+    """Return what SumUp says of a case, as `describe_evidence` has it, and what speaks against it."""
+    answers = evidence["checkouts"]
+    lines = [line for name, answer in answers.items() for line in wrapped(f"SumUp about {name}: {said(answer)}")]
+    if not answers:
+        lines.append(f"  SumUp knows no checkout of this {of}.")
+    against = [line for objection in objections for line in wrapped(f"Against it: {objection}")]
+    return lines + (against or ["  Everything fits."])
