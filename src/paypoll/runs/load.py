@@ -28,7 +28,7 @@ from paypoll.statements import Together
 _QUERIES = {**shop.QUERIES, **own.QUERIES, "taken": TAKEN, "adopted": ADOPTED_UNTIL}
 # All that an order is, in one statement; and what other orders have been paid by.
 _ORDERS = Together(**_QUERIES)
-_SPENT_WHERE_PAID = sa.union_all(SPENT, SPENT_IN_SHOP)
+_SPENT_WHERE_PAID = sa.union_all(SPENT, *SPENT_IN_SHOP)  # SQLite takes no union within another
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 

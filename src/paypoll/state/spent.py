@@ -59,7 +59,7 @@ _STORED = (
     .where(checkouts.c.created_at > _SINCE, _OTHER, _BOUGHT)
     .where(sa.or_(checkouts.c.sumup_checkout_id.in_(_IDS), checkouts.c.checkout_id.in_(_IDS)))
 )
-SPENT_IN_SHOP = sa.union_all(_BY_ORDER, _STORED)
+SPENT_IN_SHOP = (_BY_ORDER, _STORED)
 """What has completed another order than `order_id`, of the SumUp ids `sumup_ids`, in the shop's rows from `since` on.
 
 The ids are those of checkouts, of transactions, and their codes.

@@ -1,5 +1,5 @@
-# Runs inside the container after scenario.py: an upgrade that brings a migration, a rollback and the way forth again,
-# and an uninstall, each by its one command. Prints a line for each thing that is as it should be.
+# Runs inside the container after scenario.py: an upgrade that brings a migration, tables that are lost and restored, a
+# rollback and the way forth again, and an uninstall, each by its one command. Prints a line for each thing that is as it should be.
 set -eu
 
 NEXT=9.9.9
@@ -58,6 +58,24 @@ expect "the new version is in use" version_is $NEXT
 expect "its tables are there" tables_are 9999
 expect "the timer is on" timer_is_on
 expect "a run goes well" run_goes_well
+
+# paypoll's tables are lost, and come back from a backup with the rights on them.
+as_owner() { PAYPOLL_AS=postgres PAYPOLL_DATABASE__URL=postgresql:///shop paypoll "$@"; }
+fulfilled() { sudo -u postgres psql -qAtc 'SELECT count(*) FROM paypoll.fulfilment' shop; }
+expect "the upgrade has backed the tables up before" eval 'ls /var/backups/paypoll/paypoll-*-before-9999.zip'
+systemctl stop paypoll.timer paypoll.path
+backup=$(paypoll db backup)
+expect "a backup is a file that only its user may read" [ "$(stat -c '%a %U' "$backup")" = "600 paypoll" ]
+before=$(fulfilled)
+expect "there is something to lose" [ "$before" -gt 0 ]
+sudo -u postgres psql -qc 'DROP SCHEMA paypoll CASCADE' shop
+expect "no run begins without them" eval '! run_goes_well'
+expect "the check names what brings them back" eval 'paypoll check | grep -q "db restore"'
+systemctl reset-failed
+as_owner db restore --yes - <"$backup" || exit 1
+expect "what was fulfilled is on record again" [ "$(fulfilled)" = "$before" ]
+expect "a run goes well, with the rights of before" run_goes_well
+systemctl start paypoll.timer paypoll.path
 
 expect "again is harmless" scripts/install
 expect "the same version is in use" version_is $NEXT
