@@ -94,7 +94,7 @@ expect "the program is there" [ -x /usr/local/sbin/paypoll ]
 expect "one command takes all away" scripts/install --uninstall --yes
 left() {
     find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /var/tmp -o -path /tmp -o -path /root -o -path '/paypoll-*' \
-        -o -path /var/log/journal -o -path /run/systemd \) -prune -o -iname '*paypoll*' -print
+        -o -path /var/log/journal -o -path /run/systemd -o -path /var/backups/paypoll \) -prune -o -iname '*paypoll*' -print
     getent passwd paypoll || true
     getent group paypoll paypoll-ask || true
     systemctl list-units --all --no-legend --type=service,timer,path 'paypoll*'
@@ -102,7 +102,8 @@ left() {
 left >/var/tmp/left
 cat /var/tmp/left
 expect "nothing of it is left on the machine" [ ! -s /var/tmp/left ]
-expect "the audit trail is" sudo -u postgres psql -qAtc 'SELECT 1 FROM paypoll.audit LIMIT 1' shop
+expect "but the backups, as it says" ls /var/backups/paypoll
+expect "and the audit trail" sudo -u postgres psql -qAtc 'SELECT 1 FROM paypoll.audit LIMIT 1' shop
 
 # The other way to install: pip, and the units by the program itself.
 python3 -m venv /opt/paypoll/.venv
