@@ -7,7 +7,7 @@ from tests.acceptance.stage import PATIENCE, PROGRAM
 
 
 def test_demo_issues_tickets_and_mails_them_without_a_server(tmp_path: Path) -> None:
-    command = [PROGRAM, "demo", "--folder", tmp_path / "demo"]
+    command: list[str | Path] = [PROGRAM, "demo", "--folder", tmp_path / "demo"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)  # noqa: S603 - ours
     assert (done.returncode, done.stderr) == (0, "")
     tickets, mails = (list((tmp_path / "demo" / folder).iterdir()) for folder in ("media/tickets/pdfs", "mails"))
