@@ -5,19 +5,24 @@ from typing import Any
 from tests.acceptance.promises import check_issued, check_review
 from tests.acceptance.stage import Stage
 
+from paypoll.sandbox.sumup.tampering import ABSENT
+
 
 def test_payment_that_the_shop_spent_on_another_order_buys_nothing_twice(stage: Stage) -> None:
-    by_code, by_row, by_ticket, free = (
-        stage.order(f"ORD-{name}", checkout="PAID") for name in ("CODE", "ROW", "TICKET", "FREE")
+    by_code, by_row, by_ticket, unlisted, free = (
+        stage.order(f"ORD-{name}", checkout="PAID") for name in ("CODE", "ROW", "TICKET", "UNLISTED", "FREE")
     )
+    # Of this one the transaction alone says the code.
+    stage.sumup.tamper(unlisted.checkout, transactions=ABSENT, transaction_code=ABSENT)
     codes = {}
-    for order in (by_code, by_ticket, free):
+    for order in (by_code, by_ticket, unlisted, free):
         payment = stage.sumup.checkout(order.checkout).payment
         assert payment is not None
         codes[order.number] = payment.code
     done: dict[str, Any] = {"status": "completed", "is_paid": True}
     # By the transaction in the order's column; by the stored checkout; by tickets of an order not marked as paid.
     stage.order("ORD-TOOK-CODE", checkout="", transaction_id=codes["ORD-CODE"], **done)
+    stage.order("ORD-TOOK-UNLISTED", checkout="", transaction_id=codes["ORD-UNLISTED"], **done)
     took_row = stage.order("ORD-TOOK-ROW", checkout="", **done)
     stage.shop.add_checkout(took_row.id, took_row.number, by_row.checkout)
     took = stage.order("ORD-TOOK-TICKET", checkout="", status="confirmed", transaction_id=codes["ORD-TICKET"])
@@ -30,7 +35,7 @@ def test_payment_that_the_shop_spent_on_another_order_buys_nothing_twice(stage: 
     assert stage.run_once().code == 0
     check_issued(stage, both)
     assert stage.alerts(both) == []
-    for order in (by_code, by_row, by_ticket):
+    for order in (by_code, by_row, by_ticket, unlisted):
         check_review(stage, order, reason="spent_elsewhere", found="has already paid for another order")
     check_issued(stage, free)
     forbidden = stage.paypoll("resolve", "ORD-CODE", "--issue", "--override", "--reason", "try", "--yes")

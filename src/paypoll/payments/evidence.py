@@ -136,7 +136,20 @@ class Evidence:
     def sumup_ids(self) -> frozenset[str]:
         """Every name of a payment in the answers: what may have paid for another order already."""
         answers = (look.value for look in self.reads.values() if isinstance(look, Found))
-        return frozenset(name for answer in answers for name in answer.payment_names)
+        of_transactions = (self._transaction_names(checkout_id) for checkout_id in self.transactions)
+        return frozenset().union(*(answer.payment_names for answer in answers), *of_transactions)
+
+    def with_checkouts_of(self, names: frozenset[str]) -> frozenset[str]:
+        """Return these names and the checkouts whose transaction has one of them: it alone may say its code (1a)."""
+        return names | {
+            checkout_id for checkout_id in self.transactions if self._transaction_names(checkout_id) & names
+        }
+
+    def _transaction_names(self, checkout_id: str) -> frozenset[str]:
+        look = self.transactions[checkout_id]
+        return (
+            frozenset({look.value.id, look.value.transaction_code} - {""}) if isinstance(look, Found) else frozenset()
+        )
 
     @property
     def shows_payment(self) -> bool:

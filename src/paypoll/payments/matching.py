@@ -50,11 +50,6 @@ class VerifiedPayment:
         return self.answer.transaction_id or self.attempt.id
 
     @property
-    def sumup_ids(self) -> frozenset[str]:
-        """Every id by which SumUp names this payment: none of them may have paid for another order."""
-        return self.answer.payment_names | frozenset({self.attempt.id, self.attempt.transaction_code} - {""})
-
-    @property
     def transaction_code(self) -> str:
         """The code that people see on receipts, or an empty text if SumUp sent none."""
         return self.answer.transaction_code or self.attempt.transaction_code

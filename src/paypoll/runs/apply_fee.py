@@ -87,7 +87,8 @@ def load_fee_for_decision(
     fee = load_fee_with_records(connection, reference, policy)
     if fee is None:
         return None
-    return replace(fee, spent_elsewhere=fee_records.spent_on_others(connection, reference, evidence.sumup_ids))
+    spent = fee_records.spent_on_others(connection, reference, evidence.sumup_ids)
+    return replace(fee, spent_elsewhere=evidence.with_checkouts_of(spent))
 
 
 @dataclass(frozen=True, slots=True)

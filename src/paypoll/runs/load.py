@@ -142,7 +142,10 @@ def _loaded_for_decision(connection: sa.Connection, order_id: int, evidence: Evi
 
 
 def spent_elsewhere(connection: sa.Connection, order_id: int, evidence: Evidence) -> frozenset[str]:
-    """Return which of the evidence's SumUp ids (checkouts, transactions, their codes) have paid for another order."""
+    """Return which of the evidence's SumUp ids (checkouts, transactions, their codes) have paid for another order.
+
+    Where a transaction has, its checkout is among them.
+    """
     wanted = evidence.sumup_ids
     if not wanted:
         return frozenset()
@@ -150,7 +153,7 @@ def spent_elsewhere(connection: sa.Connection, order_id: int, evidence: Evidence
     if evidence.shows_payment:
         values["since"] = evidence.asked_at - LOOKED_BACK if evidence.asked_at is not None else _EVER
     found = connection.execute(_SPENT_WHERE_PAID if evidence.shows_payment else SPENT, values)
-    return wanted.intersection(name for row in found for name in row)
+    return evidence.with_checkouts_of(wanted.intersection(name for row in found for name in row))
 
 
 def as_found(order: Order, left_in: str | None, now: datetime) -> Order:
