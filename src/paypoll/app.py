@@ -16,18 +16,15 @@ from paypoll.clock import Clock, SystemClock
 from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.errors import NotAllowedError
 from paypoll.mail.delivered import Delivered
+from paypoll.runs.idle import nothing_is_due
 from paypoll.runs.ledgers_due import ledgers_due
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
-from paypoll.state.due_fees import FeeRules, any_fee_due
-from paypoll.state.gone import any_gone_due
+from paypoll.state.due_fees import FeeRules
 from paypoll.state.memory import require_ready_to_work
-from paypoll.state.outbox import Whose, any_mail_due, is_any_due
-from paypoll.state.refunds import any_refund_due
-from paypoll.state.sumup_troubles import orders_to_ask_about
+from paypoll.state.outbox import Whose, is_any_due
 from paypoll.state.watches import WatchRules
-from paypoll.state.watches import is_any_due as is_any_order_due
 
 if TYPE_CHECKING:
     from paypoll.admin.refund import Refunder
@@ -84,20 +81,9 @@ class App:
         require_ready_to_work(self.engine)
 
     def is_idle(self) -> bool:
-        """Say whether a run would find nothing to do: no order is due, no listing fee, no mail, refund or ledger.
-
-        Nor is there a trouble with SumUp that it would look after.
-
-        Asked first, because the usual run finds nothing, and then need not load what the others need.
-        """
-        now = self.clock.now()
+        """Say whether a run would find nothing to do."""
         with transaction(self.engine) as connection:
-            to_ask = orders_to_ask_about(self.settings.sumup.merchant_code).exists()
-            rest = sa.or_(
-                any_mail_due(now), any_fee_due(self.fee_rules, now), any_refund_due(now), any_gone_due(now), to_ask
-            )
-            is_any = is_any_order_due(connection, self.watch_rules, now, rest)
-            return not is_any and not ledgers_due(connection, self.settings, now)
+            return nothing_is_due(connection, self.settings, self.watch_rules, self.fee_rules, self.clock.now())
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -288,13 +274,14 @@ class App:
     @cached_property
     def refund_engine(self) -> "RefundEngine":
         """What carries refunds on."""
+        from paypoll.ledger.refund_mail import RefundMail
         from paypoll.ledger.refund_rows import RefundRows
         from paypoll.ledger.refunds import RefundEngine
 
         return RefundEngine(
             engine=self.engine,
             gateway=lambda: self.gateway,
-            rows=RefundRows(self.settings.site, self.settings.mail.domain),
+            rows=RefundRows(RefundMail(self.settings.site, self.settings.mail.domain)),
             desk=self.desk,
             clock=self.clock,
             wait=self.stop.wait,

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from paypoll.admin.completion import as_unfulfilled, require_open
+from paypoll.admin.deciding import decision_about
 from paypoll.admin.weighing import Case, as_if_waiting, patient, payment_of, weigh
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.alerts.orders import alert_about
 from paypoll.clock import Clock
-from paypoll.database import Trouble, sort_error, transaction
-from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
+from paypoll.database import transaction
+from paypoll.errors import OrderNotFoundError, RefusedError
 from paypoll.mail.delivered import Delivered
 from paypoll.payments.decision import Outcome
 from paypoll.payments.evidence import Evidence
@@ -124,27 +124,18 @@ class Resolver:
         Raise RefusedError when the order is not in review any more, or its tickets must not be issued.
         """
         run_id = new_run_id(self.clock.now())
-        try:
-            with transaction(self.engine) as connection:
-                if not lock_order(connection, order.id):
-                    raise OrderNotFoundError(f"order {order.number} is gone from the shop")
-                now = self.clock.now()
-                present = require_open(connection, load_order(connection, order.id), order.number, now)
-                forget_told(connection, order.id, "alert:review:", run_id)
-                if resolution.verdict is Verdict.ISSUE:
-                    if case is None:
-                        raise ValueError("tickets are issued only after SumUp was asked")
-                    return self._issue(connection, present, resolution, case, run_id, now)
-                return _close(connection, present, resolution, run_id, now)
-        except IntegrityError as error:
-            raise RefusedError(
-                f"order {order.number}: the database forbids it: a place has its ticket already, or the payment has "
-                "paid for another order; nothing was changed"
-            ) from error
-        except DBAPIError as error:
-            if sort_error(error) is Trouble.BUSY:
-                raise TryLaterError(f"order {order.number} is held by the shop or by a run; try again") from error
-            raise
+        forbidden = "a place has its ticket already, or the payment has paid for another order"
+        with decision_about(f"order {order.number}", forbidden=forbidden), transaction(self.engine) as connection:
+            if not lock_order(connection, order.id):
+                raise OrderNotFoundError(f"order {order.number} is gone from the shop")
+            now = self.clock.now()
+            present = require_open(connection, load_order(connection, order.id), order.number, now)
+            forget_told(connection, order.id, "alert:review:", run_id)
+            if resolution.verdict is Verdict.ISSUE:
+                if case is None:
+                    raise ValueError("tickets are issued only after SumUp was asked")
+                return self._issue(connection, present, resolution, case, run_id, now)
+            return _close(connection, present, resolution, run_id, now)
 
     def send_confirmation(self, settled: Settled) -> Confirmation:
         """Deliver what is due, so that the tickets do not wait for the next run, and say what became of their mail."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from paypoll.admin.deciding import decision_about
 from paypoll.admin.fee_case import FeeCase, as_if_open, weigh_fee
 from paypoll.admin.resolve import Resolution
 from paypoll.admin.weighing import patient
-from paypoll.database import Trouble, sort_error, transaction
-from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
+from paypoll.database import transaction
+from paypoll.errors import OrderNotFoundError, RefusedError
 from paypoll.mail.delivered import Delivered
 from paypoll.payments.fee_statuses import PAID, FeeState
 from paypoll.payments.fetch import Closing
@@ -83,28 +83,19 @@ class FeeResolver:
         """Write the verdict down and do what it says; a verdict of ISSUE needs the `case`. Raise RefusedError."""
         now = self.looker.clock.now()
         run_id = new_run_id(now)
-        try:
-            with transaction(self.engine) as connection:
-                if not lock_fee(connection, fee.reference):
-                    raise OrderNotFoundError(f"listing fee {fee.reference} is gone from the shop")
-                enrol_fee(connection, fee.reference, now)
-                loaded = load_fee_with_records(connection, fee.reference, self.looker.policy)
-                present = _require_open(connection, loaded or fee)
-                forget_told_of_fee(connection, fee.reference, "alert:review:", run_id)
-                if resolution.verdict is Verdict.ISSUE:
-                    if case is None:
-                        raise ValueError("a fee is taken only after SumUp was asked")
-                    return self._take(connection, present, resolution, case, run_id, now)
-                return _close(connection, present, resolution, run_id, now)
-        except IntegrityError as error:
-            raise RefusedError(
-                f"listing fee {fee.reference}: the database forbids it: its payment has paid for something else; "
-                "nothing was changed"
-            ) from error
-        except DBAPIError as error:
-            if sort_error(error) is Trouble.BUSY:
-                raise TryLaterError(f"listing fee {fee.reference} is held by the shop or a run; try again") from error
-            raise
+        what, forbidden = f"listing fee {fee.reference}", "its payment has paid for something else"
+        with decision_about(what, forbidden=forbidden), transaction(self.engine) as connection:
+            if not lock_fee(connection, fee.reference):
+                raise OrderNotFoundError(f"listing fee {fee.reference} is gone from the shop")
+            enrol_fee(connection, fee.reference, now)
+            loaded = load_fee_with_records(connection, fee.reference, self.looker.policy)
+            present = _require_open(connection, loaded or fee)
+            forget_told_of_fee(connection, fee.reference, "alert:review:", run_id)
+            if resolution.verdict is Verdict.ISSUE:
+                if case is None:
+                    raise ValueError("a fee is taken only after SumUp was asked")
+                return self._take(connection, present, resolution, case, run_id, now)
+            return _close(connection, present, resolution, run_id, now)
 
     def send_mail(self) -> None:
         """Deliver what is due, so that the organiser does not wait for the next run."""

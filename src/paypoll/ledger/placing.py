@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from paypoll.database import transaction
 from paypoll.ledger.reading import UnansweredError
 from paypoll.payments.gateway import CheckoutAnswer, Found, NotAllowed, NotFound, PaymentGateway
-from paypoll.payments.ledger import LedgerPayment, numbers_in
+from paypoll.payments.ledger import LedgerPayment
+from paypoll.payments.references import numbers_in
 from paypoll.state.fee_payments import fee_candidates
 from paypoll.state.owners import Candidate, find_candidates, named_order
 

@@ -5,20 +5,17 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from paypoll.mail.content.message_id import new_message_id
-from paypoll.mail.content.order_lines import order_lines
-from paypoll.mail.content.refund_context import RefundContext
+from paypoll.ledger.refund_mail import RefundMail, withdraw_mail_of_tickets
 from paypoll.payments.gateway import TransactionAnswer
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.refunding import RefundIntent, is_all_back
-from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import note_order, set_order_status
 from paypoll.shop.find import lock_order
 from paypoll.shop.orders import load_order
 from paypoll.shop.refunds import VALID, add_refund, void_tickets
-from paypoll.state import outbox, watches
+from paypoll.state import watches
 from paypoll.state.audit import record
 from paypoll.state.posted_alerts import forget_told
 from paypoll.state.records import load_records
@@ -35,10 +32,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class RefundRows:
-    """Writes a refund into the shop's rows, in the caller's transaction. `domain` is that of our Message-IDs."""
+    """Writes a refund into the shop's rows, in the caller's transaction."""
 
-    site: SiteSettings
-    domain: str
+    mail: RefundMail
 
     def lock(self, connection: sa.Connection, intent: RefundIntent) -> Order | None:
         """Return the order of the refund under its row lock; None when it is gone, or its id is another's by now."""
@@ -78,34 +74,22 @@ class RefundRows:
                 set_order_status(connection, order, OrderStatus.REFUNDED, note, now)
                 status = OrderStatus.REFUNDED.value
                 self._close_review(connection, order, intent, run_id, now)
-                # Tickets that were not sent yet would be refused at the door.
-                outbox.withdraw(connection, order.id, "confirmation", "late_confirmation", "under_review")
+                withdraw_mail_of_tickets(connection, order.id)
             else:
                 note_order(connection, order, note, now, in_history=True)
         kept = sum(ticket.status == VALID and ticket.number not in voided for ticket in order.tickets)
-        context = RefundContext(
-            order_number=order.number,
-            customer_name=order.customer_name,
-            email=order.email,
-            total=order.total,
-            currency=intent.currency,
-            lines=order_lines(order, self.site),
-            refunded=intent.amount,
-            card=told.card,
-            whole=whole,
-            beside=beside,
-            void_tickets=voided,
-            kept=kept,
-        )
-        outbox.post(
+        self.mail.post(
             connection,
-            kind="refund",
+            order,
             dedupe_key=f"refund:{intent.id}",
-            recipients=[order.email],
-            content=context.to_json(),
-            message_id=new_message_id(self.domain),
+            refunded=intent.amount,
+            currency=intent.currency,
+            whole=whole,
+            void_tickets=voided,
             now=now,
-            order_id=order.id,
+            card=told.card,
+            beside=beside,
+            kept=kept,
         )
         # The next run sees what else is paid, and closes what can still be paid.
         watches.enrol_order(connection, order.id, now)

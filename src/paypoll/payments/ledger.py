@@ -4,7 +4,6 @@ The rows of docs/outcomes.md from 51 on are `judge`, one case after the other. W
 was found: `paypoll.ledger`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -342,13 +341,3 @@ def finding_key(
         return f"{kind}:order:{order_id}"
     ending = f":{amount.normalize():f}" if kind in _BY_AMOUNT else ""
     return f"{kind}:{transaction_id}{ending}{':settled' if settled else ''}"
-
-
-def numbers_in(reference: str, patterns: Sequence[str], placeholder: str = "{order_number}") -> tuple[str, ...]:
-    """Return what a reference may stand for, order numbers mostly, by the forms in which the shop makes references."""
-    found = []
-    for pattern in patterns:
-        before, _, after = pattern.partition(placeholder)
-        if reference.startswith(before) and reference.endswith(after) and len(reference) > len(before) + len(after):
-            found.append(reference[len(before) : len(reference) - len(after)])
-    return tuple(dict.fromkeys(found))

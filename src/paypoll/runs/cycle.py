@@ -17,11 +17,10 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.alerts.outages import OutageReporter
 from paypoll.clock import Clock
-from paypoll.database import Trouble, sort_error, transaction
+from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.mail.delivery_thread import Courier, Deliver
 from paypoll.payments.decision import Outcome
@@ -37,7 +36,7 @@ from paypoll.runs.gone import GoneRound
 from paypoll.runs.listing_fees import FeeRound
 from paypoll.runs.load import Loaded, load_each
 from paypoll.runs.organiser_digest import release_digests
-from paypoll.runs.report import OrderError, RunReport, Swept, describe_order_error
+from paypoll.runs.report import OrderError, RunReport, Swept
 from paypoll.state import watches
 from paypoll.state.sumup_troubles import orders_to_ask_about
 from paypoll.state.watches import WatchRules
@@ -173,8 +172,7 @@ class Cycle:
             raise
         except Exception as error:
             # Whatever stands in the ledger, mail and alerts go on.
-            busy = isinstance(error, SQLAlchemyError) and sort_error(error) is Trouble.BUSY
-            report.order_errors.append(OrderError("SumUp's ledger", describe_order_error(error), expected=busy))
+            report.order_errors.append(OrderError.met("SumUp's ledger", error))
             log.exception("the sweep of SumUp's ledger met an unexpected error; it stays due")
         return report.swept.due > 0
 
@@ -344,15 +342,14 @@ class Cycle:
 
     def _note_error(self, order_id: int, number: str, error: Exception, report: RunReport) -> None:
         """Write down that an order met an error, and give it back. It stays due."""
-        busy = isinstance(error, SQLAlchemyError) and sort_error(error) is Trouble.BUSY
-        words = describe_order_error(error)
-        report.order_errors.append(OrderError(number, words, expected=busy))
-        if busy:
-            log.warning("the order is held by somebody else; it stays due", order=number, error=words)
+        met = OrderError.met(number, error)
+        report.order_errors.append(met)
+        if met.expected:
+            log.warning("the order is held by somebody else; it stays due", order=number, error=met.error)
         else:
             log.error("the order met an unexpected error; it stays due", order=number, exc_info=error)
         with transaction(self._engine) as connection:
-            watches.note_order_error(connection, order_id, self._run_id, self._clock.now(), words)
+            watches.note_order_error(connection, order_id, self._run_id, self._clock.now(), met.error)
 
     def _release(self, order: Order) -> None:
         with transaction(self._engine) as connection:

@@ -18,7 +18,7 @@ from paypoll.payments.rules import decide
 from paypoll.runs.apply import Applied
 from paypoll.runs.listing_fees import FeeLooker
 from paypoll.runs.load import as_found, load_each, load_for_decision
-from paypoll.runs.report import OrderError, RunReport, describe_order_error
+from paypoll.runs.report import OrderError, RunReport
 from paypoll.state import watches
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.watches import WatchRules
@@ -80,7 +80,7 @@ class DryRun:
             except (DatabaseUnavailableError, SettingsError):
                 raise
             except Exception as error:  # noqa: BLE001 - around one order, as in a run
-                report.order_errors.append(OrderError(order.number, describe_order_error(error), expected=False))
+                report.order_errors.append(OrderError.met(order.number, error))
                 continue
             decision = looked.decision
             tickets = looked.order.places if decision.outcome is Outcome.COMPLETE else 0

@@ -25,7 +25,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import as_shown, is_over, next_look
 from paypoll.runs.load import spent_elsewhere
-from paypoll.runs.report import OrderError, RunReport, describe_order_error
+from paypoll.runs.report import OrderError, RunReport
 from paypoll.state import watches
 from paypoll.state.audit import describe_evidence, record
 from paypoll.state.gone import claim_gone, hold_gone, load_gone
@@ -96,11 +96,11 @@ class GoneRound:
         except (DatabaseUnavailableError, SettingsError):
             raise
         except Exception as error:
-            words = describe_order_error(error)
-            report.order_errors.append(OrderError(order.number, words, expected=False))
+            met = OrderError.met(order.number, error)
+            report.order_errors.append(met)
             log.exception("an order that is gone from the shop met an error; it stays due", order=order.number)
             with transaction(self.engine) as connection:
-                watches.note_order_error(connection, order.id, self.run_id, self.clock.now(), words)
+                watches.note_order_error(connection, order.id, self.run_id, self.clock.now(), met.error)
             return True
 
     def _apply(self, order: Order, evidence: Evidence, now: datetime) -> bool:

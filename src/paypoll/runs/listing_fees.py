@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.clock import Clock
-from paypoll.database import Trouble, sort_error, transaction
+from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.payments.decision import Decision
 from paypoll.payments.evidence import Evidence
@@ -26,7 +25,7 @@ from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, list
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply_fee import FeeApplier, fee_applied, load_fee_for_decision, load_fee_with_records
-from paypoll.runs.report import OrderError, RunReport, describe_order_error
+from paypoll.runs.report import OrderError, RunReport
 from paypoll.state import due_fees
 from paypoll.state import listing_fees as fee_records
 from paypoll.state.due_fees import FeeRules
@@ -92,7 +91,7 @@ class FeeLooker:
             except (DatabaseUnavailableError, SettingsError):
                 raise
             except Exception as error:  # noqa: BLE001 - around one fee, as in a run
-                report.order_errors.append(OrderError(reference, describe_order_error(error), expected=False))
+                report.order_errors.append(OrderError.met(reference, error))
                 continue
             if looked is not None:
                 published = lists(looked.fee, looked.decision, self.policy, self.clock.now())
@@ -209,12 +208,12 @@ class FeeRound:
         self._release(reference, report.run_id)
 
     def _note_error(self, reference: str, error: Exception, report: RunReport) -> None:
-        busy = isinstance(error, SQLAlchemyError) and sort_error(error) is Trouble.BUSY
-        words = describe_order_error(error)
-        report.order_errors.append(OrderError(reference, words, expected=busy))
-        log.error("the listing fee met an error; it stays due", error=words, exc_info=None if busy else error)
+        met = OrderError.met(reference, error)
+        report.order_errors.append(met)
+        exception = None if met.expected else error
+        log.error("the listing fee met an error; it stays due", error=met.error, exc_info=exception)
         with transaction(self.looker.engine) as connection:
-            fee_records.note_fee_error(connection, reference, report.run_id, self.looker.clock.now(), words)
+            fee_records.note_fee_error(connection, reference, report.run_id, self.looker.clock.now(), met.error)
 
     def _release(self, reference: str, run_id: str) -> None:
         with transaction(self.looker.engine) as connection:

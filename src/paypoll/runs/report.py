@@ -3,11 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from paypoll.database import describe_error
+from paypoll.database import Trouble, describe_error, sort_error
 from paypoll.errors import PaypollError
 from paypoll.mail.delivered import Delivered
 
@@ -25,8 +25,14 @@ class OrderError:
     error: str
     expected: bool
 
+    @classmethod
+    def met(cls, order: str, error: Exception) -> Self:
+        """Return what the order, or the fee, has met."""
+        expected = isinstance(error, SQLAlchemyError) and sort_error(error) is Trouble.BUSY
+        return cls(order, _described(error), expected)
 
-def describe_order_error(error: Exception) -> str:
+
+def _described(error: Exception) -> str:
     """Return what an order met, in one line."""
     if isinstance(error, SQLAlchemyError):
         return describe_error(error)

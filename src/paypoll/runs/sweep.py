@@ -15,12 +15,13 @@ from paypoll.database import transaction
 from paypoll.ledger.digest import Digest, Judged
 from paypoll.ledger.other_way import Unseen, missing_payments, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
+from paypoll.ledger.refund_mail import RefundMail
 from paypoll.payments.gateway import BrokenAnswer, Found, NotAllowed, NotFound, PaymentGateway
 from paypoll.payments.ledger import LedgerSource, Period, settled_why
 from paypoll.payments.policy import Policy
 from paypoll.runs.parts import RunParts
 from paypoll.runs.report import Swept
-from paypoll.runs.voiding import Tell, void_order
+from paypoll.runs.voiding import void_order
 from paypoll.settings.policy import ledger_rules
 from paypoll.state import findings, ledger, watches
 from paypoll.state.fee_payments import have_fee_looked_at
@@ -46,7 +47,7 @@ class Sweeper:
         self._first_since = settings.ledger.since
         self._digest = Digest(parts.engine, gateway, policy, ledger_rules(settings.ledger), parts.stop)
         self._platform = policy.merchant_code
-        self._tell = Tell(settings.site, settings.mail.domain) if settings.ledger.tell_customer else None
+        self._mail = RefundMail(settings.site, settings.mail.domain) if settings.ledger.tell_customer else None
 
     def sweep(self, merchants: Sequence[str], swept: Swept, should_end: Callable[[], bool]) -> None:
         """Sweep each of these merchants' ledgers, as far as there is time; `swept` is filled as it goes on."""
@@ -117,7 +118,7 @@ class Sweeper:
         return True
 
     def _void(self, judged: Judged, now: datetime) -> bool:
-        return void_order(self._engine, judged, self._run_id, now, tell=self._tell) is not None
+        return void_order(self._engine, judged, self._run_id, now, mail=self._mail) is not None
 
     def _finish(self, cursor: Cursor, swept: Swept) -> None:
         """Look the other way round, close what has ended by itself, and tell of what is new."""

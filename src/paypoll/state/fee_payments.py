@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from paypoll.payments.fee_ledger import PaidFee
 from paypoll.payments.fee_statuses import PAID, VOID
-from paypoll.payments.ledger import numbers_in
+from paypoll.payments.references import numbers_in
 from paypoll.shop.tables import events, listing_fees
 from paypoll.state.due_fees import enrol_fee
 from paypoll.state.tables import listing_fee

@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import lower_case, readable
-from paypoll.payments.ledger import LedgerPayment, Owner, Role, numbers_in
+from paypoll.payments.ledger import LedgerPayment, Owner, Role
 from paypoll.payments.order_statuses import WAITING
+from paypoll.payments.references import numbers_in
 from paypoll.payments.refunding import OPEN, RefundState
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import TURNED_DOWN, checkouts, orders, refunds, tickets

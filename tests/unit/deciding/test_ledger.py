@@ -20,10 +20,10 @@ from paypoll.payments.ledger import (
     Role,
     finding_key,
     judge,
-    numbers_in,
     settled_why,
 )
 from paypoll.payments.payouts import PaidOrder, Share, difference, lines_of
+from paypoll.payments.references import numbers_in
 from paypoll.state.ledger import Entry
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
