@@ -18,6 +18,7 @@ from tests.acceptance.test_world import TRY_LATER, crowd, ended, whole_or_untouc
 from tests.conftest import SHOP_SCHEMA, Server, fastest_folder
 
 from paypoll.database import DatabaseOptions, make_engine, transaction
+from paypoll.sandbox.mail.smtp_session import Stage as Where
 from paypoll.sandbox.sumup.effects import Latency
 from paypoll.state.upgrade import upgrade
 
@@ -70,6 +71,29 @@ def test_row_38_database_restarted_in_mid_run_leaves_nothing_half_done(
         assert stage.run_once().code == 0
         for order in orders:
             check_completed(stage, order)
+    finally:
+        stage.engine.dispose()
+        own_server.run("DROP DATABASE shop WITH (FORCE)")
+
+
+def test_row_38_database_restarted_while_the_mail_server_takes_a_mail_makes_no_second_one(
+    own_server: Server, own_stage: Stage
+) -> None:
+    stage, (order,) = own_stage, crowd(own_stage, 1)
+    try:
+        stage.sink.fault(Where.MESSAGE, delay=3.0, keep=True, times=1)
+        process = stage.start("run-once")
+        stage.sink.wait_for(1, PATIENCE)
+        stage.engine.dispose()
+        own_server.restart()
+        run = ended(process)
+        assert run.code in (0, TRY_LATER), run.stderr
+        (mail,) = stage.sql("SELECT state, maybe_twice FROM paypoll.outbox WHERE kind = 'confirmation'")
+        assert mail == {"state": "sent", "maybe_twice": False}
+        stage.let_time_pass()
+        assert stage.run_once().code == 0
+        check_completed(stage, order)
+        assert stage.sql("SELECT count(*) AS times FROM paypoll.audit WHERE action = 'mailed'") == [{"times": 1}]
     finally:
         stage.engine.dispose()
         own_server.run("DROP DATABASE shop WITH (FORCE)")

@@ -1,10 +1,12 @@
 """What a hard look at the outbox found: mail that nobody tried again, went to somebody else, or failed unheard of."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
 
@@ -26,6 +28,7 @@ from paypoll.state.posted_alerts import forget_told, hand_over, waiting_alerts
 from paypoll.state.tables import outbox
 
 if TYPE_CHECKING:
+    from sqlalchemy.pool import PoolProxiedConnection
     from tests.integration.conftest import Bench
 
 HOUR, MINUTE, DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
@@ -237,3 +240,31 @@ def test_alert_that_a_person_has_ended_is_handed_over_and_leaves_room_for_the_ne
         keys = set(connection.scalars(sa.select(outbox.c.dedupe_key).where(outbox.c.kind == "alert")))
     assert all(":until:run-1:to:" in key for key in keys), keys
     assert {key.rpartition(":to:")[2] for key in keys} == {"admin@shop.example", "new@shop.example"}
+
+
+def test_mail_whose_note_was_committed_unheard_is_noted_and_told_once(
+    bench: "Bench", engine: sa.Engine, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database goes away between a commit and its answer: what is tried again was done."""
+    place("ORD-1")
+    dialect, commit, send = bench.app.engine.dialect, bench.app.engine.dialect.do_commit, bench.mailer.send
+    heard: list[str] = []
+
+    def commit_unheard(connection: "PoolProxiedConnection") -> None:
+        commit(connection)
+        if heard == ["mail"]:
+            heard.append("commit")
+            raise psycopg2.OperationalError("server closed the connection unexpectedly")
+
+    def send_and_say(message: EmailMessage, to: Sequence[str]) -> None:
+        send(message, to)
+        heard.append("mail")
+
+    monkeypatch.setattr(dialect, "do_commit", commit_unheard)
+    monkeypatch.setattr(bench.mailer, "send", send_and_say)
+    record_run(bench.app, "run-once")
+    assert heard[:2] == ["mail", "commit"]
+    assert states(engine) == [("sent", 1)]
+    with transaction(engine) as connection:
+        noted = connection.execute(sa.text("SELECT count(*) FROM paypoll.audit WHERE action = 'mailed'")).scalar()
+    assert noted == 1

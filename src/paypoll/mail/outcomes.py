@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 import structlog
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from paypoll.clock import Clock
 from paypoll.database import transaction
+from paypoll.errors import DatabaseUnavailableError
 from paypoll.mail.delivered import Delivered
 from paypoll.mail.doubts import Verdict, note_deferral, settle, settle_all, weigh
 from paypoll.mail.mailer import (
@@ -22,6 +24,22 @@ from paypoll.state.audit import record
 from paypoll.state.outbox import Mail
 
 log = structlog.get_logger(__name__)
+
+_LONGEST_RESTART = 20.0
+"""Seconds for which a note that a mail has left is tried again: a database that is restarted is back by then.
+
+It is what cannot be done anew: nobody else knows that this mail is out. Less than systemd gives a run to stop.
+"""
+
+
+def _until_noted() -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type(DatabaseUnavailableError),
+        wait=wait_exponential(multiplier=0.1, max=2.0),
+        stop=stop_after_delay(_LONGEST_RESTART),
+        before_sleep=lambda _: log.warning("the database is away; the mail that has left is noted when it is back"),
+        reraise=True,
+    )
 
 
 @dataclass
@@ -43,41 +61,50 @@ class MailOutcomes:
     _settles_at_the_end: bool = False
 
     def sent(self, mail: Mail, subject: str, *, boxes: Collection[str] = (), legible: Collection[str] = ()) -> None:
-        """The mail server took it. On its tickets, no font here has the letters `boxes`; the others are `legible`."""
-        now = self.clock.now()
-        with transaction(self.engine) as connection:
-            outbox.mark_sent(connection, mail, subject, now)
-            if mail.order_id is not None:
-                record(
-                    connection,
-                    now=now,
-                    action="mailed",
-                    order_id=mail.order_id,
-                    run_id=self.run_id,
-                    explanation=f"{mail.kind} to {', '.join(mail.recipients)}: {subject}",
-                )
-            if mail.attempts:
-                settle(connection, mail.id)
-                self.alerts.forget_waiting(connection, mail)
-            self._tell_mail_goes_out(connection, mail)
-            if boxes:
-                self.alerts.tell_shows_boxes(connection, mail, boxes, now)
+        """The mail server took it. On its tickets, no font here has the letters `boxes`; the others are `legible`.
+
+        Raise DatabaseUnavailableError when the database is not back in time: then the mail may be sent twice.
+        """
+        for attempt in _until_noted():
+            with attempt, transaction(self.engine) as connection:
+                # The answer to a commit may be lost, so that what failed was done.
+                if attempt.retry_state.attempt_number == 1 or not outbox.is_sent(connection, mail):
+                    self._note_sent(connection, mail, subject, boxes)
         self._legible.update(legible)
         self._sent_kinds.add(mail.kind)
+        self._told_to_go_out.add(mail.is_customers)
         self.result.sent += 1
         log.info("mail sent", kind=mail.kind, order=mail.order_id, subject=subject)
         if mail.is_customers:
             self._last_was_taken = True
             self._settle_recipients()
 
+    def _note_sent(self, connection: sa.Connection, mail: Mail, subject: str, boxes: Collection[str]) -> None:
+        now = self.clock.now()
+        outbox.mark_sent(connection, mail, subject, now)
+        if mail.order_id is not None:
+            record(
+                connection,
+                now=now,
+                action="mailed",
+                order_id=mail.order_id,
+                run_id=self.run_id,
+                explanation=f"{mail.kind} to {', '.join(mail.recipients)}: {subject}",
+            )
+        if mail.attempts:
+            settle(connection, mail.id)
+            self.alerts.forget_waiting(connection, mail)
+        self._tell_mail_goes_out(connection, mail)
+        if boxes:
+            self.alerts.tell_shows_boxes(connection, mail, boxes, now)
+
     def _tell_mail_goes_out(self, connection: sa.Connection, mail: Mail) -> None:
         now = self.clock.now()
         if mail.is_alert:
             self.alerts.end_alert_refused(connection, mail)
-        if mail.is_customers not in self._told_to_go_out:
-            self._told_to_go_out.add(mail.is_customers)
-            if self.alerts.tell_mail_goes_out(connection, now, from_customers=mail.is_customers):
-                settle_all(connection)
+        first = mail.is_customers not in self._told_to_go_out
+        if first and self.alerts.tell_mail_goes_out(connection, now, from_customers=mail.is_customers):
+            settle_all(connection)
 
     def halted(self, mail: Mail, error: MailUnavailableError, why: str, *, everything: bool = False) -> None:
         """No mail of its kind is to be tried any more in this run: customers' mail, or alerts, or `everything`."""

@@ -179,6 +179,11 @@ def mark_sent(connection: sa.Connection, mail: Mail, subject: str, now: datetime
     connection.execute(_MARK_SENT, {"wanted": mail.id, **sent})
 
 
+def is_sent(connection: sa.Connection, mail: Mail) -> bool:
+    """Say whether the mail is marked as accepted by the mail server."""
+    return connection.scalar(sa.select(outbox.c.state).where(outbox.c.id == mail.id)) == "sent"
+
+
 def put_off(connection: sa.Connection, mail: Mail, error: str, now: datetime, *, maybe_sent: bool = False) -> None:
     """Let the mail wait for its next attempt, with growing pauses. `maybe_sent`: it may have arrived all the same."""
     pause = _PAUSES[min(mail.attempts, len(_PAUSES) - 1)]
