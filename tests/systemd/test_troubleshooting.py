@@ -18,7 +18,10 @@ from paypoll.testing import a_fee, an_order
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "paypoll").rglob("*.py"))
 GUIDE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+GUIDES = {
+    name: (ROOT / "docs" / name).read_text(encoding="utf-8")
+    for name in ("troubleshooting.md", "deployment.md", "operation.md", "shop.md")
+}
 # By these AlertDesk tells of the whole; the key stands behind the connection.
 POSTS = frozenset({"tell", "tell_of_trouble", "tell_of_recovery"})
 
@@ -149,9 +152,9 @@ def test_links_between_the_guides_lead_somewhere() -> None:
         name: {
             re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in re.findall(r"(?m)^#+ (.+)$", text)
         }
-        for name, text in (("troubleshooting.md", GUIDE), ("deployment.md", DEPLOYMENT))
+        for name, text in GUIDES.items()
     }
-    for name, text in (("troubleshooting.md", GUIDE), ("deployment.md", DEPLOYMENT)):
+    for name, text in GUIDES.items():
         for target in re.findall(r"\]\(([^)]+)\)", text):
             file, _, anchor = target.partition("#")
             assert (ROOT / "docs" / (file or name)).is_file(), target
@@ -168,7 +171,7 @@ def test_settings_that_the_guides_name_exist() -> None:
         elif found := re.match(r"#?(\w+) = ", line):
             keys.add(f"{part}.{found[1]}")
     sections = {key.partition(".")[0] for key in keys}
-    named = re.findall(r"`([a-z]+\.[a-z_]+)(?: = [^`]*)?`", GUIDE + DEPLOYMENT)
+    named = re.findall(r"`([a-z]+\.[a-z_]+)(?: = [^`]*)?`", "".join(GUIDES.values()))
     wanted = {re.sub(r"_credential$", "", name) for name in named if name.partition(".")[0] in sections}
     assert wanted
     assert wanted <= keys, wanted - keys

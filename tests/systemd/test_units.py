@@ -20,7 +20,7 @@ from paypoll.settings.model import SECTIONS, VerificationSettings
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
-GUIDE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+GUIDE = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("deployment.md", "operation.md"))
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (Debian: apt-get install systemd)"

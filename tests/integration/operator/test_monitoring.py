@@ -136,7 +136,7 @@ def test_dashboard_shows_every_metric_and_no_other_and_the_guides_name_none_that
     shown = {name for query in queries for name in NAME.findall(query)}
     known = known_metrics(watched)
     assert shown == known
-    for guide in ("docs/deployment.md", "docs/troubleshooting.md"):
+    for guide in ("docs/operation.md", "docs/deployment.md", "docs/troubleshooting.md"):
         named = set(NAME.findall((ROOT / guide).read_text(encoding="utf-8"))) - NO_METRICS
         assert named <= known, guide
     outcomes = {found for query in queries for found in re.findall(r'outcome="(\w+)"', query)}

@@ -22,7 +22,7 @@ NOWHERE = "/payments/no-such-page-asked-for-by-paypoll/"
 _GONE = frozenset({404, 410})
 _SECONDS = 10
 _REDIRECTS = range(300, 400)
-_STEP = "take the page out of the shop's URLs, see docs/deployment.md"
+_STEP = "take the page out of the shop's URLs, see docs/shop.md"
 
 
 def check_pages(shop_url: str) -> Iterator[Finding]:
