@@ -45,16 +45,20 @@ class ClockError(TryLaterError):
     """This machine's clock and the database's differ by too much to tell an order's age."""
 
 
-class OrderNotFoundError(PaypollError):
-    """No order has this number or id."""
+class NotFoundError(PaypollError):
+    """There is no such thing as was asked for: a finding, an event, a mail, a payment."""
 
-    exit_code = ExitCode.INCOMPLETE
+    exit_code = ExitCode.NOT_FOUND
+
+
+class OrderNotFoundError(NotFoundError):
+    """No order has this number or id."""
 
 
 class RefusedError(PaypollError):
     """What was asked for is not allowed in the order's present state; the sentence says why and what is."""
 
-    exit_code = ExitCode.INCOMPLETE
+    exit_code = ExitCode.REFUSED
 
 
 class CannotWriteError(PaypollError):
@@ -64,7 +68,7 @@ class CannotWriteError(PaypollError):
 
 
 class NotAllowedError(PaypollError):
-    """Whoever called may look at everything, and was asked to change something."""
+    """Whoever called may look, and was asked to change something that another user may change."""
 
     exit_code = ExitCode.NOT_ALLOWED
 

@@ -9,9 +9,14 @@ class ExitCode(IntEnum):
     OK = 0
     """It finished, whatever became of the orders."""
     INCOMPLETE = 1
-    """It finished, but some orders met an unexpected error (they stay due), or the thing asked for is not there."""
+    """It finished, and not all is well: some orders met an unexpected error (they stay due), some of many were refused,
+    a mail could not be delivered, or `reconcile` found what does not fit."""
     USAGE = 2
     """The command line is wrong."""
+    REFUSED = 65
+    """What was asked for is not allowed as things stand. Nothing was changed."""
+    NOT_FOUND = 66
+    """What was asked for is not there; or several were found, where one is wanted."""
     BUG = 70
     """An error nobody foresaw. Please report it."""
     CANNOT_WRITE = 73
@@ -19,7 +24,7 @@ class ExitCode(IntEnum):
     TRY_LATER = 75
     """The database, SumUp or the mail server is out of reach. The next run carries on."""
     NOT_ALLOWED = 77
-    """Whoever called may look, and not do this."""
+    """Whoever called may look, and not do this; another user may."""
     SETTINGS = 78
     """Settings, secrets or the database's schema must be put right by a person."""
     INTERRUPTED = 130

@@ -94,7 +94,7 @@ def test_row_48_recheck_puts_back_what_paypoll_sent_to_review_and_nothing_else(s
     assert stage.paypoll("resolve", "ORD-4", "--reject", "--reason", "a test of the choir's", "--yes").code == 0
     why = ("--why", "the key was another account's", "--by", "Ada")
     for named in ("ORD-THEIRS", "ORD-4"):
-        assert stage.paypoll("recheck", named, *why, "--yes").code == 1
+        assert stage.paypoll("recheck", named, *why, "--yes").code == 65
     # Without a terminal it shows what it would do, and does nothing.
     shown = stage.paypoll("recheck", "--reason", "not_found", "--since", "1h", *why)
     assert (shown.code, shown.stdout.count("[not_found]")) == (2, 3)

@@ -9,7 +9,7 @@ from tests.acceptance.papers import subject
 from tests.acceptance.promises import check_completed
 from tests.acceptance.stage import ROLE, Stage
 
-OK, NOT_THERE, USAGE, SETTINGS = 0, 1, 2, 78
+OK, USAGE, REFUSED, NOT_FOUND, SETTINGS = 0, 2, 65, 66, 78
 
 
 # -- exit status ----------------------------------------------------------------------------------------------
@@ -56,9 +56,9 @@ def test_run_without_own_tables_says_how_to_make_them_and_upgrade_makes_them(sta
 
 
 @pytest.mark.parametrize("command", [("run-once", "--order"), ("inspect",), ("expire",)])
-def test_command_for_an_order_that_is_not_there_ends_with_1(stage: Stage, command: tuple[str, ...]) -> None:
+def test_command_for_an_order_that_is_not_there_ends_with_66(stage: Stage, command: tuple[str, ...]) -> None:
     run = stage.paypoll(*command, "ORD-NOWHERE")
-    assert run.code == NOT_THERE
+    assert run.code == NOT_FOUND
     assert run.errors == ["paypoll: no order has the number or id 'ORD-NOWHERE'"]
 
 
@@ -143,7 +143,7 @@ def test_expire_of_an_order_that_is_not_waiting_is_refused(stage: Stage) -> None
     order = stage.order("ORD-DONE", checkout="PENDING", status="completed")
     before = stage.dump("public", "paypoll")
     run = stage.paypoll("expire", order.number, "--yes")
-    assert run.code == NOT_THERE
+    assert run.code == REFUSED
     assert "only orders in pending_verification" in " ".join(run.errors)
     assert stage.dump("public", "paypoll") == before
 

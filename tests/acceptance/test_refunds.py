@@ -17,7 +17,7 @@ from paypoll.sandbox.sumup.effects import Hang
 from paypoll.sandbox.sumup.entries import Transaction
 from paypoll.sandbox.sumup.keyring import EVERY_SCOPE, Scope
 
-REFUSED = 1
+REFUSED = 65
 USAGE = 2
 SETTINGS = 78
 INTERRUPTED = 130
@@ -133,7 +133,7 @@ def test_row_62a_part_voids_the_tickets_that_are_named_and_no_other(refunded: Wo
     assert stage.status(order) == "completed"
     assert {ticket["ticket_number"]: ticket["status"] for ticket in stage.tickets(order)}[refunded.void] == "refunded"
     assert ticket_statuses(stage, order) == ["refunded", "valid"]
-    assert (refunded.said["came"].code, "has admitted its holder" in refunded.said["came"].stderr) == (1, True)
+    assert (refunded.said["came"].code, "has admitted its holder" in refunded.said["came"].stderr) == (65, True)
     assert [amount for amount, *_ in refund_rows(stage, order)] == [TICKET]
     (mail,) = refund_mails(stage, order)
     assert f"no longer valid: {refunded.void}" in mail

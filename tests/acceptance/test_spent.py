@@ -39,5 +39,5 @@ def test_payment_that_the_shop_spent_on_another_order_buys_nothing_twice(stage: 
         check_review(stage, order, reason="spent_elsewhere", found="has already paid for another order")
     check_issued(stage, free)
     forbidden = stage.paypoll("resolve", "ORD-CODE", "--issue", "--override", "--reason", "try", "--yes")
-    assert forbidden.code == 1
+    assert forbidden.code == 65
     assert "cannot pay for two" in " ".join(forbidden.errors)

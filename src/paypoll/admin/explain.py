@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from paypoll.errors import RefusedError
+from paypoll.errors import NotFoundError
 
 COPY = Path(__file__).with_name("troubleshooting.md")
 
@@ -56,7 +56,7 @@ class Page:
 
 
 def explain(wanted: str) -> tuple[tuple[Entry, ...], tuple[Section, ...]]:
-    """Return what the page says under this key, in any spelling that alerts and logs use. Raise RefusedError."""
+    """Return what the page says under this key, in any spelling that alerts and logs use. Raise NotFoundError."""
     page = the_page()
     key = re.sub(r"[\s-]+", "_", wanted.strip().strip("`'\"").lower())
     # An alert's key goes on with what it is about: `review:mismatch`, `not_allowed:MCODE`.
@@ -67,7 +67,7 @@ def explain(wanted: str) -> tuple[tuple[Entry, ...], tuple[Section, ...]]:
             return entries, sections
     near = get_close_matches(key, page.keys, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "`paypoll explain` lists the keys"
-    raise RefusedError(f"nothing is known about {wanted!r}: {hint}")
+    raise NotFoundError(f"nothing is known about {wanted!r}: {hint}")
 
 
 @cache

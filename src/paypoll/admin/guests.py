@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.database import transaction
-from paypoll.errors import RefusedError
+from paypoll.errors import NotAllowedError
 from paypoll.shop.accounts import give_owner, let_in, may_change_accounts
 from paypoll.state.audit import record
 from paypoll.state.guest_repair import LockedOut, Ownerless, find_locked_out, find_ownerless
@@ -41,7 +41,7 @@ class Repaired:
 
 
 def find_damage(engine: sa.Engine) -> Damage:
-    """Return what 0.1.0 left, changing nothing. Raise RefusedError for a role that may not put it right."""
+    """Return what 0.1.0 left, changing nothing. Raise NotAllowedError for a role that may not put it right."""
     require_ready(engine)
     with transaction(engine) as connection:
         _require_owner(connection)
@@ -75,7 +75,7 @@ def repair(engine: sa.Engine, damage: Damage, who: str, now: datetime) -> Repair
 
 def _require_owner(connection: sa.Connection) -> None:
     if not may_change_accounts(connection):
-        raise RefusedError(
+        raise NotAllowedError(
             "paypoll's own role may not change accounts, and must not be able to: run this as the owner of the shop's "
             "tables (PAYPOLL_AS=postgres PAYPOLL_DATABASE__URL=postgresql:///shop paypoll db repair-guests)"
         )

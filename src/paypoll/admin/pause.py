@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.errors import RefusedError
+from paypoll.errors import NotFoundError, RefusedError
 from paypoll.shop.find import find_order_id
 from paypoll.shop.tables import events
 from paypoll.state.audit import record
@@ -53,7 +53,7 @@ def _scope(connection: sa.Connection, target: Target, *, must_be_there: bool) ->
     if target.event is not None and must_be_there:
         found = connection.scalar(sa.select(events.c.id).where(events.c.id == target.event))
         if found is None:
-            raise RefusedError(f"no event has the id {target.event}")
+            raise NotFoundError(f"no event has the id {target.event}")
     return Scope(event_id=target.event)
 
 

@@ -16,7 +16,7 @@ from paypoll.admin.weighing import patient
 from paypoll.alerts.next_steps import order_word
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.errors import OrderNotFoundError, RefusedError, SettingsError, TryLaterError
+from paypoll.errors import NotFoundError, OrderNotFoundError, RefusedError, SettingsError, TryLaterError
 from paypoll.ledger.refunds import PATIENTLY, Progress, RefundEngine
 from paypoll.mail.delivered import Delivered
 from paypoll.payments.classify import is_silence
@@ -252,7 +252,7 @@ def _choose(order: Order, evidence: Evidence, payments: tuple[_Payment, ...], re
     return holding[0]
 
 
-def _no_payment(order: Order, evidence: Evidence, what: str) -> RefusedError | TryLaterError:
+def _no_payment(order: Order, evidence: Evidence, what: str) -> NotFoundError | RefusedError | TryLaterError:
     looks = (*evidence.reads.values(), *evidence.transactions.values(), *evidence.searches.values())
     for look in looks:
         if is_silence(look):
@@ -263,7 +263,7 @@ def _no_payment(order: Order, evidence: Evidence, what: str) -> RefusedError | T
                 f"order {order.number}: SumUp does not let our credential see how {what} stands, and nothing is given "
                 f"back unseen; it needs the scope transactions.history: {look.detail}"
             )
-    return RefusedError(f"order {order.number}: SumUp shows no payment by {what}")
+    return NotFoundError(f"order {order.number}: SumUp shows no payment by {what}")
 
 
 def _done_before(

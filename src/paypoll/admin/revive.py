@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from paypoll.errors import NotFoundError
 from paypoll.mail.doubts import settle
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import VOID, OrderStatus
@@ -77,10 +78,15 @@ def kept_mails(
 
 
 def why_not_kept(connection: sa.Connection, mail_id: int) -> str:
-    """Return what there is to say of a mail that is not one of `kept_mails`, in a sentence."""
+    """Return what there is to say of a mail that is not one of `kept_mails`, in a sentence.
+
+    Raise NotFoundError when there is no such mail.
+    """
     row = connection.execute(sa.select(outbox).where(outbox.c.id == mail_id)).mappings().first()
     if row is None:
-        return f"there is no mail with the id {mail_id}; `paypoll mail list` shows what waits or was given up"
+        raise NotFoundError(
+            f"there is no mail with the id {mail_id}; `paypoll mail list` shows what waits or was given up"
+        )
     what = f"mail {mail_id}, the {row['kind'].replace('_', ' ')} to {', '.join(row['recipients']) or '(no address)'},"
     if row["state"] == "sent":
         return f"{what} has left: {row['sent_at']:%d %B %H:%M} UTC"

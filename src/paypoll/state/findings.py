@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
-from paypoll.errors import RefusedError
+from paypoll.errors import NotFoundError, RefusedError
 from paypoll.payments.ledger import FindingKind, OpenFinding, finding_key
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import events, listing_fees, orders, tickets
@@ -166,11 +166,11 @@ def take_untold(connection: sa.Connection, merchant_code: str, now: datetime) ->
 def close(
     connection: sa.Connection, finding_id: int, *, why: str, now: datetime, who: str = ACTOR, run_id: str | None = None
 ) -> Finding:
-    """Close a finding and write that into the trail. Raise RefusedError when there is none, or it is closed."""
+    """Close a finding and write that into the trail. Raise NotFoundError, or RefusedError when it is closed."""
     query = sa.select(finding).where(finding.c.id == finding_id).with_for_update()
     row = connection.execute(query).mappings().first()
     if row is None:
-        raise RefusedError(f"there is no finding {finding_id}; `paypoll queue` lists the open ones")
+        raise NotFoundError(f"there is no finding {finding_id}; `paypoll queue` lists the open ones")
     found = _read(row)
     if found.closed_at is not None:
         raise RefusedError(f"finding {finding_id} was closed by {found.closed_by}: {found.closed_why}")

@@ -7,7 +7,7 @@ import pytest
 
 from paypoll.cli.commands.queue import mail_lines
 from paypoll.database import transaction
-from paypoll.errors import RefusedError
+from paypoll.errors import NotFoundError, RefusedError
 from paypoll.mail.mailer import MailUnavailableError, RecipientRefusedError
 from paypoll.state.outbox import UNSENT
 
@@ -42,7 +42,7 @@ def test_retry_does_not_wait_for_the_next_attempt(waiting: "Desk") -> None:
 
 
 def test_retry_of_a_mail_that_is_not_there_is_refused(waiting: "Desk") -> None:
-    with pytest.raises(RefusedError, match="no mail with the id 999"):
+    with pytest.raises(NotFoundError, match="no mail with the id 999"):
         waiting.app.resender.try_again("margot", *ALL, ids=[999])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from paypoll.admin.pause import Target, pause, resume
 from paypoll.cli.render.run import report_lines
-from paypoll.errors import OrderNotFoundError, RefusedError
+from paypoll.errors import NotFoundError, OrderNotFoundError, RefusedError
 from paypoll.runs.record import record_run
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def test_pause_twice_and_resume_of_what_is_not_paused_are_refused(desk: "Desk") 
         stop(desk, Target(order="ord-1"))
     with pytest.raises(RefusedError, match="all is not paused; paused: order:"):
         resume(desk.app.engine, Target(), who="ana", clock=desk.app.clock)
-    with pytest.raises(RefusedError, match="no event has the id 404"):
+    with pytest.raises(NotFoundError, match="no event has the id 404"):
         stop(desk, Target(event=404))
     with pytest.raises(OrderNotFoundError):
         stop(desk, Target(order="ORD-404"))

@@ -327,7 +327,7 @@ class TestCommand:
     def test_issue_shows_that_sumup_is_out_of_reach_and_is_refused(self, desk: "Desk", paypoll: "Command") -> None:
         order_id = desk.in_review("ORD-1")
         done = paypoll("resolve", "ORD-1", "--issue", "--reason", "x", PAYPOLL_SUMUP__TRIES="1")
-        assert done.returncode == 1
+        assert done.returncode == 65
         assert "SumUp about chk-ORD-1: NoAnswer" in done.stdout
         assert "--override" in done.stderr
         assert desk.tickets(order_id) == []

@@ -171,7 +171,7 @@ def commands_by_hand_work() -> None:
     """`paypoll` as root acts as the service does, and its exit status comes through."""
     expect("inspect shows the order", "Order ORD-1" in run("paypoll", "inspect", "ord-1"))
     missing = subprocess.run(["paypoll", "inspect", "ORD-404"], check=False, capture_output=True)
-    expect("an order that is not there is exit 1", missing.returncode == 1)
+    expect("an order that is not there is exit 66", missing.returncode == 66)
     expect("a piped run reports", "unchanged" in run("paypoll", "run-once", "--order", "ORD-2", "--verbose"))
     expect("the folders are still paypoll's", {STATE.owner(), STATE.group()} == {"paypoll"})
 

@@ -1,5 +1,6 @@
-# Runs inside the container after scenario.py: an upgrade that brings a migration, tables that are lost and restored, a
-# rollback and the way forth again, and an uninstall, each by its one command. Prints a line for each thing that is as it should be.
+# Runs inside the container after scenario.py, each by its one command: tables that are lost and restored, before an upgrade
+# that brings a migration and after it; a rollback on the newer tables and on those of before, and the way forth again; and
+# an uninstall. Prints a line for each thing that is as it should be.
 set -eu
 
 NEXT=9.9.9
@@ -19,6 +20,26 @@ version_is() { [ "$(paypoll --version)" = "paypoll, version $1" ]; }
 timer_is_on() { systemctl --quiet is-active paypoll.timer && systemctl --quiet is-enabled paypoll.timer; }
 run_goes_well() { systemctl start paypoll.service && [ "$(systemctl show --value -p Result paypoll.service)" = success ]; }
 tables_are() { paypoll db status | grep -q "version $1"; }
+
+as_owner() { PAYPOLL_AS=postgres PAYPOLL_DATABASE__URL=postgresql:///shop paypoll "$@"; }
+fulfilled() { sudo -u postgres psql -qAtc 'SELECT count(*) FROM paypoll.fulfilment' shop; }
+
+# paypoll's tables are lost, and come back from a backup with the rights on them.
+lose_and_restore() {
+    systemctl stop paypoll.timer paypoll.path
+    backup=$(paypoll db backup)
+    expect "$1: a backup is a file that only its user may read" [ "$(stat -c '%a %U' "$backup")" = "600 paypoll" ]
+    before=$(fulfilled)
+    expect "$1: there is something to lose" [ "$before" -gt 0 ]
+    sudo -u postgres psql -qc 'DROP SCHEMA paypoll CASCADE' shop
+    expect "$1: no run begins without them" eval '! run_goes_well'
+    expect "$1: the check names what brings them back" eval 'paypoll check | grep -q "db restore"'
+    systemctl reset-failed
+    as_owner db restore --yes - <"$backup" || exit 1
+    expect "$1: what was fulfilled is on record again" [ "$(fulfilled)" = "$before" ]
+    expect "$1: a run goes well, with the rights of before" run_goes_well
+    systemctl start paypoll.timer paypoll.path
+}
 
 # A next release with a table more.
 make_next() {
@@ -46,6 +67,8 @@ was=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' /paypoll-release/src/paypoll/__in
 make_next
 systemctl start paypoll.timer # the scenario had it stopped
 
+lose_and_restore "before the migration"
+
 mv /etc/paypoll/setup.env /var/tmp/setup.env # as if nobody knew the owner
 expect "an upgrade that needs the database's owner says so" eval '! scripts/install >/var/tmp/refused 2>&1'
 expect "it names the command to paste" grep -q 'PAYPOLL_AS=postgres' /var/tmp/refused
@@ -59,23 +82,8 @@ expect "its tables are there" tables_are 9999
 expect "the timer is on" timer_is_on
 expect "a run goes well" run_goes_well
 
-# paypoll's tables are lost, and come back from a backup with the rights on them.
-as_owner() { PAYPOLL_AS=postgres PAYPOLL_DATABASE__URL=postgresql:///shop paypoll "$@"; }
-fulfilled() { sudo -u postgres psql -qAtc 'SELECT count(*) FROM paypoll.fulfilment' shop; }
 expect "the upgrade has backed the tables up before" eval 'ls /var/backups/paypoll/paypoll-*-before-9999.zip'
-systemctl stop paypoll.timer paypoll.path
-backup=$(paypoll db backup)
-expect "a backup is a file that only its user may read" [ "$(stat -c '%a %U' "$backup")" = "600 paypoll" ]
-before=$(fulfilled)
-expect "there is something to lose" [ "$before" -gt 0 ]
-sudo -u postgres psql -qc 'DROP SCHEMA paypoll CASCADE' shop
-expect "no run begins without them" eval '! run_goes_well'
-expect "the check names what brings them back" eval 'paypoll check | grep -q "db restore"'
-systemctl reset-failed
-as_owner db restore --yes - <"$backup" || exit 1
-expect "what was fulfilled is on record again" [ "$(fulfilled)" = "$before" ]
-expect "a run goes well, with the rights of before" run_goes_well
-systemctl start paypoll.timer paypoll.path
+lose_and_restore "after the migration"
 
 expect "again is harmless" scripts/install
 expect "the same version is in use" version_is $NEXT
@@ -86,7 +94,14 @@ expect "the version before is in use" [ "$(in_use)" = "$first" ]
 expect "it says so" version_is "$was"
 expect "it works on the newer tables" run_goes_well
 expect "the timer is on" timer_is_on
-expect "the same command goes forth again" scripts/install --rollback
+systemctl stop paypoll.timer paypoll.path
+as_owner db restore --replace --as-it-was --yes /var/backups/paypoll/paypoll-*-before-9999.zip || exit 1
+expect "the tables of before are back" tables_are "$head"
+expect "it works on them" run_goes_well
+systemctl start paypoll.timer paypoll.path
+expect "the newer one does not go on without its tables" eval '! scripts/install --rollback'
+expect "nothing was changed" [ "$(in_use)" = "$first" ]
+expect "an upgrade brings them again" scripts/install
 expect "the new version is in use again" version_is $NEXT
 
 expect "without a terminal nothing is taken away" eval '! scripts/install --uninstall </dev/null'

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from paypoll.admin.explain import COPY, explain, the_page
 from paypoll.cli import cli
-from paypoll.errors import RefusedError
+from paypoll.errors import NotFoundError
 
 GUIDE = Path(__file__).parents[3] / "docs" / "troubleshooting.md"
 
@@ -49,5 +49,5 @@ def test_every_key_that_is_listed_is_explained() -> None:
 
 
 def test_unknown_key_is_refused_with_the_nearest() -> None:
-    with pytest.raises(RefusedError, match="did you mean mismatch"):
+    with pytest.raises(NotFoundError, match="did you mean mismatch"):
         explain("mismtch")

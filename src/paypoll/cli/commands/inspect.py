@@ -8,6 +8,7 @@ from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, pasted_order, verbose_option
 from paypoll.cli.render.screen import show, show_paged
 from paypoll.errors import OrderNotFoundError
+from paypoll.exitcodes import ExitCode
 
 if TYPE_CHECKING:
     from paypoll.app import App
@@ -23,7 +24,7 @@ def inspect_command(context: click.Context, *, order: str, live: bool, as_json: 
     """Show everything about one order on one screen. ORDER is its number (any case) or its id.
 
     Or about a listing fee, by its reference. What is neither is looked for: a customer's e-mail or name or a part of
-    it, a checkout, a transaction, a ticket's number. One order is shown, several are listed (exit status 1).
+    it, a checkout, a transaction, a ticket's number. One order is shown, several are listed (exit status 66).
 
     \b
     Examples:
@@ -51,7 +52,7 @@ def inspect_command(context: click.Context, *, order: str, live: bool, as_json: 
                 raise
             if len(found) > 1:
                 show(found_json(found)) if as_json else show_paged(found_lines(found, site, now))
-                return 1
+                return ExitCode.NOT_FOUND
             inspection = inspect_order(app.engine, f"id:{found[0].order_id}", now, live=dry_run)
     if as_json:
         show(order_json(inspection, site))

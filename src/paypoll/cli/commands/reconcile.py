@@ -12,6 +12,7 @@ from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, verbose_option
 from paypoll.cli.render.screen import show
 from paypoll.errors import TryLaterError
+from paypoll.exitcodes import ExitCode
 
 if TYPE_CHECKING:
     from paypoll.app import App
@@ -120,7 +121,7 @@ def _reconcile(
     else:
         show(reconciled_json(result, written) if as_json else reconciled_lines(result, written))
     _require_read(result.refused, codes)
-    return 1 if result.found else 0
+    return ExitCode.INCOMPLETE if result.found else ExitCode.OK
 
 
 def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, as_csv: bool, as_json: bool) -> int:
@@ -133,7 +134,7 @@ def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, 
     else:
         show(paid_out_json(result) if as_json else paid_out_parts(result))
     _require_read(result.refused, codes)
-    return 1 if result.differences else 0
+    return ExitCode.INCOMPLETE if result.differences else ExitCode.OK
 
 
 def _require_read(refused: dict[str, str], codes: list[str]) -> None:

@@ -6,6 +6,7 @@ from paypoll.cli.asking import ask
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.words import more, numbered, wrapped
+from paypoll.exitcodes import ExitCode
 
 if TYPE_CHECKING:
     from paypoll.admin.recheck import Wanted
@@ -45,7 +46,7 @@ def resolve_many(app: "App", wanted: "Wanted", resolution: "Resolution", *, yes:
     if settled:
         # Their mail leaves, and what can still be paid is closed.
         record_run(app, "resolve", only=[review.order_id for review in settled])
-    return 1 if refused else 0
+    return ExitCode.INCOMPLETE if refused else ExitCode.OK
 
 
 def _preview_lines(reviews: "list[OpenReview]", site: "SiteSettings") -> list[str]:
