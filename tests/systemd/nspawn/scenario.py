@@ -267,7 +267,7 @@ def every_command_is_used_once() -> None:
     shown("paypoll", "expire", "ORD-OLD", "--yes")
     expect("it is expired", status_of("ORD-OLD") == "expired")
     why = ("--reason", "tried in the test", "--yes")
-    shown("paypoll", "resolve", "ORD-WRONG", "--issue", *why, code=1)
+    shown("paypoll", "resolve", "ORD-WRONG", "--issue", *why, code=65)
     shown("paypoll", "resolve", "ORD-WRONG", "--issue", "--override", "--yes", *why)
     expect("it is completed", is_completed("ORD-WRONG"))
     shown("paypoll", "resolve", "ORD-ODD", "--refund-noted", "--yes", *why)
