@@ -168,10 +168,10 @@ class Bench:
             if process.name.startswith(host.name):
                 host.app.stop.set()
 
-    def fingerprint(self) -> object:
-        """Return what must not change any more in the end."""
-        return [
-            self.observer.execute(query)
+    def fingerprint(self) -> set[tuple[Any, ...]]:
+        """Return what must not change any more in the end: rows, each with its table."""
+        return {
+            (query.rpartition(" FROM ")[2].partition(" ")[0], *row)
             for query in (
                 "SELECT id, status, is_paid, paid_at, transaction_id, payment_notes FROM orders_order ORDER BY id",
                 "SELECT count(*) FROM events_ticket",
@@ -182,7 +182,8 @@ class Bench:
                 "SELECT id, told_at, closed_at FROM paypoll.finding ORDER BY id",
                 "SELECT id, state FROM paypoll.refund ORDER BY id",
             )
-        ]
+            for row in self.observer.execute(query)
+        }
 
     def _now(self) -> sa.ColumnElement[datetime]:
         return sa.literal(self.clock.now(), sa.DateTime(timezone=True))

@@ -214,7 +214,10 @@ def _second_payment_is_told(books: Books, order: "Sold") -> Iterator[str]:
         others = [said for said in books.said(done[2], "read", real.id) if said.found == "PAID"]
         if real.id == done[1] or not others or real.payment is None:
             continue
-        if real.payment.refunded(others[0].tick) < real.amount and not books.admin_was_told(order, "paid twice"):
+        # What went back before the run heard of the payment itself is nobody's second payment.
+        heard = [*others, *books.said(done[2], "transaction", real.payment.id)]
+        refunded = real.payment.refunded(max(said.tick for said in heard))
+        if refunded < real.amount and not books.admin_was_told(order, "paid twice"):
             yield f"run {done[2]} was told that {real.id} is PAID as well, and no admin was"
 
 

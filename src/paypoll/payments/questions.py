@@ -22,7 +22,7 @@ from paypoll.payments.evidence import Evidence, Question
 from paypoll.payments.followed import is_followed
 from paypoll.payments.gateway import CheckoutStatus, Found
 from paypoll.payments.order import Order
-from paypoll.payments.order_statuses import WATCHED
+from paypoll.payments.order_statuses import VOID, WATCHED
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 
@@ -69,8 +69,9 @@ def _unasked_searches(order: Order, evidence: Evidence, policy: Policy) -> tuple
 
     Where SumUp is not answering, there is no use in asking more.
     """
-    # An order that waits gets its tickets at once; the quiet looks afterwards find what else was paid.
-    if order.status in WATCHED and assess(order, evidence, policy).verified:
+    # An order that waits gets its tickets at once; the quiet looks afterwards find what else was paid. A void one gets
+    # none, and no other look than these.
+    if order.status in WATCHED - VOID and assess(order, evidence, policy).verified:
         return ()
     if any(is_silence(look) for look in evidence.reads.values()):
         return ()

@@ -380,6 +380,14 @@ class TestLater:
         decision = outcome(an_order(status=status), sumup(an_answer()))
         assert (decision.outcome, levels(decision)) == (Outcome.UNCHANGED, [Level.CRITICAL])
 
+    def test_row_22_every_payment_of_a_void_order_is_told_also_one_that_the_shop_never_stored(self) -> None:
+        gateway = sumup(an_answer())
+        unstored = an_answer(id="chk-2", transaction_id="txn-2")
+        gateway.checkouts["chk-2"] = Found(unstored)
+        gateway.searches["ORD-1001"] = Found((unstored,))
+        (notice,) = outcome(an_order(status="cancelled"), gateway).notices
+        assert all(checkout_id in " ".join(notice.found) for checkout_id in ("chk-1", "chk-2"))
+
     def test_row_22_void_order_with_refund_at_sumup_is_left_alone(self) -> None:
         decision = outcome(an_order(status="refunded"), sumup(an_answer(), refunded=Decimal(25)))
         assert (decision.outcome, decision.notices) == (Outcome.UNCHANGED, ())
