@@ -218,6 +218,8 @@ def test_mail_whose_messages_take_longer_than_a_lease_together_stays_this_runs_o
             bench.clock.move(lease * 0.6)
             with transaction(engine) as connection:
                 claimed = claim_fresh(connection, "another", bench.clock.now(), limit=1, lease=lease)
+                # It has begun to go to one address, and the rest of it goes there as well.
+                connection.exec_driver_sql("UPDATE orders_order SET email = 'corrected@example.org'")
             taken_away.extend(mail.id for mail in claimed)
 
     place("ORD-1", quantity=4)
@@ -226,6 +228,32 @@ def test_mail_whose_messages_take_longer_than_a_lease_together_stays_this_runs_o
     run(bench)
     (mail,) = mails(engine)
     assert (mail["state"], mail["maybe_twice"], len(mailer.sent), taken_away) == ("sent", False, 4, [])
+    assert {to for _, to in mailer.sent} == {tuple(mail["recipients"])}
+    assert mail["recipients"] != ["corrected@example.org"]
+
+
+def test_row_35e_address_corrected_while_the_tickets_are_printed_is_the_one_they_go_to(
+    bench: "Bench", engine: sa.Engine, place: "Place"
+) -> None:
+    class Slow(FakePrinter):
+        def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
+            with transaction(engine) as connection:
+                correct = "UPDATE orders_order SET email = 'corrected@example.org'{} WHERE order_number = '{}'"
+                # The other's row is a third one's by now, as in a restored shop.
+                for number, with_it in (("ORD-1", ""), ("ORD-2", ", order_number = 'ORD-3'")):
+                    connection.exec_driver_sql(correct.format(with_it, number))
+            return super().print_tickets(faces)
+
+    bench.app.printer = Slow()
+    place("ORD-1")
+    place("ORD-2")
+    run(bench)
+    first, second = mails(engine, kind="confirmation")
+    assert [first["state"], second["state"]] == ["sent", "sent"]
+    assert [(str(message["To"]), to) for message, to in bench.mailer.sent] == [
+        (mail["recipients"][0], tuple(mail["recipients"])) for mail in (first, second)
+    ]
+    assert first["recipients"] == ["corrected@example.org"] != second["recipients"]
 
 
 def test_message_refused_does_not_stop_the_others(bench: "Bench", engine: sa.Engine, place: "Place") -> None:

@@ -268,8 +268,8 @@ def test_with_the_confirmation_posted_in_a_transaction_of_its_own_it_can_be_lost
 def test_with_mail_marked_as_sent_beforehand_it_can_be_lost(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
     begin = paypoll.state.outbox.begin_sending
 
-    def mark_first(connection: sa.Connection, mail: Any, run_id: str, until: datetime) -> bool:
-        began = begin(connection, mail, run_id, until)
+    def mark_first(connection: sa.Connection, mail: Any, *others: Any, **named: Any) -> bool:
+        began = begin(connection, mail, *others, **named)
         connection.execute(sa.update(outbox).where(outbox.c.id == mail.id).values(state="sent", lease_until=None))
         return began
 

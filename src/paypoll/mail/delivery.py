@@ -152,13 +152,14 @@ class Delivery:
     def _deliver_one(self, mail: Mail) -> None:
         if mail.interrupted:
             log.warning("mail was cut off half-way; sending it again", mail=mail.id, order=mail.order_id)
-        mail = self._readdressed(mail)
+        if not mail.follows_its_order or _problem(mail):
+            mail = self._readdressed(mail)
         try:
             parcel = self._packer.pack(mail)
         except PrintError as error:
             self._outcomes.cannot_be_made(mail, str(error))
             return
-        if problem := next((p for to in mail.recipients if (p := address_problem(to))), None):
+        if problem := _problem(mail):
             self._outcomes.given_up(mail, problem)
             return
         try:
@@ -168,7 +169,10 @@ class Delivery:
             why = "the mail server turns us away" if refused else "the mail server is out of reach"
             self._outcomes.halted(mail, error, why, everything=True)
             return
-        self._send(mail, parcel)
+        if self._begin_sending(mail):
+            self._send(mail, parcel)
+        elif (readdressed := self._readdressed(mail)) is not mail:
+            self._deliver_one(readdressed)
 
     def _readdressed(self, mail: Mail) -> Mail:
         """Return the mail with the address that its order, or its organiser, has now: it may have been corrected."""
@@ -177,6 +181,8 @@ class Delivery:
         with transaction(self._engine) as connection:
             email = _email_now(connection, mail)
             if email is None or (email,) == mail.recipients:
+                return mail
+            if (readdressed := outbox.readdress(connection, mail, email)) is None:
                 return mail
             record(
                 connection,
@@ -187,10 +193,10 @@ class Delivery:
                 explanation=f"{mail.kind}: to {email or '(no address)'}, which {_owner(mail)} has now,"
                 f" in place of {', '.join(mail.recipients) or '(no address)'}",
             )
-            return outbox.readdress(connection, mail, email)
+            return readdressed
 
     def _send(self, mail: Mail, parcel: Parcel) -> None:
-        """Hand the mail over and write down what became of it."""
+        """Hand the mail over, which is marked as being sent, and write down what became of it."""
         try:
             if self._hand_over(mail, parcel):
                 self._outcomes.sent(mail, parcel.subject, boxes=parcel.boxes, legible=parcel.legible)
@@ -232,13 +238,15 @@ class Delivery:
 
         False when another run has taken the mail over.
         """
+        goes_on = False
         while True:
             taken = 0
             try:
                 for message in parcel.messages:
                     # Anew before each: many large ones take longer than a lease, and another run would send them too.
-                    if not self._begin_sending(mail):
+                    if goes_on and not self._begin_sending(mail, goes_on=True):
                         return False
+                    goes_on = True
                     self._session.get().send(message, mail.recipients)
                     taken += 1
             except MailUnavailableError as error:
@@ -260,9 +268,15 @@ class Delivery:
             return None
         return smaller if smaller.largest < parcel.largest else None
 
-    def _begin_sending(self, mail: Mail) -> bool:
+    def _begin_sending(self, mail: Mail, *, goes_on: bool = False) -> bool:
+        until = self._clock.now() + self._rules.lease
         with transaction(self._engine) as connection:
-            return outbox.begin_sending(connection, mail, self._run_id, self._clock.now() + self._rules.lease)
+            return outbox.begin_sending(connection, mail, self._run_id, until, goes_on=goes_on)
+
+
+def _problem(mail: Mail) -> str | None:
+    """Return what is wrong with an address that the mail goes to; None when nothing is."""
+    return next((problem for to in mail.recipients if (problem := address_problem(to))), None)
 
 
 def _email_now(connection: sa.Connection, mail: Mail) -> str | None:

@@ -155,8 +155,7 @@ class MailPacker:
             raise PrintError(f"a ticket's files cannot be stored: {error}") from error
         if paths:
             with transaction(self._engine) as connection:
-                for ticket_id, (pdf_path, qr_path) in paths.items():
-                    set_ticket_files(connection, ticket_id, pdf_path, qr_path)
+                set_ticket_files(connection, paths)
 
     def _parcels(
         self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes], limit: int, *, beside: int

@@ -147,6 +147,8 @@ class Order:
     `records_of` is the number of the order that paypoll's records under this id are of, where it is another one: a shop
     restored from a backup gives ids out again. `before_memory`: the order is from before paypoll lost its records.
     `spent_elsewhere` holds SumUp ids (checkouts, transactions) that have fulfilled another order already.
+    `written_to`: there is mail to the customer about a payment that bought nothing yet, sent or not.
+    `newest_ticket` is the id of the newest ticket on paypoll's records if the shop has none so new, as after a restore.
     """
 
     id: int
@@ -175,6 +177,8 @@ class Order:
     looked_at: datetime | None = None
     records_of: str = ""
     before_memory: bool = False
+    written_to: bool = False
+    newest_ticket: int | None = None
 
     @property
     def known_as(self) -> str:

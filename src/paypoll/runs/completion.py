@@ -56,7 +56,7 @@ def complete_missing(
         new[item.id] = tuple(new_ticket_number(item.event.slug) for _ in range(missing[item.id]))
         rows += [ticket_row(number, order, item.event, account, rules.qr_prefix, now) for number in new[item.id]]
     ids = {ticket.number: ticket.id for ticket in order.tickets} | (
-        insert_new_tickets(connection, rows) if rows else {}
+        insert_new_tickets(connection, rows, order.newest_ticket) if rows else {}
     )
     numbers = {item.id: (*(ticket.number for ticket in filled[item.id]), *new[item.id]) for item in order.items}
     record_places(connection, order, numbers, ids)

@@ -21,7 +21,6 @@ from paypoll.settings.model import SiteSettings
 from paypoll.shop.accounts import account_for_guest
 from paypoll.shop.capacity import raise_tickets_sold
 from paypoll.shop.changes import complete_order, insert_tickets
-from paypoll.shop.tables import tickets
 from paypoll.shop.ticket_rows import ticket_row
 from paypoll.state import outbox
 from paypoll.state.fulfilments import record_fulfilment
@@ -31,9 +30,6 @@ from paypoll.tickets.numbers import new_ticket_number
 
 _MOST_TRIES = 500
 _FILL = later(sa.insert(ticket_place))
-_NEWEST_RECORDED = sa.select(sa.func.max(ticket_place.c.ticket_id)).scalar_subquery()
-_NEWEST_THERE = sa.select(sa.func.coalesce(sa.func.max(tickets.c.id), 0)).scalar_subquery()
-_NEWEST_IF_RESTORED = sa.select(_NEWEST_RECORDED).where(_NEWEST_RECORDED > _NEWEST_THERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +70,8 @@ def fulfil(
     post_confirmation(connection, order, numbers, rules, now)
     if rules.tell_organisers:
         tell_organisers(connection, order, rules.site.currency, rules.domain, run_id, now)
-    # What was said of the payment before would only confuse now, if it has not left yet.
-    outbox.withdraw_unread(connection, order.id, "payment_failed", "under_review")
+    if order.written_to:  # it would only confuse now, if it has not left yet
+        outbox.withdraw_unread(connection, order.id, *outbox.OF_A_PAYMENT)
     return sum(len(issued) for issued in numbers.values())
 
 
@@ -112,7 +108,7 @@ def _issue(
         event = _event_of(item)
         numbers[item.id] = tuple(new_ticket_number(event.slug) for _ in range(item.quantity))
         rows += [ticket_row(number, order, event, account, rules.qr_prefix, now) for number in numbers[item.id]]
-    record_places(connection, order, numbers, insert_new_tickets(connection, rows))
+    record_places(connection, order, numbers, insert_new_tickets(connection, rows, order.newest_ticket))
     return numbers
 
 
@@ -137,13 +133,15 @@ def record_places(
     connection.execute(_FILL, places)
 
 
-def insert_new_tickets(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> dict[str, int]:
+def insert_new_tickets(
+    connection: sa.Connection, rows: Sequence[Mapping[str, object]], newest: int | None
+) -> dict[str, int]:
     """Insert the tickets and return their ids by their numbers, with ids that no ticket of ours ever had.
 
-    A shop that was restored from a backup gives ids out again, and `ticket_place` knows each once. A sequence does not
-    go back with a savepoint, so each try skips as many ids as there are tickets.
+    A shop that was restored from a backup gives ids out again, up to the `newest` (None: it was not), and
+    `ticket_place` knows each once. A sequence does not go back with a savepoint, so each try skips as many ids as there
+    are tickets.
     """
-    newest = connection.scalar(_NEWEST_IF_RESTORED)
     for _ in range(_MOST_TRIES if newest is not None else 0):
         with connection.begin_nested() as savepoint:
             ticket_ids = insert_tickets(connection, rows)

@@ -5,7 +5,7 @@ promises is what another does. An order is loaded twice: for the questions, befo
 when it is known which payments SumUp shows.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -23,12 +23,19 @@ from paypoll.state import records as own
 from paypoll.state.fulfilments import SPENT
 from paypoll.state.memory import ADOPTED_UNTIL
 from paypoll.state.spent import LOOKED_BACK, SPENT_IN_SHOP
-from paypoll.statements import Together
+from paypoll.statements import Rows, Together
 
-_QUERIES = {**shop.QUERIES, **own.QUERIES, "taken": TAKEN, "adopted": ADOPTED_UNTIL}
-# All that an order is, in one statement; and what other orders have been paid by.
-_ORDERS = Together(**_QUERIES)
-_SPENT_WHERE_PAID = sa.union_all(SPENT, *SPENT_IN_SHOP)  # SQLite takes no union within another
+_SPENT = sa.union_all(SPENT, *SPENT_IN_SHOP)  # SQLite takes no union within another
+# All that an order is, and what other orders have been paid by, in one statement.
+_ORDERS = Together(
+    **shop.QUERIES,
+    **own.QUERIES,
+    taken=TAKEN,
+    adopted=ADOPTED_UNTIL,
+    newest_ticket=own.NEWEST_TICKET_IF_RESTORED,
+    written_to=own.WRITTEN_TO,
+    spent=_SPENT,
+)
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,10 +44,16 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
 
     The places taken are counted as well: what is to be closed hangs on whether a late payment can be honoured.
     """
-    rows = _ORDERS.ask(connection, {"order_ids": list(order_ids)})
+    rows = _ORDERS.ask(connection, {"order_ids": list(order_ids), **_to_be_spent(0, Evidence())})
+    return _orders_in(connection, rows)
+
+
+def _orders_in(connection: sa.Connection, rows: Mapping[str, Rows]) -> dict[int, Order]:
     orders = shop.orders_in(connection, rows)
     records = own.records_in(rows, orders)
     until = next((row["started_at"] for row in rows["adopted"]), None)
+    newest_ticket = next((row["ticket_id"] for row in rows["newest_ticket"]), None)
+    written_to = {row["order_id"] for row in rows["written_to"]}
     taken = {row["event_id"]: row["taken"] for row in rows["taken"]}
     return {
         order_id: replace(
@@ -54,6 +67,8 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
             seen=records[order_id].seen,
             records_of=records[order_id].records_of,
             before_memory=until is not None and order.created_at <= until,
+            newest_ticket=newest_ticket,
+            written_to=order_id in written_to,
         )
         for order_id, order in orders.items()
     }
@@ -137,8 +152,9 @@ def load_for_decision(
 
 
 def _loaded_for_decision(connection: sa.Connection, order_id: int, evidence: Evidence) -> Order | None:
-    order = load_orders(connection, [order_id]).get(order_id)
-    return order and replace(order, spent_elsewhere=spent_elsewhere(connection, order_id, evidence))
+    rows = _ORDERS.ask(connection, {"order_ids": [order_id], **_to_be_spent(order_id, evidence)})
+    order = _orders_in(connection, rows).get(order_id)
+    return order and replace(order, spent_elsewhere=_spent_in((row.values() for row in rows["spent"]), evidence))
 
 
 def spent_elsewhere(connection: sa.Connection, order_id: int, evidence: Evidence) -> frozenset[str]:
@@ -146,14 +162,23 @@ def spent_elsewhere(connection: sa.Connection, order_id: int, evidence: Evidence
 
     Where a transaction has, its checkout is among them.
     """
-    wanted = evidence.sumup_ids
-    if not wanted:
-        return frozenset()
-    values: dict[str, object] = {"order_id": order_id, "sumup_ids": sorted(wanted)}
-    if evidence.shows_payment:
-        values["since"] = evidence.asked_at - LOOKED_BACK if evidence.asked_at is not None else _EVER
-    found = connection.execute(_SPENT_WHERE_PAID if evidence.shows_payment else SPENT, values)
-    return evidence.with_checkouts_of(wanted.intersection(name for row in found for name in row))
+    return _spent_in(connection.execute(_SPENT, _to_be_spent(order_id, evidence)), evidence)
+
+
+def _to_be_spent(order_id: int, evidence: Evidence) -> dict[str, object]:
+    """Return the values of `_SPENT`. The shop's rows are looked through only where money was taken."""
+    return {
+        "order_id": order_id,
+        # Among no ids at all, PostgreSQL would look through the whole table.
+        "sumup_ids": sorted(evidence.sumup_ids) or [""],
+        "is_paid": evidence.shows_payment,
+        "since": evidence.asked_at - LOOKED_BACK if evidence.asked_at is not None else _EVER,
+    }
+
+
+def _spent_in(found: Iterable[Iterable[object]], evidence: Evidence) -> frozenset[str]:
+    names = {name for row in found for name in row}
+    return evidence.with_checkouts_of(evidence.sumup_ids.intersection(names))
 
 
 def as_found(order: Order, left_in: str | None, now: datetime) -> Order:

@@ -43,7 +43,6 @@ _NOTE_CHECKOUT = later(
         poll_count=checkouts.c.poll_count + 1,
     )
 )
-_SET_FILES = later(sa.update(tickets).where(tickets.c.id == sa.bindparam("wanted")))
 
 
 def set_order_status(connection: sa.Connection, order: Order, status: OrderStatus, note: str, now: datetime) -> None:
@@ -158,9 +157,14 @@ def insert_tickets(connection: sa.Connection, rows: Sequence[Mapping[str, Any]])
     return {number: int(ticket_id) for number, ticket_id in inserted}
 
 
-def set_ticket_files(connection: sa.Connection, ticket_id: int, pdf_file: str, qr_code: str) -> None:
-    """Write where a ticket's files are, below the shop's media folder."""
-    connection.execute(_SET_FILES, {"wanted": ticket_id, "pdf_file": pdf_file, "qr_code": qr_code})
+def set_ticket_files(connection: sa.Connection, paths: Mapping[int, tuple[str, str]]) -> None:
+    """Write where the files of these tickets are, PDF and picture of the code, below the shop's media folder."""
+    pdf_of, picture_of = (
+        sa.case({ticket_id: both[which] for ticket_id, both in paths.items()}, value=tickets.c.id) for which in (0, 1)
+    )
+    connection.execute(
+        sa.update(tickets).where(tickets.c.id.in_(list(paths))).values(pdf_file=pdf_of, qr_code=picture_of)
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------

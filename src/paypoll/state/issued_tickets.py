@@ -30,17 +30,11 @@ def load_issued_tickets(
 
     All of an order's or none: a confirmation must not leave with a part of its tickets.
     """
-    found: dict[int, list[sa.RowMapping]] = {order_id: [] for order_id in order_ids}
+    found: dict[int, list[sa.RowMapping]] = {}
     for row in connection.execute(_faces_of(order_ids)).mappings():
-        found[row["order_id"]].append(row)
-    issued = (
-        sa.select(ticket_place.c.order_id, sa.func.count().label("places"))
-        .where(ticket_place.c.order_id.in_(order_ids))
-        .group_by(ticket_place.c.order_id)
-    )
-    counts = {row.order_id: row.places for row in connection.execute(issued)}
+        found.setdefault(row["order_id"], []).append(row)
     # A row that a ticket needs was deleted in the shop: return none of the tickets, not some.
-    whole = {order_id: rows for order_id, rows in found.items() if len(rows) == counts.get(order_id)}
+    whole = {order_id: rows for order_id, rows in found.items() if len(rows) == rows[0]["filled"]}
     return {
         order_id: tuple(_issued(row, place, len(rows), site) for place, row in enumerate(rows, start=1))
         for order_id, rows in whole.items()
@@ -49,9 +43,12 @@ def load_issued_tickets(
 
 def _faces_of(order_ids: Collection[int]) -> sa.Select[Any]:
     organiser = users.alias("organiser")
+    all_of_it = ticket_place.alias("all_of_it")
+    filled = sa.select(sa.func.count()).where(all_of_it.c.order_id == ticket_place.c.order_id).scalar_subquery()
     return (
         sa.select(
             ticket_place.c.order_id,
+            filled.label("filled"),
             tickets.c.id,
             tickets.c.ticket_number,
             tickets.c.qr_data,

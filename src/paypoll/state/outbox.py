@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
+from paypoll.shop.tables import orders
 from paypoll.state.tables import outbox
 from paypoll.statements import later
 
@@ -20,20 +21,28 @@ _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 5, 10, 15, 30, 
 LONGEST_PAUSE = _PAUSES[-1]
 UNSENT = ("waiting", "sending")
 ALERT = "alert"
+OF_A_PAYMENT = ("payment_failed", "under_review")  # that bought nothing yet: posted under the order's row lock alone
 ADDRESS_STANDS = "address_stands"  # in a content: a person said where it goes, whatever the order's address is
 ACCOUNT = "account"  # in a content of no order's: the id of the shop's account that it goes to
 
 _WANTED = outbox.c.id == sa.bindparam("wanted")  # built once, not for every mail
 _OURS = (outbox.c.lease_run == sa.bindparam("holder"), outbox.c.state.in_(UNSENT))
+# A restored shop gives ids out again: another order's address is none of this mail's.
+_HAS_ANOTHER_ADDRESS = sa.exists(orders.c.id).where(
+    orders.c.id == outbox.c.order_id,
+    orders.c.order_number == sa.func.coalesce(sa.bindparam("number"), orders.c.order_number),
+    orders.c.email != sa.bindparam("address"),
+)
 _BEGIN_SENDING = (
     sa.update(outbox)
-    .where(_WANTED, *_OURS)
+    .where(_WANTED, *_OURS, sa.not_(_HAS_ANOTHER_ADDRESS))
     .values(
         state="sending",
         maybe_twice=sa.or_(outbox.c.maybe_twice, sa.bindparam("interrupted", type_=outbox.c.maybe_twice.type)),
     )
 )
 _GIVE_BACK = sa.update(outbox).where(_WANTED).values(lease_run=None, lease_until=None)
+_READDRESS = sa.update(outbox).where(_WANTED, *_OURS)
 _WITHDRAW = (
     sa.update(outbox)
     .where(
@@ -78,6 +87,11 @@ class Mail:
     def is_customers(self) -> bool:
         """Whether it is for a customer. Admins' and organisers' may stay in the mail server's own house."""
         return self.order_id is not None and not self.is_alert
+
+    @property
+    def follows_its_order(self) -> bool:
+        """Whether it goes to the address that its order has when it leaves, which may have been corrected."""
+        return self.is_customers and self.content.get(ADDRESS_STANDS) is not True
 
 
 def post(
@@ -164,12 +178,21 @@ def claim_mail(
     ]
 
 
-def begin_sending(connection: sa.Connection, mail: Mail, run_id: str, until: datetime) -> bool:
-    """Mark the mail as being sent, just before the mail server is given it, or its next message.
+def begin_sending(
+    connection: sa.Connection, mail: Mail, run_id: str, until: datetime, *, goes_on: bool = False
+) -> bool:
+    """Mark the mail as being sent, just before the mail server is given it, or (`goes_on`) its next message.
 
-    False when the lease was lost.
+    False when the lease was lost, or its order has another address by now: of several messages, all go to the first.
     """
-    began = {"wanted": mail.id, "holder": run_id, "lease_until": until, "interrupted": mail.interrupted}
+    began = {
+        "wanted": mail.id,
+        "holder": run_id,
+        "lease_until": until,
+        "interrupted": mail.interrupted,
+        "number": mail.content.get("order_number"),
+        "address": ", ".join(mail.recipients) if mail.follows_its_order and not goes_on else None,
+    }
     return connection.execute(_BEGIN_SENDING, began).rowcount == 1
 
 
@@ -247,10 +270,15 @@ def give_up_waiting(connection: sa.Connection, mail: Mail, error: str) -> bool:
     return connection.execute(given_up.values(state="undeliverable", last_error=error)).rowcount == 1
 
 
-def readdress(connection: sa.Connection, mail: Mail, recipient: str) -> Mail:
-    """Send the mail to this address from now on, in place of those that it had. Return it as it is then."""
+def readdress(connection: sa.Connection, mail: Mail, recipient: str) -> Mail | None:
+    """Send the mail to this address from now on, in place of those that it had. Return it as it is then.
+
+    None, and nothing changed, when the lease was lost.
+    """
     content = {**mail.content, "email": recipient} if "email" in mail.content else dict(mail.content)
-    connection.execute(sa.update(outbox).where(outbox.c.id == mail.id).values(recipients=[recipient], content=content))
+    values = {"wanted": mail.id, "holder": mail.lease_run, "recipients": [recipient], "content": content}
+    if connection.execute(_READDRESS, values).rowcount == 0:
+        return None
     return replace(mail, recipients=(recipient,), content=content)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.payments.order import Fulfilment, SeenCheckout
-from paypoll.shop.tables import items, orders
+from paypoll.shop.tables import items, orders, tickets
+from paypoll.state.outbox import OF_A_PAYMENT
 from paypoll.state.resolutions import VERDICTS, without_tickets
 from paypoll.state.seen_checkouts import SEEN, seen_in
-from paypoll.state.tables import fulfilment, ticket_place, watch
+from paypoll.state.tables import fulfilment, outbox, ticket_place, watch
 from paypoll.statements import Rows, Together
 
 # A restored shop gives ids out again, those of items as well: their places may be filled by another order's tickets.
@@ -44,6 +45,18 @@ _RECORDS = (
     .outerjoin(fulfilment, fulfilment.c.order_id == watch.c.order_id)
     .where(watch.c.order_id.in_(sa.bindparam("order_ids", expanding=True)))
 )
+_NEWEST_RECORDED = sa.select(sa.func.max(ticket_place.c.ticket_id)).scalar_subquery()
+_NEWEST_THERE = sa.select(sa.func.coalesce(sa.func.max(tickets.c.id), 0)).scalar_subquery()
+NEWEST_TICKET_IF_RESTORED = sa.select(_NEWEST_RECORDED.label("ticket_id")).where(_NEWEST_RECORDED > _NEWEST_THERE)
+"""The newest ticket on record, if the shop has none so new: restored from a backup, it gives ids out again."""
+
+WRITTEN_TO = (
+    sa.select(outbox.c.order_id)
+    .where(outbox.c.order_id.in_(sa.bindparam("order_ids", expanding=True)), outbox.c.kind.in_(OF_A_PAYMENT))
+    .distinct()
+)
+"""Those of the orders `order_ids` whose customer was, or is to be, sent mail about a payment that bought nothing."""
+
 QUERIES: Mapping[str, sa.Select[Any]] = {"verdicts": VERDICTS, "seen": SEEN, "records": _RECORDS}
 """What `records_in` puts together, of the orders `order_ids`; to be asked as one, by whoever asks for more as well."""
 _ALL = Together(**QUERIES)

@@ -17,6 +17,7 @@ LOOKED_BACK = timedelta(days=60)
 
 _IDS: sa.BindParameter[str] = sa.bindparam("sumup_ids", expanding=True)
 _SINCE = sa.bindparam("since", type_=orders.c.created_at.type)
+_IS_PAID = sa.bindparam("is_paid", type_=sa.Boolean)
 # What paid for an order of our own is on record, whatever its rows say.
 _OTHER = sa.and_(
     orders.c.id != sa.bindparam("order_id"),
@@ -50,17 +51,17 @@ def _halved() -> sa.ScalarSelect[int]:
 
 
 _BY_ORDER = sa.select(orders.c.transaction_id, sa.literal("").label("checkout_id")).where(
-    orders.c.id > sa.func.coalesce(_halved(), 0), _OTHER, orders.c.transaction_id.in_(_IDS), _BOUGHT
+    _IS_PAID, orders.c.id > sa.func.coalesce(_halved(), 0), _OTHER, orders.c.transaction_id.in_(_IDS), _BOUGHT
 )
 # A checkout may be stored for two orders: found by the index on the checkouts' own time.
 _STORED = (
     sa.select(checkouts.c.sumup_checkout_id, checkouts.c.checkout_id)
     .join(orders, orders.c.id == checkouts.c.order_id)
-    .where(checkouts.c.created_at > _SINCE, _OTHER, _BOUGHT)
+    .where(_IS_PAID, checkouts.c.created_at > _SINCE, _OTHER, _BOUGHT)
     .where(sa.or_(checkouts.c.sumup_checkout_id.in_(_IDS), checkouts.c.checkout_id.in_(_IDS)))
 )
 SPENT_IN_SHOP = (_BY_ORDER, _STORED)
 """What has completed another order than `order_id`, of the SumUp ids `sumup_ids`, in the shop's rows from `since` on.
 
-The ids are those of checkouts, of transactions, and their codes.
+The ids are those of checkouts, of transactions, and their codes. Unless `is_paid`, nothing is looked for.
 """
