@@ -8,13 +8,17 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from paypoll.tickets.declarations import read_ahead
+
 _FONTTOOLS = ("fontTools", "fontTools.ttLib", "fontTools.varLib", "fontTools.varLib.instancer")
 _ITS_USERS = ("weasyprint.pdf.fonts", "weasyprint.text.fonts")
 
 
 @contextmanager
 def loaded_lightly() -> Iterator[None]:
-    """While WeasyPrint is imported: neither start other programs nor load fontTools. No other thread may be at it.
+    """While WeasyPrint is imported: start no program, parse no declarations, load no fontTools.
+
+    No other thread may be at it.
 
     WeasyPrint tries several names for each library. For every one that the loader does not know, cffi asks
     `ctypes.util.find_library`, which starts ldconfig, gcc and ld: 85 processes, and half of the time that the import
@@ -28,7 +32,8 @@ def loaded_lightly() -> Iterator[None]:
     stand_ins = {} if "fontTools" in sys.modules else {name: _StandIn(name) for name in _FONTTOOLS}
     sys.modules.update(stand_ins)
     try:
-        yield
+        with read_ahead():
+            yield
     finally:
         ctypes.util.find_library = find_library
         for name in stand_ins:

@@ -1,4 +1,4 @@
-"""A printing process: reads jobs from its standard input, prints, and writes the answers to its standard output.
+"""A printing process: reads jobs from its standard input (a socket), prints, and writes answers to its standard output.
 
 Started by `paypoll.tickets.workers`, which knows what to do when this process dies: WeasyPrint and the libraries
 below it work on untrusted texts and pictures. So it is given no secret and no connection, ends with its input, and the
@@ -7,6 +7,7 @@ system itself limits its time for each job.
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 
 from paypoll.gc_tuning import search_for_cycles_rarely
 from paypoll.tickets.events import listen
+from paypoll.tickets.forking import FORK_LINE, Inbox
 from paypoll.tickets.libraries import loaded_lightly
 from paypoll.tickets.ticket import PrintError, TicketPrinter
 from paypoll.tickets.wire import Answer, Job, PrinterOptions, answer_line, read_job, read_options
@@ -32,13 +34,16 @@ def main() -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     search_for_cycles_rarely()
     seconds = float(sys.argv[1])
-    with _answers() as answers:
-        jobs = sys.stdin.buffer
+    with _answers() as answers, socket.socket(fileno=sys.stdin.fileno()) as line_in:
+        jobs = Inbox(line_in)
         # The default of SIGALRM ends the process, wherever it hangs, and also when nobody waits for it any more.
         signal.setitimer(signal.ITIMER_REAL, _LOADING)
         printer = _Printer(read_options(next(jobs)))
         signal.setitimer(signal.ITIMER_REAL, 0)
         for line in jobs:
+            if line == FORK_LINE:
+                jobs.fork(answers)
+                continue
             job = read_job(line)
             signal.setitimer(signal.ITIMER_REAL, seconds * max(len(job.faces), 1))
             answer = answer_line(printer.answer(job))

@@ -4,10 +4,6 @@ A page that brings WeasyPrint or a library below it down takes one such process 
 belongs to is the only one whose mail waits. `paypoll.tickets.worker` is what runs in there.
 """
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
@@ -15,8 +11,9 @@ from queue import SimpleQueue
 
 import structlog
 
+from paypoll.tickets.processes import DeathError, PrintingProcess
 from paypoll.tickets.ticket import PrintedTicket, PrinterMissingError, PrintError, TicketFace
-from paypoll.tickets.wire import Answer, Job, PrinterOptions, job_line, options_line, read_answer
+from paypoll.tickets.wire import Answer, Job, PrinterOptions
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +21,7 @@ _LIMIT = 20.0
 """Seconds for one ticket, hundreds of times what it takes. A process that takes longer for a job is ended."""
 
 _TICKETS_WORTH_A_PROCESS = 100
-"""For fewer that wait, starting one more process takes as long as they do."""
+"""For fewer that wait, one more process is not worth its memory, nor its start where it cannot be forked."""
 
 _TRIES = 2
 """The first death need not be the ticket's fault: the machine was short of memory, or the process was killed."""
@@ -46,8 +43,8 @@ class PrintWorkers:
         self._jobs: SimpleQueue[tuple[Job, Future[Answer]] | None] = SimpleQueue()
         self._waiting = 0
         self._ahead: dict[Job, Future[Answer]] = {}
-        self._idle: list[_Worker] = []
-        self._busy: set[_Worker] = set()
+        self._idle: list[PrintingProcess] = []
+        self._busy: set[PrintingProcess] = set()
         self._closed = False
         self._lock = threading.Lock()
 
@@ -57,7 +54,7 @@ class PrintWorkers:
             if self._closed or self._idle or self._busy:
                 return
             try:
-                self._idle.append(_Worker(self._options, self._limit))
+                self._idle.append(PrintingProcess.started(self._options, self._limit))
             except PrintError:
                 """Whoever asks for a ticket will hear of it."""
 
@@ -136,7 +133,7 @@ class PrintWorkers:
             worker = self._take()
             try:
                 answer = worker.ask(job)
-            except _DeathError as error:
+            except DeathError as error:
                 death = str(error)
                 self._drop(worker)
                 if not self._closed:
@@ -149,104 +146,44 @@ class PrintWorkers:
                 return answer
         return Answer(error=f"the tickets of order {_orders(job)} could not be printed: the printing process {death}")
 
-    def _take(self) -> "_Worker":
+    def _take(self) -> PrintingProcess:
+        """Return a process that is free, else a new one: forked from one that is at work, where there is one."""
+        with self._lock:
+            worker = self._idle_one()
+            if worker is not None:
+                return worker
+            warm = next(iter(self._busy), None)
+        forked = warm.forked() if warm is not None else None
         with self._lock:
             if self._closed:
+                if forked is not None:
+                    forked.end()
                 raise PrintError("the run is ending")
-            while self._idle:
-                worker = self._idle.pop()
-                if worker.is_alive():
-                    break
-                worker.end()  # killed while it had nothing to do, which is no ticket's fault
-            else:
-                worker = _Worker(self._options, self._limit)
+            worker = forked or PrintingProcess.started(self._options, self._limit)
             self._busy.add(worker)
             return worker
 
-    def _give_back(self, worker: "_Worker") -> None:
+    def _idle_one(self) -> PrintingProcess | None:
+        """Return a process that has nothing to do. With the lock held. Raise PrintError when the run is ending."""
+        if self._closed:
+            raise PrintError("the run is ending")
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive():
+                self._busy.add(worker)
+                return worker
+            worker.end()  # killed while it had nothing to do, which is no ticket's fault
+        return None
+
+    def _give_back(self, worker: PrintingProcess) -> None:
         with self._lock:
             self._busy.discard(worker)
             self._idle.append(worker)
 
-    def _drop(self, worker: "_Worker") -> None:
+    def _drop(self, worker: PrintingProcess) -> None:
         with self._lock:
             self._busy.discard(worker)
         worker.end()
-
-
-class _DeathError(Exception):
-    """The process is gone. Says how it ended."""
-
-
-class _Worker:
-    """One printing process."""
-
-    def __init__(self, options: PrinterOptions, limit: float) -> None:
-        self._limit = limit
-        try:
-            # -P: what lies in the current folder is no module. The rest of the environment decides about fonts.
-            self._process = subprocess.Popen(  # noqa: S603 - our own program, with no argument from outside
-                [sys.executable, "-P", "-m", "paypoll.tickets.worker", str(limit)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL if sys.stderr is None else None,
-                env=_environment(),
-            )
-        except OSError as error:
-            raise PrintError(f"no printing process can be started: {error.strerror or type(error).__name__}") from error
-        # At once, so that it loads what it needs while there is no job yet. It reads them before it loads anything.
-        self._tell(options_line(options))
-
-    def _tell(self, line: bytes) -> bool:
-        """Send a line; say whether the process took it."""
-        if self._process.stdin is None:
-            raise AssertionError("the process was started with pipes")
-        try:
-            self._process.stdin.write(line)
-            self._process.stdin.flush()
-        except OSError:  # EPIPE: it ended before it had read all
-            return False
-        return True
-
-    def ask(self, job: Job) -> Answer:
-        """Return what became of the job. Raise _DeathError when the process ended before it had an answer."""
-        if self._process.stdout is None:
-            raise AssertionError("the process was started with pipes")
-        line = self._process.stdout.readline() if self._tell(job_line(job)) else b""
-        if not line.endswith(b"\n"):
-            raise _DeathError(self._how_it_ended())
-        return read_answer(line)
-
-    def is_alive(self) -> bool:
-        """Say whether it can be given work."""
-        return self._process.poll() is None
-
-    def end(self) -> None:
-        """Kill the process and wait for its end."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:
-                    """What could not be written is dropped."""
-
-    def _how_it_ended(self) -> str:
-        code = self._process.wait()
-        if code == -signal.SIGALRM:
-            return f"took longer than {self._limit:g} seconds a ticket"
-        if code < 0:
-            return f"was ended by {signal.Signals(-code).name}"
-        return f"ended with status {code}"
-
-
-def _environment() -> dict[str, str]:
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PAYPOLL_", "PG")) and name != "CREDENTIALS_DIRECTORY"
-    }
 
 
 def _orders(job: Job) -> str:

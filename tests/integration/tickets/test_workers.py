@@ -97,18 +97,43 @@ def test_workers_are_started_for_work_only_and_one_is_enough_for_a_few_tickets(m
     assert children() == before
 
 
-def test_many_waiting_tickets_are_printed_by_as_many_processes_as_are_allowed(
-    make_workers: MakeWorkers, monkeypatch: pytest.MonkeyPatch
+def below(process: int) -> set[int]:
+    return {process}.union(*map(below, children(process)))
+
+
+def test_many_waiting_tickets_are_printed_by_two_processes_one_forked_from_the_other(
+    make_workers: MakeWorkers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """The second is killed at work, hangs, and is ended with the run; each as if it had been started."""
     monkeypatch.setattr("paypoll.tickets.workers._TICKETS_WORTH_A_PROCESS", 2)
     before = children()
-    workers = make_workers(2)
+    workers = make_workers(2, limit=2.0, template_folder=templates(tmp_path, hangs_for="ORD-HANG"))
     orders = [[replace(FACE, order_number=f"ORD-{number}")] for number in range(8)]
     workers.expect(orders)
-    assert all(len(workers.print_tickets(faces)) == 1 for faces in orders)
-    assert len(children() - before) == 2
+    tickets = [workers.print_tickets(faces) for faces in orders]
+    assert [ticket.pdf for (ticket,) in tickets] == [
+        WeasyTicketPrinter(template_folder=tmp_path).print_tickets(faces)[0].pdf for faces in orders
+    ]
+    (first,) = children() - before
+    (between,) = children(first)
+    (second,) = children(between)
+
+    for process in (first, second):
+        os.kill(process, signal.SIGSTOP)
+    hanging = [replace(FACE, order_number="ORD-HANG")]
+    workers.expect([*orders[:3], hanging])
+    wait_for(lambda: len(workers._busy) == 2)
+    with capture_logs() as logged:
+        os.kill(second, signal.SIGKILL)
+        os.kill(first, signal.SIGCONT)
+        assert [workers.print_tickets(faces) for faces in orders[:3]] == tickets[:3]
+        with pytest.raises(PrintError, match=r"order ORD-HANG could not .* longer than 2 seconds a ticket"):
+            workers.print_tickets(hanging)
+        assert workers.print_tickets(orders[3]) == tickets[3]
+    assert "was ended by SIGKILL" in [line.get("how") for line in logged]
+    family = set().union(*map(below, children() - before))
     workers.close()
-    assert children() == before
+    wait_for(lambda: all("\nState:\tZ" in status_of(process) for process in family))
 
 
 def test_workers_that_are_to_get_ready_have_one_process_that_prints_the_first_ticket(make_workers: MakeWorkers) -> None:
@@ -145,7 +170,7 @@ def test_broken_template_does_not_end_a_process_that_gets_ready(make_workers: Ma
     assert len(children() - before) == 1
 
 
-_WITHOUT_FONTTOOLS = """
+_LOADING = """
 import contextlib, hashlib, pickle, sys
 from paypoll.tickets.libraries import loaded_lightly
 lightly = loaded_lightly() if sys.argv[1] == "lightly" else contextlib.nullcontext()
@@ -154,23 +179,23 @@ with lightly:
 usual, emoji = pickle.loads(bytes.fromhex(sys.argv[2]))
 printer = WeasyTicketPrinter()
 tickets = printer.print_tickets([usual])
-loaded = "fontTools.ttLib" in sys.modules
+loaded = "fontTools.ttLib" in sys.modules, "pycparser" in sys.modules
 tickets += printer.print_tickets([emoji])
-print(loaded, "fontTools.ttLib" in sys.modules, hashlib.sha256(b"".join(ticket.pdf for ticket in tickets)).hexdigest())
+print(*loaded, "fontTools.ttLib" in sys.modules, hashlib.sha256(b"".join(ticket.pdf for ticket in tickets)).hexdigest())
 """
 
 
-def test_fonttools_is_loaded_for_emoji_alone_and_does_the_same_as_ever() -> None:
+def test_what_is_left_out_of_loading_changes_no_ticket_and_fonttools_comes_for_emoji() -> None:
     """A WeasyPrint that takes other names of it, or takes them elsewhere, fails here."""
     faces = pickle.dumps((FACE, replace(FACE, event_title="🎉 Party"))).hex()
     said = {}
     for how in ("lightly", "wholly"):
-        command = [sys.executable, "-c", _WITHOUT_FONTTOOLS, how, faces]
+        command = [sys.executable, "-c", _LOADING, how, faces]
         run = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 -- ourselves
         said[how] = run.stdout.splitlines()[-1].split()
-    assert said["lightly"][:2] == ["False", "True"]
-    assert said["wholly"][:2] == ["True", "True"]
-    assert said["lightly"][2] == said["wholly"][2]
+    assert said["lightly"][:3] == ["False", "False", "True"]
+    assert said["wholly"][:3] == ["True", "True", "True"]
+    assert said["lightly"][3] == said["wholly"][3]
 
 
 def test_worker_that_is_killed_in_its_work_is_replaced_and_the_ticket_printed(make_workers: MakeWorkers) -> None:
@@ -186,11 +211,16 @@ def test_worker_that_is_killed_in_its_work_is_replaced_and_the_ticket_printed(ma
     assert [line["how"] for line in logged] == ["was ended by SIGKILL"]
 
 
-def test_workers_killed_while_they_had_nothing_to_do_are_no_tickets_fault(make_workers: MakeWorkers) -> None:
+def test_workers_that_cannot_be_forked_are_started_and_killed_while_idle_are_no_tickets_fault(
+    make_workers: MakeWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paypoll.tickets.workers._TICKETS_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr("paypoll.tickets.processes.forked", {}.get)  # nothing of the kind
     workers = make_workers(2)
     before = children()
     workers.expect([TWO, OTHER])
     first = workers.print_tickets(TWO), workers.print_tickets(OTHER)
+    assert len(children() - before) == 2
     for worker in children() - before:
         os.kill(worker, signal.SIGKILL)
     wait_for(lambda: children() == before)
@@ -205,14 +235,23 @@ def test_no_process_to_be_had_is_a_print_error(make_workers: MakeWorkers, monkey
         make_workers().print_tickets([FACE])
 
 
-def test_ticket_that_never_gets_done_fails_alone(make_workers: MakeWorkers, tmp_path: Path) -> None:
-    folder = templates(tmp_path, hangs_for=FACE.order_number)
-    workers = make_workers(2, limit=2.0, template_folder=folder)
-    workers.expect([TWO, OTHER])
-    assert len(workers.print_tickets(OTHER)) == 1
-    with pytest.raises(PrintError, match=rf"order {FACE.order_number} could not .* longer than 2 seconds a ticket"):
-        workers.print_tickets(TWO)
-    assert len(workers.print_tickets(OTHER)) == 1
+_WITH_A_THREAD = """
+import socket, sys, threading
+from paypoll.tickets.forking import FORK_LINE, Inbox, forked
+line, run = socket.socketpair()
+asking = threading.Thread(target=lambda: print(forked(run)))
+asking.start()
+inbox = Inbox(line)
+assert next(inbox) == FORK_LINE
+inbox.fork(sys.stdout.buffer)
+asking.join()
+"""
+
+
+def test_process_with_a_thread_is_not_forked() -> None:
+    """Libraries start threads as they like: the new process would have none of them, and wait for them."""
+    command = [sys.executable, "-c", _WITH_A_THREAD]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "None\n"  # noqa: S603 -- ours
 
 
 def test_worker_is_deaf_to_what_stops_the_run(make_workers: MakeWorkers) -> None:
@@ -237,8 +276,8 @@ def test_worker_knows_no_secret(make_workers: MakeWorkers, monkeypatch: pytest.M
     assert b"FONTCONFIG_PATH=/etc/fonts" in environment
     assert b"PAYPOLL" not in environment
     assert b"CREDENTIALS_DIRECTORY" not in environment
-    files = {str(file.readlink()) for file in Path(f"/proc/{worker}/fd").iterdir()}
-    assert not [file for file in files if file.startswith("socket:")]
+    files = {file.name: str(file.readlink()) for file in Path(f"/proc/{worker}/fd").iterdir()}
+    assert [name for name, file in files.items() if file.startswith("socket:")] == ["0"]  # its jobs come there
 
 
 _PARENT = """
