@@ -34,7 +34,7 @@ from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.brake import Brake
 from paypoll.runs.gone import GoneRound
 from paypoll.runs.listing_fees import FeeRound
-from paypoll.runs.load import Loaded, load_each
+from paypoll.runs.load import Loaded, load_claimed
 from paypoll.runs.organiser_digest import release_digests
 from paypoll.runs.report import OrderError, RunReport, Swept
 from paypoll.state import watches
@@ -201,7 +201,7 @@ class Cycle:
                     limit=self._rules.batch_size,
                     lease=self._rules.lease,
                 )
-                loaded = load_each(connection, claimed)
+                loaded = load_claimed(connection, claimed, now)
             if not claimed:
                 return
             self._note_unreadable(loaded, report)
@@ -213,7 +213,7 @@ class Cycle:
             for order_id in only:
                 watches.enrol_order(connection, order_id, now)
             claimed = watches.claim_these(connection, only, self._run_id, now, lease=self._rules.lease)
-            loaded = load_each(connection, claimed)
+            loaded = load_claimed(connection, claimed, now)
         self._note_unreadable(loaded, report)
         report.taken_over += len(set(only) - set(claimed))
         return list(loaded.orders.values())
