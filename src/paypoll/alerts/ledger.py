@@ -41,9 +41,7 @@ _TODO: dict[FindingKind, str] = {
     FindingKind.TICKETS_UNPAID: "Cancel the tickets, or collect the money.",
     FindingKind.FEE_RETURNED: "Set the fee to refunded in the shop's admin and unpublish the event, or let it be.",
 }
-_USED_TODO = (
-    "Nobody is to be kept out: its tickets were used. Refund or cancel the order in the shop, if it is not there."
-)
+_USED_TODO = "Its tickets were used: nobody is to be kept out. Set the order to refunded in the shop, if it is not."
 _CONTEST = "A charge-back can be contested at SumUp for a while; used tickets show that somebody came."
 _CLOSE = "Then close it by the command below. It closes by itself when the cause is gone."
 
