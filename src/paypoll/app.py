@@ -325,6 +325,7 @@ class App:
         from paypoll.alerts.outages import OutageReporter
         from paypoll.runs.cycle import Cycle, CycleRules
         from paypoll.runs.gone import GoneRound
+        from paypoll.runs.gone_fees import GoneFeeRound
         from paypoll.runs.refunds import carry_refunds_on
 
         verification = self.settings.verification
@@ -357,6 +358,7 @@ class App:
             gone=GoneRound(
                 self.engine, lambda: self.gateway, self.policy, self.desk, self.clock, run_id, verification.lease
             ),
+            gone_fees=GoneFeeRound(self.fee_looker(self.policy), self.desk, verification.lease, run_id),
             beforehand=partial(carry_refunds_on, self.engine, lambda: self.refund_engine, self.clock, self.stop),
         )
 

@@ -205,14 +205,16 @@ def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope
     order, part, known = (stage.order(number, age=AGO, checkout="PAID") for number in numbers)
     assert stage.run_once().code == 0
     stage.shop.update("orders_order", known.id, status="refunded")
-    for one in (order, known):
-        stage.sumup.refund(one.checkout)
+    stage.sumup.refund(known.checkout)
+    stage.sumup.refund(order.checkout, Decimal("5.00"))
+    stage.sumup.charge_back(order.checkout)
     stage.sumup.refund(part.checkout, Decimal("12.50"))
     let_ledger_be_due(stage)
     assert stage.run_once(ledger__on_refund="void", ledger__tell_customer="true").report["ledger"]["voided"] == 1
     assert stage.status(order) == "refunded"
     (told,) = [mail for mail in stage.mails(order) if "refunded - order" in subject(mail)]
     assert "Its tickets are no longer valid: " in body(told)
+    assert "Your bank has taken back 20.00 GBP" in body(told)
     # What the shop had set void first is written down for the report, and told to nobody.
     assert ("(returned)", "ORD-SHOP", "25.000") in findings(stage)
     assert [stage.alerts(known), len(stage.mails(known))] == [[], 1]
@@ -221,6 +223,8 @@ def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope
     assert [row["status_to"] for row in stage.audit(order, "voided")] == ["refunded"]
     (alert,) = stage.alerts(order)
     assert "Its tickets are void now (2), and the order is refunded." in body(alert)
+    assert "Of 25.00 GBP, 5.00 GBP was refunded and 20.00 GBP was charged back: in full." in body(alert)
+    assert "resolve --finding" not in body(alert)  # it is closed already
     assert stage.status(part) == "completed"
     assert {ticket["status"] for ticket in stage.tickets(part)} == {"valid"}
     # A credential that may not read the list stops nobody, and nobody is told.

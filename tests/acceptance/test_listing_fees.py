@@ -354,18 +354,29 @@ def test_row_60p_person_decides_on_fees_and_nothing_is_published_against_it(fair
 
 
 def test_row_60m_fee_deleted_while_sumup_is_asked_is_told_and_mail_that_cannot_be_delivered(stage: Stage) -> None:
+    lost, back = (place_fee(stage, reference, "PAID") for reference in ("LF-LOST", "LF-LOST-BACK"))
+    left = place_fee(stage, "LF-LEFT")
+    assert stage.run_once().code == 0
+    stage.sumup.refund(back.checkout)
+    for gone in (lost, back, left):  # and the event with it, in a shop that is restored
+        stage.sql("DELETE FROM events_listingfee WHERE id = :fee", fee=gone.id)
+        stage.sql("DELETE FROM payments_sumupcheckout WHERE checkout_reference = :reference", reference=gone.reference)
+    let_fees_be_due(stage)
     fee, other = (place_fee(stage, reference, "PAID") for reference in ("LF-GONE", "LF-NOADDRESS"))
     stage.shop.update("accounts_user", stage.organiser, email="no address at all")
+    stage.sumup.reset_log()
     stage.sumup.fault(Latency(1.5), path="/v2.1/*")
     process = stage.start("run-once", "--json")
     stage.sumup.journal.wait_until(lambda journal: journal.count(path="/v2.1/*") > 0, PATIENCE)
     stage.sql("DELETE FROM events_listingfee WHERE id = :fee", fee=fee.id)
     process.communicate(timeout=60)
-    (told,) = [mail for mail in stage.sink.messages if "listing fee was deleted" in subject(mail)]
-    assert fee.checkout in body(told)
+    told = [body(mail) for mail in stage.sink.messages if "listing fee was deleted" in subject(mail)]
+    paid = (fee, lost, back)
+    assert [[one.checkout in text for text in told].count(True) for one in paid] == [1, 1, 0]
+    assert (len(told), stage.sumup.checkout(left.checkout).status) == (2, "EXPIRED")
     assert event_status(stage, other) == "published"
-    (told,) = [mail for mail in stage.sink.messages if "mail to an organiser cannot be delivered" in subject(mail)]
-    assert "no address at all" in body(told)
+    (mail,) = [mail for mail in stage.sink.messages if "mail to an organiser cannot be delivered" in subject(mail)]
+    assert "no address at all" in body(mail)
 
 
 def test_row_60n_poisoned_fee_spoils_no_other_and_kills_and_several_runs_publish_once(stage: Stage) -> None:

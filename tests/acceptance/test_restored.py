@@ -54,8 +54,14 @@ def test_row_39a_new_order_under_an_old_id_is_a_case_and_the_next_one_gets_its_t
     # The old one's confirmation is not sent with tickets of somebody else.
     stage.sql("UPDATE paypoll.outbox SET state = 'waiting' WHERE kind = 'confirmation' AND order_id = :id", id=old.id)
     before = len(stage.mails(old))
+    stage.let_time_pass()
     stage.run_once()
     assert len(stage.mails(old)) == before
+    # The money of the one that is lost is told, once, and that of the new one is told already.
+    told = [body(mail) for mail in stage.sink.messages if "was deleted in the shop, and it was paid" in subject(mail)]
+    assert [old.checkout in text for text in told] == [True]
+    assert stage.sumup.checkout(unpaid.checkout).status == "EXPIRED"
+    assert [len(stage.alerts(order)) for order in (new, following)] == [1, 1]
 
 
 def test_row_26b_order_that_is_gone_from_the_shop_is_made_unpayable_and_its_money_told_once(stage: Stage) -> None:

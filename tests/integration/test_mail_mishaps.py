@@ -268,3 +268,44 @@ def test_mail_whose_note_was_committed_unheard_is_noted_and_told_once(
     with transaction(engine) as connection:
         noted = connection.execute(sa.text("SELECT count(*) FROM paypoll.audit WHERE action = 'mailed'")).scalar()
     assert noted == 1
+
+
+def test_mail_that_was_overtaken_in_the_shop_is_held_back_and_void_tickets_are_left_out(
+    bench: "Bench", engine: sa.Engine, place: Place
+) -> None:
+    """A mail server away for an hour, and what the shop's admin did meanwhile."""
+    void, back, part = (place(f"ORD-{name}", email=f"{name}@one.example") for name in ("VOID", "BACK", "PART"))
+    bench.mailer.down = "connection refused"
+    record_run(bench.app, "run-once")
+    for order_id in (void, back):
+        correct(engine, order_id, status="refunded")
+    with transaction(engine) as connection:
+        first = sa.text("SELECT ticket_number FROM events_ticket WHERE order_id = :id ORDER BY id LIMIT 1")
+        number = connection.scalar(first, {"id": part})
+        cancelled = sa.text("UPDATE events_ticket SET status = 'cancelled' WHERE ticket_number = :number")
+        connection.execute(cancelled, {"number": number})
+    bench.mailer.down = ""
+    bench.clock.move(2 * HOUR)
+    record_run(bench.app, "run-once")
+    (mail,) = [message for message, to in bench.mailer.sent if "one.example" in to[0]]
+    assert (len(attached(mail, "application/pdf")), number in text_of(mail)) == (1, False)
+    assert "Your ticket is attached" in text_of(mail)
+    assert bench.app.resender.resend("ORD-PART", "ada").tickets == 1
+    # One is put back in the shop; of the other no more is heard.
+    correct(engine, back, status="completed")
+    for pause in (2 * HOUR, 4 * DAY):
+        bench.clock.move(pause)
+        record_run(bench.app, "run-once")
+    assert recipients(bench).count("BACK@one.example") == 1
+    assert "VOID@one.example" not in recipients(bench)
+    assert [state for state, _ in states(engine)].count("withdrawn") == 1
+
+
+def attached(message: EmailMessage, kind: str) -> list[EmailMessage]:
+    return [part for part in message.iter_attachments() if part.get_content_type() == kind]
+
+
+def text_of(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())

@@ -259,7 +259,7 @@ def _confirmation_arrives(books: Books, order: "Sold") -> Iterator[str]:
     for mail in books.world.mail.inbox:
         if mail.message_id == message_id and sorted(_numbers_in(mail.pdfs)) != sorted(numbers):
             yield f"its confirmation arrived with {len(mail.pdfs)} PDFs for {len(numbers)} tickets"
-    if not arrived and state == "withdrawn" and books.orders[order.id][1] == "refunded":
+    if not arrived and state in {"waiting", "withdrawn"} and books.orders[order.id][1] in {"refunded", "cancelled"}:
         return  # it would have brought tickets that are void
     if not arrived and (state != "undeliverable" or not books.admin_was_told(order, "cannot be delivered")):
         yield f"its confirmation never arrived, and is {state}"

@@ -17,6 +17,7 @@ from paypoll.mail.address import address_problem
 from paypoll.mail.delivered import Delivered
 from paypoll.mail.doubts import settle
 from paypoll.payments.order import Order
+from paypoll.payments.rules import VOID_TICKETS
 from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
 from paypoll.runs.load import load_order
 from paypoll.shop.find import find_order_id, lock_order
@@ -248,8 +249,8 @@ def _importance(mail: KeptMail) -> tuple[bool, int]:
 
 
 def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...]]:
-    """Return the numbers of the tickets that paypoll issued and that are still there, by order item."""
-    left = {ticket.number for ticket in order.tickets}
+    """Return the numbers of the tickets that paypoll issued and that still admit somebody, by order item."""
+    left = {ticket.number for ticket in order.tickets if ticket.status not in VOID_TICKETS}
     rows = connection.execute(
         sa.select(ticket_place.c.order_item_id, ticket_place.c.ticket_number)
         .where(ticket_place.c.order_id == order.id)
@@ -262,12 +263,12 @@ def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...
 
 
 def _require_sendable(order: Order, numbers: dict[int, tuple[str, ...]]) -> None:
+    if order.tickets and (why := void(order)):
+        raise RefusedError(f"order {order.number}: {why}, so its tickets are not sent again")
     if not any(numbers.values()):
         raise RefusedError(
             f"order {order.number} is {order.status} and has no tickets issued by paypoll: there is nothing to send"
         )
-    if why := void(order):
-        raise RefusedError(f"order {order.number}: {why}, so its tickets are not sent again")
 
 
 def _resent_before(connection: sa.Connection, order: Order) -> int:

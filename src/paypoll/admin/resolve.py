@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from paypoll.admin.completion import as_unfulfilled, require_open
 from paypoll.admin.deciding import decision_about
-from paypoll.admin.weighing import Case, as_if_waiting, patient, payment_of, weigh
+from paypoll.admin.weighing import Case, as_if_waiting, patient, payment_of, surplus_of, weigh
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.alerts.orders import alert_about
@@ -177,6 +177,8 @@ class Resolver:
             for notice in case.decision.notices if case.decision.outcome is Outcome.COMPLETE else ():
                 self.desk.tell_about_order(connection, present, alert_about(present, notice), now)
             tell_of_overfull_halls(self.desk, connection, present, now)
+        for notice in surplus_of(case, payment, self.policy):
+            self.desk.tell_about_order(connection, present, alert_about(present, notice), now)
         for checkout in present.checkouts:
             answer = answer_for(checkout, case.evidence)
             paid_at = (payment.paid_at or now) if answer is not None and answer is payment.answer else None

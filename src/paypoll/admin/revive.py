@@ -114,8 +114,7 @@ def void(order: Order) -> str:
     """Return why the order's tickets admit nobody, as half a sentence; empty when they do."""
     if order.status in VOID:
         return f"it is {order.status}"
-    tickets = [ticket.number for ticket in order.tickets if ticket.status in VOID_TICKETS]
-    return f"{len(tickets)} of its tickets are void" if tickets else ""
+    return "all its tickets are void" if all(one.status in VOID_TICKETS for one in order.tickets) else ""
 
 
 def revive(connection: sa.Connection, mail: KeptMail, now: datetime) -> bool:

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from paypoll.admin.completion import as_unfulfilled, obstacle_to_completion
+from paypoll.payments import notices
 from paypoll.payments.classify import Assessment, assess
-from paypoll.payments.decision import Decision
+from paypoll.payments.decision import Decision, Notice
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment
 from paypoll.payments.order import Order
@@ -86,6 +87,16 @@ def payment_of(case: Case, policy: Policy) -> VerifiedPayment | OverriddenPaymen
         return case.decision.payment
     best = next(iter(_unspent(case.order, _assess(case.order, case.evidence, policy))), None)
     return best if isinstance(best, VerifiedPayment) else rest_on(case.order, best, policy.currency)
+
+
+def surplus_of(case: Case, payment: VerifiedPayment | OverriddenPayment, policy: Policy) -> tuple[Notice, ...]:
+    """Return what admins are told of the payments beside the one that the tickets rest on: each is one too many.
+
+    Told of them before they were, but that the order needs a person, not which of them is to be given back.
+    """
+    seen, _ = _assess(case.order, case.evidence, policy).without_spent(case.order.spent_elsewhere)
+    others = [answer for answer in seen.money if answer.id != payment.checkout_id]
+    return notices.paid_twice(payment, others, policy.currency)
 
 
 def _shown(seen: Assessment) -> tuple[_Shown, ...]:

@@ -1,4 +1,4 @@
-"""What admins are told of orders that are gone from the shop."""
+"""What admins are told of orders and listing fees that are gone from the shop."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -30,3 +30,22 @@ def tell_of_gone(
             now=now,
         )
     ]
+
+
+def tell_of_gone_fee(
+    desk: AlertDesk, connection: sa.Connection, reference: str, payments: Iterable[CheckoutAnswer], now: datetime
+) -> None:
+    """Tell of money for a listing fee that is gone from the shop, with its event, once a payment."""
+    for answer in payments:
+        desk.tell(
+            connection,
+            f"fee_gone:{answer.id}",
+            level=Level.CRITICAL,
+            headline="A listing fee was deleted in the shop, and it was paid",
+            found=(
+                f"Listing fee {reference} is gone from the shop.",
+                f"SumUp says PAID for checkout {answer.id}, reference {answer.reference}.",
+            ),
+            todo=("Refund the payment in SumUp's dashboard, or make the event anew and publish it.",),
+            now=now,
+        )

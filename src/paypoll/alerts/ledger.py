@@ -29,6 +29,7 @@ _HEADLINES: dict[FindingKind, str] = {
     FindingKind.FEE_RETURNED: "Listing fee {number}: {amount} went back, and its event is still published",
 }
 _VOID_HEADLINE = "Order {number}: {amount} went back in full, and its tickets are void"
+_USED_HEADLINE = "Order {number}: {amount} went back, and its tickets were used"
 _VOID_TODO = "Nothing: the scanner refuses them. Tell the customer, if the refund was not the customer's wish."
 _TODO: dict[FindingKind, str] = {
     FindingKind.RETURNED: "Cancel the tickets in the shop, or let the customer in; cancel or refund the order there.",
@@ -40,6 +41,8 @@ _TODO: dict[FindingKind, str] = {
     FindingKind.TICKETS_UNPAID: "Cancel the tickets, or collect the money.",
     FindingKind.FEE_RETURNED: "Set the fee to refunded in the shop's admin and unpublish the event, or let it be.",
 }
+_USED_TODO = "Its tickets were used: nobody is to be kept out. Set the order to refunded in the shop, if it is not."
+_CONTEST = "A charge-back can be contested at SumUp for a while; used tickets show that somebody came."
 _CLOSE = "Then close it by the command below. It closes by itself when the cause is gone."
 
 
@@ -58,17 +61,16 @@ def tell_of_findings(
     for one in found:
         kind = FindingKind(one.kind)
         quiet = kind is FindingKind.TICKETS_UNPAID or _is_void(one)
-        todo = (_VOID_TODO,) if _is_void(one) else (_TODO[kind], _CLOSE)
         desk.tell(
             connection,
             f"finding:{one.id}",
             level=Level.ALERT if quiet else Level.CRITICAL,
             headline=headline(one),
             found=tuple(facts(one)),
-            todo=todo,
+            todo=tuple(_todo(one)),
             now=now,
             orders=_orders(desk, [one]) if one.order_id is not None else (),
-            steps=steps_of_finding(one.id, _word(one)),
+            steps=steps_of_finding(one.id, _word(one), closed=_is_void(one)),
         )
 
 
@@ -100,11 +102,30 @@ def end_unread(desk: AlertDesk, connection: sa.Connection, merchant_code: str) -
 
 def headline(found: Finding) -> str:
     """Return a finding as one line."""
+    if _was_used(found):
+        return _fill(_USED_HEADLINE, found)
     return _fill(_VOID_HEADLINE if _is_void(found) else _HEADLINES[FindingKind(found.kind)], found)
 
 
+def _todo(found: Finding) -> list[str]:
+    what = _USED_TODO if _was_used(found) else _VOID_TODO if _is_void(found) else _TODO[FindingKind(found.kind)]
+    contest = [_CONTEST] if _charged_back(found) and found.order_id is not None else []
+    return [what, *contest, *([] if _is_void(found) else [_CLOSE])]
+
+
 def _is_void(found: Finding) -> bool:
+    """Say whether paypoll has made the order void, which ends the finding."""
     return bool(found.detail.get("voided"))
+
+
+def _was_used(found: Finding) -> bool:
+    """Say whether money went back of which no ticket is left that admits anybody once more."""
+    detail = found.detail
+    return bool(detail.get("used")) and detail.get("used") == detail.get("admitting")
+
+
+def _charged_back(found: Finding) -> Decimal:
+    return Decimal(str(found.detail.get("charged_back") or 0))
 
 
 def facts(found: Finding) -> list[str]:
@@ -116,12 +137,16 @@ def facts(found: Finding) -> list[str]:
         when = f", of {detail['paid_at'][:16].replace('T', ' ')} UTC" if detail.get("paid_at") else ""
         sentences.append(f"Transaction {found.transaction_id}{code} at merchant {found.merchant_code}{when}.")
     if found.kind in {FindingKind.RETURNED, FindingKind.FEE_RETURNED} and "paid" in detail:
-        how = "charged back" if detail.get("charged_back", "0").strip("0.") else "refunded"
+        charged = min(_charged_back(found), found.amount)
+        parts = ((found.amount - charged, "refunded"), (charged, "charged back"))
+        back = " and ".join(f"{show_amount(one, found.currency)} was {how}" for one, how in parts if one)
         whole = "in full" if detail.get("whole") == "yes" else "in part"
-        paid, back = (show_amount(one, found.currency) for one in (Decimal(detail["paid"]), found.amount))
-        sentences.append(f"Of {paid}, {back} was {how}: {whole}.")
+        sentences.append(f"Of {show_amount(Decimal(detail['paid']), found.currency)}, {back}: {whole}.")
+    if detail.get("used"):
+        sentences.append(f"Of its {detail['admitting']} tickets, {detail['used']} had admitted somebody.")
     if detail.get("voided"):
-        sentences.append(f"Its tickets are void now ({detail['voided']}), and the order is refunded.")
+        left = f"Its tickets are void now ({detail['voided']}), and" if detail["voided"] != "0" else "By now"
+        sentences.append(f"{left} the order is refunded.")
     if "expected" in detail:
         expected = show_amount(Decimal(detail["expected"]), found.currency)
         sentences.append(f"The order was completed by {expected}.")

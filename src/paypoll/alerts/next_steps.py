@@ -69,9 +69,9 @@ _OF_REVIEWS: dict[Reason, tuple[Step, ...]] = {
     Reason.NOTHING_TO_PAY: (_ANYWAY, _REJECT),
     Reason.NO_ITEMS: (_ISSUE, _REFUNDED),
     Reason.BAD_QUANTITY: (_OVERRIDE, _REFUNDED),
-    Reason.EVENT_GONE: (_REFUNDED,),
-    Reason.EVENT_CANCELLED: (_REFUNDED,),
-    Reason.EVENT_OVER: (_REFUNDED,),
+    Reason.EVENT_GONE: (_REFUNDED, _ISSUE),
+    Reason.EVENT_CANCELLED: (_REFUNDED, _ISSUE),
+    Reason.EVENT_OVER: (_REFUNDED, _ISSUE),
     Reason.TOO_LATE: (_ADMIT, _REFUNDED),
     Reason.HALL_FULL: (_ADMIT, _REFUNDED),
     Reason.NO_ACCOUNT: (_ISSUE, _REFUNDED),
@@ -211,10 +211,14 @@ def steps_of_whole(key: str) -> list[Step]:
     return _told(_OF_THE_WHOLE[kind], "", kind)
 
 
-def steps_of_finding(number: int, order: str = "") -> list[Step]:
-    """Return the steps for a finding of the ledger by its number; `order` is the order that it is about, if any."""
+def steps_of_finding(number: int, order: str = "", *, closed: bool = False) -> list[Step]:
+    """Return the steps for a finding of the ledger by its number; `order` is the order that it is about, if any.
+
+    One that is `closed` is over, and only told.
+    """
     look = [_LOOK] if order else [_RECONCILE]
-    return _told([*look, Step("When it is settled: close it", _CLOSE.format(number=number))], order, "finding")
+    close = [] if closed else [Step("When it is settled: close it", _CLOSE.format(number=number))]
+    return _told([*look, *close], order, "finding")
 
 
 def fee_word(reference: str) -> str:

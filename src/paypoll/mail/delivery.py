@@ -7,6 +7,7 @@ run. What was never tried goes first, and what failed before has a share.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Protocol
 
@@ -29,10 +30,11 @@ from paypoll.mail.mailer import (
     SenderRefusedError,
 )
 from paypoll.mail.outcomes import MailOutcomes
+from paypoll.mail.overtaken import why_overtaken
 from paypoll.mail.reporter import MailReporter
 from paypoll.mail.smtp.session import ReusedSession
 from paypoll.shop.accounts import names_and_email_of
-from paypoll.shop.find import number_and_email_of
+from paypoll.shop.find import order_for_mail
 from paypoll.state import outbox
 from paypoll.state.audit import record
 from paypoll.state.outbox import Mail, Whose
@@ -41,6 +43,7 @@ from paypoll.tickets.ticket import PrintError
 log = structlog.get_logger(__name__)
 
 _MOST_FAILURES_IN_A_ROW = 3
+_NEW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +155,11 @@ class Delivery:
     def _deliver_one(self, mail: Mail) -> None:
         if mail.interrupted:
             log.warning("mail was cut off half-way; sending it again", mail=mail.id, order=mail.order_id)
-        if not mail.follows_its_order or _problem(mail):
-            mail = self._readdressed(mail)
+        if not self._is_new(mail) or _problem(mail):
+            mail, overtaken = self._as_it_is_now(mail)
+            if overtaken:
+                self._outcomes.overtaken(mail, overtaken)
+                return
         try:
             parcel = self._packer.pack(mail)
         except PrintError as error:
@@ -171,19 +177,39 @@ class Delivery:
             return
         if self._begin_sending(mail):
             self._send(mail, parcel)
-        elif (readdressed := self._readdressed(mail)) is not mail:
+            return
+        readdressed, overtaken = self._as_it_is_now(mail)
+        if overtaken:
+            self._outcomes.overtaken(mail, overtaken)
+        elif readdressed is not mail:
             self._deliver_one(readdressed)
 
-    def _readdressed(self, mail: Mail) -> Mail:
-        """Return the mail with the address that its order, or its organiser, has now: it may have been corrected."""
-        if mail.is_alert or mail.content.get(outbox.ADDRESS_STANDS) is True:
-            return mail
+    def _is_new(self, mail: Mail) -> bool:
+        """Whether it was posted just now, so that no look is needed whether it is still true.
+
+        Whether its order has another address is seen when it is marked as being sent.
+        """
+        waited = self._clock.now() - mail.created_at
+        return mail.follows_its_order and mail.attempts <= 0 and not mail.interrupted and waited < _NEW
+
+    def _as_it_is_now(self, mail: Mail) -> tuple[Mail, str]:
+        """Return the mail with the address that its order, or its organiser, has now: it may have been corrected.
+
+        And why it must not leave now, if it says what is not true any more.
+        """
+        if mail.is_alert:
+            return mail, ""
         with transaction(self._engine) as connection:
-            email = _email_now(connection, mail)
-            if email is None or (email,) == mail.recipients:
-                return mail
+            order = order_for_mail(connection, mail.order_id) if mail.order_id is not None else None
+            if order is not None and mail.content.get("order_number", order.number) != order.number:
+                order = None  # a restored shop gives ids out again: what was written to one is never sent to another
+            if order is not None and (why := why_overtaken(mail.kind, order)):
+                return mail, why
+            email = order.email if mail.order_id is not None and order is not None else _account_email(connection, mail)
+            if mail.content.get(outbox.ADDRESS_STANDS) is True or email is None or (email,) == mail.recipients:
+                return mail, ""
             if (readdressed := outbox.readdress(connection, mail, email)) is None:
-                return mail
+                return mail, ""
             record(
                 connection,
                 now=self._clock.now(),
@@ -193,7 +219,7 @@ class Delivery:
                 explanation=f"{mail.kind}: to {email or '(no address)'}, which {_owner(mail)} has now,"
                 f" in place of {', '.join(mail.recipients) or '(no address)'}",
             )
-            return readdressed
+            return readdressed, ""
 
     def _send(self, mail: Mail, parcel: Parcel) -> None:
         """Hand the mail over, which is marked as being sent, and write down what became of it."""
@@ -279,15 +305,12 @@ def _problem(mail: Mail) -> str | None:
     return next((problem for to in mail.recipients if (problem := address_problem(to))), None)
 
 
-def _email_now(connection: sa.Connection, mail: Mail) -> str | None:
-    """Return the address that the shop has now for who the mail is for; None where it cannot say.
+def _account_email(connection: sa.Connection, mail: Mail) -> str | None:
+    """Return the address that the account has now that the mail is for; None where there is none, or another's.
 
     A restored shop gives ids out again: what was written to one person is never sent to another.
     """
-    if mail.order_id is not None:
-        order = number_and_email_of(connection, mail.order_id)
-        return order[1] if order is not None and mail.content.get("order_number", order[0]) == order[0] else None
-    account = mail.content.get(outbox.ACCOUNT)
+    account = mail.content.get(outbox.ACCOUNT) if mail.order_id is None else None
     found = names_and_email_of(connection, account) if isinstance(account, int) else None
     return found[1] if found is not None and mail.content.get("customer_name") in found[0] else None
 

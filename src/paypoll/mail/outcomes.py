@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -40,6 +41,10 @@ def _until_noted() -> Retrying:
         before_sleep=lambda _: log.warning("the database is away; the mail that has left is noted when it is back"),
         reraise=True,
     )
+
+
+_HELD_FOR = timedelta(days=3)
+"""So long does a mail wait whose order was cancelled or refunded meanwhile: as an order's window is long."""
 
 
 @dataclass
@@ -170,6 +175,18 @@ class MailOutcomes:
             outbox.give_up(connection, mail, error)
             self._tell_undeliverable(connection, mail, error)
         self._count_undeliverable(mail, error)
+
+    def overtaken(self, mail: Mail, why: str) -> None:
+        """What the mail says is not true now: it waits, as the order may be put back, and is withdrawn in the end."""
+        now = self.clock.now()
+        ended = now - mail.created_at > _HELD_FOR
+        with transaction(self.engine) as connection:
+            if ended:
+                outbox.withdraw_these(connection, [mail.id], why)
+                settle(connection, mail.id)
+            else:
+                outbox.put_off(connection, mail, f"held back: {why}", now)
+        log.info("mail is withdrawn" if ended else "mail is held back", kind=mail.kind, order=mail.order_id, why=why)
 
     def unexpected(self, mail: Mail, error: str) -> None:
         """The mail met an error nobody foresaw; it waits for a person."""

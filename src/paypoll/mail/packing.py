@@ -1,8 +1,9 @@
 """Make the messages of a mail: print its tickets, store their files, compose, attach."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from email.message import EmailMessage
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,6 +14,7 @@ from paypoll.mail.content.contexts import ConfirmationContext
 from paypoll.mail.content.message_id import part_message_id
 from paypoll.mail.content.reading import ComposeError
 from paypoll.mail.delivery import Parcel
+from paypoll.mail.overtaken import WITH_TICKETS
 from paypoll.mail.splitting import mailed_size, plan_attachments
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import set_ticket_files
@@ -23,8 +25,6 @@ from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketPrinter
 
 CALENDAR_NAME = "tickets.ics"
 CALENDAR_PARAMETERS = (("method", "PUBLISH"), ("charset", "utf-8"))
-
-WITH_TICKETS = frozenset({"confirmation", "late_confirmation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,8 @@ class MailPacker:
         limit = min(size_limit or self._size_limit, self._size_limit)
         try:
             paper = self._paper(mail) if mail.kind in WITH_TICKETS else None
+            if paper is not None:
+                mail = replace(mail, content=_without_void(mail.content, paper.tickets))
             groups = [()] if paper is None else self._attachments(mail, paper, limit)
             messages = tuple(
                 self._message(mail, attachments, part, len(groups)) for part, attachments in enumerate(groups, start=1)
@@ -188,3 +190,15 @@ class MailPacker:
             ]
             for group in plan.messages
         ]
+
+
+def _without_void(content: Mapping[str, Any], tickets: Sequence[IssuedTicket]) -> Mapping[str, Any]:
+    """Return a confirmation's content without the numbers of tickets that were made void while it waited."""
+    left = {ticket.face.ticket_number for ticket in tickets}
+    lines = [
+        {**line, "ticket_numbers": [number for number in line["ticket_numbers"] if number in left]}
+        if isinstance(line, dict) and isinstance(line.get("ticket_numbers"), list)
+        else line
+        for line in content.get("lines", ())
+    ]
+    return {**content, "lines": lines}

@@ -161,11 +161,12 @@ class Role(StrEnum):
 class Owner:
     """The order that a payment belongs to, and what is known of both.
 
-    `expected` is the amount that completed the order; `admitting` counts its tickets that admit. `fulfilled`: another
-    payment, or this one, has completed it. `followed`: paypoll will look at it again. `accounted`: an admin was told of
-    this payment, or a person has judged it. `noted`: the refunds that the shop has written down. `given_back`: what
-    went back of this payment by `paypoll refund`, or is on its way; `refunds_ended`: none of that is on its way any
-    more, so tickets that admit are not as they were left (a shop that was restored).
+    `expected` is the amount that completed the order; `admitting` counts its tickets that admit or have admitted, and
+    `used` the latter. `fulfilled`: another payment, or this one, has completed it. `followed`: paypoll will look at it
+    again. `accounted`: an admin was told of this payment, or a person has judged it. `noted`: the refunds that the shop
+    has written down. `given_back`: what went back of this payment by `paypoll refund`, or is on its way;
+    `refunds_ended`: none of that is on its way any more, so tickets that admit are not as they were left (a shop that
+    was restored).
     """
 
     order_id: int
@@ -175,6 +176,7 @@ class Owner:
     expected: Decimal
     currency: str
     admitting: int = 0
+    used: int = 0
     fulfilled: bool = False
     followed: bool = False
     accounted: bool = False
@@ -255,6 +257,8 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
             and owner.status == OrderStatus.COMPLETED.value
         )
         facts = {"whole": "yes" if full else "no", "charged_back": str(payment.charged_back)}
+        if owner.used:
+            facts |= {"used": str(owner.used), "admitting": str(owner.admitting)}
         return Judgement(FindingKind.RETURNED, returned, void=void, facts=facts)  # 51, 52
     if not is_as_expected(payment, owner):
         return Judgement(FindingKind.AMOUNT_DIFFERS, payment.net, facts={"expected": str(owner.expected)})  # 57

@@ -7,6 +7,7 @@ from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import Fulfilment, Order
+from paypoll.payments.override import OverriddenPayment
 
 
 def review(reason: Reason, found: Iterable[str], payments: Iterable[str] = ()) -> Notice:
@@ -15,7 +16,7 @@ def review(reason: Reason, found: Iterable[str], payments: Iterable[str] = ()) -
 
 
 def paid_twice(
-    kept: VerifiedPayment | Fulfilment, others: Iterable[CheckoutAnswer], currency: str
+    kept: VerifiedPayment | OverriddenPayment | Fulfilment, others: Iterable[CheckoutAnswer], currency: str
 ) -> tuple[Notice, ...]:
     """Tell of every payment that is one too many."""
     return tuple(

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
+from paypoll.alerts.gone import tell_of_gone_fee
 from paypoll.alerts.listing_fees import alert_about_fee
-from paypoll.alerts.orders import Level
 from paypoll.clock import local_moment
 from paypoll.database import transaction
 from paypoll.mail.content.message_id import new_message_id
@@ -217,20 +217,9 @@ class FeeApplier:
         self, connection: sa.Connection, reference: str, evidence: Evidence, now: datetime
     ) -> None:
         """Tell of money for a fee that was deleted in the shop, with its event, while SumUp was being asked."""
-        for look in evidence.reads.values():
-            if isinstance(look, Found) and look.value.status == CheckoutStatus.PAID:
-                self.desk.tell(
-                    connection,
-                    f"fee_gone:{look.value.id}",
-                    level=Level.CRITICAL,
-                    headline="A listing fee was deleted in the shop, and it was paid",
-                    found=(
-                        f"Listing fee {reference} is gone from the shop.",
-                        f"SumUp says PAID for checkout {look.value.id}, reference {look.value.reference}.",
-                    ),
-                    todo=("Refund the payment in SumUp's dashboard, or make the event anew and publish it.",),
-                    now=now,
-                )
+        found = (look.value for look in evidence.reads.values() if isinstance(look, Found))
+        paid = [answer for answer in found if answer.status == CheckoutStatus.PAID]
+        tell_of_gone_fee(self.desk, connection, reference, paid, now)
 
 
 def post_listed(connection: sa.Connection, fee: ListingFee, site: SiteSettings, domain: str, now: datetime) -> None:

@@ -33,8 +33,9 @@ from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.brake import Brake
 from paypoll.runs.gone import GoneRound
+from paypoll.runs.gone_fees import GoneFeeRound
 from paypoll.runs.listing_fees import FeeRound
-from paypoll.runs.load import Loaded, load_each
+from paypoll.runs.load import Loaded, load_claimed
 from paypoll.runs.organiser_digest import release_digests
 from paypoll.runs.report import OrderError, RunReport, Swept
 from paypoll.state import watches
@@ -83,6 +84,7 @@ class Cycle:
         fees: FeeRound | None = None,
         sweep: Sweep | None = None,
         gone: GoneRound | None = None,
+        gone_fees: GoneFeeRound | None = None,
         beforehand: Callable[[RunReport], None] = lambda report: None,  # noqa: ARG005 - nothing but orders to look at
     ) -> None:
         self._engine = engine
@@ -97,6 +99,7 @@ class Cycle:
         self._fees = fees
         self._sweep = sweep
         self._gone = gone
+        self._gone_fees = gone_fees
         self._beforehand = beforehand
         self._policy: Policy = applier.policy
         self._brake = Brake(applier.policy, rules.brake_orders)
@@ -127,6 +130,8 @@ class Cycle:
                     observe=self._outages.observe,
                     hold=bool(self._brake.held),
                 )
+            if self._gone_fees is not None and not only and not self._is_halted(report):
+                self._gone_fees.run(report, self._should_end, self._outages.observe)
             if not only and (to_ask := self._to_ask_about()):
                 self._look_at_orders(report, to_ask, courier)
             report.standstills += self._outages.tell_of_sumup(self._engine, self._clock.now())
@@ -201,7 +206,7 @@ class Cycle:
                     limit=self._rules.batch_size,
                     lease=self._rules.lease,
                 )
-                loaded = load_each(connection, claimed)
+                loaded = load_claimed(connection, claimed, now)
             if not claimed:
                 return
             self._note_unreadable(loaded, report)
@@ -213,7 +218,7 @@ class Cycle:
             for order_id in only:
                 watches.enrol_order(connection, order_id, now)
             claimed = watches.claim_these(connection, only, self._run_id, now, lease=self._rules.lease)
-            loaded = load_each(connection, claimed)
+            loaded = load_claimed(connection, claimed, now)
         self._note_unreadable(loaded, report)
         report.taken_over += len(set(only) - set(claimed))
         return list(loaded.orders.values())

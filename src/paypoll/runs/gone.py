@@ -109,7 +109,9 @@ class GoneRound:
             is_old = evidence.asked_at is None or now - evidence.asked_at > self.lease  # 26a
             if left is None or is_old or not load_gone(connection, [order.id]):
                 return False
-            order = replace(order, spent_elsewhere=spent_elsewhere(connection, order.id, evidence))
+            # What it was completed by stays on record under the id that it had.
+            spent = spent_elsewhere(connection, abs(order.id), evidence)
+            order = replace(order, spent_elsewhere=spent)
             seen = assess(order, evidence, self.policy)
             decision = decide_gone(order, evidence, self.policy, now)
             payments = held(order, evidence, self.policy, now)

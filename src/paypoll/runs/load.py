@@ -21,6 +21,7 @@ from paypoll.shop.capacity import TAKEN, lock_halls, may_fulfil, with_places_tak
 from paypoll.shop.find import find_numbers
 from paypoll.state import records as own
 from paypoll.state.fulfilments import SPENT
+from paypoll.state.gone import set_aside
 from paypoll.state.memory import ADOPTED_UNTIL
 from paypoll.state.spent import LOOKED_BACK, SPENT_IN_SHOP
 from paypoll.statements import Rows, Together
@@ -104,6 +105,14 @@ def load_each(connection: sa.Connection, order_ids: Sequence[int]) -> Loaded:
             if not is_the_data(error):
                 raise
             loaded.unreadable[order_id] = _unreadable(connection, order_id, error)
+    return loaded
+
+
+def load_claimed(connection: sa.Connection, claimed: Sequence[int], now: datetime) -> Loaded:
+    """Return the orders that a run has claimed; what was noted of lost ones under their ids is set aside (39a)."""
+    loaded = load_each(connection, claimed)
+    if reused := [order.id for order in loaded.orders.values() if order.records_of]:
+        set_aside(connection, reused, now)
     return loaded
 
 

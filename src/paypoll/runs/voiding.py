@@ -54,7 +54,8 @@ def void_order(
                 connection,
                 order,
                 dedupe_key=f"void:{order.id}:{paid.transaction_id}",
-                refunded=paid.net if not paid.taken else paid.returned,
+                # Where a part was refunded before, the bank took the rest alone.
+                refunded=paid.net if not paid.taken else paid.charged_back or paid.returned,
                 currency=paid.currency,
                 whole=True,
                 void_tickets=numbers,

@@ -17,7 +17,8 @@ from paypoll.payments.order import Order, OrderItem
 from paypoll.shop.tables import events, items, tickets
 from paypoll.statements import later
 
-ADMITTING = ("valid", "used")
+USED = "used"
+ADMITTING = ("valid", USED)
 """Ticket statuses that take a place in the hall."""
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -9,13 +10,21 @@ import sqlalchemy as sa
 from paypoll.database import lower_case
 from paypoll.errors import OrderNotFoundError
 from paypoll.payments.order_statuses import OrderStatus
+from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import checkouts, events, items, orders, tickets
 
 _ID = re.compile(r"\d{1,18}")  # a bigint has at most 19 digits
 _BY_ID = re.compile(r"id:(\d{1,18})", re.IGNORECASE)
 
 # Built once, not for every order.
-_EMAIL = sa.select(orders.c.order_number, orders.c.email).where(orders.c.id == sa.bindparam("order_id"))
+_tickets_of = sa.select(sa.func.count()).where(tickets.c.order_id == orders.c.id).correlate(orders)
+_FOR_MAIL = sa.select(
+    orders.c.order_number,
+    orders.c.email,
+    orders.c.status,
+    _tickets_of.scalar_subquery().label("tickets"),
+    _tickets_of.where(tickets.c.status.in_(ADMITTING)).scalar_subquery().label("admitting"),
+).where(orders.c.id == sa.bindparam("order_id"))
 _LOCK = sa.select(orders.c.id).where(orders.c.id == sa.bindparam("order_id")).with_for_update()
 
 
@@ -108,7 +117,18 @@ def lock_order(connection: sa.Connection, order_id: int) -> bool:
     return connection.scalar(_LOCK, {"order_id": order_id}) is not None
 
 
-def number_and_email_of(connection: sa.Connection, order_id: int) -> tuple[str, str] | None:
-    """Return the number and the address that the order has now, or None when there is no such order."""
-    row = connection.execute(_EMAIL, {"order_id": order_id}).first()
-    return (row.order_number, row.email) if row is not None else None
+@dataclass(frozen=True, slots=True)
+class OrderNow:
+    """What a mail about an order hangs on: how many of its `tickets` are `admitting`, among others."""
+
+    number: str
+    email: str
+    status: str
+    tickets: int
+    admitting: int
+
+
+def order_for_mail(connection: sa.Connection, order_id: int) -> OrderNow | None:
+    """Return the order as it is now, as far as mail needs it, or None when there is no such order."""
+    row = connection.execute(_FOR_MAIL, {"order_id": order_id}).first()
+    return OrderNow(row.order_number, row.email, row.status, row.tickets, row.admitting) if row is not None else None

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.clock import local_moment
+from paypoll.payments.rules import VOID_TICKETS
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.orders import organiser_name
 from paypoll.shop.tables import events, items, orders, organisers, tickets, users
@@ -28,7 +29,8 @@ def load_issued_tickets(
 ) -> dict[int, tuple[IssuedTicket, ...]]:
     """Return the tickets that paypoll issued for these orders, of each in the order of items and places.
 
-    All of an order's or none: a confirmation must not leave with a part of its tickets.
+    All of an order's or none: a confirmation must not leave with a part of its tickets. Those that were cancelled or
+    refunded since are left out: the scanner refuses them.
     """
     found: dict[int, list[sa.RowMapping]] = {}
     for row in connection.execute(_faces_of(order_ids)).mappings():
@@ -36,7 +38,11 @@ def load_issued_tickets(
     # A row that a ticket needs was deleted in the shop: return none of the tickets, not some.
     whole = {order_id: rows for order_id, rows in found.items() if len(rows) == rows[0]["filled"]}
     return {
-        order_id: tuple(_issued(row, place, len(rows), site) for place, row in enumerate(rows, start=1))
+        order_id: tuple(
+            _issued(row, place, len(rows), site)
+            for place, row in enumerate(rows, start=1)
+            if row["status"] not in VOID_TICKETS
+        )
         for order_id, rows in whole.items()
     }
 
@@ -52,6 +58,7 @@ def _faces_of(order_ids: Collection[int]) -> sa.Select[Any]:
             tickets.c.id,
             tickets.c.ticket_number,
             tickets.c.qr_data,
+            tickets.c.status,
             tickets.c.pdf_file,
             events.c.title,
             events.c.event_date,

@@ -74,7 +74,7 @@ def with_records(connection: sa.Connection, fee: ListingFee) -> ListingFee:
         fee,
         state=state,
         settled=settled,
-        seen=tuple(_seen_from(checkout_id, one) for checkout_id, one in sorted(seen.items())),
+        seen=tuple(seen_from(checkout_id, one) for checkout_id, one in sorted(seen.items())),
         changed_at=row["settled_at"],
         looked_at=row["last_checked_at"],
         left_as=row["status"],
@@ -187,7 +187,8 @@ def _seen_as_json(one: SeenCheckout) -> dict[str, object]:
     }
 
 
-def _seen_from(checkout_id: str, one: Mapping[str, Any]) -> SeenCheckout:
+def seen_from(checkout_id: str, one: Mapping[str, Any]) -> SeenCheckout:
+    """Return a checkout seen of a fee from what is kept of it."""
     since, made = (datetime.fromisoformat(one[name]) if one[name] else None for name in ("failed_since", "made_at"))
     return SeenCheckout(
         checkout_id, one["merchant_code"], one["status"], since, one["accounted"], one["transaction_id"], made

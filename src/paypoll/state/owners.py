@@ -13,7 +13,7 @@ from paypoll.payments.ledger import LedgerPayment, Owner, Role
 from paypoll.payments.order_statuses import WAITING
 from paypoll.payments.references import numbers_in
 from paypoll.payments.refunding import OPEN, RefundState
-from paypoll.shop.capacity import ADMITTING
+from paypoll.shop.capacity import ADMITTING, USED
 from paypoll.shop.tables import TURNED_DOWN, checkouts, orders, refunds, tickets
 from paypoll.state.tables import checkout_seen, fulfilment, listing_fee, refund, watch
 
@@ -55,12 +55,9 @@ _GIVEN_BACK = (
     .where(refund.c.transaction_id.in_(_IDS), refund.c.state.in_([*OPEN, RefundState.DONE]))
     .group_by(refund.c.transaction_id)
 )
-_admitting = (
-    sa.select(sa.func.count())
-    .where(tickets.c.order_id == orders.c.id, tickets.c.status.in_(ADMITTING))
-    .correlate(orders)
-    .scalar_subquery()
-)
+_tickets = sa.select(sa.func.count()).where(tickets.c.order_id == orders.c.id).correlate(orders)
+_admitting = _tickets.where(tickets.c.status.in_(ADMITTING)).scalar_subquery()
+_used = _tickets.where(tickets.c.status == USED).scalar_subquery()
 _refunded = (
     sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
     .where(refunds.c.order_id == orders.c.id, lower_case(refunds.c.status).not_in(TURNED_DOWN))
@@ -74,6 +71,7 @@ _FACTS = (
         orders.c.status,
         orders.c.total,
         _admitting.label("admitting"),
+        _used.label("used"),
         readable(orders.c.created_at).label("created_at"),
         _refunded.label("noted"),
         watch.c.next_check_at,
@@ -178,6 +176,7 @@ def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
         expected=row.amount if by_payment else row.total,
         currency=row.currency if by_payment else currency,
         admitting=row.admitting,
+        used=row.used,
         fulfilled=row.fulfilled is not None,
         followed=row.next_check_at is not None or row.status in WAITING or _is_new(row, now),
         accounted=claim.accounted,

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from paypoll.payments.order import Fulfilment, SeenCheckout
 from paypoll.shop.tables import items, orders, tickets
+from paypoll.state.gone import IS_SET_ASIDE
 from paypoll.state.outbox import OF_A_PAYMENT
 from paypoll.state.resolutions import VERDICTS, without_tickets
 from paypoll.state.seen_checkouts import SEEN, seen_in
@@ -30,6 +31,7 @@ _RECORDS = (
         watch.c.order_created_at.label("recorded_created_at"),
         fulfilment.c.order_number.label("fulfilled_number"),
         _FILLED_BY_ANOTHER.label("filled_by_another"),
+        IS_SET_ASIDE.label("set_aside"),
         watch.c.missing_checks,
         watch.c.seen_void,
         watch.c.settled_at,
@@ -92,8 +94,17 @@ def records_in(rows: Mapping[str, Rows], order_ids: Iterable[int]) -> dict[int, 
     for row in rows["records"]:
         order_id = row["order_id"]
         if another := _another_order(row):
-            # They are of another order, and none of them counts for this one.
+            # They are of another order, and none counts for this one but what was noted since they were set aside.
             found[order_id] = Records(records_of=another)
+            if row["set_aside"]:
+                found[order_id] = Records(
+                    missing_checks=row["missing_checks"] or 0,
+                    was_void=row["seen_void"],
+                    changed_at=row["settled_at"],
+                    looked_at=row["last_checked_at"],
+                    seen=seen.get(order_id, ()),
+                    records_of=another,
+                )
             continue
         found[order_id] = Records(
             fulfilment=_fulfilment(row),

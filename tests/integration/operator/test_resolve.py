@@ -14,6 +14,7 @@ from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
 from paypoll.payments.gateway import CheckoutStatus, NoAnswer
 from paypoll.state.resolutions import Verdict, count_open_reviews
 from paypoll.state.tables import fulfilment
+from paypoll.testing import MERCHANT
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Command, Desk
@@ -86,6 +87,20 @@ class TestIssue:
         assert resolved["reason"] == "overridden"
         assert "Overridden: " in resolved["explanation"]
         assert "paid 24.99 GBP, the order's total is 25.00 GBP" in resolved["explanation"]
+
+    def test_payments_beside_the_one_that_tickets_rest_on_are_told_as_too_many(self, desk: "Desk") -> None:
+        """Before, each had been told as one whose tickets may be due."""
+        review = desk.in_review("ORD-1")
+        shops = desk.place("ORD-2", created_at=desk.bench.clock.now() - timedelta(hours=2))
+        desk.shop.update("orders_order", shops, status="confirmed", is_paid=True)
+        for order_id, number in ((review, "ORD-1"), (shops, "ORD-2")):
+            desk.shop.add_checkout(order_id, f"{number}-again", f"chk-{number}-again", merchant_code=MERCHANT)
+            desk.sumup_says(f"{number}-again", amount="24.00" if order_id == review else "25.00")
+            desk.run()
+            assert issue(desk, number, override=True).tickets == 2
+        desk.run()
+        told = [subject for subject in desk.subjects() if "was paid twice" in subject]
+        assert [number in subject for subject, number in zip(told, ("ORD-1", "ORD-2"), strict=True)] == [True, True]
 
     def test_override_without_any_payment_rests_on_the_persons_word(self, desk: "Desk", engine: sa.Engine) -> None:
         order_id = desk.in_review("ORD-1")

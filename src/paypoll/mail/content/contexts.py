@@ -106,8 +106,9 @@ class ConfirmationContext:
 
     @property
     def tickets(self) -> int:
-        """How many tickets the order is for."""
-        return sum(line.quantity for line in self.lines)
+        """How many tickets come with it: those that are named, or all that were ordered where none is named yet."""
+        named = sum(len(line.ticket_numbers) for line in self.lines)
+        return named or sum(line.quantity for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,23 @@
+"""What admins are told about money that went back of tickets that were used."""
+
+from decimal import Decimal
+
+from paypoll.alerts.ledger import facts, headline
+from paypoll.state.findings import Finding
+from paypoll.testing import NOW
+
+
+def returned(**detail: str) -> Finding:
+    told = {"paid": "25.00", "charged_back": "25.00", "whole": "yes", "used": "2", "admitting": "2", **detail}
+    return Finding(
+        1, "returned", "M", "T", "C", 1, "ORD-1", Decimal("25.00"), "GBP", NOW, None, None, "", "", detail=told
+    )
+
+
+def test_money_back_of_tickets_that_were_all_used_is_not_said_to_admit_or_to_be_void() -> None:
+    for found in (returned(), returned(voided="0")):
+        assert headline(found) == "Order ORD-1: 25.00 GBP went back, and its tickets were used"
+        assert "Of its 2 tickets, 2 had admitted somebody." in facts(found)
+        assert not any("void" in fact for fact in facts(found))
+    assert headline(returned(used="1")) == "Order ORD-1: 25.00 GBP went back, and its tickets still admit"
+    assert "Its tickets are void now (1), and the order is refunded." in facts(returned(used="1", voided="1"))
