@@ -185,14 +185,9 @@ def begin_sending(
 
     False when the lease was lost, or its order has another address by now: of several messages, all go to the first.
     """
-    began = {
-        "wanted": mail.id,
-        "holder": run_id,
-        "lease_until": until,
-        "interrupted": mail.interrupted,
-        "number": mail.content.get("order_number"),
-        "address": ", ".join(mail.recipients) if mail.follows_its_order and not goes_on else None,
-    }
+    address = ", ".join(mail.recipients) if mail.follows_its_order and not goes_on else None
+    order = {"number": mail.content.get("order_number"), "address": address}
+    began = {"wanted": mail.id, "holder": run_id, "lease_until": until, "interrupted": mail.interrupted, **order}
     return connection.execute(_BEGIN_SENDING, began).rowcount == 1
 
 
