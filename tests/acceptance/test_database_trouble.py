@@ -56,7 +56,8 @@ def test_row_38_database_restarted_in_mid_run_leaves_nothing_half_done(
 ) -> None:
     stage, orders = own_stage, crowd(own_stage, 10)
     try:
-        stage.sumup.fault(Latency(0.15))
+        # Twenty requests, one after the other: the run must not be over before the server is down.
+        stage.sumup.fault(Latency(0.3))
         process = stage.start("run-once", sumup__parallel_requests="1", verification__batch_size="3")
         stage.sumup.journal.wait_until(lambda journal: journal.count() >= moment, PATIENCE)
         stage.engine.dispose()

@@ -118,7 +118,7 @@ def test_run_sends_no_more_to_the_database_than_it_did(bench: "Bench", shop: Sma
     assert (many.messages - one.messages) / 10 <= 4
     assert (many.statements - one.statements) / 10 <= 13
     assert (many.transactions - one.transactions) / 10 <= 1
-    # And with their mail each has a second look.
-    assert (mailed_many.messages - mailed_one.messages) / 10 <= 7
-    assert (mailed_many.statements - mailed_one.statements) / 10 <= 10
-    assert (mailed_many.transactions - mailed_one.transactions) / 10 <= 5
+    # And with their mail, which has waited, so that it is asked whether it is still true, each has a second look.
+    assert (mailed_many.messages - mailed_one.messages) / 10 <= 8
+    assert (mailed_many.statements - mailed_one.statements) / 10 <= 11
+    assert (mailed_many.transactions - mailed_one.transactions) / 10 <= 6
