@@ -52,30 +52,43 @@ class Inbox:
         files, self._files = self._files, []
         if len(files) == _FILES and len(list(Path("/proc/self/task").iterdir())) == 1:
             _reap()
-            if os.fork() == 0:
+            if _fork() == 0:
                 self._become_another(answers, *files)
         for file in files:
             os.close(file)
 
     def _become_another(self, answers: BinaryIO, new_jobs: int, new_answers: int, told: int) -> None:
         """Return in the new process. The one in between stays here until that has ended."""
-        pid = os.fork()
+        pid = _fork()
         if pid == 0:
             self._unread.clear()
             os.dup2(new_jobs, self._line.fileno())
             os.dup2(new_answers, answers.fileno())
             return
-        # As long as anybody has them, the run cannot tell that the process they belong to has ended.
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for file in (self._line.fileno(), answers.fileno(), new_jobs, new_answers):
-            os.dup2(nothing, file)
-        with socket.socket(fileno=told) as run:
-            try:
-                socket.send_fds(run, [b"forked"], [os.pidfd_open(pid)])
-                run.send(str(os.waitpid(pid, 0)[1]).encode())
-            except OSError:
-                """The run has ended; so will the new process, whose input has."""
-        os._exit(0)
+        try:
+            # As long as anybody has them, the run cannot tell that the process they belong to has ended.
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for file in (self._line.fileno(), answers.fileno(), new_jobs, new_answers):
+                os.dup2(nothing, file)
+            if pid is not None:
+                _tell_end(pid, told)
+        finally:
+            os._exit(0)  # whatever happened: it is no printing process
+
+
+def _fork() -> int | None:
+    """Fork; None where no process is to be had. The run then starts one, or says what keeps it from that."""
+    try:
+        return os.fork()
+    except OSError:
+        return None
+
+
+def _tell_end(pid: int, told: int) -> None:
+    """Give the run a file of the process, and its status when it has ended."""
+    with socket.socket(fileno=told) as run, suppress(OSError):  # the run may have ended; so will the process
+        socket.send_fds(run, [b"forked"], [os.pidfd_open(pid)])
+        run.send(str(os.waitpid(pid, 0)[1]).encode())
 
 
 def _reap() -> None:
