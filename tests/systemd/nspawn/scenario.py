@@ -244,10 +244,12 @@ def shown(*command: str, code: int = 0) -> str:
 
 def every_command_is_used_once() -> None:
     """Look, decide and mend as an operator does in a week."""
+    run("systemctl", "stop", "paypoll.timer")  # an order is not yet as it should be when it is placed
     for number, paid_amount in (("ORD-WRONG", "35.00"), ("ORD-ODD", "34.00"), ("ORD-TEST", "33.00")):
         place_order(number, amount=paid_amount)
         sql(f"UPDATE orders_order SET total = 36.00 WHERE order_number = '{number}'")  # noqa: S608 - our own number
     place_order("ORD-OLD", paid=False)
+    run("systemctl", "start", "paypoll.timer")
     start_and_wait()
     expect(
         "three orders are brought to review",
