@@ -90,17 +90,18 @@ class TestIssue:
 
     def test_payments_beside_the_one_that_tickets_rest_on_are_told_as_too_many(self, desk: "Desk") -> None:
         """Before, each had been told as one whose tickets may be due."""
-        review = desk.in_review("ORD-1")
-        shops = desk.place("ORD-2", created_at=desk.bench.clock.now() - timedelta(hours=2))
-        desk.shop.update("orders_order", shops, status="confirmed", is_paid=True)
-        for order_id, number in ((review, "ORD-1"), (shops, "ORD-2")):
+        review, shops = desk.place("ORD-1", amount="24.99"), desk.place("ORD-2")
+        desk.shop.update("orders_order", shops, status="processing", is_paid=True)
+        for order_id, number, amount in ((review, "ORD-1", "24.00"), (shops, "ORD-2", "25.00")):
             desk.shop.add_checkout(order_id, f"{number}-again", f"chk-{number}-again", merchant_code=MERCHANT)
-            desk.sumup_says(f"{number}-again", amount="24.00" if order_id == review else "25.00")
-            desk.run()
+            desk.sumup_says(f"{number}-again", amount=amount)
+        desk.run()
+        desk.bench.mailer.sent.clear()
+        for number in ("ORD-1", "ORD-2"):
             assert issue(desk, number, override=True).tickets == 2
         desk.run()
         told = [subject for subject in desk.subjects() if "was paid twice" in subject]
-        assert [number in subject for subject, number in zip(told, ("ORD-1", "ORD-2"), strict=True)] == [True, True]
+        assert (len(told), "ORD-1" in told[0], "ORD-2" in told[-1]) == (2, True, True)
 
     def test_override_without_any_payment_rests_on_the_persons_word(self, desk: "Desk", engine: sa.Engine) -> None:
         order_id = desk.in_review("ORD-1")
