@@ -83,17 +83,6 @@ def whole_or_untouched(stage: Stage, order: Placed) -> str:
     return status
 
 
-def test_row_38_database_gone_while_a_mail_is_sent_sends_it_again_with_the_same_message_id(stage: Stage) -> None:
-    order = stage.order("ORD-MAIL", checkout="FAILED")
-    stage.sink.fault(MailStage.MESSAGE, delay=1.0, keep=True, times=1)
-    process = stage.start("run-once")
-    stage.sink.wait_for(1, PATIENCE)
-    assert stage.sql(CUT)
-    run = ended(process)
-    assert (run.code, len(run.errors)) == (TRY_LATER, 1)
-    check_sent_again(stage, order, "payment_failed")
-
-
 def check_sent_again(stage: Stage, order: Placed, kind: str) -> None:
     """Run again, and assert that the mail came twice, as the same mail, and that this was noted."""
     stage.let_time_pass()

@@ -94,15 +94,24 @@ expect "the version before is in use" [ "$(in_use)" = "$first" ]
 expect "it says so" version_is "$was"
 expect "it works on the newer tables" run_goes_well
 expect "the timer is on" timer_is_on
+expect "the same command goes forth again" scripts/install --rollback
+expect "the new version is in use again" version_is $NEXT
+
+# A step back that was too large for the newer tables: those of before, from the backup that the upgrade made.
 systemctl stop paypoll.timer paypoll.path
 as_owner db restore --replace --as-it-was --yes /var/backups/paypoll/paypoll-*-before-9999.zip || exit 1
 expect "the tables of before are back" tables_are "$head"
+expect "the newer version does not run on them" eval '! run_goes_well'
+systemctl reset-failed
+expect "one command goes back to them" scripts/install --rollback
 expect "it works on them" run_goes_well
-systemctl start paypoll.timer paypoll.path
 expect "the newer one does not go on without its tables" eval '! scripts/install --rollback'
 expect "nothing was changed" [ "$(in_use)" = "$first" ]
 expect "an upgrade brings them again" scripts/install
 expect "the new version is in use again" version_is $NEXT
+expect "its tables are there" tables_are 9999
+expect "a run goes well" run_goes_well
+systemctl start paypoll.timer paypoll.path
 
 expect "without a terminal nothing is taken away" eval '! scripts/install --uninstall </dev/null'
 expect "the program is there" [ -x /usr/local/sbin/paypoll ]
