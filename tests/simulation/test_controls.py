@@ -41,7 +41,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import LATE, WAITING
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
-from paypoll.runs.load import Loaded, load_each
+from paypoll.runs.load import Loaded, load_claimed
 from paypoll.state.outbox import Mail, give_up
 from paypoll.state.tables import outbox, watch
 from paypoll.state.watches import Held
@@ -131,12 +131,12 @@ def old_decision(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is decided rests on the order as it was before SumUp was asked."""
     before: dict[int, Order] = {}
 
-    def load_and_keep(connection: sa.Connection, order_ids: list[int]) -> Loaded:
-        found = load_each(connection, order_ids)
+    def load_and_keep(connection: sa.Connection, order_ids: list[int], now: datetime) -> Loaded:
+        found = load_claimed(connection, order_ids, now)
         before.update(found.orders)
         return found
 
-    monkeypatch.setattr("paypoll.runs.cycle.load_each", load_and_keep)
+    monkeypatch.setattr("paypoll.runs.cycle.load_claimed", load_and_keep)
     monkeypatch.setattr(
         paypoll.runs.apply, "load_for_decision", lambda _connection, order_id, _evidence, **_: before[order_id]
     )
