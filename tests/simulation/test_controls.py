@@ -233,7 +233,7 @@ def test_without_the_look_at_the_transaction_refunded_money_buys_tickets(
 def test_without_the_look_at_other_orders_one_payment_meets_the_payment_keys(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.runs.load, "spent_elsewhere", always(frozenset()))
+    monkeypatch.setattr(paypoll.runs.load, "_spent_in", always(frozenset()))
     assert worlds_until_broken(bench, "a run ends well", "duplicate key", first=30)
 
 
@@ -241,7 +241,7 @@ def test_without_the_look_at_other_orders_one_payment_meets_the_payment_keys(
 def test_without_the_payment_keys_either_one_payment_buys_tickets_twice(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.runs.load, "spent_elsewhere", always(frozenset()))
+    monkeypatch.setattr(paypoll.runs.load, "_spent_in", always(frozenset()))
     assert worlds_until_broken(bench, "5 ", first=30)
 
 
