@@ -61,7 +61,7 @@ def upgrade() -> None:
     op.execute("CREATE TABLE paypoll.trial (id bigint PRIMARY KEY)")
 END
     printf '\n\ntrial = sa.Table("trial", metadata, sa.Column("id", Id, primary_key=True))\n' >>src/paypoll/state/tables.py
-    sed -i 's/^OWN_NEEDS: .* = ($/&\n    _read(own.trial),/' src/paypoll/state/rights.py
+    sed -i 's/^OWN_NEEDS: .* = ($/&\n    Need("paypoll.trial", Right.SELECT),/' src/paypoll/state/rights.py
 }
 
 first=$(in_use)
