@@ -15,7 +15,8 @@ from paypoll.shop.tables import orders
 from paypoll.state.tables import audit, checkout_seen, finding, fulfilment, ledger_entry, refund, ticket_place
 from paypoll.state.upgrade import require_ready
 
-_CODE = re.compile(r"[A-Za-z0-9-]{8,64}")
+_CODE = re.compile(r"(?=.*[0-9])[A-Za-z0-9-]{8,64}")
+"""With a figure: a word, such as a key or a status of SumUp's answers, is of every order."""
 
 MOST = 50
 """So many orders are returned: whoever finds more must say more."""
