@@ -129,6 +129,8 @@ def test_row_55_card_readers_and_another_shops_sales_are_nobodys_finding(swept: 
 def test_reconcile_by_hand_shows_the_same_and_writes_nothing(swept: World) -> None:
     stage = swept.stage
     before = stage.dump("paypoll", "public")
+    slip = stage.paypoll("reconcile", "--since", "1d", "--merchant", "MSLIP")
+    assert (slip.code, "may not be read" in slip.stdout, "Everything fits" in slip.stdout) == (78, True, False)
     shown = stage.paypoll("reconcile", "--since", "1d", "--json")
     assert shown.code == 1, shown.stderr
     kinds = sorted((one["kind"], one["order_number"]) for one in shown.report["found"])

@@ -14,6 +14,13 @@ def test_operator_decides_on_many_pauses_searches_and_sends_what_waits(stage: St
         stage.sumup.refund(checkout)
     assert stage.run_once(alerts__digest="00:00").code == 0
     assert [mail for mail in stage.sink.messages if "The last day" in subject(mail)] == []
+    # The mail tells of the order as it is left, and what SumUp's dashboard calls its payment finds it.
+    assert "Status: requires_manual_review" in body(stage.alerts(reviews[0])[0])
+    (verified,) = stage.audit(reviews[0])
+    code = verified["evidence"]["checkouts"][reviews[0].checkout]["sumup_said"]["transaction_code"]
+    assert stage.paypoll("inspect", code, "--json").report["order"]["number"] == reviews[0].number
+    slip = stage.paypoll("resolve", "--of", "refundet", "--refund-noted", "--reason", "seen", "--yes")
+    assert (slip.code, "there is no reason 'refundet'" in slip.stderr) == (2, True)
 
     done = stage.paypoll("resolve", "--of", "refunded", "--refund-noted", "--reason", "seen", "--yes", "--json")
     assert (done.code, [one["number"] for one in done.report["settled"]]) == (0, [order.number for order in reviews])

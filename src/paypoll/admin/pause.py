@@ -29,7 +29,7 @@ def pause(engine: sa.Engine, target: Target, *, who: str, reason: str, clock: Cl
     with transaction(engine) as connection:
         scope = _scope(connection, target, must_be_there=True)
         if not begin(connection, scope, who=who, reason=reason, now=clock.now()):
-            raise RefusedError(f"{scope.key} is paused already; `paypoll check` says by whom and why")
+            raise RefusedError(f"{_words(target)} is paused already; `paypoll check` says by whom and why")
         _note(connection, scope, "paused", who, reason, clock.now())
         return pauses(connection)
 
@@ -41,10 +41,16 @@ def resume(engine: sa.Engine, target: Target, *, who: str, clock: Clock) -> tupl
         scope = _scope(connection, target, must_be_there=False)
         there = {one.scope: one for one in pauses(connection)}
         if not end(connection, scope):
-            others = ", ".join(there) or "nothing is"
-            raise RefusedError(f"{scope.key} is not paused; paused: {others}")
+            others = "; ".join(f"{one.words} is" for one in there.values()) or "nothing is"
+            raise RefusedError(f"{_words(target)} is not paused; {others}")
         _note(connection, scope, "resumed", who, f"was paused: {there[scope.key].reason}", clock.now())
         return pauses(connection)
+
+
+def _words(target: Target) -> str:
+    if target.order:
+        return f"order {target.order}"
+    return "everything" if target.event is None else f"event {target.event}"
 
 
 def _scope(connection: sa.Connection, target: Target, *, must_be_there: bool) -> Scope:

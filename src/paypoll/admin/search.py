@@ -1,5 +1,6 @@
 """Find orders by what a customer or SumUp's dashboard names: an e-mail, a name, a checkout, a transaction, a ticket."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,10 +9,14 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from paypoll.database import lower_case, readable, transaction
+from paypoll.payments.decision import Outcome
 from paypoll.shop.find import search_orders
 from paypoll.shop.tables import orders
-from paypoll.state.tables import checkout_seen, fulfilment, ticket_place
+from paypoll.state.tables import audit, checkout_seen, finding, fulfilment, ledger_entry, refund, ticket_place
 from paypoll.state.upgrade import require_ready
+
+_CODE = re.compile(r"(?=.*[0-9])[A-Za-z0-9-]{8,64}")
+"""With a figure: a word, such as a key or a status of SumUp's answers, is of every order."""
 
 MOST = 50
 """So many orders are returned: whoever finds more must say more."""
@@ -45,12 +50,29 @@ def found_ids(connection: sa.Connection, text: str) -> set[int]:
         return found
     for table, columns in (
         (fulfilment, (fulfilment.c.checkout_id, fulfilment.c.transaction_id, fulfilment.c.transaction_code)),
-        (checkout_seen, (checkout_seen.c.checkout_id,)),
+        (checkout_seen, (checkout_seen.c.checkout_id, checkout_seen.c.transaction_id)),
+        (ledger_entry, (ledger_entry.c.transaction_id, ledger_entry.c.transaction_code)),
+        (finding, (finding.c.transaction_id, finding.c.transaction_code)),
+        (refund, (refund.c.transaction_id,)),
         (ticket_place, (ticket_place.c.ticket_number,)),
     ):
         known = sa.or_(*(lower_case(column) == wanted for column in columns))
-        found |= set(connection.scalars(sa.select(table.c.order_id).where(known)))
-    return found
+        found |= {one for one in connection.scalars(sa.select(table.c.order_id).where(known)) if one is not None}
+    return found or _found_by_code(connection, text.strip())
+
+
+def _found_by_code(connection: sa.Connection, code: str) -> set[int]:
+    """Return the orders whose payments' transactions have this code, as alerts name them, by what SumUp said.
+
+    Of a payment that bought nothing, such as one in review or a second one, no row of ours has the code. The trail is
+    read through for it, so only of looks that issued tickets or called a person, and only where nothing else was found.
+    """
+    if not _CODE.fullmatch(code):
+        return set()
+    told = audit.c.outcome.in_([Outcome.COMPLETE.value, Outcome.REVIEW.value])
+    said = sa.cast(audit.c.evidence, sa.Text).ilike(f'%"{code}"%')
+    query = sa.select(audit.c.order_id).distinct().where(told, audit.c.order_id.is_not(None), said)
+    return set(connection.scalars(query))
 
 
 def _described(connection: sa.Connection, order_ids: Sequence[int]) -> tuple[FoundOrder, ...]:

@@ -50,6 +50,7 @@ _RECHECK = Step("If it is put right by now: have it asked and decided anew", 're
 _RESEND = Step("When the address is put right in the shop: send it at once", "resend {order}")
 _ELSEWHERE = Step("Or send its tickets to another address", "resend {order} --to ADDRESS")
 _CHECK = Step("See what is wrong, and whether it is mended", "check")
+_WHOSE_KEY = Step("See whether the key is of the account that the shop sells on", "check")
 _TRY_MAIL = Step("See whether the mail server takes mail from us", "check --send-test-alert")
 _QUEUE = Step("See what waits, and why", "queue")
 _RETRY = Step("When it is mended: send at once what waits or was given up", "mail retry --all")
@@ -61,7 +62,7 @@ _OF_REVIEWS: dict[Reason, tuple[Step, ...]] = {
     Reason.UNCONFIRMED: (_OVERRIDE, _REFUNDED),
     Reason.REJECTED: (_REFUNDED,),
     Reason.SPENT_ELSEWHERE: (_REJECT,),
-    Reason.NOT_FOUND: (_RECHECK, _ANYWAY, _REJECT),
+    Reason.NOT_FOUND: (_WHOSE_KEY, _RECHECK, _ANYWAY, _REJECT),
     Reason.BAD_CHECKOUT_ID: (_RECHECK, _ANYWAY, _REJECT),
     Reason.CONTRADICTION: (_RECHECK, _OVERRIDE, _REJECT),
     Reason.UNDER_WAY: (_RECHECK, _OVERRIDE, _REJECT),

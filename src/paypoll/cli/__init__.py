@@ -12,8 +12,9 @@ import click
 import paypoll
 
 _EPILOG = """
-Exit status: 0 finished; 1 some orders met an error, or what was asked for is not there; 2 usage; 70 a bug;
-73 a file could not be written; 75 try again later; 77 not allowed; 78 settings or schema wrong; 130, 143 stopped.
+Exit status: 0 finished; 1 finished, but not for all; 2 usage; 65 not allowed as things stand; 66 not there; 70 a bug;
+73 a file could not be written; 75 try again later; 77 you may not; 78 settings or schema wrong; 130, 143 stopped.
+`paypoll explain 66` says more.
 """
 
 

@@ -43,3 +43,14 @@ def pasted_order(text: str) -> str:
     text = _WORD_BEFORE.sub("", text)
     # At the ends alone: within, a dot or a blank may belong to the number, and it would be another order's without.
     return re.sub(rf"^{_CLINGING}+|{_CLINGING}+$", "", text)
+
+
+def known_reason(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Return the reason of a review, as the trail has it. One that paypoll never gives is a slip, and finds nothing."""
+    wanted = value.strip().lower()
+    if wanted:
+        from paypoll.payments.decision import Reason
+
+        if wanted not in set(Reason):
+            raise click.BadParameter(f"there is no reason {wanted!r}; `paypoll queue --reviews` shows them in brackets")
+    return wanted

@@ -132,7 +132,9 @@ class Applier:
         settled = status not in WAITING | BASKET
         note_checkouts(connection, order.checkouts, evidence, decision, now, settled=settled)
         alerts = [alert_about(order, notice) for notice in decision.notices]
-        told = [alert.key for alert in alerts if self.desk.tell_about_order(connection, order, alert, now)]
+        # Who reads the mail finds the order as it is left here, not as it was found.
+        left = replace(order, status=str(status))
+        told = [alert.key for alert in alerts if self.desk.tell_about_order(connection, left, alert, now)]
         if decision.outcome is Outcome.COMPLETE:
             told += tell_of_overfull_halls(self.desk, connection, order, now)
         moved = status != order.status

@@ -64,7 +64,7 @@ def test_pause_twice_and_resume_of_what_is_not_paused_are_refused(desk: "Desk") 
     stop(desk, Target(order="ORD-1"))
     with pytest.raises(RefusedError, match="paused already"):
         stop(desk, Target(order="ord-1"))
-    with pytest.raises(RefusedError, match="all is not paused; paused: order:"):
+    with pytest.raises(RefusedError, match="everything is not paused; order ORD-1 is"):
         resume(desk.app.engine, Target(), who="ana", clock=desk.app.clock)
     with pytest.raises(NotFoundError, match="no event has the id 404"):
         stop(desk, Target(event=404))

@@ -129,6 +129,8 @@ def test_lines_fit_eighty_columns_and_long_lists_are_cut(desk: "Desk") -> None:
         desk.place(f"ORD-{number}-" + "X" * 60, CheckoutStatus.PENDING)
     desk.in_review("REVIEW")
     lines = shown_queue(desk)
+    # What nobody need look at comes last, however much of it there is.
+    assert lines.index("Waiting for a person (1)") < lines.index("Waiting for SumUp (45)")
     assert max(map(len, lines)) <= 80
     assert "  and 5 more (--json lists all)" in lines
     document = json.loads(backlog_json(desk.backlog(), desk.app.settings.site))

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from tests.settings_text import sound_settings, write_settings_file
 
+from paypoll.__main__ import main
 from paypoll.admin.check import exit_code
 from paypoll.admin.check.finding import fine, unreachable, wrong
 from paypoll.cli import cli
@@ -85,3 +86,7 @@ def test_finding_has_its_next_step_behind_it_or_below() -> None:
     (line,) = finding_lines(wrong("timer", "disabled", "enable it"))
     assert click.unstyle(shown(line)) == "PROBLEM timer: disabled → enable it"
     assert finding_lines(wrong("timer", "y" * 70, "x"))[-1] == "        → x"
+
+
+def test_restore_of_a_file_that_is_not_there_is_66(tmp_path: Path) -> None:
+    assert main(["db", "restore", str(tmp_path / "gone.zip")]) == 66

@@ -94,11 +94,13 @@ def restore_command(
       paypoll db restore --replace --yes - <paypoll-20261126T104512Z-0008.zip
     """
     from paypoll.admin.backup import find_folder, look_at_place, restore, spooled
-    from paypoll.errors import RefusedError
+    from paypoll.errors import NotFoundError, RefusedError
     from paypoll.state.backup_file import opened_backup
 
     try:
         source = spooled(sys.stdin.buffer) if str(file) == "-" else file.open("rb")
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no file {file}") from None
     except OSError as error:
         raise RefusedError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from None
     with source, opened_backup(source, str(file)) as backup, opened_app(context, quiet=True) as app:

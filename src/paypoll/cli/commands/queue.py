@@ -80,24 +80,25 @@ def backlog_lines(backlog: "Backlog", site: "SiteSettings", limit: int = _MOST_S
     if backlog.empty:
         return [*lines, "", "Nothing waits."]
     parts: list[tuple[str, Sequence[Any], Callable[[Any], list[str]]]] = [
-        ("Waiting for SumUp", backlog.waiting, lambda order: _waiting_lines(order, backlog, site)),
         ("Waiting for a person", backlog.reviews, lambda review: _review_entry(review, backlog, site)),
         ("Completed by the shop itself", backlog.astray, lambda astray: _astray_lines(astray, backlog, site)),
         ("Listing fees", backlog.fees, lambda fee: _fee_lines(fee, backlog)),
         ("SumUp's ledger does not fit", backlog.findings, lambda finding: finding_lines(finding, backlog.now)),
         ("Refunds under way", backlog.refunds, lambda refund: _refund_lines(refund, backlog)),
         ("Mail not sent", backlog.mails, lambda mail: mail_lines(mail, backlog.now)),
+        # Last: hundreds of these need nobody, and the rest is not to be looked for behind them.
+        ("Waiting for SumUp", backlog.waiting, lambda order: _waiting_lines(order, backlog, site)),
     ]
+    if backlog.troubles:
+        lines += headed("Troubles")
+        for trouble in backlog.troubles:
+            lines += _trouble_lines(trouble, backlog)
     for title, entries, lines_of in parts:
         if entries:
             lines += headed(f"{title} ({len(entries)})")
             for entry in entries[:limit]:
                 lines += lines_of(entry)
             lines += more(len(entries), limit)
-    if backlog.troubles:
-        lines += headed("Troubles")
-        for trouble in backlog.troubles:
-            lines += _trouble_lines(trouble, backlog)
     return lines
 
 

@@ -8,7 +8,7 @@ import click
 
 from paypoll.cli.asking import ask, yes_option
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import SCHEMA, DurationType, json_option, pasted_order, verbose_option
+from paypoll.cli.options import SCHEMA, DurationType, json_option, known_reason, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
 from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.words import wrapped
@@ -23,7 +23,12 @@ _MOST_SHOWN = 40
 
 @click.command("recheck")
 @click.argument("orders", nargs=-1, metavar="[ORDER]...")
-@click.option("--reason", default="", help="All orders that went to review for this reason, such as not_found.")
+@click.option(
+    "--reason",
+    default="",
+    callback=known_reason,
+    help="All orders that went to review for this reason, such as not_found.",
+)
 @click.option("--since", type=DurationType(), help="Only those that went to review within this time, such as 2h or 1d.")
 @click.option("--why", required=True, callback=required_line, help="Why, for the audit trail and the orders' notes.")
 @click.option("--by", metavar="NAME", help="Who decides. Else whoever called sudo, or is logged in.")
@@ -57,7 +62,7 @@ def recheck_command(
 
     if not (orders or reason or since is not None):
         raise click.UsageError("say which: order numbers, --reason or --since")
-    wanted = Wanted(tuple(pasted_order(order) for order in orders), reason.strip().lower(), since)
+    wanted = Wanted(tuple(pasted_order(order) for order in orders), reason, since)
     with opened_app(context, verbose=verbose, quiet=True) as app:
         reviews = find_reviews(app.engine, wanted, app.clock.now())
         if not as_json or not yes:

@@ -11,7 +11,7 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, verbose_option
 from paypoll.cli.render.screen import show
-from paypoll.errors import TryLaterError
+from paypoll.errors import SettingsError
 from paypoll.exitcodes import ExitCode
 
 if TYPE_CHECKING:
@@ -138,9 +138,10 @@ def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, 
 
 
 def _require_read(refused: dict[str, str], codes: list[str]) -> None:
-    """Raise TryLaterError when nothing could be read at all: an empty list would look like a clean one."""
+    """Raise SettingsError when nothing could be read at all: an empty list would look like a clean one."""
     if len(refused) == len(codes):
-        raise TryLaterError(f"no credential may read what was asked for: {next(iter(refused.values()))}")
+        why = f"no credential may read what was asked for: {next(iter(refused.values()))}"
+        raise SettingsError([why], source="SumUp's ledger")
 
 
 @contextmanager

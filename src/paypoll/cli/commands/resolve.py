@@ -10,7 +10,7 @@ from paypoll.cli.asking import ask, yes_option
 from paypoll.cli.commands.resolve_fee import resolve_fee
 from paypoll.cli.commands.resolve_many import resolve_many
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import SCHEMA, DurationType, json_option, pasted_order, verbose_option
+from paypoll.cli.options import SCHEMA, DurationType, json_option, known_reason, pasted_order, verbose_option
 from paypoll.cli.person import person, required_line
 from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.words import case_lines, wrapped
@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 @click.command("resolve")
 @click.argument("orders", nargs=-1, metavar="[ORDER]...")
 @click.option("--finding", type=int, help="Close this finding of SumUp's ledger instead; `paypoll queue` numbers them.")
-@click.option("--of", "code", metavar="REASON", default="", help="All open reviews of this reason, such as not_found.")
+@click.option(
+    "--of",
+    "code",
+    metavar="REASON",
+    default="",
+    callback=known_reason,
+    help="All open reviews of this reason, such as not_found.",
+)
 @click.option("--event", type=click.IntRange(min=1), metavar="ID", help="All open reviews of the event with this id.")
 @click.option("--since", type=DurationType(), help="Only those that went to review within this time, such as 2h or 1d.")
 @click.option("--issue", is_flag=True, help="Issue the tickets, if SumUp's answer bears it out.")
@@ -120,7 +127,7 @@ def resolve_command(
     _refuse_what_does_not_go_together(resolution, orders, filtered=filtered, checkout=checkout)
     with opened_app(context, verbose=verbose, quiet=True) as app:
         if many:
-            wanted = Wanted(tuple(pasted_order(order) for order in orders), code.strip().lower(), since, event)
+            wanted = Wanted(tuple(pasted_order(order) for order in orders), code, since, event)
             return resolve_many(app, wanted, resolution, yes=yes, as_json=as_json)
         try:
             found = app.resolver.find_in_review(pasted_order(orders[0]))

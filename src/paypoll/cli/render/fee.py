@@ -25,13 +25,13 @@ def fee_lines(inspection: FeeInspection, site: SiteSettings) -> list[str]:
         f"  made {moment(fee.created_at, site)}, {ago(fee.created_at, now)}",
         f"  paypoll holds it to be {status(fee.state.value)}",
     ]
+    lines += watch_lines(inspection.watch, now, site)
     if fee.closed:
         lines.append("  a person has closed it: nothing is published by itself")
     if inspection.findings:
         lines += headed("SumUp's ledger")
         lines += [line for finding in inspection.findings for line in finding_lines(finding, now)]
     lines += headed("Next steps") + step_lines(inspection.next_steps)
-    lines += watch_lines(inspection.watch, now, site)
     lines += headed("Event")
     if fee.event:
         when = f"{fee.event.starts_on:%a %d %b %Y}, {fee.event.starts_at:%H:%M}"

@@ -33,7 +33,7 @@ def reconciled_lines(result: Reconciled, written: int | None) -> list[str]:
     for merchant, why in result.refused.items():
         lines += wrapped(f"The list of {merchant} may not be read: {why}")
     if not result.found:
-        return [*lines, "", "Everything fits."]
+        return [*lines, "", "What could be read fits." if result.refused else "Everything fits."]
     lines += headed(f"What does not fit ({len(result.found)})")
     for one in result.found[:_MOST_SHOWN]:
         lines += _found_lines(one)

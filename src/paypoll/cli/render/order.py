@@ -31,6 +31,7 @@ def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
         f"  placed {moment(order.created_at, site)}, {ago(order.created_at, now)}",
         f"  {site.order_admin_link(order.id, order.number)}",
     ]
+    lines += watch_lines(inspection.watch, now, site)
     if inspection.astray:
         lines += headed("Completed by the shop itself")
         lines += [line for sentence in astray_sentences(inspection.astray) for line in wrapped(sentence)]
@@ -38,7 +39,6 @@ def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
         lines += headed("SumUp's ledger")
         lines += [line for finding in inspection.findings for line in finding_lines(finding, now)]
     lines += headed("Next steps") + step_lines(next_steps(inspection))
-    lines += watch_lines(inspection.watch, now, site)
     lines += headed("Items")
     lines += [line for item in order.items for line in _item_lines(item, site)] or ["  none"]
     lines += headed("Checkouts")
@@ -119,7 +119,7 @@ def watch_lines(watched: Mapping[str, Any] | None, now: datetime, site: SiteSett
     last = f"last {ago(watched['last_checked_at'], now)}: {watched['last_answer'].replace('_', ' ')}"
     due = watched["next_check_at"]
     following = "not looked at any more" if due is None else f"next look {moment(due, site)} or soon after"
-    return [f"  {checks}, {last}; {following}"]
+    return wrapped(f"{checks}, {last}; {following}")
 
 
 def _item_lines(item: OrderItem, site: SiteSettings) -> list[str]:

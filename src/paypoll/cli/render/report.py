@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from paypoll.cli.render.marks import styled, width
 from paypoll.cli.render.table import Column, Table
+from paypoll.cli.render.words import numbered
 from paypoll.report import words
 from paypoll.report.result import BadHour, MoneySums, Report, ServiceSums
 
@@ -187,19 +188,20 @@ class _Page:
 
     def _runs(self) -> Iterator[str]:
         runs = self._report.runs
-        says = [f"{runs.number} runs", f"{runs.failed} failed", f"{runs.killed} killed"]
+        says = [numbered(runs.number, "run"), f"{runs.failed} failed", f"{runs.killed} killed"]
         if runs.pause_since is not None:
             since = words.when(runs.pause_since, self._report.period)
             says.append(f"longest time without one {words.duration(runs.longest_pause)} (from {since})")
-        says += [f"{self._report.undeliverable} mails given up"] if self._report.undeliverable else []
+        says += [f"{numbered(self._report.undeliverable, 'mail')} given up"] if self._report.undeliverable else []
         yield from self._headed("Runs", *says)
 
     def _sparkline(self, name: str, values: Sequence[Decimal] | Sequence[int], most: str) -> str:
         grain = self._report.period.grain.value
-        room = self._width - 11 - 10 - len(f"  {most} at most a {grain}")
+        grain = f"an {grain}" if grain == "hour" else f"a {grain}"
+        room = self._width - 11 - 10 - len(f"  {most} at most {grain}")
         line = "".join(sparks(summed(values, max(8, room)), self._blocks))
         wide = len(line) == len(values)
-        return f"{'':<11}{name:<10}{line}  " + (f"{most} at most a {grain}" if wide else f"most a {grain}: {most}")
+        return f"{'':<11}{name:<10}{line}  " + (f"{most} at most {grain}" if wide else f"most {grain}: {most}")
 
 
 def summed(values: Sequence[Decimal] | Sequence[int], room: int) -> list[Decimal]:
