@@ -86,7 +86,7 @@ def nothing_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("undo", "kind", "promise", "first"),
     [
-        (window_from_the_order, Kind.LATE_PAYMENTS, "2 every payment", 1),
+        (window_from_the_order, Kind.LATE_PAYMENTS, "2 every payment", 3),
         (no_look_after_completion, Kind.SECOND_PAYMENTS, "2 every payment", 0),
         (status_alone, Kind.UNPAID_CONTRADICTIONS, "4 nothing ends on a contradiction", 2),
         (checkout_alone, Kind.PAID_CONTRADICTIONS, "1 no ticket against the transaction", 0),
