@@ -85,10 +85,14 @@ def printers() -> Iterator[PrinterNursery]:
     made.close()
 
 
-def printing(printers: PrinterNursery, limit: str = "60.0") -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(  # noqa: S603 - as `paypoll.tickets.workers` does
-        [printers.program, "-P", "-m", "paypoll.tickets.worker", limit], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+def printing(printers: PrinterNursery, limit: str = "60.0") -> "tuple[subprocess.Popen[bytes], socket.socket]":
+    """Return a printing process, and the line that it reads its jobs from."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(  # noqa: S603 - as `paypoll.tickets.processes` does
+            [printers.program, "-P", "-m", "paypoll.tickets.worker", limit], stdin=theirs, stdout=subprocess.PIPE
+        )
+    return process, ours
 
 
 @pytest.fixture
@@ -103,8 +107,10 @@ def test_warm_printing_process_prints_what_a_real_one_prints_and_ends_with_its_i
 ) -> None:
     pdfs = []
     for _ in range(2):  # the first is a real one
-        process = printing(printers)
-        stdout, _ = process.communicate(job, timeout=60)
+        process, line = printing(printers)
+        with line:
+            line.sendall(job)
+        stdout, _ = process.communicate(timeout=60)
         assert process.returncode == 0
         pdfs.append([len(pdf) for pdf in read_answer(stdout).pdfs])
     assert pdfs[0] == pdfs[1] != []
@@ -118,13 +124,14 @@ def test_warm_printing_process_ends_by_its_time_limit_and_when_it_is_killed(
             line.connect(str(printers.address))
             request = repr((["-P", "-m", "paypoll.tickets.worker", "60.0"], dict(os.environ), "/"))
             socket.send_fds(line, [request.encode()], [nothing.fileno()] * 3)
-    hurried = printing(printers, "0.000001")
-    assert hurried.communicate(job, timeout=60)[0] == b""
+    hurried, jobs = printing(printers, "0.000001")
+    with jobs:
+        jobs.sendall(job)
+        assert hurried.communicate(timeout=60)[0] == b""
     assert hurried.returncode == -signal.SIGALRM
-    killed = printing(printers)
-    assert killed.stdin is not None
+    killed, jobs = printing(printers)
     assert killed.stdout is not None
-    with killed, killed.stdout:
+    with jobs, killed, killed.stdout:
         killed.kill()
         # The pipe's other end is closed once the process is gone that was forked for it.
         assert killed.stdout.read() == b""

@@ -147,7 +147,9 @@ class World(Points):
 
         The ledger's last word about an order comes a day after that: all payments are listed again once a day.
         """
-        until_windows_end = (24, 24, 24, 24, 24) if self.kinds else (7, 24)  # 72 hours, from what changed before
+        until_windows_end = (
+            (24, 24, 24, 24, 24) if self.kinds else (7, 24, 24, 24)
+        )  # 72 hours, from what changed before
         for hours in (0.1, 3, 7, 7, *until_windows_end):
             self.scheduler.sleep(hours * 3600)
             before = self.bench.fingerprint()
