@@ -90,7 +90,9 @@ def printing(printers: PrinterNursery, limit: str = "60.0") -> "tuple[subprocess
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(  # noqa: S603 - as `paypoll.tickets.processes` does
-            [printers.program, "-P", "-m", "paypoll.tickets.worker", limit], stdin=theirs, stdout=subprocess.PIPE
+            [printers.program, "-P", "-m", "paypoll.tickets.worker", limit],
+            stdin=theirs.fileno(),
+            stdout=subprocess.PIPE,
         )
     return process, ours
 
