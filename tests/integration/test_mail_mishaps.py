@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
     from tests.integration.conftest import Bench
 
+    from paypoll.tickets.ticket import PrintedTicket, TicketFace
+
 HOUR, MINUTE, DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
 TRY_LATER = 75
 Place = Callable[..., int]
@@ -299,6 +301,24 @@ def test_mail_that_was_overtaken_in_the_shop_is_held_back_and_void_tickets_are_l
     assert recipients(bench).count("BACK@one.example") == 1
     assert "VOID@one.example" not in recipients(bench)
     assert [state for state, _ in states(engine)].count("withdrawn") == 1
+
+
+@pytest.mark.parametrize("status", ["cancelled", "refunded"])
+def test_mail_of_an_order_that_becomes_void_while_its_tickets_are_printed_does_not_leave(
+    bench: "Bench", engine: sa.Engine, place: Place, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """Posted a moment ago, so that it was not looked at before its tickets were printed (35e)."""
+    order_id = place("ORD-1", email="ada@one.example")
+    print_tickets = bench.printer.print_tickets
+
+    def while_it_prints(faces: "Sequence[TicketFace]") -> "list[PrintedTicket]":
+        correct(engine, order_id, status=status)
+        return print_tickets(faces)
+
+    monkeypatch.setattr(bench.printer, "print_tickets", while_it_prints)
+    record_run(bench.app, "run-once")
+    assert "ada@one.example" not in recipients(bench)
+    assert states(engine) == [("waiting", 1)]
 
 
 def attached(message: EmailMessage, kind: str) -> list[EmailMessage]:

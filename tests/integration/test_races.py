@@ -18,6 +18,7 @@ import paypoll.shop.accounts
 import paypoll.state.watches
 from paypoll.app import App
 from paypoll.database import transaction
+from paypoll.payments.decision import Reason
 from paypoll.payments.gateway import CheckoutAnswer, Found, Look
 from paypoll.payments.order import Account, Order
 from paypoll.runs.record import record_run
@@ -289,3 +290,29 @@ def test_row_40_waiting_order_is_not_handed_to_and_fro_between_runs_at_once(
     # On a busy machine a run may begin after another's looks, and then takes one of its own: never more than that.
     assert len(looks) <= 3 * len(reports)
     assert len(record_run(bench.app, "run-once").applied) == 3
+
+
+@pytest.mark.parametrize("status", ["pending", "pending_verification"])
+def test_row_48_order_that_the_shop_changes_while_sumup_is_asked_is_counted_before_it_goes_to_review(
+    bench: "Bench", engine: sa.Engine, place: "Place", status: str
+) -> None:
+    """A basket of which SumUp knows nothing is no matter for the brake, until its customer comes back."""
+    for number in range(4):
+        place(f"ORD-{number}", status="pending_verification")
+    last = place("ORD-LAST", status=status)
+    bench.gateway.checkouts.clear()
+
+    class ComesBack(FakeGateway):
+        def read_checkout(self, checkout_id: str, merchant_code: str) -> Look[CheckoutAnswer]:
+            if checkout_id == "chk-ORD-LAST":
+                with transaction(engine) as connection:
+                    query = "UPDATE orders_order SET status = 'pending_verification' WHERE id = :id"
+                    connection.execute(sa.text(query), {"id": last})
+            return super().read_checkout(checkout_id, merchant_code)
+
+    bench.gateway = bench.app.gateway = ComesBack(bench.gateway.checkouts, bench.gateway.transactions)
+    for _ in range(2):
+        report = record_run(bench.app, "run-once")
+        assert report.held_back == 5
+        assert {applied.reason for applied in report.applied} == {Reason.HELD_BACK}
+        bench.clock.move(timedelta(minutes=10))

@@ -50,11 +50,15 @@ def broken_accounts(books: "Books") -> Iterator[tuple[str, str]]:
 
 
 def has_bought_for_another(books: "Books", order: "Sold", real: "RealCheckout") -> bool:
-    """Say whether the payment that a checkout shows has bought the tickets of another order: it is not too much."""
+    """Say whether the payment that a checkout shows has bought the tickets of another order: it is not too much.
+
+    Of one that a restored shop has lost, or whose tickets it has, too: its money is told of as that order's.
+    """
     known = books.world.sumup.checkouts
+    restored = {one.id for one in books.world.shop.sold.values() if one.restored}
     return any(
         order_id != order.id
-        and books.tickets[order_id]
+        and (books.tickets[order_id] or order_id in restored)
         and checkout_id in known
         and known[checkout_id].payment is real.payment
         for order_id, (_, checkout_id, *_) in books.fulfilments.items()

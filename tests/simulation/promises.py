@@ -212,7 +212,7 @@ def _second_payment_is_told(books: Books, order: "Sold") -> Iterator[str]:
         return
     for real in books.checkouts(order):
         others = [said for said in books.said(done[2], "read", real.id) if said.found == "PAID"]
-        if real.id == done[1] or not others or real.payment is None:
+        if real.id == done[1] or not others or real.payment is None or has_bought_for_another(books, order, real):
             continue
         # What went back before the run heard of the payment itself is nobody's second payment.
         heard = [*others, *books.said(done[2], "transaction", real.payment.id)]

@@ -43,9 +43,9 @@ def restored_shop(story: "Story") -> None:
     lose_order(story.world.shop, old)
     query = "SELECT count(*) FROM paypoll.watch WHERE order_id = %s"
     ((remembered,),) = story.world.bench.observer.execute(query, old.id)
+    if remembered:
+        story.world.shop.deleted.append(old)
     if how == "deleted":
-        if remembered:
-            story.world.shop.deleted.append(old)
         story.wait(*story.tale.choice(((0.02, 1), (1, 30))))
         story.pay(real)
         return

@@ -30,7 +30,7 @@ from paypoll.mail.mailer import (
     SenderRefusedError,
 )
 from paypoll.mail.outcomes import MailOutcomes
-from paypoll.mail.overtaken import why_overtaken
+from paypoll.mail.overtaken import untrue_when, why_overtaken
 from paypoll.mail.reporter import MailReporter
 from paypoll.mail.smtp.session import ReusedSession
 from paypoll.shop.accounts import names_and_email_of
@@ -185,9 +185,9 @@ class Delivery:
             self._deliver_one(readdressed)
 
     def _is_new(self, mail: Mail) -> bool:
-        """Whether it was posted just now, so that no look is needed whether it is still true.
+        """Whether it was posted just now, so that no look is needed before its tickets are printed.
 
-        Whether its order has another address is seen when it is marked as being sent.
+        Whether its order has another address, or was cancelled meanwhile, is seen when it is marked as being sent.
         """
         waited = self._clock.now() - mail.created_at
         return mail.follows_its_order and mail.attempts <= 0 and not mail.interrupted and waited < _NEW
@@ -297,7 +297,9 @@ class Delivery:
     def _begin_sending(self, mail: Mail, *, goes_on: bool = False) -> bool:
         until = self._clock.now() + self._rules.lease
         with transaction(self._engine) as connection:
-            return outbox.begin_sending(connection, mail, self._run_id, until, goes_on=goes_on)
+            return outbox.begin_sending(
+                connection, mail, self._run_id, until, untrue_when=untrue_when(mail.kind), goes_on=goes_on
+            )
 
 
 def _problem(mail: Mail) -> str | None:

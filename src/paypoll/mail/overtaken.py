@@ -2,20 +2,28 @@
 
 from paypoll.payments.order_statuses import SET_BY_SHOP, VOID, OrderStatus
 from paypoll.shop.find import OrderNow
+from paypoll.state.outbox import OF_A_PAYMENT
 
 WITH_TICKETS = frozenset({"confirmation", "late_confirmation"})
-_PAID = frozenset({OrderStatus.COMPLETED, *SET_BY_SHOP})
+_VOID = frozenset(str(status) for status in VOID)
+_VOID_OR_PAID = _VOID | {str(status) for status in (OrderStatus.COMPLETED, *SET_BY_SHOP)}
+
+
+def untrue_when(kind: str) -> frozenset[str]:
+    """Return the statuses of its order with which a mail of this kind must not leave.
+
+    A payment that failed is true also while the customer tries again: it is written once for each card. What went back
+    of a void order is said to its customer, so such a mail (`refund`) has none.
+    """
+    if kind in WITH_TICKETS:
+        return _VOID
+    return _VOID_OR_PAID if kind in OF_A_PAYMENT else frozenset()
 
 
 def why_overtaken(kind: str, order: OrderNow) -> str:
-    """Return why a mail of this kind about this order is not true now, as half a sentence; empty while it is.
-
-    A payment that failed is true also while the customer tries again: it is written once for each card.
-    """
-    if kind in WITH_TICKETS:
-        if order.status in VOID:
-            return f"the order is {order.status}"
-        return "none of its tickets admits any more" if order.tickets and not order.admitting else ""
-    if kind in {"payment_failed", "under_review"} and order.status in VOID | _PAID:
+    """Return why a mail of this kind about this order is not true now, as half a sentence; empty while it is."""
+    if order.status in untrue_when(kind):
         return f"the order is {order.status}"
+    if kind in WITH_TICKETS and order.tickets and not order.admitting:
+        return "none of its tickets admits any more"
     return ""

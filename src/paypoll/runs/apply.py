@@ -30,7 +30,7 @@ from paypoll.payments.order_statuses import BASKET, WAITING, OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
 from paypoll.payments.schedule import as_shown, next_look
-from paypoll.runs.brake import is_suspect
+from paypoll.runs.brake import Braked, NotCountedError, is_suspect
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
 from paypoll.runs.load import as_found, load_for_decision
 from paypoll.shop.capacity import shows_paid
@@ -99,10 +99,11 @@ class Applier:
     run_id: str
     lease: timedelta
 
-    def apply(self, order_id: int, evidence: Evidence, now: datetime, *, hold: bool = False) -> Applied | None:
+    def apply(self, order_id: int, evidence: Evidence, now: datetime, braked: Braked = Braked.OFF) -> Applied | None:
         """Decide about the order as it is now and write everything down. None when it is not this run's any more.
 
-        With `hold`, a review that a wrong world would lead to is held back (48).
+        A review that a wrong world would lead to is written as `braked` says; NotCountedError: the brake is to count it
+        first (48).
         """
         with transaction(self.engine) as connection:
             held = watches.hold(connection, order_id, self.run_id, halls=shows_paid(evidence))
@@ -120,7 +121,9 @@ class Applier:
                 return None
             order = as_found(order, held.status, now)
             decision = decide(order, evidence, self.policy, now)
-            if hold and is_suspect(order, evidence, decision, self.policy):
+            if braked in {Braked.UNHEARD, Braked.HELD} and is_suspect(order, evidence, decision, self.policy):
+                if braked is Braked.UNHEARD:
+                    raise NotCountedError
                 decision = unchanged(Reason.HELD_BACK, f"held back, like many others: {decision.explanation}")
             return self._write(connection, order, evidence, decision, now)
 

@@ -8,6 +8,7 @@ and a few dead checkouts stop nobody but themselves.
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 
 from paypoll.payments.classify import assess
 from paypoll.payments.decision import Decision, Outcome, Reason
@@ -21,6 +22,23 @@ _ENOUGH = 10
 """So many other orders must have been answered before an order is put to review for such a reason."""
 
 _OF_ANOTHER_WORLD = frozenset({Flaw.CURRENCY, Flaw.MERCHANT})
+
+
+class Braked(Enum):
+    """What the brake says of an order that is about to be decided."""
+
+    OFF = auto()
+    """The brake is off, or a person asked for this."""
+    UNHEARD = auto()
+    """What SumUp said of it was no matter for the brake, so that it was not counted."""
+    LET_THROUGH = auto()
+    """It was counted as denied, and there are not too many of those."""
+    HELD = auto()
+    """It was counted as denied, and there are too many: it is held back."""
+
+
+class NotCountedError(Exception):
+    """An order is to go to review for what a wrong world says, and the brake has not counted it among the denied."""
 
 
 def is_suspect(order: Order, evidence: Evidence, decision: Decision, policy: Policy) -> bool:
@@ -37,11 +55,11 @@ def is_suspect(order: Order, evidence: Evidence, decision: Decision, policy: Pol
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """An order that has waited for what SumUp says about others. `held`: they are too many, and it is held back."""
+    """An order that has waited for what SumUp says about others, and what the brake says of it."""
 
     order: Order
     evidence: Evidence
-    held: bool
+    braked: Braked
 
 
 @dataclass
@@ -67,16 +85,31 @@ class Brake:
             self.answered += 1
         if not denied or self.threshold == 0:
             return False
+        self._wait(order, evidence)
+        return True
+
+    def count(self, order: Order, evidence: Evidence) -> None:
+        """Count an order as denied after all: the shop changed it meanwhile, a basket, say, that waits now."""
+        if not assess(order, evidence, self.policy).known_at_sumup:
+            self.answered += 1
+        self._wait(order, evidence)
+
+    def _wait(self, order: Order, evidence: Evidence) -> None:
         self.denied += 1
         self._waiting.append((order, evidence))
-        return True
+
+    @property
+    def unheard(self) -> Braked:
+        """What it says of an order that does not wait for others."""
+        return Braked.UNHEARD if self.threshold else Braked.OFF
 
     def due(self, *, ended: bool = False) -> list[Awaited]:
         """Return the orders that have waited for long enough: for ten others, or until the run has `ended`."""
         if not self._waiting or not (ended or self.answered > _ENOUGH):
             return []
         engaged = self.denied >= self.threshold and 2 * self.denied >= self.answered
-        awaited = [Awaited(order, evidence, engaged) for order, evidence in self._waiting]
+        braked = Braked.HELD if engaged else Braked.LET_THROUGH
+        awaited = [Awaited(order, evidence, braked) for order, evidence in self._waiting]
         self._waiting.clear()
         self.held += len(awaited) if engaged else 0
         return awaited

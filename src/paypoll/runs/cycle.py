@@ -31,7 +31,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import WATCHED
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
-from paypoll.runs.brake import Brake
+from paypoll.runs.brake import Brake, Braked, NotCountedError
 from paypoll.runs.gone import GoneRound
 from paypoll.runs.gone_fees import GoneFeeRound
 from paypoll.runs.listing_fees import FeeRound
@@ -149,8 +149,8 @@ class Cycle:
 
     def _look_at_orders(self, report: RunReport, only: Sequence[int], courier: Courier) -> None:
         with closing(self._verified(report, only)) as verified:
-            for order, evidence, held in self._braked(verified, report):
-                applied = self._apply(order, evidence, report, hold=held)
+            for order, evidence, braked in self._braked(verified, report):
+                applied = self._apply(order, evidence, report, braked)
                 self._outages.observe(evidence)
                 if applied is not None and applied.outcome is not Outcome.UNCHANGED:
                     courier.nudge()
@@ -289,18 +289,18 @@ class Cycle:
 
     def _braked(
         self, verified: Iterator[tuple[Order, Evidence]], report: RunReport
-    ) -> Iterator[tuple[Order, Evidence, bool]]:
-        """Yield the orders with their evidence, and whether they are held back; those that may be, later (48)."""
+    ) -> Iterator[tuple[Order, Evidence, Braked]]:
+        """Yield the orders with their evidence, and what the brake says of them; those that it may hold, later (48)."""
         for order, evidence in verified:
             if not self._brake.observe(order, evidence, self._clock.now()):
-                yield order, evidence, False
+                yield order, evidence, self._brake.unheard
             for awaited in self._brake.due():
-                yield awaited.order, awaited.evidence, awaited.held
+                yield awaited.order, awaited.evidence, awaited.braked
         for awaited in self._brake.due(ended=True):
             if self._stopped():
                 self._release(awaited.order)
             else:
-                yield awaited.order, awaited.evidence, awaited.held
+                yield awaited.order, awaited.evidence, awaited.braked
         report.held_back = self._brake.held
 
     def _tell_of_brake(self, report: RunReport, *, whole: bool) -> None:
@@ -317,12 +317,15 @@ class Cycle:
                 merchants=self._gateway().read_merchants() if brake.held else None,
             )
 
-    def _apply(self, order: Order, evidence: Evidence, report: RunReport, *, hold: bool) -> Applied | None:
+    def _apply(self, order: Order, evidence: Evidence, report: RunReport, braked: Braked) -> Applied | None:
         with structlog.contextvars.bound_contextvars(order=order.number):
             try:
-                applied = self._applier.apply(order.id, evidence, self._clock.now(), hold=hold)
+                applied = self._applier.apply(order.id, evidence, self._clock.now(), braked)
             except (DatabaseUnavailableError, SettingsError):
                 raise
+            except NotCountedError:
+                self._brake.count(order, evidence)
+                return None
             except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
                 self._note_error(order.id, order.number, error, report)
                 return None

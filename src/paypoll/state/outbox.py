@@ -27,15 +27,18 @@ ACCOUNT = "account"  # in a content of no order's: the id of the shop's account 
 
 _WANTED = outbox.c.id == sa.bindparam("wanted")  # built once, not for every mail
 _OURS = (outbox.c.lease_run == sa.bindparam("holder"), outbox.c.state.in_(UNSENT))
-# A restored shop gives ids out again: another order's address is none of this mail's.
-_HAS_ANOTHER_ADDRESS = sa.exists(orders.c.id).where(
+# A restored shop gives ids out again: another order's address and status are none of this mail's.
+_ORDER_HAS_CHANGED = sa.exists(orders.c.id).where(
     orders.c.id == outbox.c.order_id,
     orders.c.order_number == sa.func.coalesce(sa.bindparam("number"), orders.c.order_number),
-    orders.c.email != sa.bindparam("address"),
+    sa.or_(
+        orders.c.email != sa.bindparam("address"),
+        orders.c.status.in_(sa.bindparam("untrue_when", expanding=True)),
+    ),
 )
 _BEGIN_SENDING = (
     sa.update(outbox)
-    .where(_WANTED, *_OURS, sa.not_(_HAS_ANOTHER_ADDRESS))
+    .where(_WANTED, *_OURS, sa.not_(_ORDER_HAS_CHANGED))
     .values(
         state="sending",
         maybe_twice=sa.or_(outbox.c.maybe_twice, sa.bindparam("interrupted", type_=outbox.c.maybe_twice.type)),
@@ -179,14 +182,25 @@ def claim_mail(
 
 
 def begin_sending(
-    connection: sa.Connection, mail: Mail, run_id: str, until: datetime, *, goes_on: bool = False
+    connection: sa.Connection,
+    mail: Mail,
+    run_id: str,
+    until: datetime,
+    *,
+    untrue_when: Collection[str] = (),
+    goes_on: bool = False,
 ) -> bool:
     """Mark the mail as being sent, just before the mail server is given it, or (`goes_on`) its next message.
 
-    False when the lease was lost, or its order has another address by now: of several messages, all go to the first.
+    False when the lease was lost, or its order has another address by now, or a status with which it says what is
+    `untrue_when` so: of several messages, all go where the first went.
     """
-    address = ", ".join(mail.recipients) if mail.follows_its_order and not goes_on else None
-    order = {"number": mail.content.get("order_number"), "address": address}
+    is_looked_at = mail.follows_its_order and not goes_on
+    order = {
+        "number": mail.content.get("order_number"),
+        "address": ", ".join(mail.recipients) if is_looked_at else None,
+        "untrue_when": sorted(untrue_when) if is_looked_at else [],
+    }
     began = {"wanted": mail.id, "holder": run_id, "lease_until": until, "interrupted": mail.interrupted, **order}
     return connection.execute(_BEGIN_SENDING, began).rowcount == 1
 
