@@ -70,9 +70,10 @@ class SocketLine:
         deadline = None if seconds is None else time.monotonic() + seconds
         while deadline is None or time.monotonic() < deadline:
             left = _LOOK_AROUND if deadline is None else min(_LOOK_AROUND, max(deadline - time.monotonic(), 0))
-            if self.over.wait(left) and deadline is not None:
+            is_over = self.over.wait(left)  # looked at once: it may be set at any moment
+            if is_over and deadline is not None:
                 return
-            if self.over.is_set() or self._client_is_gone():
+            if is_over or self._client_is_gone():
                 raise ConnectionAbortedError("nobody waits for this answer any more")
 
     def _client_is_gone(self) -> bool:
