@@ -324,8 +324,7 @@ class App:
         """
         from paypoll.alerts.outages import OutageReporter
         from paypoll.runs.cycle import Cycle, CycleRules
-        from paypoll.runs.gone import GoneRound
-        from paypoll.runs.gone_fees import GoneFeeRound
+        from paypoll.runs.gone import FEES, ORDERS, GoneRound
         from paypoll.runs.refunds import carry_refunds_on
 
         verification = self.settings.verification
@@ -343,6 +342,9 @@ class App:
             trouble_after=verification.trouble_after,
             platform=self.settings.sumup.merchant_code,
         )
+        gone = partial(
+            GoneRound, self.engine, lambda: self.gateway, self.policy, self.desk, self.clock, run_id, verification.lease
+        )
         return Cycle(
             engine=self.engine,
             gateway=lambda: self.gateway,
@@ -355,10 +357,8 @@ class App:
             on_paid=self.printer.get_ready,
             fees=self._fee_round(run_id, self._policy_with(max_age)),
             sweep=lambda swept, should_end: self._sweep(run_id, swept, should_end),
-            gone=GoneRound(
-                self.engine, lambda: self.gateway, self.policy, self.desk, self.clock, run_id, verification.lease
-            ),
-            gone_fees=GoneFeeRound(self.fee_looker(self.policy), self.desk, verification.lease, run_id),
+            gone=gone(ORDERS),
+            gone_fees=gone(FEES),
             beforehand=partial(carry_refunds_on, self.engine, lambda: self.refund_engine, self.clock, self.stop),
         )
 

@@ -365,7 +365,7 @@ def test_row_60m_fee_deleted_while_sumup_is_asked_is_told_and_mail_that_cannot_b
     fee, other = (place_fee(stage, reference, "PAID") for reference in ("LF-GONE", "LF-NOADDRESS"))
     stage.shop.update("accounts_user", stage.organiser, email="no address at all")
     stage.sumup.reset_log()
-    stage.sumup.fault(Latency(1.5), path="/v2.1/*")
+    stage.sumup.fault(Latency(1.5), path="/v2.1/*", times=2)  # of the two new ones, which are asked about first
     process = stage.start("run-once", "--json")
     stage.sumup.journal.wait_until(lambda journal: journal.count(path="/v2.1/*") > 0, PATIENCE)
     stage.sql("DELETE FROM events_listingfee WHERE id = :fee", fee=fee.id)

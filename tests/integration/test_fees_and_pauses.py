@@ -10,12 +10,13 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.payments.decision import Reason
-from paypoll.payments.gateway import CheckoutAnswer, Look
+from paypoll.payments.gateway import CheckoutAnswer, Found, Look
 from paypoll.runs.ledgers_due import ledgers_due
 from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state import due_fees, pauses
-from paypoll.testing import NOW, FakeGateway
+from paypoll.state.tables import audit, listing_fee
+from paypoll.testing import NOW, FakeGateway, an_answer
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench
@@ -81,3 +82,37 @@ def test_listing_fees_are_asked_about_at_once(bench: "Bench", shop: SmallShop) -
         ("LF-1", Reason.NO_CHECKOUT),
         ("LF-2", Reason.NO_CHECKOUT),
     ]
+
+
+def test_row_60m_fees_that_are_gone_are_all_looked_at_but_for_one_that_is_back(
+    bench: "Bench", engine: sa.Engine, shop: SmallShop
+) -> None:
+    class Restorer(FakeGateway):
+        def find_checkouts(self, reference: str, merchant_code: str) -> Look[tuple[CheckoutAnswer, ...]]:
+            if "LF-BACK" in reference and not shop.rows("events_listingfee"):
+                draft_with_fee(shop, "LF-BACK")
+            if "LF-POISON" in reference:
+                raise RuntimeError("poison")
+            return super().find_checkouts(reference, merchant_code)
+
+    paid = an_answer("PAID", id="chk-1", reference="LF-BACK")
+    bench.app.gateway = Restorer(checkouts={paid.id: Found(paid)})
+    gone = ["LF-POISON", *(f"LF-{number:02}" for number in range(11)), "LF-BACK"]
+    rows = [
+        {
+            "reference": name,
+            "first_seen_at": NOW - timedelta(hours=1),
+            "next_check_at": NOW - timedelta(minutes=20 - at),
+        }
+        for at, name in enumerate(gone)
+    ]
+    with transaction(engine) as connection:
+        connection.execute(sa.insert(listing_fee), rows)
+    report = record_run(bench.app, "run-once")
+    assert [one.order for one in report.order_errors] == ["LF-POISON"]
+    with transaction(engine) as connection:
+        trail = connection.execute(sa.select(audit.c.order_number, audit.c.order_id, audit.c.action)).all()
+        leases = connection.scalars(sa.select(listing_fee.c.lease_run)).all()
+    assert [tuple(row) for row in trail] == [(name, None, "fee verified") for name in gone[1:-1]]
+    assert set(leases) == {None}
+    assert bench.mailer.sent == []

@@ -92,15 +92,19 @@ class AlertDesk:
         return posted
 
     def tell_of_one_gone(self, connection: sa.Connection, alert: OrderAlert, now: datetime) -> bool:
-        """Post an alert about an order that is not in the shop any more. False when it was told before."""
+        """Post an alert about an order, or a listing fee, that the shop has deleted. False when it was told before."""
         context = AlertContext(
             level=alert.level.value,
             headline=alert.headline,
             what_happened=alert.headline + ".",
             found=alert.found,
             what_to_do=alert.todo,
+            commands=tuple(steps_of_whole(alert.key)),
         )
-        return self._post(connection, f"alert:{alert.key}", context, now)
+        posted = self._post(connection, f"alert:{alert.key}", context, now)
+        if posted:
+            log.warning("admins told", headline=alert.headline, found=list(alert.found))
+        return posted
 
     def tell(
         self,

@@ -1,51 +1,48 @@
 """What admins are told of orders and listing fees that are gone from the shop."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
-from paypoll.alerts.orders import Level
+from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.payments.gateway import CheckoutAnswer
 
 
+def order_gone(number: str, payment: CheckoutAnswer) -> OrderAlert:
+    """Word the alert about an order that is gone."""
+    return OrderAlert(
+        key=f"order_gone:{payment.id}",
+        level=Level.CRITICAL,
+        headline="An order was deleted in the shop, and it was paid",
+        found=(f"Order {number} is gone from the shop.", _says_paid(payment)),
+        todo=("Refund the payment in SumUp's dashboard, or make the order anew and issue its tickets.",),
+    )
+
+
+def fee_gone(reference: str, payment: CheckoutAnswer) -> OrderAlert:
+    """Word the alert about a listing fee that is gone, with its event."""
+    return OrderAlert(
+        key=f"fee_gone:{payment.id}",
+        level=Level.CRITICAL,
+        headline="A listing fee was deleted in the shop, and it was paid",
+        found=(f"Listing fee {reference} is gone from the shop.", _says_paid(payment)),
+        todo=("Refund the payment in SumUp's dashboard, or make the event anew and publish it.",),
+    )
+
+
 def tell_of_gone(
-    desk: AlertDesk, connection: sa.Connection, name: str, payments: Iterable[CheckoutAnswer], now: datetime
+    desk: AlertDesk,
+    connection: sa.Connection,
+    word: Callable[[str, CheckoutAnswer], OrderAlert],
+    name: str,
+    payments: Iterable[CheckoutAnswer],
+    now: datetime,
 ) -> list[str]:
-    """Tell of money for an order that is gone from the shop, once a payment; return the checkouts told of now."""
-    return [
-        answer.id
-        for answer in payments
-        if desk.tell(
-            connection,
-            f"order_gone:{answer.id}",
-            level=Level.CRITICAL,
-            headline="An order was deleted in the shop, and it was paid",
-            found=(
-                f"Order {name} is gone from the shop.",
-                f"SumUp says PAID for checkout {answer.id}, reference {answer.reference}.",
-            ),
-            todo=("Refund the payment in SumUp's dashboard, or make the order anew and issue its tickets.",),
-            now=now,
-        )
-    ]
+    """Tell of money for what is gone from the shop, once a payment; return the checkouts told of now."""
+    return [payment.id for payment in payments if desk.tell_of_one_gone(connection, word(name, payment), now)]
 
 
-def tell_of_gone_fee(
-    desk: AlertDesk, connection: sa.Connection, reference: str, payments: Iterable[CheckoutAnswer], now: datetime
-) -> None:
-    """Tell of money for a listing fee that is gone from the shop, with its event, once a payment."""
-    for answer in payments:
-        desk.tell(
-            connection,
-            f"fee_gone:{answer.id}",
-            level=Level.CRITICAL,
-            headline="A listing fee was deleted in the shop, and it was paid",
-            found=(
-                f"Listing fee {reference} is gone from the shop.",
-                f"SumUp says PAID for checkout {answer.id}, reference {answer.reference}.",
-            ),
-            todo=("Refund the payment in SumUp's dashboard, or make the event anew and publish it.",),
-            now=now,
-        )
+def _says_paid(payment: CheckoutAnswer) -> str:
+    return f"SumUp says PAID for checkout {payment.id}, reference {payment.reference}."

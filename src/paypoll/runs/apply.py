@@ -13,7 +13,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
-from paypoll.alerts.gone import tell_of_gone
+from paypoll.alerts.gone import order_gone, tell_of_gone
 from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.alerts.orders import alert_about
 from paypoll.database import transaction
@@ -110,7 +110,7 @@ class Applier:
             if held is None:
                 if not lock_order(connection, order_id):
                     paid = [answer for answer in _answers(evidence) if answer.status == CheckoutStatus.PAID]
-                    tell_of_gone(self.desk, connection, str(order_id), paid, now)
+                    tell_of_gone(self.desk, connection, order_gone, str(order_id), paid, now)
                 return None
             if evidence.asked_at is None or now - evidence.asked_at > self.lease:
                 # 26a: the run was stopped or suspended in between. Nobody took the order, and it is asked about again.

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
-from paypoll.alerts.gone import tell_of_gone_fee
+from paypoll.alerts.gone import fee_gone, tell_of_gone
 from paypoll.alerts.listing_fees import alert_about_fee
 from paypoll.clock import local_moment
 from paypoll.database import transaction
@@ -219,7 +219,7 @@ class FeeApplier:
         """Tell of money for a fee that was deleted in the shop, with its event, while SumUp was being asked."""
         found = (look.value for look in evidence.reads.values() if isinstance(look, Found))
         paid = [answer for answer in found if answer.status == CheckoutStatus.PAID]
-        tell_of_gone_fee(self.desk, connection, reference, paid, now)
+        tell_of_gone(self.desk, connection, fee_gone, reference, paid, now)
 
 
 def post_listed(connection: sa.Connection, fee: ListingFee, site: SiteSettings, domain: str, now: datetime) -> None:

@@ -33,7 +33,6 @@ from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
 from paypoll.runs.brake import Brake, Braked, NotCountedError
 from paypoll.runs.gone import GoneRound
-from paypoll.runs.gone_fees import GoneFeeRound
 from paypoll.runs.listing_fees import FeeRound
 from paypoll.runs.load import Loaded, load_claimed
 from paypoll.runs.organiser_digest import release_digests
@@ -84,7 +83,7 @@ class Cycle:
         fees: FeeRound | None = None,
         sweep: Sweep | None = None,
         gone: GoneRound | None = None,
-        gone_fees: GoneFeeRound | None = None,
+        gone_fees: GoneRound | None = None,
         beforehand: Callable[[RunReport], None] = lambda report: None,  # noqa: ARG005 - nothing but orders to look at
     ) -> None:
         self._engine = engine

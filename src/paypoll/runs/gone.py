@@ -1,7 +1,8 @@
-"""The money of orders that are gone from the shop: deleted by somebody, or lost when the shop was restored.
+"""The money of orders and listing fees that are gone from the shop: deleted by somebody, or lost in a restore.
 
-Nobody sees such an order in the shop any more, and its checkout may be paid all the same. So it is looked at until its
-window ends, by what paypoll remembers of it: what can still be paid is closed, and a payment is told.
+Nobody sees them in the shop any more, and their checkouts may be paid all the same. So each is looked at until its
+window ends, by what paypoll remembers of it: what can still be paid is closed, and a payment is told. `GoneRound` is
+the way of both, `ORDERS` and `FEES` have in what they differ.
 """
 
 from collections.abc import Callable
@@ -12,23 +13,23 @@ import sqlalchemy as sa
 import structlog
 
 from paypoll.alerts.desk import AlertDesk
-from paypoll.alerts.gone import tell_of_gone
+from paypoll.alerts.gone import fee_gone, order_gone, tell_of_gone
+from paypoll.alerts.orders import OrderAlert
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
-from paypoll.payments.classify import assess, is_denied
-from paypoll.payments.decision import Decision, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import fetch_evidence
-from paypoll.payments.gateway import CheckoutAnswer, Found, NotAllowed, NotFound, PaymentGateway
+from paypoll.payments.gateway import CheckoutAnswer, PaymentGateway
+from paypoll.payments.gone import GoneLook, decide_gone, look_at_gone
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
-from paypoll.payments.schedule import as_shown, is_over, next_look
 from paypoll.runs.load import spent_elsewhere
 from paypoll.runs.report import OrderError, RunReport
 from paypoll.state import watches
 from paypoll.state.audit import describe_evidence, record
-from paypoll.state.gone import claim_gone, hold_gone, load_gone
+from paypoll.state.gone import GONE_FEES, GONE_ORDERS, Gone, GoneRows
+from paypoll.state.listing_fees import spent_on_others
 from paypoll.state.seen_checkouts import note_seen
 
 log = structlog.get_logger(__name__)
@@ -36,31 +37,76 @@ log = structlog.get_logger(__name__)
 _BATCH = 10
 
 
-def decide_gone(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
-    """Decide about an order that is gone: never tickets; what can still be paid is closed."""
-    seen = assess(order, evidence, policy)
-    close = tuple(checkout_id for checkout_id in seen.pending if checkout_id not in evidence.closings)
-    if payments := held(order, evidence, policy, now):
-        named = ", ".join(answer.id for answer in payments)
-        return unchanged(Reason.PAID_BUT_VOID, f"gone from the shop, but SumUp holds payment {named}", close=close)
-    reason = Reason.VOID if seen.answered else Reason.NO_ANSWER
-    return unchanged(reason, "gone from the shop, and no money is known to be held", close=close)
+@dataclass(frozen=True, slots=True)
+class GoneSource:
+    """In what the way of an order and that of a listing fee differ, once they are gone.
+
+    `kind` and `action` name it in the log and the audit trail. `terms` makes the policy that it is asked about by,
+    `spent` finds payments that bought something else, `note` writes a look down and gives the lease back.
+    """
+
+    kind: str
+    action: str
+    rows: GoneRows
+    terms: Callable[[Policy], Policy]
+    spent: Callable[[sa.Connection, Order, Evidence], frozenset[str]]
+    alert: Callable[[str, CheckoutAnswer], OrderAlert]
+    note: Callable[[sa.Connection, Order, GoneLook, str, datetime], None]
 
 
-def held(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> tuple[CheckoutAnswer, ...]:
-    """Return the payments that have not gone back: whoever deleted the order may have refunded it before."""
-    seen, _ = assess(order, evidence, policy).without_spent(order.spent_elsewhere)
-    known = (Found, NotAllowed, NotFound)  # the last two: what went back can never be read
-    return tuple(
-        answer
-        for answer in seen.money
-        if is_over(order, policy, now) or isinstance(evidence.transactions.get(answer.id, NotFound()), known)
+def _spent_on_other_orders(connection: sa.Connection, order: Order, evidence: Evidence) -> frozenset[str]:
+    # What it was completed by stays on record under the id that it had.
+    return spent_elsewhere(connection, abs(order.id), evidence)
+
+
+def _note_order(connection: sa.Connection, order: Order, look: GoneLook, run_id: str, now: datetime) -> None:
+    note_seen(connection, order, look.answers, now, accounted=bool(look.payments))
+    watches.note_check(
+        connection,
+        order.id,
+        run_id,
+        now,
+        status=watches.left_in(connection, order.id) or "",
+        changed=False,
+        next_check_at=look.following,
+        answer=look.decision.reason.value,
+        missing=False,
     )
+
+
+def _spent_on_other_fees(connection: sa.Connection, order: Order, evidence: Evidence) -> frozenset[str]:
+    return evidence.with_checkouts_of(spent_on_others(connection, order.number, evidence.sumup_ids))
+
+
+def _note_fee(connection: sa.Connection, order: Order, look: GoneLook, run_id: str, now: datetime) -> None:
+    noted = {"next_check_at": look.following, "last_checked_at": now, "last_answer": look.decision.reason.value}
+    gone = Gone(order.number, order.number)
+    GONE_FEES.give_back(connection, [gone], run_id, last_run=run_id, **noted)
+
+
+ORDERS = GoneSource(
+    kind="order",
+    action="verified",
+    rows=GONE_ORDERS,
+    terms=lambda policy: policy,
+    spent=_spent_on_other_orders,
+    alert=order_gone,
+    note=_note_order,
+)
+FEES = GoneSource(
+    kind="fee",
+    action="fee verified",
+    rows=GONE_FEES,
+    terms=Policy.for_fees,
+    spent=_spent_on_other_fees,
+    alert=fee_gone,
+    note=_note_fee,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class GoneRound:
-    """The orders of one run that are gone from the shop."""
+    """What is gone from the shop in one run: the orders, or the listing fees."""
 
     engine: sa.Engine
     gateway: Callable[[], PaymentGateway]
@@ -69,85 +115,70 @@ class GoneRound:
     clock: Clock
     run_id: str
     lease: timedelta
+    source: GoneSource
 
     def run(self, report: RunReport, should_end: Callable[[], bool], observe: Callable[[Evidence], None]) -> None:
         """Look at each that is due, until the time is up or SumUp does not answer any more."""
-        is_done = True
-        while is_done and not should_end():
+        left: list[Gone] = []
+        while not left and not should_end():
             with transaction(self.engine) as connection:
-                claimed = claim_gone(connection, self.run_id, self.clock.now(), limit=_BATCH, lease=self.lease)
-                gone = load_gone(connection, claimed) if claimed else []
+                now = self.clock.now()
+                claimed = self.source.rows.claim(connection, self.run_id, now, limit=_BATCH, lease=self.lease)
             if not claimed:
                 return
-            looks = [self._look_at(order, report, observe) for order in gone if not (should_end() or self._halted())]
-            is_done = sum(looks) == len(claimed)
-            with transaction(self.engine) as connection:
-                watches.release(connection, claimed, self.run_id)
+            for gone in claimed:
+                with structlog.contextvars.bound_contextvars(**{self.source.kind: gone.number}):
+                    if should_end() or self.gateway().halted or not self._look_at(gone, report, observe):
+                        left.append(gone)
+            if left:  # the next run's: this one would claim it again at once
+                with transaction(self.engine) as connection:
+                    self.source.rows.give_back(connection, left, self.run_id)
 
-    def _halted(self) -> str:
-        return self.gateway().halted
-
-    def _look_at(self, order: Order, report: RunReport, observe: Callable[[Evidence], None]) -> bool:
-        """Ask SumUp about an order and write down what follows. False when it is not this run's any more."""
+    def _look_at(self, gone: Gone, report: RunReport, observe: Callable[[Evidence], None]) -> bool:
+        """Ask SumUp about one and write down what follows. False when it is not this run's, or not gone, any more."""
+        terms = self.source.terms(self.policy)
         try:
-            evidence = fetch_evidence(order, self.gateway(), self.policy, self.clock.now(), rules=decide_gone)
+            with transaction(self.engine) as connection:
+                order = self.source.rows.load(connection, gone)
+            if order is None:
+                return False
+            evidence = fetch_evidence(order, self.gateway(), terms, self.clock.now(), rules=decide_gone)
             observe(evidence)
-            return self._apply(order, evidence, self.clock.now())
+            return self._apply(gone, evidence, terms, self.clock.now())
         except (DatabaseUnavailableError, SettingsError):
             raise
         except Exception as error:
-            met = OrderError.met(order.number, error)
+            met = OrderError.met(gone.number, error)
             report.order_errors.append(met)
-            log.exception("an order that is gone from the shop met an error; it stays due", order=order.number)
+            log.exception("what is gone from the shop met an error; it stays due")
             with transaction(self.engine) as connection:
-                watches.note_order_error(connection, order.id, self.run_id, self.clock.now(), met.error)
+                noted = {"last_checked_at": self.clock.now(), "last_answer": f"error: {met.error}"}
+                self.source.rows.give_back(connection, [gone], self.run_id, last_run=self.run_id, **noted)
             return True
 
-    def _apply(self, order: Order, evidence: Evidence, now: datetime) -> bool:
+    def _apply(self, gone: Gone, evidence: Evidence, terms: Policy, now: datetime) -> bool:
         with transaction(self.engine) as connection:
-            left = hold_gone(connection, order.id, self.run_id)
             is_old = evidence.asked_at is None or now - evidence.asked_at > self.lease  # 26a
-            if left is None or is_old or not load_gone(connection, [order.id]):
+            if not self.source.rows.hold(connection, gone, self.run_id) or is_old:
                 return False
-            # What it was completed by stays on record under the id that it had.
-            spent = spent_elsewhere(connection, abs(order.id), evidence)
-            order = replace(order, spent_elsewhere=spent)
-            seen = assess(order, evidence, self.policy)
-            decision = decide_gone(order, evidence, self.policy, now)
-            payments = held(order, evidence, self.policy, now)
-            told = tell_of_gone(self.desk, connection, order.number, payments, now)
-            note_seen(connection, order, seen.answers, now, accounted=bool(payments))
+            order = self.source.rows.load(connection, gone)
+            if order is None:
+                return False
+            order = replace(order, spent_elsewhere=self.source.spent(connection, order, evidence))
+            look = look_at_gone(order, evidence, terms, now)
+            told = tell_of_gone(self.desk, connection, self.source.alert, gone.number, look.payments, now)
             record(
                 connection,
                 now=now,
-                action="verified",
-                order_id=order.id,
-                order_number=order.number,
+                action=self.source.action,
+                order_id=order.id or None,
+                order_number=gone.number,
                 run_id=self.run_id,
-                outcome=decision.outcome.value,
-                reason=decision.reason.value,
-                explanation=decision.explanation,
+                outcome=look.decision.outcome.value,
+                reason=look.decision.reason.value,
+                explanation=look.decision.explanation,
                 evidence=describe_evidence(evidence),
             )
-            present = as_shown(order, seen.answers, now)
-            following = next_look(
-                present,
-                self.policy,
-                now,
-                status=order.status,
-                outstanding=any(one not in evidence.closings for one in decision.close),
-                answered=seen.answered and not is_denied(order, seen) and len(payments) == len(seen.money),
-            )
-            watches.note_check(
-                connection,
-                order.id,
-                self.run_id,
-                now,
-                status=left.status or "",
-                changed=False,
-                next_check_at=following,
-                answer=decision.reason.value,
-                missing=False,
-            )
-        log.info("an order that is gone from the shop", order=order.number, reason=decision.reason.value, told=told)
+            self.source.note(connection, order, look, self.run_id, now)
+        log.info("looked at what is gone from the shop", reason=look.decision.reason.value, told=told)
         return True

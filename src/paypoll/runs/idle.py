@@ -11,7 +11,6 @@ from paypoll.runs.ledgers_due import ledgers_due
 from paypoll.settings.model import Settings
 from paypoll.state.due_fees import FeeRules, any_fee_due
 from paypoll.state.gone import any_gone_due
-from paypoll.state.gone_fees import any_gone_fee_due
 from paypoll.state.outbox import any_mail_due
 from paypoll.state.refunds import any_refund_due
 from paypoll.state.sumup_troubles import orders_to_ask_about
@@ -26,6 +25,5 @@ def nothing_is_due(
     It takes three statements at most.
     """
     to_ask = orders_to_ask_about(settings.sumup.merchant_code).exists()
-    gone = (any_gone_due(now), any_gone_fee_due(now))
-    beside = sa.or_(any_mail_due(now), any_fee_due(fees, now), any_refund_due(now), *gone, to_ask)
+    beside = sa.or_(any_mail_due(now), any_fee_due(fees, now), any_refund_due(now), any_gone_due(now), to_ask)
     return not is_any_due(connection, orders, now, beside) and not ledgers_due(connection, settings, now)

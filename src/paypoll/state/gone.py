@@ -1,21 +1,24 @@
-"""Orders that the shop has deleted, or lost when it was restored, while their money was still being followed.
+"""Orders and listing fees that the shop has deleted, or lost when it was restored, while their money was followed.
 
 A restored shop gives the ids of what it has lost out again, often before the next run. What was noted under such an id
 is then set aside under the negative of it, an id that no order has, so that the money of both orders is followed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from paypoll.payments.order import Order
+from paypoll.payments.order import Order, SeenCheckout
 from paypoll.payments.order_statuses import OrderStatus
-from paypoll.shop.tables import checkouts, orders
+from paypoll.shop.tables import checkouts, listing_fees, orders
+from paypoll.state.listing_fees import seen_from
 from paypoll.state.seen_checkouts import SEEN, seen_in
-from paypoll.state.tables import checkout_seen, watch
-from paypoll.state.watches import Held, is_free
+from paypoll.state.tables import checkout_seen, listing_fee, watch
+from paypoll.state.watches import is_free
 
 _THERE = orders.alias("there")
 # Under its number the shop may have the order again, with another id: then that one is followed.
@@ -24,7 +27,8 @@ _NUMBER_IS_GONE = sa.and_(
     watch.c.order_number.is_not(None),
     watch.c.order_number != "",
 )
-_IS_GONE = sa.and_(~sa.exists(orders.c.id).where(orders.c.id == watch.c.order_id), _NUMBER_IS_GONE)
+_ORDER_IS_GONE = sa.and_(~sa.exists(orders.c.id).where(orders.c.id == watch.c.order_id), _NUMBER_IS_GONE)
+_FEE_IS_GONE = ~sa.exists(listing_fees.c.id).where(listing_fees.c.payment_reference == listing_fee.c.reference)
 _ASIDE = watch.alias("aside")
 IS_SET_ASIDE = sa.exists(_ASIDE.c.order_id).where(_ASIDE.c.order_id == -watch.c.order_id)
 """Whether what was noted of another order under this id is kept elsewhere: the rest is of the order that is there."""
@@ -39,9 +43,104 @@ _AS_NEW = {
 }
 
 
+class Gone(NamedTuple):
+    """What is gone, by the key of the row that remembers it; and the order's number, or the fee's reference."""
+
+    key: int | str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoneRows:
+    """The rows of a table that remember what is gone from the shop: `name` has its number, `seen` its checkouts."""
+
+    table: sa.Table
+    name: sa.Column[str]
+    is_gone: sa.ColumnElement[bool]
+    seen: Callable[[sa.Connection, sa.RowMapping], tuple[SeenCheckout, ...]]
+
+    def claim(
+        self, connection: sa.Connection, run_id: str, now: datetime, *, limit: int, lease: timedelta
+    ) -> list[Gone]:
+        """Take up to `limit` that are due for this run."""
+        not_yet = self.table.c.last_run.is_distinct_from(run_id)
+        due = (
+            sa.select(self._key, self.name)
+            .where(self.are_due(now), is_free(now, lease, self.table), not_yet)
+            .order_by(self.table.c.next_check_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        claimed = [Gone(key, number) for key, number in connection.execute(due)]
+        if claimed:
+            taken = sa.update(self.table).where(self._are(claimed))
+            connection.execute(taken.values(lease_run=run_id, lease_until=now + lease))
+        return claimed
+
+    def are_due(self, now: datetime) -> sa.ColumnElement[bool]:
+        """Say whose money is to be looked at."""
+        return sa.and_(self.table.c.next_check_at <= now, self.is_gone)
+
+    def load(self, connection: sa.Connection, gone: Gone) -> Order | None:
+        """Return what is known of it, as if it were a cancelled order: nothing is owed for its money.
+
+        None when it is not gone any more.
+        """
+        query = sa.select(self.table).where(self._are([gone]), self.is_gone)
+        row = connection.execute(query).mappings().first()
+        if row is None:
+            return None
+        return Order(
+            id=row.get("order_id", 0),
+            number=gone.number,
+            status=OrderStatus.CANCELLED,
+            total=Decimal(0),
+            is_paid=False,
+            email="",
+            first_name="",
+            last_name="",
+            user_id=None,
+            created_at=row.get("order_created_at") or row["first_seen_at"],
+            seen=self.seen(connection, row),
+            changed_at=row["settled_at"],
+            looked_at=row["last_checked_at"],
+        )
+
+    def hold(self, connection: sa.Connection, gone: Gone, run_id: str) -> bool:
+        """Lock what is known of it, all that there is. False when the lease is not this run's any more."""
+        query = sa.select(self.table.c.lease_run).where(self._are([gone])).with_for_update()
+        return connection.scalar(query) == run_id
+
+    def give_back(self, connection: sa.Connection, gone: Iterable[Gone], run_id: str, **noted: object) -> None:
+        """Give the leases of these back, if they are still this run's, and write down what was noted meanwhile."""
+        ours = sa.update(self.table).where(self._are(gone), self.table.c.lease_run == run_id)
+        connection.execute(ours.values(lease_run=None, lease_until=None, **noted))
+
+    @property
+    def _key(self) -> sa.Column[Any]:
+        (key,) = self.table.primary_key
+        return key
+
+    def _are(self, gone: Iterable[Gone]) -> sa.ColumnElement[bool]:
+        return self._key.in_([one.key for one in gone])
+
+
+def _seen_of_order(connection: sa.Connection, row: sa.RowMapping) -> tuple[SeenCheckout, ...]:
+    found = connection.execute(SEEN, {"order_ids": [row["order_id"]]}).mappings()
+    return seen_in([dict(one) for one in found]).get(row["order_id"], ())
+
+
+def _seen_of_fee(_connection: sa.Connection, row: sa.RowMapping) -> tuple[SeenCheckout, ...]:
+    return tuple(seen_from(checkout_id, one) for checkout_id, one in sorted((row["seen"] or {}).items()))
+
+
+GONE_ORDERS = GoneRows(watch, watch.c.order_number, _ORDER_IS_GONE, _seen_of_order)
+GONE_FEES = GoneRows(listing_fee, listing_fee.c.reference, _FEE_IS_GONE, _seen_of_fee)
+
+
 def any_gone_due(now: datetime) -> sa.ColumnElement[bool]:
-    """Say whether there is an order that is gone from the shop and whose money is to be looked at."""
-    return sa.exists(watch.c.order_id).where(watch.c.next_check_at <= now, _IS_GONE)
+    """Say whether there is an order or a listing fee that is gone and whose money is to be looked at."""
+    return sa.or_(*(sa.exists(rows.name).where(rows.are_due(now)) for rows in (GONE_ORDERS, GONE_FEES)))
 
 
 def set_aside(connection: sa.Connection, order_ids: Sequence[int], now: datetime) -> list[int]:
@@ -65,51 +164,3 @@ def set_aside(connection: sa.Connection, order_ids: Sequence[int], now: datetime
     connection.execute(moved.values(order_id=-checkout_seen.c.order_id))
     connection.execute(sa.update(watch).where(watch.c.order_id.in_(taken)).values(_AS_NEW))
     return [-order_id for order_id in taken]
-
-
-def claim_gone(connection: sa.Connection, run_id: str, now: datetime, *, limit: int, lease: timedelta) -> list[int]:
-    """Take up to `limit` orders that are gone for this run, and return the ids that they had."""
-    due = (
-        sa.select(watch.c.order_id)
-        .where(watch.c.next_check_at <= now, _IS_GONE, is_free(now, lease), watch.c.last_run.is_distinct_from(run_id))
-        .order_by(watch.c.next_check_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    order_ids = list(connection.scalars(due))
-    if order_ids:
-        values = {"lease_run": run_id, "lease_until": now + lease}
-        connection.execute(sa.update(watch).where(watch.c.order_id.in_(order_ids)).values(values))
-    return order_ids
-
-
-def hold_gone(connection: sa.Connection, order_id: int, run_id: str) -> Held | None:
-    """Lock the order's watch row, and return it if the lease is still this run's; else None. It is all there is."""
-    query = sa.select(watch.c.lease_run, watch.c.status).where(watch.c.order_id == order_id).with_for_update()
-    row = connection.execute(query).first()
-    return Held(row.status) if row is not None and row.lease_run == run_id else None
-
-
-def load_gone(connection: sa.Connection, order_ids: Sequence[int]) -> list[Order]:
-    """Return what paypoll knows of these orders, as if they had been cancelled: nothing is owed for their money."""
-    rows = connection.execute(sa.select(watch).where(watch.c.order_id.in_(list(order_ids)), _IS_GONE)).all()
-    found = connection.execute(SEEN, {"order_ids": [row.order_id for row in rows]})
-    seen = seen_in([dict(row) for row in found.mappings()])
-    return [
-        Order(
-            id=row.order_id,
-            number=row.order_number,
-            status=OrderStatus.CANCELLED,
-            total=Decimal(0),
-            is_paid=False,
-            email="",
-            first_name="",
-            last_name="",
-            user_id=None,
-            created_at=row.order_created_at or row.first_seen_at,
-            seen=seen.get(row.order_id, ()),
-            changed_at=row.settled_at,
-            looked_at=row.last_checked_at,
-        )
-        for row in rows
-    ]

@@ -323,9 +323,9 @@ def _open(rules: WatchRules) -> frozenset[str]:
     return LATE | VOID | SET_ASIDE | (BASKET if rules.abandoned else frozenset())
 
 
-def is_free(now: datetime, lease: timedelta) -> sa.ColumnElement[bool]:
+def is_free(now: datetime, lease: timedelta, table: sa.Table = watch) -> sa.ColumnElement[bool]:
     """Say which orders nobody holds. A lease that is longer than any was taken under a clock that was ahead."""
-    until = watch.c.lease_until
+    until = table.c.lease_until
     return sa.or_(until.is_(None), until <= now, until > now + lease + _CLOCK_TOLERANCE)
 
 
