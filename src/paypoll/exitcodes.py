@@ -10,7 +10,7 @@ class ExitCode(IntEnum):
     """It finished, whatever became of the orders."""
     INCOMPLETE = 1
     """It finished, and not all is well: some orders met an unexpected error (they stay due), some of many were refused,
-    a mail could not be delivered, or `reconcile` found what does not fit."""
+    a mail could not be delivered, or `reconcile` found what does not fit, or could not read all."""
     USAGE = 2
     """The command line is wrong."""
     REFUSED = 65

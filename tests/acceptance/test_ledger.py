@@ -164,6 +164,10 @@ def test_payouts_are_held_against_the_orders_and_printed_for_a_bookkeeper(swept:
     text = stage.paypoll("reconcile", "--payouts", "--since", "1d").stdout
     assert "ORD-OTHER: paid 24.00 GBP, in the payout 25.00 GBP" in text
     assert "still to come: 25.00 GBP" in text  # the forgotten payment
+    # Nothing was paid out in that week, and nothing differs; but of one merchant nobody knows.
+    both = ("--merchant", MERCHANT, "--merchant", "MSLIP")
+    part = stage.paypoll("reconcile", "--payouts", "--since", "40d", "--until", "33d", "--csv", *both)
+    assert (part.code, len(part.stdout.splitlines()), "has of MSLIP may not be read" in part.stderr) == (1, 1, True)
 
 
 def test_row_58_findings_are_listed_inspected_and_closed_by_a_person_or_by_what_happens(swept: World) -> None:

@@ -15,6 +15,9 @@ from paypoll.runs.ledgers_due import ledgers_due
 from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state import due_fees, pauses
+from paypoll.state import listing_fees as fee_records
+from paypoll.state.audit import record
+from paypoll.state.resolutions import ACTION
 from paypoll.state.tables import audit, listing_fee
 from paypoll.testing import NOW, FakeGateway, an_answer
 
@@ -116,3 +119,19 @@ def test_row_60m_fees_that_are_gone_are_all_looked_at_but_for_one_that_is_back(
     assert [tuple(row) for row in trail] == [(name, None, "fee verified") for name in gone[1:-1]]
     assert set(leases) == {None}
     assert bench.mailer.sent == []
+
+
+def test_verdict_on_a_fee_closes_no_review_that_came_after_it(engine: sa.Engine) -> None:
+    def note(action: str, outcome: str, before: str, after: str) -> bool:
+        record(
+            connection, now=NOW, order_number="LF-1", explanation="",
+            action=action, outcome=outcome, status_from=before, status_to=after,
+        )  # fmt: skip
+        return fee_records.closed_fees(connection, ["LF-1", "LF-2"]) == {"LF-1"}
+
+    with transaction(engine) as connection:
+        assert note(ACTION, "refund_noted", "paid", "paid")  # about its second payment
+        assert not note("fee verified", "review", "paid", "review")  # its event is a draft again
+        assert note(ACTION, "reject", "paid", "paid")
+        assert note("fee verified", "review", "review", "review")  # found there, and left
+        assert not note(ACTION, "issue", "paid", "paid")

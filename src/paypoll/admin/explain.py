@@ -4,6 +4,7 @@ The page is the only source: `scripts/reference` puts a copy of it beside this m
 """
 
 import re
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,6 +18,10 @@ COPY = Path(__file__).with_name("troubleshooting.md")
 _HEADING = re.compile(r"^(#+) (.+)$")
 _CELL_END = re.compile(r"(?<!\\)\|")
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
+_STATUS = re.compile(r"[0-9]{1,3}")
+_OF_SYSTEMD = range(200, 250)
+_BY_SIGNAL = 128
+"""A shell adds this to the number of the signal that ended a command."""
 _KEYED = ("key", "reason", "status", "result")
 """The heading of the column whose cells are keys."""
 
@@ -61,13 +66,34 @@ def explain(wanted: str) -> tuple[tuple[Entry, ...], tuple[Section, ...]]:
     key = re.sub(r"[\s-]+", "_", wanted.strip().strip("`'\"").lower())
     # An alert's key goes on with what it is about: `review:mismatch`, `not_allowed:MCODE`.
     for candidate in (key, *reversed(key.split(":"))):
-        entries = tuple(entry for entry in page.entries if entry.key.replace("-", "_").lower() == candidate)
+        entries = tuple(entry for entry in page.entries if candidate in _spellings(entry))
         sections = tuple(part for part in page.sections if part.key.replace("-", "_") == candidate)
         if entries or sections:
             return entries, sections
+    if _STATUS.fullmatch(key):
+        raise NotFoundError(_unknown_status(int(key), page))
     near = get_close_matches(key, page.keys, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "`paypoll explain` lists the keys"
     raise NotFoundError(f"nothing is known about {wanted!r}: {hint}")
+
+
+def _spellings(entry: Entry) -> tuple[str, ...]:
+    """Return what an entry goes by: systemd says `203/EXEC`, and a shell only 203."""
+    key = entry.key.replace("-", "_").lower()
+    number, slash, _ = key.partition("/")
+    return (key, number) if slash and number.isdecimal() else (key,)
+
+
+def _unknown_status(number: int, page: Page) -> str:
+    """Return what can be said of a number that the page does not have: whose exit status it would be."""
+    if number in _OF_SYSTEMD:
+        said = "is systemd's own: it did not begin the command, and `systemctl status paypoll` says why"
+    elif number - _BY_SIGNAL in set(signal.Signals):
+        said = f"says that signal {number - _BY_SIGNAL} ({signal.Signals(number - _BY_SIGNAL).name}) ended the command"
+    else:
+        ours = ", ".join(entry.key for entry in page.entries if entry.key.isdecimal())
+        said = f"is no exit status of paypoll's: those are {ours}"
+    return f"{number} {said}; `paypoll explain exit-statuses` tells of all"
 
 
 @cache

@@ -7,9 +7,8 @@ import sqlalchemy as sa
 
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.errors import NotFoundError, RefusedError
-from paypoll.shop.find import find_order_id
-from paypoll.shop.tables import events
+from paypoll.errors import RefusedError
+from paypoll.shop.find import find_order_id, require_event
 from paypoll.state.audit import record
 from paypoll.state.pauses import Pause, Scope, begin, end, pauses
 from paypoll.state.upgrade import require_ready
@@ -57,9 +56,7 @@ def _scope(connection: sa.Connection, target: Target, *, must_be_there: bool) ->
     if target.order:
         return Scope(order_id=find_order_id(connection, target.order))
     if target.event is not None and must_be_there:
-        found = connection.scalar(sa.select(events.c.id).where(events.c.id == target.event))
-        if found is None:
-            raise NotFoundError(f"no event has the id {target.event}")
+        require_event(connection, target.event)
     return Scope(event_id=target.event)
 
 

@@ -18,7 +18,7 @@ from paypoll.errors import RefusedError, UnreadableOrderError
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.runs.load import load_order
 from paypoll.shop.changes import set_order_status
-from paypoll.shop.find import find_order_id, lock_order, orders_of_event
+from paypoll.shop.find import find_order_id, lock_order, orders_of_event, require_event
 from paypoll.state import watches
 from paypoll.state.audit import record
 from paypoll.state.posted_alerts import forget_told
@@ -51,13 +51,16 @@ class PutBack:
 def find_reviews(engine: sa.Engine, wanted: Wanted, now: datetime, *, ours_alone: bool = True) -> list[OpenReview]:
     """Return the open reviews that are wanted, the longest waiting first; `ours_alone`: that paypoll itself put there.
 
-    Raise RefusedError when an order that was named is none of them.
+    Raise RefusedError when an order that was named is none of them, NotFoundError when the event is not there.
     """
     require_ready(engine)
     with transaction(engine) as connection:
         ids = [find_order_id(connection, number) for number in wanted.orders]
         ours = [review for review in open_reviews(connection) if review.reason or not ours_alone]
-        of_event = None if wanted.event_id is None else orders_of_event(connection, wanted.event_id)
+        of_event = None
+        if wanted.event_id is not None:
+            require_event(connection, wanted.event_id)
+            of_event = orders_of_event(connection, wanted.event_id)
     by_id = {review.order_id: review for review in ours}
     for number, order_id in zip(wanted.orders, ids, strict=True):
         if order_id not in by_id:

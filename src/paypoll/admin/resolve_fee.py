@@ -26,7 +26,7 @@ from paypoll.runs.listing_fees import FeeLooker
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import note_checkout
 from paypoll.shop.listing_fees import find_fee, lock_fee, pay_fee, publish_event
-from paypoll.state import findings
+from paypoll.state import findings, told_payments
 from paypoll.state import listing_fees as fee_records
 from paypoll.state.audit import describe_evidence, record
 from paypoll.state.due_fees import enrol_fee
@@ -124,6 +124,7 @@ class FeeResolver:
         paid_at = present.settled.paid_at if present.settled is not None else now
         if case.payment is not None:
             paid_at = fee_records.take_payment(connection, present, case.payment, now).paid_at
+            told_payments.settle_of_fee(connection, present.reference, run_id, taken=case.payment.checkout_id)
         if case.payment is not None or not present.is_paid:
             pay_fee(connection, present, answer, paid_at)
         event = present.event
@@ -143,7 +144,10 @@ class FeeResolver:
 def _require_open(connection: sa.Connection, fee: ListingFee) -> ListingFee:
     """Return the fee if there is anything to decide about it."""
     done = fee.settled is not None and fee.is_paid and fee.is_listed
-    if done and not findings.find_of_fee(connection, fee.reference, only_open=True):
+    asks_for_somebody = findings.find_of_fee(connection, fee.reference, only_open=True) or told_payments.told_of_fees(
+        connection, fee.reference
+    )
+    if done and not asks_for_somebody:
         raise RefusedError(f"listing fee {fee.reference} is paid and its event published: there is nothing to decide")
     return fee
 
@@ -153,6 +157,7 @@ def _close(
 ) -> FeeSettled:
     """Close the case: nothing of the shop's is changed, and the fee's money is followed all the same (60p)."""
     settled = FeeSettled(present, resolution, present.status)
+    told_payments.settle_of_fee(connection, present.reference, run_id)
     _record(connection, settled, None, run_id, now)
     done = present.settled is not None and present.is_listed
     state = FeeState.PAID if done else FeeState.REVIEW

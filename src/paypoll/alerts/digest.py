@@ -16,6 +16,7 @@ from paypoll.state.outbox import UNSENT
 from paypoll.state.pauses import pauses
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.tables import outbox, run
+from paypoll.state.told_payments import paid_after_closing
 from paypoll.state.waiting_fees import waiting_fees
 
 _DAY = timedelta(days=1)
@@ -37,7 +38,8 @@ def post_digest(connection: sa.Connection, desk: AlertDesk, at: time, now: datet
     key = f"digest:{local:%Y-%m-%d}"
     if local.time() < at or _was_posted(connection, key):
         return False
-    happened, reviews = _happened(connection, now), open_reviews(connection)
+    happened = _happened(connection, now)
+    reviews = [*open_reviews(connection), *paid_after_closing(connection)]
     fees = [fee.reference for fee in waiting_fees(connection, now) if fee.for_person]
     waits = list(_waits(connection, reviews, fees))
     if not happened and not waits:

@@ -82,6 +82,7 @@ _OF_REVIEWS: dict[Reason, tuple[Step, ...]] = {
     Reason.TICKETS_UNPAID: (_REJECT,),
     Reason.ID_REUSED: (_REFUNDED, _REJECT),
     Reason.MEMORY_LOST: (_ADMIT, _REFUNDED),
+    Reason.PAID_NOT_ISSUED: (_OVERRIDE, _REFUNDED),
 }
 
 _OF_ORDERS: dict[str, tuple[Step, ...]] = {
@@ -145,6 +146,7 @@ _OF_FEES: dict[str, tuple[Step, ...]] = {
     Reason.NOT_A_DRAFT: (_TAKE_FEE, _FEE_REFUNDED),
     NoticeKind.NOT_LISTED: (_TAKE_FEE, _FEE_REFUNDED),
     NoticeKind.PAID_NOT_ISSUED: (_TAKE_FEE, _FEE_REFUNDED),
+    NoticeKind.PAID_TWICE: (_FEE_REFUNDED, _FEE_CLOSED),
 }
 
 _RECONCILE = Step("Hold SumUp's ledger against the orders now, changing nothing", "reconcile --since 7d")

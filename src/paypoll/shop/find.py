@@ -8,7 +8,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 
 from paypoll.database import lower_case
-from paypoll.errors import OrderNotFoundError
+from paypoll.errors import NotFoundError, OrderNotFoundError
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import checkouts, events, items, orders, tickets
@@ -81,6 +81,12 @@ def next_events(connection: sa.Connection, order_ids: Sequence[int], today: date
         .group_by(items.c.order_id)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def require_event(connection: sa.Connection, event_id: int) -> None:
+    """Raise NotFoundError when the shop has no such event: a slip, which would find no orders."""
+    if connection.scalar(sa.select(events.c.id).where(events.c.id == event_id)) is None:
+        raise NotFoundError(f"no event has the id {event_id}")
 
 
 def orders_of_event(connection: sa.Connection, event_id: int) -> set[int]:

@@ -30,13 +30,19 @@ _SPENT = (
         )
     )
 )
+# A look that put a fee to review. One that found it there, and left it, is none.
+_PUT_THERE = sa.and_(
+    audit.c.outcome.in_(("review", "complete")),
+    audit.c.status_to == FeeState.REVIEW.value,
+    audit.c.status_from != FeeState.REVIEW.value,
+)
 # Few rows of the trail are of no order: looks at fees, and only of fees in review are their verdicts asked for.
 _VERDICTS = (
-    sa.select(audit.c.order_number, audit.c.outcome)
+    sa.select(audit.c.order_number, audit.c.action, audit.c.outcome)
     .where(
         audit.c.order_id.is_(None),
         audit.c.order_number.in_(sa.bindparam("references", expanding=True)),
-        audit.c.action == ACTION,
+        sa.or_(audit.c.action == ACTION, _PUT_THERE),
     )
     .order_by(audit.c.id)
 )
@@ -83,10 +89,13 @@ def with_records(connection: sa.Connection, fee: ListingFee) -> ListingFee:
 
 
 def closed_fees(connection: sa.Connection, references: Iterable[str]) -> frozenset[str]:
-    """Return those of these fees about which the last verdict of a person was to publish nothing."""
+    """Return those of these fees about which the last verdict of a person was to publish nothing.
+
+    A verdict from before the fee came to review, as about a second payment of it, is not about that.
+    """
     verdicts = connection.execute(_VERDICTS, {"references": list(references)})
-    last = {row.order_number: row.outcome for row in verdicts}
-    return frozenset(reference for reference, outcome in last.items() if outcome != Verdict.ISSUE)
+    last = {row.order_number: row.action == ACTION and row.outcome != Verdict.ISSUE for row in verdicts}
+    return frozenset(reference for reference, closed in last.items() if closed)
 
 
 def note_verdict(

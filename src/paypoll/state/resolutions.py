@@ -86,7 +86,7 @@ def open_reviews(connection: sa.Connection) -> list[OpenReview]:
         )
         .outerjoin(put_there, put_there.c.order_id == orders.c.id)
         .outerjoin(audit, audit.c.id == put_there.c.last)
-        .where(_is_open())
+        .where(is_open())
         .order_by("since", orders.c.id)
     )
     return [
@@ -110,17 +110,19 @@ def open_since(connection: sa.Connection) -> dict[int, datetime]:
         sa.select(orders.c.id, sa.func.coalesce(audit.c.at, readable(orders.c.updated_at)).label("since"))
         .outerjoin(put_there, put_there.c.order_id == orders.c.id)
         .outerjoin(audit, audit.c.id == put_there.c.last)
-        .where(_is_open())
+        .where(is_open())
     )
     return {row.id: row.since for row in connection.execute(query)}
 
 
 def count_open_reviews(connection: sa.Connection) -> int:
     """Return how many orders a person must look at."""
-    return connection.execute(sa.select(sa.func.count()).select_from(orders).where(_is_open())).scalar_one()
+    return connection.execute(sa.select(sa.func.count()).select_from(orders).where(is_open())).scalar_one()
 
 
-def _is_open() -> sa.ColumnElement[bool]:
+def is_open() -> sa.ColumnElement[bool]:
+    """Say of an order that it is in review, and that no person has closed that since."""
+
     def last_id(condition: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
         newest = sa.select(sa.func.max(audit.c.id)).where(audit.c.order_id == orders.c.id, condition)
         return newest.correlate(orders).scalar_subquery()

@@ -1,5 +1,6 @@
 """Listing fees that wait: for SumUp, or for a person."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,7 @@ from paypoll.payments.fee_statuses import LISTED, PAID, VOID, FeeState
 from paypoll.shop.tables import events, listing_fees
 from paypoll.state.listing_fees import closed_fees
 from paypoll.state.tables import audit, listing_fee
+from paypoll.state.told_payments import ToldPayment, told_of_fees
 
 _RECENT = timedelta(days=60)
 _MOST = 500
@@ -21,7 +23,8 @@ _MOST = 500
 class WaitingFee:
     """A listing fee that waits for SumUp, or for a person (`for_person`). `status` is the shop's.
 
-    `reason` is why it waits for a person: in review, or marked as paid while SumUp knows no payment of it.
+    `reason` is why it waits for a person: in review, marked as paid while SumUp knows no payment of it, or paid once
+    more (`paid_twice`, `paid_not_issued`), which `explanation` says.
     """
 
     reference: str
@@ -37,6 +40,7 @@ class WaitingFee:
     last_answer: str
     for_person: bool = False
     reason: str = ""
+    explanation: str = ""
 
 
 def waiting_fees(connection: sa.Connection, now: datetime) -> tuple[WaitingFee, ...]:
@@ -47,13 +51,15 @@ def waiting_fees(connection: sa.Connection, now: datetime) -> tuple[WaitingFee, 
         listing_fee.c.next_check_at.is_not(None),
         listing_fee.c.last_answer.is_distinct_from(Reason.NO_CHECKOUT.value),
     )
-    query = _fees().where(sa.or_(begun, _needs_person(now))).limit(_MOST)
-    return _read(connection, query)
+    told = told_of_fees(connection)
+    paid_again = listing_fees.c.payment_reference.in_(list(told))
+    query = _fees().where(sa.or_(begun, _needs_person(now), paid_again)).limit(_MOST)
+    return _read(connection, query, told)
 
 
 def fees_without_payment(connection: sa.Connection, now: datetime) -> tuple[WaitingFee, ...]:
     """Return the recent fees that are marked as paid, and of which SumUp knows no payment."""
-    return _read(connection, _fees().where(_has_no_payment(now)).limit(_MOST))
+    return _read(connection, _fees().where(_has_no_payment(now)).limit(_MOST), {})
 
 
 def _needs_person(now: datetime) -> sa.ColumnElement[bool]:
@@ -107,30 +113,43 @@ def _fees() -> sa.Select[tuple[object, ...]]:
     )
 
 
-def _read(connection: sa.Connection, query: sa.Select[tuple[object, ...]]) -> tuple[WaitingFee, ...]:
+def _read(
+    connection: sa.Connection, query: sa.Select[tuple[object, ...]], told: Mapping[str, Sequence[ToldPayment]]
+) -> tuple[WaitingFee, ...]:
+    """Read the fees; `told` has the payments of them that nobody has settled."""
     rows = connection.execute(query).all()
     in_review = [row.payment_reference for row in rows if row.state == FeeState.REVIEW]
     closed = closed_fees(connection, in_review) if in_review else frozenset()
-    return tuple(
-        WaitingFee(
-            reference=row.payment_reference,
-            event_title=row.title,
-            event_status=row.event_status,
-            amount=row.amount,
-            currency=row.currency,
-            status=row.payment_status,
-            state=row.state,
-            created_at=row.created_at,
-            last_checked_at=row.last_checked_at,
-            next_check_at=row.next_check_at,
-            last_answer=row.last_answer or "",
-            for_person=row.state == FeeState.REVIEW or row.payment_status == PAID,
-            reason=(row.why or "") if row.state == FeeState.REVIEW else _no_payment(row.payment_status),
+    fees = []
+    for row in rows:
+        again = told.get(row.payment_reference, ())
+        if not again and row.payment_reference in closed:
+            continue
+        reason = _reason(row, closed) or (again[0].kind if again else "")
+        fees.append(
+            WaitingFee(
+                reference=row.payment_reference,
+                event_title=row.title,
+                event_status=row.event_status,
+                amount=row.amount,
+                currency=row.currency,
+                status=row.payment_status,
+                state=row.state,
+                created_at=row.created_at,
+                last_checked_at=row.last_checked_at,
+                next_check_at=row.next_check_at,
+                last_answer=row.last_answer or "",
+                for_person=row.state == FeeState.REVIEW or row.payment_status == PAID or bool(again),
+                reason=reason,
+                explanation=" ".join(one.found for one in again),
+            )
         )
-        for row in rows
-        if row.payment_reference not in closed
-    )
+    return tuple(fees)
 
 
-def _no_payment(status: str) -> str:
-    return Reason.NO_PAYMENT.value if status == PAID else ""
+def _reason(row: sa.Row[tuple[object, ...]], closed: frozenset[str]) -> str:
+    """Return why the fee itself waits for a person; empty where only another payment of it does."""
+    if row.state == FeeState.REVIEW:
+        return "" if row.payment_reference in closed else row.why or ""
+    no_payment = row.payment_status == PAID and row.last_answer == Reason.NO_PAYMENT
+    return Reason.NO_PAYMENT.value if no_payment else ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from paypoll.admin.pause import Target, pause, resume
+from paypoll.admin.recheck import Wanted, find_reviews
 from paypoll.cli.render.run import report_lines
 from paypoll.errors import NotFoundError, OrderNotFoundError, RefusedError
 from paypoll.runs.record import record_run
@@ -68,5 +69,8 @@ def test_pause_twice_and_resume_of_what_is_not_paused_are_refused(desk: "Desk") 
         resume(desk.app.engine, Target(), who="ana", clock=desk.app.clock)
     with pytest.raises(NotFoundError, match="no event has the id 404"):
         stop(desk, Target(event=404))
+    with pytest.raises(NotFoundError, match="no event has the id 404"):  # of `resolve --event`, as of `pause --event`
+        find_reviews(desk.app.engine, Wanted(event_id=404), desk.app.clock.now())
+    assert find_reviews(desk.app.engine, Wanted(event_id=desk.event), desk.app.clock.now()) == []
     with pytest.raises(OrderNotFoundError):
         stop(desk, Target(order="ORD-404"))

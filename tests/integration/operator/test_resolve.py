@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from paypoll.admin.weighing import Case
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, TryLaterError
 from paypoll.payments.gateway import CheckoutStatus, NoAnswer
+from paypoll.state.ledger import Entry, note_entries
 from paypoll.state.resolutions import Verdict, count_open_reviews
 from paypoll.state.tables import fulfilment
 from paypoll.testing import MERCHANT
@@ -293,6 +295,39 @@ class TestClose:
         assert desk.tickets(order_id) == []
         assert any("needs a person: rejected" in subject for subject in desk.subjects())
         assert [review.reason for review in desk.backlog().reviews] == ["rejected"]
+
+    def test_row_24c_payment_after_closing_is_listed_until_its_money_went_back_or_a_person_says_so(
+        self, desk: "Desk", engine: sa.Engine
+    ) -> None:
+        orders = {number: desk.in_review(number) for number in ("ORD-1", "ORD-2", "ORD-3", "ORD-4")}
+        for number in orders:
+            close(desk, number)
+        for number in ("ORD-1", "ORD-2", "ORD-3"):
+            desk.shop.add_checkout(orders[number], f"{number}-again", f"chk-{number}-again", merchant_code=MERCHANT)
+            desk.sumup_says(f"{number}-again")
+        desk.bench.clock.move(timedelta(hours=1))
+        desk.run()
+        listed = desk.backlog().reviews
+        assert [(one.order_number, one.reason) for one in listed] == [
+            (number, "paid_not_issued") for number in ("ORD-1", "ORD-2", "ORD-3")
+        ]
+        assert "SumUp says PAID for checkout chk-ORD-1-again." in listed[0].explanation
+        with transaction(engine) as connection:
+            assert count_open_reviews(connection) == 0
+            now, amount = desk.bench.clock.now(), Decimal("25.00")
+            for number, returned in (("ORD-1", amount), ("ORD-2", Decimal("5.00"))):
+                name = f"txn-{number}-again"
+                entry = Entry(name, "", MERCHANT, orders[number], amount, returned, "GBP", now)
+                note_entries(connection, [entry], now)
+        # By SumUp's ledger all of the first one's went back; about the third a person decides.
+        close(desk, "ORD-3", Verdict.REFUND_NOTED)
+        assert [one.order_number for one in desk.backlog().reviews] == ["ORD-2"]
+        desk.shop.update("orders_order", orders["ORD-2"], status="refunded")
+        desk.bench.mailer.sent.clear()
+        desk.bench.clock.move(timedelta(hours=2))
+        desk.run()
+        assert desk.backlog().reviews == ()
+        assert not [subject for subject in desk.subjects() if "ORD-3" in subject]  # what is settled is not told anew
 
     def test_closed_and_then_issued_after_all_is_an_order_like_any_other(self, desk: "Desk") -> None:
         order_id = desk.in_review("ORD-1")

@@ -70,6 +70,13 @@ def test_db_grants_of_a_name_that_no_role_can_have_is_a_usage_error() -> None:
     assert CliRunner().invoke(cli, ["db", "grants", "--role", "a$grant$"]).exit_code == 2
 
 
+@pytest.mark.parametrize("address", ["", "ADDRESS", "a@b@c", "ada@example.org\nBcc: x@example.org"])
+def test_resend_to_what_is_no_address_is_a_usage_error(address: str) -> None:
+    # An empty one as well, as of a variable that is not set: it would be the order's own address.
+    refused = CliRunner().invoke(cli, ["resend", "ORD-1", "--to", address])
+    assert (refused.exit_code, "Invalid value for '--to'" in refused.output) == (2, True)
+
+
 def test_person_is_the_name_given_then_who_called_sudo_then_the_login() -> None:
     assert person(" Ana\nMaria ", {"SUDO_USER": "margot"}) == "Ana Maria"
     assert person(None, {"SUDO_USER": "margot"}) == "margot"

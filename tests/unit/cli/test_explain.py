@@ -27,7 +27,13 @@ def test_every_row_of_the_guides_tables_is_an_entry() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "key"),
-    [("mismatch", "mismatch"), ("review:mismatch:chk-1", "mismatch"), ("Not Allowed", "not_allowed"), ("143", "143")],
+    [
+        ("mismatch", "mismatch"),
+        ("review:mismatch:chk-1", "mismatch"),
+        ("Not Allowed", "not_allowed"),
+        ("143", "143"),
+        ("203", "203/EXEC"),
+    ],
 )
 def test_key_is_found_however_it_was_pasted(asked: str, key: str) -> None:
     entries, _ = explain(asked)
@@ -51,3 +57,16 @@ def test_every_key_that_is_listed_is_explained() -> None:
 def test_unknown_key_is_refused_with_the_nearest() -> None:
     with pytest.raises(NotFoundError, match="did you mean mismatch"):
         explain("mismtch")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("99", r"99 is no exit status of paypoll's: those are 0, 1, 2, .*, 130, 143;"),
+        ("137", r"137 says that signal 9 \(SIGKILL\) ended the command;"),
+        ("204", "204 is systemd's own: it did not begin the command, and `systemctl status paypoll` says why;"),
+    ],
+)
+def test_number_that_is_no_exit_status_of_ours_is_refused_with_whose_it_is(number: str, said: str) -> None:
+    with pytest.raises(NotFoundError, match=f"^{said} `paypoll explain exit-statuses` tells of all$"):
+        explain(number)

@@ -42,10 +42,10 @@ def queue_command(
 ) -> None:
     """Show what waits: orders for SumUp, reviews for a person, mail for the mail server.
 
-    Also listing fees that wait, or are marked as paid without a payment, and recent orders that a page of the shop
-    completed by itself: paid with tickets missing, tickets that no scanner reads, tickets of unpaid orders. And the
-    open findings of SumUp's ledger, which `paypoll resolve --finding` closes, and the
-    refunds that have not ended.
+    Also what was paid after a person had closed its review; listing fees that wait, are marked as paid without a
+    payment, or were paid twice; and recent orders that a page of the shop completed by itself: paid with tickets
+    missing, tickets that no scanner reads, tickets of unpaid orders. And the open findings of SumUp's ledger, which
+    `paypoll resolve --finding` closes, and the refunds that have not ended.
 
     \b
     Examples:
@@ -135,6 +135,7 @@ def _fee_lines(fee: "WaitingFee", backlog: "Backlog") -> list[str]:
     lines += wrapped(f"{fee.event_title} ({fee.event_status}); the fee is {fee.status}", 6)
     if fee.last_checked_at is not None:
         lines += wrapped(f"asked {ago(fee.last_checked_at, backlog.now)}: {fee.last_answer.replace('_', ' ')}", 6)
+    lines += wrapped(fee.explanation, 6) if fee.explanation else []
     if not fee.for_person:
         return lines
     few = sum(one.for_person for one in backlog.fees) <= _FEW

@@ -11,6 +11,7 @@ import click
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, verbose_option
 from paypoll.cli.render.screen import show
+from paypoll.cli.render.words import wrapped
 from paypoll.errors import SettingsError
 from paypoll.exitcodes import ExitCode
 
@@ -64,7 +65,8 @@ def reconcile_command(
     """Hold SumUp's own list of online payments against the orders, both ways, and show what does not fit.
 
     Changes nothing, unless --record says so. `paypoll run-once` does the same by itself every `ledger.every`; this is
-    for a period of your choice. The credential needs the scope transactions.history, for --payouts payouts.read.
+    for a period of your choice. The credential needs the scope transactions.history, for --payouts payouts.read. The
+    exit status is 1 if something does not fit, or if of several merchants some may not be read; 78 if none may.
 
     \b
     Examples:
@@ -120,8 +122,7 @@ def _reconcile(
         show(reconciled_csv(result))
     else:
         show(reconciled_json(result, written) if as_json else reconciled_lines(result, written))
-    _require_read(result.refused, codes)
-    return ExitCode.INCOMPLETE if result.found else ExitCode.OK
+    return _ended(result.refused, codes, differs=bool(result.found), as_csv=as_csv)
 
 
 def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, as_csv: bool, as_json: bool) -> int:
@@ -133,15 +134,21 @@ def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, 
         show(paid_out_csv(result))
     else:
         show(paid_out_json(result) if as_json else paid_out_parts(result))
-    _require_read(result.refused, codes)
-    return ExitCode.INCOMPLETE if result.differences else ExitCode.OK
+    return _ended(result.refused, codes, differs=bool(result.differences), as_csv=as_csv)
 
 
-def _require_read(refused: dict[str, str], codes: list[str]) -> None:
-    """Raise SettingsError when nothing could be read at all: an empty list would look like a clean one."""
+def _ended(refused: dict[str, str], codes: list[str], *, differs: bool, as_csv: bool) -> int:
+    """Return how it ended: 0 only where all was read and fits.
+
+    Raise SettingsError when nothing could be read at all: an empty list would look like a clean one.
+    """
     if len(refused) == len(codes):
         why = f"no credential may read what was asked for: {next(iter(refused.values()))}"
         raise SettingsError([why], source="SumUp's ledger")
+    if as_csv:  # whose lines have no place for it
+        for merchant, why in refused.items():
+            show(wrapped(f"What SumUp has of {merchant} may not be read, and is not in here: {why}", 0), err=True)
+    return ExitCode.INCOMPLETE if differs or refused else ExitCode.OK
 
 
 @contextmanager

@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 40
 
 
+def _sound_address(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the address, without what clings to it. One that is none is a slip, and is not the order's own either."""
+    if value is None:
+        return None
+    from paypoll.mail.address import address_problem
+
+    if problem := address_problem(value.strip()):
+        raise click.BadParameter(problem)
+    return value.strip()
+
+
 @click.command("resend")
 @click.argument("order", required=False)
 @click.option(
@@ -31,7 +42,9 @@ _MOST_SHOWN = 40
     is_flag=True,
     help="Try all mail again that was given up, alerts included. What is not true any more is skipped.",
 )
-@click.option("--to", metavar="ADDRESS", default="", help="Send the order's tickets to this address instead, once.")
+@click.option(
+    "--to", metavar="ADDRESS", callback=_sound_address, help="Send the order's tickets to this address instead, once."
+)
 @yes_option
 @json_option
 @verbose_option
@@ -41,7 +54,7 @@ def resend_command(
     *,
     order: str | None,
     everything: bool,
-    to: str,
+    to: str | None,
     yes: bool,
     as_json: bool,
     verbose: bool,
@@ -60,16 +73,16 @@ def resend_command(
     """
     if (order is None) is not everything:
         raise click.UsageError("Name an order, or say --all-undeliverable.")
-    if to and order is None:
+    if to is not None and order is None:
         raise click.UsageError("--to goes with an order only")
     with opened_app(context, verbose=verbose) as app:
         if order is not None:
-            return _resend_one(app, order, to, as_json=as_json)
+            return _resend_one(app, order, to or "", as_json=as_json)
         return _resend_all(app, yes=yes, as_json=as_json)
 
 
 def _resend_one(app: "App", order: str, to: str, *, as_json: bool) -> int:
-    resent = app.resender.resend(pasted_order(order), person(None, os.environ), to=to.strip())
+    resent = app.resender.resend(pasted_order(order), person(None, os.environ), to=to)
     show(_as_json(resent) if as_json else [_sentence(resent)])
     return exit_status({resent.state})
 
