@@ -24,6 +24,7 @@ from paypoll.state.audit import record
 from paypoll.state.posted_alerts import forget_told
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import new_run_id
+from paypoll.state.told_payments import paid_after_closing
 from paypoll.state.upgrade import require_ready
 
 ACTION = "rechecked"
@@ -51,12 +52,15 @@ class PutBack:
 def find_reviews(engine: sa.Engine, wanted: Wanted, now: datetime, *, ours_alone: bool = True) -> list[OpenReview]:
     """Return the open reviews that are wanted, the longest waiting first; `ours_alone`: that paypoll itself put there.
 
+    Else also those that a person has closed and that were paid since, as `queue` lists them.
+
     Raise RefusedError when an order that was named is none of them, NotFoundError when the event is not there.
     """
     require_ready(engine)
     with transaction(engine) as connection:
         ids = [find_order_id(connection, number) for number in wanted.orders]
         ours = [review for review in open_reviews(connection) if review.reason or not ours_alone]
+        ours += [] if ours_alone else paid_after_closing(connection)
         of_event = None
         if wanted.event_id is not None:
             require_event(connection, wanted.event_id)

@@ -1,8 +1,8 @@
 """Payments that admins were told of, which bought nothing, and which nobody has settled: what `queue` lists of them.
 
 Of listing fees a second payment, and of fees and orders one that came after a person had closed the review. The alert
-stands in the outbox for good, with its dedupe key. A person's verdict afterwards marks that key (`settle`), whatever
-became of the alert's mail; so does nothing else. Of an order, SumUp's ledger may also show that the money went back.
+stands in the outbox for good, with its dedupe key. A person's verdict afterwards marks that key (`settle`), and nothing
+else does, whatever became of the alert's mail. Of an order, SumUp's ledger may also show that the money went back.
 """
 
 from collections import defaultdict

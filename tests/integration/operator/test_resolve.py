@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from paypoll.admin.recheck import Wanted, find_reviews
 from paypoll.admin.resolve import Resolution, Settled
 from paypoll.admin.weighing import Case
 from paypoll.database import transaction
@@ -312,6 +313,10 @@ class TestClose:
             (number, "paid_not_issued") for number in ("ORD-1", "ORD-2", "ORD-3")
         ]
         assert "SumUp says PAID for checkout chk-ORD-1-again." in listed[0].explanation
+        # `resolve --of` finds what `queue` lists; `recheck` takes back nothing that a person has closed.
+        wanted = Wanted(reason="paid_not_issued")
+        found = [len(find_reviews(engine, wanted, desk.bench.clock.now(), ours_alone=ours)) for ours in (False, True)]
+        assert found == [3, 0]
         with transaction(engine) as connection:
             assert count_open_reviews(connection) == 0
             now, amount = desk.bench.clock.now(), Decimal("25.00")
