@@ -7,7 +7,7 @@ import statistics
 import string
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -169,25 +169,28 @@ def statements(new_bed: NewBed, _rounds: int, *, orders: int = 100) -> Iterator[
 def selecting(new_bed: NewBed, rounds: int, *, few: int = 10_000, many: int = 1_000_000) -> Iterator[Row]:
     """Measure how long a run takes to find and claim its orders among few and among many, with and without index."""
     index = "CREATE INDEX bench_orders_status ON orders_order (status, created_at)"
-    times: dict[tuple[int, bool], float] = {}
-    for count in (few, many):
-        bed = new_bed()
+    beds = {count: new_bed() for count in (few, many)}
+    times: dict[bool, dict[int, float]] = {}
+    for count, bed in beds.items():
         bed.fill(count, status="completed", at_sumup=False, long_ago=True)
         bed.fill(20, at_sumup=False)
-        for indexed in (False, True):
+    for indexed in (False, True):
+        for bed in beds.values():
             if indexed:
                 bed.sql(index)
             bed.vacuum()
-            times[count, indexed] = _time_claims(bed, rounds)
+        times[indexed] = dict(zip(beds, _time_claims(list(beds.values()), rounds), strict=True))
+    for bed in beds.values():
         bed.close()
     for indexed, limit in ((True, 1.2), (False, None)):
-        ratio = times[many, indexed] / times[few, indexed]
+        found = times[indexed]
+        ratio = found[many] / found[few]
         yield Row(
             f"selecting and claiming, {many:,} orders against {few:,}, {'with' if indexed else 'without'} the index",
             f"{ratio:.2f} ×",
             "1.20 ×" if limit else "none set",
             ratio <= limit if limit else None,
-            f"{times[many, indexed] * 1e3:.1f} ms / {times[few, indexed] * 1e3:.1f} ms",
+            f"{found[many] * 1e3:.1f} ms / {found[few] * 1e3:.1f} ms, medians of {rounds} in turns",
         )
 
 
@@ -269,26 +272,31 @@ def _ticket_cpu() -> float:
     return statistics.median(stamped)
 
 
-def _time_claims(bed: Bed, rounds: int) -> float:
-    """Return the median time of a run's way to its orders: is there anything, enrol, claim. All of it is undone."""
-    app = App(load_settings(bed.config, {}))
-    times = []
+def _time_claims(beds: Sequence[Bed], rounds: int) -> list[float]:
+    """Return for each bed the median time of a run's way to its orders, in turns: one machine is fast and slow."""
+    apps = [App(load_settings(bed.config, {})) for bed in beds]
     try:
-        for _ in range(rounds + 2):
-            with _undone(app.engine) as connection:
-                now = datetime.now(UTC)
-                began = time.perf_counter()
-                watches.is_any_due(connection, app.watch_rules, now, sa.false())
-                watches.enrol(connection, app.watch_rules, now)
-                claimed = watches.claim(
-                    connection, app.watch_rules, new_run_id(now), now, began=now, limit=20, lease=timedelta(minutes=3)
-                )
-                times.append(time.perf_counter() - began)
-                if len(claimed) != 20:
-                    raise RuntimeError(f"{len(claimed)} orders claimed")
+        times = [[_time_a_claim(app) for app in apps] for _ in range(rounds + 2)]
     finally:
-        app.close()
-    return statistics.median(times[2:])
+        for app in apps:
+            app.close()
+    return [statistics.median(column) for column in zip(*times[2:], strict=True)]
+
+
+def _time_a_claim(app: App) -> float:
+    """Return how long it takes: is there anything, enrol, claim. All of it is undone."""
+    with _undone(app.engine) as connection:
+        now = datetime.now(UTC)
+        began = time.perf_counter()
+        watches.is_any_due(connection, app.watch_rules, now, sa.false())
+        watches.enrol(connection, app.watch_rules, now)
+        claimed = watches.claim(
+            connection, app.watch_rules, new_run_id(now), now, began=now, limit=20, lease=timedelta(minutes=3)
+        )
+        taken = time.perf_counter() - began
+    if len(claimed) != 20:
+        raise RuntimeError(f"{len(claimed)} orders claimed")
+    return taken
 
 
 @contextmanager
