@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from paypoll.database import transaction
-from paypoll.state import watches
+from paypoll.shop.tables import items
+from paypoll.state import pauses, watches
 from paypoll.testing import NOW
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ _MORE = """
 INSERT INTO orders_order
 SELECT copy.* FROM orders_order placed CROSS JOIN generate_series(1, 3000) g
 CROSS JOIN jsonb_populate_record(placed, jsonb_build_object('id', 1000 + g, 'order_number', 'ORD-' || g)) copy
+"""
+
+_ITEMS = """
+INSERT INTO orders_orderitem
+SELECT copy.* FROM orders_orderitem bought CROSS JOIN generate_series(1, 3000) g
+CROSS JOIN jsonb_populate_record(bought, jsonb_build_object('id', 1000 + g, 'order_id', 1000 + g)) copy
 """
 
 
@@ -56,6 +63,24 @@ def test_orders_that_postgresql_has_no_statistics_of_are_read_once_and_not_once_
     scans = [node for node in _nodes(plan) if node["Node Type"] == "Seq Scan"]
     assert scans
     assert {node["Actual Loops"] for node in scans} <= {0, 1}
+
+
+def test_a_paused_event_with_more_orders_than_fit_into_memory_is_not_walked_through_for_every_order(
+    bench: "Bench", place: "Place"
+) -> None:
+    """As a list of its orders, a paused event of 300,000 orders had every run end at the statement timeout."""
+    order = place("ORD-0", "PENDING")
+    with transaction(bench.app.engine) as connection:
+        connection.exec_driver_sql(_MORE)
+        connection.exec_driver_sql(_ITEMS)
+        event = connection.scalar(sa.select(items.c.event_id).where(items.c.order_id == order))
+        pauses.begin(connection, pauses.Scope(event_id=event), who="anna", reason="a test", now=NOW)
+        connection.exec_driver_sql("ANALYZE orders_order, orders_orderitem")
+    with transaction(bench.app.engine) as connection:
+        connection.exec_driver_sql("SET LOCAL work_mem = '64kB'")
+        plan = _explained(connection, lambda: look(bench, connection))
+        assert not watches.is_any_due(connection, bench.app.watch_rules, NOW, sa.false())
+    assert max(node["Actual Rows"] * node["Actual Loops"] for node in _nodes(plan)) <= 2 * 3001
 
 
 def _explained(connection: sa.Connection, find: Callable[[], None]) -> dict[str, Any]:
