@@ -17,7 +17,7 @@ from paypoll.database import DatabaseOptions, make_engine, transaction
 from paypoll.errors import NotAllowedError
 from paypoll.mail.delivered import Delivered
 from paypoll.runs.idle import nothing_is_due
-from paypoll.runs.ledgers_due import ledgers_due
+from paypoll.runs.ledgers_due import ledgers_due, note_new_ledgers
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from paypoll.runs.dry_run import DryRun
     from paypoll.runs.fulfil import FulfilmentRules
     from paypoll.runs.listing_fees import FeeLooker, FeeRound
-    from paypoll.runs.report import Swept
+    from paypoll.runs.report import RunReport, Swept
     from paypoll.tickets.ticket import TicketPrinter
 
 
@@ -325,7 +325,6 @@ class App:
         from paypoll.alerts.outages import OutageReporter
         from paypoll.runs.cycle import Cycle, CycleRules
         from paypoll.runs.gone import FEES, ORDERS, GoneRound
-        from paypoll.runs.refunds import carry_refunds_on
 
         verification = self.settings.verification
         rules = CycleRules(
@@ -359,8 +358,16 @@ class App:
             sweep=lambda swept, should_end: self._sweep(run_id, swept, should_end),
             gone=gone(ORDERS),
             gone_fees=gone(FEES),
-            beforehand=partial(carry_refunds_on, self.engine, lambda: self.refund_engine, self.clock, self.stop),
+            beforehand=self._beforehand,
         )
+
+    def _beforehand(self, report: "RunReport") -> None:
+        """Do what comes before the orders: note from when ledgers are read, and carry on with refunds."""
+        from paypoll.runs.refunds import carry_refunds_on
+
+        with transaction(self.engine) as connection:
+            note_new_ledgers(connection, self.settings, self.clock.now())
+        carry_refunds_on(self.engine, lambda: self.refund_engine, self.clock, self.stop, report)
 
     def _sweep(self, run_id: str, swept: "Swept", should_end: Callable[[], bool]) -> None:
         """Read SumUp's ledgers that are due."""

@@ -251,6 +251,24 @@ def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope
     ]
 
 
+def test_row_58_first_sweep_lists_what_came_in_since_a_day_before_the_first_run(stage: Stage) -> None:
+    stage.environ.update(ON)
+    order = stage.order("ORD-1", age=timedelta(minutes=5), checkout="PENDING")
+    slow = stage.sumup.fault(Latency(2.0))
+    assert stage.run_once(verification__time_budget="1s").code == 0  # its time is up before the sweep
+    # Then paypoll is off for three days, and two days ago a payment comes in that is no order's.
+    stage.sql(
+        "UPDATE paypoll.ledger_cursor SET sweep_since = sweep_since - interval '3 days',"
+        " sweep_began_at = sweep_began_at - interval '3 days'"
+    )
+    slow.clear()
+    with stage.sumup_time.back(timedelta(days=2)):
+        stage.sumup.sell(amount=Decimal("99.00"), merchant_code=MERCHANT, payment_type="ECOM", description="Workshop")
+    assert stage.run_once().code == 0
+    assert findings(stage) == [("unplaced", "", "99.000")]
+    assert stage.status(order) == "pending_verification"
+
+
 def test_row_58_sweep_that_is_killed_goes_on_where_it_was_and_two_at_once_find_nothing_twice(stage: Stage) -> None:
     stage.environ.update(ON)
     with stage.sumup_time.back(AGO):

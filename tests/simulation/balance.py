@@ -25,6 +25,7 @@ _ADMITS = ("valid", "used")
 _OF_NO_TICKETS = ("unplaced", "not_followed", "second_payment")
 _ANOTHERS = "Pottery*"
 _OVERLAP = timedelta(hours=1)
+_FIRST_LOOK_BACK = timedelta(days=1)
 _SAYS_NOTHING_OF_MONEY = re.compile(
     r"expired unpaid|may be paid a second time|may be paid twice|orders?: expired|answer cannot be used|broken answer"
     r"|new checkout status|unknown status|waiting for SumUp"
@@ -118,7 +119,8 @@ def broken_balance(books: "Books") -> Iterator[str]:
     yield from _is_read_to_its_end(books)
     seen = {real.payment.id: real.payment for real in world.sumup.checkouts.values() if real.payment}
     merchants = {"MPLATFORM", *world.troubles.organisers}
-    payments = [one for one in (*seen.values(), *world.sumup.sales.values()) if one.merchant in merchants]
+    sales = [one for one in world.sumup.sales.values() if _is_of_our_time(books, one)]
+    payments = [one for one in (*seen.values(), *sales) if one.merchant in merchants]
     for payment in payments:
         for what in _unexplained(ours, payment):
             yield f"payment {payment.id} over {payment.amount}, of which {payment.refunded()} went back: {what}"
@@ -128,6 +130,13 @@ def broken_balance(books: "Books") -> Iterator[str]:
         yield from _not_told_once(books, finding)
     yield from _of_the_orders(ours, seen)
     yield from _asked_back_twice(ours)
+
+
+def _is_of_our_time(books: "Books", sale: "Payment") -> bool:
+    """Say whether what is no order's was changed since a day before the first run, from where the ledger is read."""
+    ((began,),) = books.world.bench.observer.execute("SELECT min(started_at) FROM paypoll.run")
+    newest = max([sale.at, *([sale.touched] if sale.touched else []), *(one.at for one in sale.refunds)])
+    return bool(newest > began - _FIRST_LOOK_BACK)
 
 
 def _is_read_to_its_end(books: "Books") -> Iterator[str]:

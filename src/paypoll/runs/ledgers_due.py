@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from paypoll.settings.model import Settings
 from paypoll.shop.connections import CONNECTED_MERCHANTS, connected_merchants
-from paypoll.state.ledger import CURSORS, due_among
+from paypoll.state.ledger import CURSORS, begin_new, due_among
 from paypoll.state.pauses import EVERYTHING
 from paypoll.statements import Together
 
@@ -27,6 +27,15 @@ def ledgers_due(connection: sa.Connection, settings: Settings, now: datetime) ->
         return []
     connected = sorted(str(row["merchant_code"]) for row in rows["connected"])
     return due_among(rows["cursors"], _ours(settings, connected), every, now)
+
+
+def note_new_ledgers(connection: sa.Connection, settings: Settings, now: datetime) -> None:
+    """Note from when the ledger of each merchant who is new here is to be read: `ledger.since` ago.
+
+    In a run's beginning, because the first sweep may be days away: while the key is refused, or paypoll is off.
+    """
+    if settings.ledger.every and connection.dialect.name == "postgresql":
+        begin_new(connection, merchants(connection, settings), settings.ledger.since, now)
 
 
 _ALL = Together(paused=EVERYTHING, connected=CONNECTED_MERCHANTS, cursors=CURSORS)

@@ -73,6 +73,16 @@ def give_back(connection: sa.Connection, merchant_code: str, run_id: str) -> Non
     leases.give_back(connection, f"ledger:{merchant_code}", run_id)
 
 
+def begin_new(connection: sa.Connection, merchants: Sequence[str], first_since: timedelta, now: datetime) -> None:
+    """Write down for each of these merchants who has no cursor that his first sweep lists what changed since then."""
+    missing = set(merchants) - set(connection.scalars(sa.select(ledger_cursor.c.merchant_code)))
+    rows = [
+        {"merchant_code": code, "sweep_since": now - first_since, "sweep_began_at": now} for code in sorted(missing)
+    ]
+    if rows:
+        connection.execute(insert_unless_there(connection, ledger_cursor), rows)
+
+
 def begin(connection: sa.Connection, merchant_code: str, first_since: timedelta, now: datetime) -> Cursor:
     """Begin a sweep, or go on with the one that is under way. Called with the merchant's lease."""
     connection.execute(insert_unless_there(connection, ledger_cursor).values(merchant_code=merchant_code))
