@@ -67,7 +67,7 @@ class App:
         """Give back connections, and end the printing processes."""
         if "engine" in self.__dict__:
             self.engine.dispose()
-        for name in ("gateway", "printer"):
+        for name in ("gateway", "printer", "packer"):
             close: Callable[[], None] | None = getattr(self.__dict__.get(name), "close", None)
             if close is not None:
                 close()

@@ -1,11 +1,13 @@
 """The outbox on a real PostgreSQL: at least once, a fixed Message-ID, no confirmation without its PDFs."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,13 +18,16 @@ from paypoll.database import transaction
 from paypoll.exitcodes import ExitCode
 from paypoll.mail.delivery_queue import DeliveryQueue, DeliveryRules
 from paypoll.mail.mailer import MailUnavailableError, MessageRefusedError, RecipientDeferredError, RecipientRefusedError
+from paypoll.mail.packing import MailPacker
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.shop.tables import tickets
 from paypoll.state.incidents import cause, note_trouble, open_troubles
 from paypoll.state.outbox import Whose, claim_mail, give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox
 from paypoll.testing import NOW, FakeMailer, FakePrinter
+from paypoll.tickets.files import TicketFiles
 from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
 
 if TYPE_CHECKING:
@@ -41,6 +46,10 @@ def mails(engine: sa.Engine, **where: Any) -> list[dict[str, Any]]:
         query = query.where(outbox.c[column] == value)
     with transaction(engine) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def stored_files(media: Path) -> int:
+    return len([path for path in media.rglob("*.*") if path.is_file() and not path.name.startswith(".")])
 
 
 def subjects(bench: "Bench") -> list[str]:
@@ -62,6 +71,32 @@ def test_row_34_mail_server_down_run_still_fulfils_and_mail_arrives_later(
     assert len(bench.mailer.sent) == 1
     assert bench.mailer.sent[0][0]["Message-ID"] == waiting["message_id"]
     assert mails(engine)[0]["state"] == "sent"
+
+
+def test_files_are_stored_ahead_for_new_mail_and_not_for_mail_whose_order_may_be_cancelled_by_now(
+    bench: "Bench", engine: sa.Engine, place: "Place", tmp_path: Path
+) -> None:
+    place("ORD-1")
+    bench.mailer.down = "connection refused"
+    run(bench)
+    with transaction(engine) as connection:
+        connection.execute(sa.update(tickets).values(pdf_file=""))
+        connection.execute(sa.update(outbox).values(attempts=0, next_attempt_at=NOW, last_error=None))
+        (mail,) = claim_fresh(connection, "a run", bench.clock.now(), limit=5, lease=timedelta(minutes=3))
+    app = bench.app
+    for minutes, stored in ((0, 4), (5, 0)):
+        media = tmp_path / str(minutes)
+        media.mkdir()
+        bench.clock.move(timedelta(minutes=minutes))
+        packer = MailPacker(
+            engine, app.printer, app.composer, TicketFiles(media), app.settings.site, bench.clock, 10**7, "d.example"
+        )
+        packer.expect([mail])
+        deadline = time.monotonic() + 10
+        while stored_files(media) < stored and time.monotonic() < deadline:
+            time.sleep(0.01)  # the pause of a poll for another thread
+        packer.close()
+        assert stored_files(media) == stored
 
 
 def test_row_34_mail_server_down_for_an_hour_is_told_once_and_again_when_over(bench: "Bench", place: "Place") -> None:

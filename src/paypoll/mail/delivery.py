@@ -7,7 +7,6 @@ run. What was never tried goes first, and what failed before has a share.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from email.message import EmailMessage
 from typing import Protocol
 
@@ -30,7 +29,7 @@ from paypoll.mail.mailer import (
     SenderRefusedError,
 )
 from paypoll.mail.outcomes import MailOutcomes
-from paypoll.mail.overtaken import untrue_when, why_overtaken
+from paypoll.mail.overtaken import is_new, untrue_when, why_overtaken
 from paypoll.mail.reporter import MailReporter
 from paypoll.mail.smtp.session import ReusedSession
 from paypoll.shop.accounts import names_and_email_of
@@ -43,7 +42,6 @@ from paypoll.tickets.ticket import PrintError
 log = structlog.get_logger(__name__)
 
 _MOST_FAILURES_IN_A_ROW = 3
-_NEW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ class Delivery:
     def _deliver_one(self, mail: Mail) -> None:
         if mail.interrupted:
             log.warning("mail was cut off half-way; sending it again", mail=mail.id, order=mail.order_id)
-        if not self._is_new(mail) or _problem(mail):
+        if not is_new(mail, self._clock.now()) or _problem(mail):
             mail, overtaken = self._as_it_is_now(mail)
             if overtaken:
                 self._outcomes.overtaken(mail, overtaken)
@@ -183,14 +181,6 @@ class Delivery:
             self._outcomes.overtaken(mail, overtaken)
         elif readdressed is not mail:
             self._deliver_one(readdressed)
-
-    def _is_new(self, mail: Mail) -> bool:
-        """Whether it was posted just now, so that no look is needed before its tickets are printed.
-
-        Whether its order has another address, or was cancelled meanwhile, is seen when it is marked as being sent.
-        """
-        waited = self._clock.now() - mail.created_at
-        return mail.follows_its_order and mail.attempts <= 0 and not mail.interrupted and waited < _NEW
 
     def _as_it_is_now(self, mail: Mail) -> tuple[Mail, str]:
         """Return the mail with the address that its order, or its organiser, has now: it may have been corrected.

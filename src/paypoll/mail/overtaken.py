@@ -1,12 +1,24 @@
 """Mail that was overtaken by what happened in the shop while it waited: it must not leave now."""
 
+from datetime import datetime, timedelta
+
 from paypoll.payments.order_statuses import SET_BY_SHOP, VOID, OrderStatus
 from paypoll.shop.find import OrderNow
-from paypoll.state.outbox import OF_A_PAYMENT
+from paypoll.state.outbox import OF_A_PAYMENT, Mail
 
 WITH_TICKETS = frozenset({"confirmation", "late_confirmation"})
 _VOID = frozenset(str(status) for status in VOID)
 _VOID_OR_PAID = _VOID | {str(status) for status in (OrderStatus.COMPLETED, *SET_BY_SHOP)}
+_NEW = timedelta(minutes=1)
+
+
+def is_new(mail: Mail, now: datetime) -> bool:
+    """Whether it was posted just now, so that no look is needed before its tickets are printed.
+
+    Whether its order has another address, or was cancelled meanwhile, is seen when it is marked as being sent.
+    """
+    waited = now - mail.created_at
+    return mail.follows_its_order and mail.attempts <= 0 and not mail.interrupted and waited < _NEW
 
 
 def untrue_when(kind: str) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """Make the messages of a mail: print its tickets, store their files, compose, attach."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.message import EmailMessage
 from typing import Any
 
@@ -14,35 +14,18 @@ from paypoll.mail.content.contexts import ConfirmationContext
 from paypoll.mail.content.message_id import part_message_id
 from paypoll.mail.content.reading import ComposeError
 from paypoll.mail.delivery import Parcel
-from paypoll.mail.overtaken import WITH_TICKETS
+from paypoll.mail.overtaken import WITH_TICKETS, is_new
+from paypoll.mail.papers import Paper, Papers
 from paypoll.mail.splitting import mailed_size, plan_attachments
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import set_ticket_files
 from paypoll.state.issued_tickets import IssuedTicket, load_issued_tickets
 from paypoll.state.outbox import Mail
-from paypoll.tickets.files import FilesError, TicketFiles
-from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketPrinter
+from paypoll.tickets.files import TicketFiles
+from paypoll.tickets.ticket import PrintError, TicketPrinter
 
 CALENDAR_NAME = "tickets.ics"
 CALENDAR_PARAMETERS = (("method", "PUBLISH"), ("charset", "utf-8"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Paper:
-    """An order's tickets as they were printed."""
-
-    tickets: Sequence[IssuedTicket]
-    printed: Sequence[PrintedTicket]
-
-    @property
-    def boxes(self) -> frozenset[str]:
-        """The letters that no font here has."""
-        return frozenset(letter for ticket in self.printed for letter in ticket.boxes)
-
-    @property
-    def legible(self) -> frozenset[str]:
-        """The letters that can be read."""
-        return frozenset(letter for ticket in self.tickets for letter in ticket.face.letters) - self.boxes
 
 
 class MailPacker:
@@ -61,8 +44,8 @@ class MailPacker:
     ) -> None:
         self._engine = engine
         self._printer = printer
+        self._papers = Papers(printer, files)
         self._composer = composer
-        self._files = files
         self._site = site
         self._clock = clock
         self._size_limit = size_limit
@@ -70,14 +53,23 @@ class MailPacker:
         self._loaded: dict[int, tuple[IssuedTicket, ...]] = {}
 
     def expect(self, mails: Sequence[Mail]) -> None:
-        """Load the tickets of these mails, which will be packed next, in one go, and have them printed ahead."""
+        """Load the tickets of these mails, which will be packed next, in one go, and have them printed ahead.
+
+        Those of new mails are stored ahead as well: the order of an older one may be cancelled by now.
+        """
         wanted = [mail.order_id for mail in mails if mail.kind in WITH_TICKETS and mail.order_id is not None]
         if not wanted:
             return
         with transaction(self._engine) as connection:
             loaded = load_issued_tickets(connection, wanted, self._site)
         self._loaded |= loaded
-        self._printer.expect([ticket.face for ticket in loaded[order]] for order in wanted if order in loaded)
+        now = self._clock.now()
+        new = {mail.order_id for mail in mails if is_new(mail, now) and mail.order_id is not None}
+        self._papers.expect({order: loaded[order] for order in wanted if order in loaded}, store=new)
+
+    def close(self) -> None:
+        """Drop what was printed ahead."""
+        self._papers.close()
 
     def pack(self, mail: Mail, size_limit: int | None = None) -> Parcel:
         """Return the mail's messages, of at most `size_limit` bytes if given, else what the settings say.
@@ -110,18 +102,20 @@ class MailPacker:
             parts=parts,
         )
 
-    def _paper(self, mail: Mail) -> "_Paper":
-        """Print the order's tickets, and store their files."""
+    def _paper(self, mail: Mail) -> Paper:
+        """Print the order's tickets, and store their files, where there is a media folder, and then their paths."""
         if mail.order_id is None:
             raise PrintError(f"mail {mail.id} has tickets, but no order")
         tickets = self._tickets(mail.order_id)
         if not tickets:
             raise PrintError(f"not every ticket of order {mail.order_id} is there to be printed")
-        printed = self._printer.print_tickets([ticket.face for ticket in tickets])
-        self._store(tickets, printed)
-        return _Paper(tickets, printed)
+        paper = self._papers.make(mail.order_id, tickets)
+        if paper.paths:
+            with transaction(self._engine) as connection:
+                set_ticket_files(connection, paper.paths)
+        return paper
 
-    def _attachments(self, mail: Mail, paper: "_Paper", limit: int) -> Sequence[Sequence[Attachment]]:
+    def _attachments(self, mail: Mail, paper: Paper, limit: int) -> Sequence[Sequence[Attachment]]:
         """Return the order's tickets as attachments of one message or several."""
         pdfs = [ticket.pdf for ticket in paper.printed]
         calendar = self._calendar(mail)
@@ -142,22 +136,6 @@ class MailPacker:
             return self._loaded.pop(order_id)
         with transaction(self._engine) as connection:
             return load_issued_tickets(connection, [order_id], self._site).get(order_id, ())
-
-    def _store(self, tickets: Sequence[IssuedTicket], printed: Sequence[PrintedTicket]) -> None:
-        """Write the tickets' files into the shop's media folder, where there is one, and then their paths."""
-        if self._files is None:
-            return
-        try:
-            paths = {
-                ticket.id: self._files.write(ticket.face.ticket_number, paper.pdf, paper.qr_png)
-                for ticket, paper in zip(tickets, printed, strict=True)
-                if not ticket.has_files
-            }
-        except FilesError as error:
-            raise PrintError(f"a ticket's files cannot be stored: {error}") from error
-        if paths:
-            with transaction(self._engine) as connection:
-                set_ticket_files(connection, paths)
 
     def _parcels(
         self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes], limit: int, *, beside: int

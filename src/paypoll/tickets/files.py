@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _PDF_FOLDER = "tickets/pdfs"
@@ -27,29 +28,36 @@ class TicketFiles:
     def __init__(self, media_folder: Path) -> None:
         self._media_folder = media_folder
 
-    def write(self, number: str, pdf: bytes, qr_png: bytes) -> tuple[str, str]:
-        """Write both files and return their paths below the media folder, as events_ticket has them.
+    def write(self, tickets: Sequence[tuple[str, bytes, bytes]]) -> list[tuple[str, str]]:
+        """Write number, PDF and QR code of each ticket; return their paths below the media folder for events_ticket.
 
         Each file is whole or not there at all, whenever this process or the machine stops. Raise FilesError when one
-        cannot be written or the number is not fit for a file name. The folders below the media folder are made as
+        cannot be written or a number is not fit for a file name. The folders below the media folder are made as
         needed; the media folder itself must be there, so that a missing mount is noticed.
         """
-        if not _NUMBER.fullmatch(number):
+        if not all(_NUMBER.fullmatch(number) for number, _, _ in tickets):
             raise FilesError("the ticket number has characters or a length that no ticket's file may have")
-        pdf_path = f"{_PDF_FOLDER}/ticket_{number}.pdf"
-        qr_path = f"{_QR_FOLDER}/ticket_{number}_qr.png"
-        self._write_whole(pdf_path, pdf)
-        self._write_whole(qr_path, qr_png)
-        return pdf_path, qr_path
+        paths = [
+            (f"{_PDF_FOLDER}/ticket_{number}.pdf", f"{_QR_FOLDER}/ticket_{number}_qr.png") for number, *_ in tickets
+        ]
+        for (pdf_path, qr_path), (_, pdf, qr_png) in zip(paths, tickets, strict=True):
+            self._write_whole(pdf_path, pdf)
+            self._write_whole(qr_path, qr_png)
+        if tickets:
+            self._sync_folders()
+        return paths
 
     def _write_whole(self, relative_path: str, content: bytes) -> None:
         path = self._media_folder / relative_path
-        try:
+        with _told_of(path.parent):
             self._make_folders(path.parent)
             _replace_whole(path, content)
-        except OSError as error:
-            # Of the path, the folder alone, and no cause: the file's name has the ticket's number, which is a secret.
-            raise FilesError(f"{path.parent}: {error.strerror or type(error).__name__}") from None
+
+    def _sync_folders(self) -> None:
+        """Make the renames last through a power cut, of all tickets of an order at once."""
+        for folder in (_PDF_FOLDER, _QR_FOLDER):
+            with _told_of(self._media_folder / folder):
+                _sync_folder(self._media_folder / folder)
 
     def _make_folders(self, folder: Path) -> None:
         """Make the folder and those between it and the media folder."""
@@ -60,8 +68,18 @@ class TicketFiles:
             folder.mkdir()
 
 
+@contextlib.contextmanager
+def _told_of(folder: Path) -> Iterator[None]:
+    """Raise FilesError for what goes wrong in this folder."""
+    try:
+        yield
+    except OSError as error:
+        # Of the path, the folder alone, and no cause: the file's name has the ticket's number, which is a secret.
+        raise FilesError(f"{folder}: {error.strerror or type(error).__name__}") from None
+
+
 def _replace_whole(path: Path, content: bytes) -> None:
-    """Put the content in place of what is there, in one step, and make it last."""
+    """Put the content in place of what is there, in one step."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         _write_durably(temporary, content)
@@ -70,7 +88,6 @@ def _replace_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):  # the first error is the one to tell
             temporary.unlink()
         raise
-    _sync_folder(path.parent)
 
 
 def _write_durably(path: Path, content: bytes) -> None:
@@ -83,7 +100,6 @@ def _write_durably(path: Path, content: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself last through a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

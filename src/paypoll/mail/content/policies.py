@@ -5,19 +5,29 @@ Subject and From are written by `header_words`.
 
 from email.headerregistry import BaseHeader, HeaderRegistry
 from email.policy import SMTP, EmailPolicy
+from functools import lru_cache
 from typing import Any, cast
 
 from paypoll.mail.content.header_words import SenderHeader, SubjectHeader
 
+_READ = 64
+
 
 class _Registry(HeaderRegistry):
-    """Makes each header's class once; `email` makes it again at every access to a header."""
+    """Makes each header's class once; `email` makes it again at every access to a header. Safe in threads."""
 
     def __init__(self) -> None:
         super().__init__()
         self.map_to_type("subject", cast("type[BaseHeader]", SubjectHeader))
         self.map_to_type("from", cast("type[BaseHeader]", SenderHeader))
         self._made: dict[str, type[BaseHeader]] = {}
+        self._read = lru_cache(maxsize=_READ)(super().__call__)
+
+    def __call__(self, name: str, value: Any) -> BaseHeader:
+        """Read what describes a part once, not at each look at it; a header that was read does not change."""
+        if name.lower().startswith("content-"):
+            return self._read(name, value)
+        return super().__call__(name, value)
 
     def __getitem__(self, name: str) -> type[BaseHeader]:
         lower = name.lower()
