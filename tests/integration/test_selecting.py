@@ -65,6 +65,26 @@ def test_orders_that_postgresql_has_no_statistics_of_are_read_once_and_not_once_
     assert {node["Actual Loops"] for node in scans} <= {0, 1}
 
 
+def test_orders_are_put_on_an_empty_list_in_portions(
+    bench: "Bench", place: "Place", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once, 50,000 orders of a new shop would not have been through within the statement timeout."""
+    monkeypatch.setattr(watches, "_ENROLLED_AT_ONCE", 1000)
+    place("ORD-0", "PENDING")
+    portions: list[int] = []
+    with transaction(bench.app.engine) as connection:
+        connection.exec_driver_sql(_MORE)
+
+    def count(_connection: object, cursor: Any, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO paypoll.watch"):
+            portions.append(cursor.rowcount)
+
+    with transaction(bench.app.engine) as connection:
+        sa.event.listen(connection, "after_cursor_execute", count)
+        enrol(bench, connection)
+    assert portions == [1000, 1000, 1000, 1, 0]
+
+
 def test_a_paused_event_with_more_orders_than_fit_into_memory_is_not_walked_through_for_every_order(
     bench: "Bench", place: "Place"
 ) -> None:

@@ -47,6 +47,9 @@ _TURN = (
 )
 """Whose turn it is: what waits before what is followed, then the longest unchecked, then the oldest."""
 _LEFT_IN = sa.select(watch.c.status).where(_WANTED)
+# PostgreSQL that knows the list to be empty reads it anew for each order, with what the same statement has put there:
+# 20,000 orders at once took 6 s. In the next statement it sees that the list has grown.
+_ENROLLED_AT_ONCE = 5000
 _ENROLLED = ["order_id", "first_seen_at", "order_number", "order_created_at", "next_check_at"]
 
 
@@ -94,10 +97,13 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
         # Two runs that enrol the same orders wait for each other's rows: sorted by id, so that they cannot
         # deadlock.
         .order_by(orders.c.id)
+        .limit(_ENROLLED_AT_ONCE)
     )
     horizon = looked_through(connection.scalar(last_sweep(now)), rules.first_look, now)
     for kind in (_is_due(rules, now), _is_old(rules, horizon, now)):
-        connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, new.where(kind)))
+        enrolment = insert_unless_there(connection, watch).from_select(_ENROLLED, new.where(kind))
+        while connection.execute(enrolment).rowcount == _ENROLLED_AT_ONCE:
+            """There may be more of them."""
     tried = tried_anew(horizon, now).order_by(watch.c.order_id).with_for_update(of=watch, skip_locked=True)
     if order_ids := set(connection.scalars(tried)):
         connection.execute(sa.update(watch).where(watch.c.order_id.in_(order_ids)).values(next_check_at=now))
