@@ -93,18 +93,15 @@ class AlertDesk:
 
     def tell_of_one_gone(self, connection: sa.Connection, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about an order, or a listing fee, that the shop has deleted. False when it was told before."""
-        context = AlertContext(
-            level=alert.level.value,
+        return self.tell(
+            connection,
+            alert.key,
+            level=alert.level,
             headline=alert.headline,
-            what_happened=alert.headline + ".",
             found=alert.found,
-            what_to_do=alert.todo,
-            commands=tuple(steps_of_whole(alert.key)),
+            todo=alert.todo,
+            now=now,
         )
-        posted = self._post(connection, f"alert:{alert.key}", context, now)
-        if posted:
-            log.warning("admins told", headline=alert.headline, found=list(alert.found))
-        return posted
 
     def tell(
         self,
