@@ -14,9 +14,9 @@ from paypoll.payments.money import show_amount
 from paypoll.state.incidents import open_troubles
 from paypoll.state.outbox import UNSENT
 from paypoll.state.pauses import pauses
-from paypoll.state.resolutions import OpenReview, open_reviews
+from paypoll.state.resolutions import OpenReview
 from paypoll.state.tables import outbox, run
-from paypoll.state.told_payments import paid_after_closing
+from paypoll.state.told_payments import reviews_for_a_person
 from paypoll.state.waiting_fees import waiting_fees
 
 _DAY = timedelta(days=1)
@@ -39,7 +39,7 @@ def post_digest(connection: sa.Connection, desk: AlertDesk, at: time, now: datet
     if local.time() < at or _was_posted(connection, key):
         return False
     happened = _happened(connection, now)
-    reviews = [*open_reviews(connection), *paid_after_closing(connection)]
+    reviews = reviews_for_a_person(connection)
     fees = [fee.reference for fee in waiting_fees(connection, now) if fee.for_person]
     waits = list(_waits(connection, reviews, fees))
     if not happened and not waits:

@@ -7,18 +7,16 @@ else does, whatever became of the alert's mail. Of an order, SumUp's ledger may 
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from paypoll.payments.decision import NoticeKind
-from paypoll.payments.order_statuses import OrderStatus
-from paypoll.shop.tables import orders
 from paypoll.state.outbox import ALERT
 from paypoll.state.posted_alerts import forget_told, forget_told_of_fee
-from paypoll.state.resolutions import OpenReview, is_open
+from paypoll.state.resolutions import OpenReview, reviews
 from paypoll.state.tables import checkout_seen, ledger_entry, outbox
 
 _AFTER_CLOSING = NoticeKind.PAID_NOT_ISSUED
@@ -35,30 +33,44 @@ class ToldPayment:
     found: str
 
 
-def paid_after_closing(connection: sa.Connection) -> list[OpenReview]:
-    """Return the orders whose review a person has closed without tickets, and that were paid since."""
-    query = (
-        sa.select(outbox, orders.c.order_number, orders.c.email, orders.c.total)
-        .join(orders, orders.c.id == outbox.c.order_id)
-        # Set to another status by the shop, or put back to review, it is another case.
-        .where(_stands(_AFTER_CLOSING), orders.c.status == OrderStatus.REVIEW.value, sa.not_(is_open()))
-        .order_by(outbox.c.id)
+def reviews_for_a_person(connection: sa.Connection) -> list[OpenReview]:
+    """Return the orders that a person must look at: the open reviews, and then the closed ones that were paid since."""
+    still_open, closed = reviews(connection)
+    return [*still_open, *_paid_since(connection, closed)]
+
+
+def _paid_since(connection: sa.Connection, closed: Sequence[OpenReview]) -> list[OpenReview]:
+    """Return those of these closed reviews whose order was paid since: set to another status, it is another case."""
+    if not closed:
+        return []
+    numbers = {review.order_id: review.order_number for review in closed}
+    # By their ids, which the outbox has an index for: it has none for a part of a dedupe key.
+    query = sa.select(outbox).where(outbox.c.order_id.in_(list(numbers)), _stands(_AFTER_CLOSING))
+    told: dict[int, list[ToldPayment]] = defaultdict(list)
+    for row in connection.execute(query.order_by(outbox.c.id)).mappings():
+        if _facts(row).get("Order") == numbers[row["order_id"]]:  # a restored shop gives ids out again
+            told[row["order_id"]].append(_told(row))
+    gone = _went_back(connection, list(told))
+    left = {
+        order_id: [one for one in ones if (order_id, one.checkout_id) not in gone] for order_id, ones in told.items()
+    }
+    return sorted(
+        (
+            replace(
+                review,
+                since=min(one.since for one in ones),
+                reason=_AFTER_CLOSING.value,
+                explanation=f"Paid after a person had closed its review. {_found(ones)}",
+            )
+            for review in closed
+            if (ones := left.get(review.order_id))
+        ),
+        key=lambda review: (review.since, review.order_id),
     )
-    rows: dict[int, list[sa.RowMapping]] = defaultdict(list)
-    for row in connection.execute(query).mappings():
-        if _facts(row).get("Order") == row["order_number"]:  # a restored shop gives ids out again
-            rows[row["order_id"]].append(row)
-    gone = _went_back(connection, list(rows))
-    reviews = []
-    for order_id, told in rows.items():
-        left = [one for one in map(_told, told) if (order_id, one.checkout_id) not in gone]
-        if left:
-            first = told[0]
-            since, found = min(one.since for one in left), " ".join(dict.fromkeys(one.found for one in left))
-            why = f"Paid after a person had closed its review. {found}"
-            number, email, total = first["order_number"], first["email"], first["total"]
-            reviews.append(OpenReview(order_id, number, email, total, since, _AFTER_CLOSING.value, why))
-    return reviews
+
+
+def _found(told: Sequence[ToldPayment]) -> str:
+    return " ".join(dict.fromkeys(one.found for one in told))  # an alert an admin
 
 
 def _went_back(connection: sa.Connection, order_ids: Sequence[int]) -> set[tuple[int, str]]:
