@@ -1,8 +1,9 @@
 """Payments that admins were told of, which bought nothing, and which nobody has settled: what `queue` lists of them.
 
 Of listing fees a second payment, and of fees and orders one that came after a person had closed the review. The alert
-stands in the outbox for good, with its dedupe key. A person's verdict afterwards marks that key (`settle`), and nothing
-else does, whatever became of the alert's mail. Of an order, SumUp's ledger may also show that the money went back.
+stands in the outbox for good, with its dedupe key. A person's verdict afterwards marks that key, and so does a refund
+by paypoll of all of an order's payment (`settle`); nothing else does, whatever became of the alert's mail. Of an order,
+SumUp's ledger may also show that the money went back.
 """
 
 from collections import defaultdict
@@ -14,10 +15,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.payments.decision import NoticeKind
+from paypoll.payments.refunding import RefundState
 from paypoll.state.outbox import ALERT
 from paypoll.state.posted_alerts import forget_told, forget_told_of_fee
 from paypoll.state.resolutions import OpenReview, reviews
-from paypoll.state.tables import checkout_seen, ledger_entry, outbox
+from paypoll.state.tables import checkout_seen, ledger_entry, outbox, refund
 
 _AFTER_CLOSING = NoticeKind.PAID_NOT_ISSUED
 _OF_FEES = (NoticeKind.PAID_TWICE, _AFTER_CLOSING)
@@ -50,7 +52,7 @@ def _paid_since(connection: sa.Connection, closed: Sequence[OpenReview]) -> list
     for row in connection.execute(query.order_by(outbox.c.id)).mappings():
         if _facts(row).get("Order") == numbers[row["order_id"]]:  # a restored shop gives ids out again
             told[row["order_id"]].append(_told(row))
-    gone = _went_back(connection, list(told))
+    gone = _went_back(connection, list(told)) | _refund_asked(connection, {one: numbers[one] for one in told})
     left = {
         order_id: [one for one in ones if (order_id, one.checkout_id) not in gone] for order_id, ones in told.items()
     }
@@ -83,6 +85,18 @@ def _went_back(connection: sa.Connection, order_ids: Sequence[int]) -> set[tuple
     return {(row.order_id, row.checkout_id) for row in connection.execute(query)}
 
 
+def _refund_asked(connection: sa.Connection, numbers: Mapping[int, str]) -> set[tuple[int, str]]:
+    """Return the orders with their checkouts of which SumUp was asked for a refund: `queue` lists that until its end.
+
+    `numbers` are the orders' numbers by their ids.
+    """
+    query = sa.select(refund.c.order_id, refund.c.order_number, refund.c.checkout_id).where(
+        refund.c.order_id.in_(list(numbers)), refund.c.state == RefundState.ASKED.value
+    )
+    asked = connection.execute(query)
+    return {(row.order_id, row.checkout_id) for row in asked if row.order_number == numbers[row.order_id]}
+
+
 def told_of_fees(connection: sa.Connection, reference: str = "") -> dict[str, list[ToldPayment]]:
     """Return the payments of listing fees that admins were told of, by the fees' references; or of this one alone.
 
@@ -103,9 +117,13 @@ def told_of_fees(connection: sa.Connection, reference: str = "") -> dict[str, li
     return {of: list(payments.values()) for of, payments in told.items()}
 
 
-def settle(connection: sa.Connection, order_id: int, run_id: str) -> None:
-    """Note that a person has decided about the payments that came after an order's review was closed."""
-    forget_told(connection, order_id, f"alert:{_AFTER_CLOSING}:", run_id)
+def settle(connection: sa.Connection, order_id: int, run_id: str, *, checkout_id: str = "") -> None:
+    """Note that a person has decided about the payments that came after an order's review was closed.
+
+    With `checkout_id` about this checkout's alone: all of it was given back.
+    """
+    which = f"{checkout_id}:" if checkout_id else ""
+    forget_told(connection, order_id, f"alert:{_AFTER_CLOSING}:{which}", run_id)
 
 
 def settle_of_fee(connection: sa.Connection, reference: str, run_id: str, *, taken: str | None = None) -> None:

@@ -1,15 +1,20 @@
 """What `paypoll refund` finds to give back, and what it refuses before anything is written down."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from paypoll.admin.refund import RefundCase, RefundRequest
+from paypoll.admin.resolve import Resolution
+from paypoll.database import transaction
 from paypoll.errors import PaypollError, RefusedError, SettingsError, TryLaterError
 from paypoll.payments.gateway import CheckoutStatus, Found, Look, NoAnswer, NotAllowed, TransactionAnswer
 from paypoll.payments.refunding import RefundState
+from paypoll.state.refunds import begin_sending, end
+from paypoll.state.resolutions import Verdict
 from paypoll.testing import MERCHANT, a_transaction
 
 if TYPE_CHECKING:
@@ -124,6 +129,42 @@ def test_payment_that_cannot_be_given_back_is_refused(
     pay_again(allowed)
     with pytest.raises(PaypollError):
         look(allowed)
+
+
+def test_row_24c_payment_after_a_closed_review_leaves_the_queue_when_all_of_it_was_given_back(allowed: "Desk") -> None:
+    order_id = allowed.in_review("ORD-2")
+    resolver = allowed.app.resolver
+    resolver.settle(resolver.find_in_review("ORD-2"), Resolution(Verdict.REJECT, "margot", "not ours"))
+    allowed.shop.add_checkout(order_id, "AGAIN", "chk-AGAIN", merchant_code=MERCHANT)
+    allowed.sumup_says("AGAIN")
+    allowed.bench.clock.move(timedelta(hours=1))
+    allowed.run()
+
+    def listed() -> tuple[list[str], list[str]]:
+        waits = allowed.backlog()
+        return [one.order_number for one in waits.reviews], [one.state for one in waits.refunds]
+
+    assert listed() == (["ORD-2"], [])
+    part = replace(WANTED, amount=Decimal(5), checkout="chk-AGAIN")
+    allowed.app.refunder.carry_out(look(allowed, part, "ORD-2"))
+    assert listed() == (["ORD-2"], [])
+    rest = look(allowed, replace(WANTED, checkout="chk-AGAIN"), "ORD-2")
+    assert rest.intent.beside  # the first one, for which it went to review, holds money as well
+    begun = allowed.app.refund_engine.begin(rest.intent)
+    assert begun is not None
+    assert listed() == (["ORD-2"], ["intended"])
+    with transaction(allowed.app.engine) as connection:
+        assert begin_sending(connection, begun.id, allowed.bench.clock.now())
+    assert listed() == ([], ["asked"])  # it is one case, also while SumUp has not shown it yet
+    with transaction(allowed.app.engine) as connection:
+        end(connection, begun.id, RefundState.ASKED, RefundState.FAILED, "it came to nothing", begun.changed_at)
+    assert listed() == (["ORD-2"], [])
+    allowed.app.refunder.carry_out(look(allowed, replace(WANTED, checkout="chk-AGAIN"), "ORD-2"))
+    assert (listed(), allowed.status(order_id)) == (([], []), "requires_manual_review")
+    allowed.bench.mailer.sent.clear()
+    allowed.bench.clock.move(timedelta(hours=2))
+    allowed.run()
+    assert (listed(), [one for one in allowed.subjects() if "was paid" in one]) == (([], []), [])  # nor is it told anew
 
 
 def test_orders_that_a_run_may_still_complete_are_refused(allowed: "Desk") -> None:
