@@ -19,8 +19,9 @@ from paypoll.mail.mailer import MailUnavailableError, MessageRefusedError, Recip
 from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.state.due_mail import Whose, claim_mail
 from paypoll.state.incidents import cause, note_trouble, open_troubles
-from paypoll.state.outbox import Whose, claim_mail, give_up, mark_sent, post, put_off, withdraw
+from paypoll.state.outbox import give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox
 from paypoll.testing import NOW, FakeMailer, FakePrinter
 from paypoll.tickets.ticket import PrintedTicket, PrintError, TicketFace
