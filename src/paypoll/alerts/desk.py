@@ -139,6 +139,10 @@ class AlertDesk:
             log.warning("admins told", headline=headline, found=list(found), orders=[order.number for order in orders])
         return posted
 
+    def has_told(self, connection: sa.Connection, key: str) -> bool:
+        """Say whether `tell` has posted an alert with this key to one of the admins of now."""
+        return posted_alerts.is_posted(connection, [f"alert:{key}:to:{admin}" for admin in self.admins])
+
     def tell_of_trouble(
         self,
         connection: sa.Connection,

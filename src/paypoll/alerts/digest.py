@@ -36,7 +36,7 @@ def post_digest(connection: sa.Connection, desk: AlertDesk, at: time, now: datet
     """Post the day's digest if its time has come and it was not posted. False also where there is nothing to say."""
     local = now.astimezone(desk.site.zone)
     key = f"digest:{local:%Y-%m-%d}"
-    if local.time() < at or _was_posted(connection, key):
+    if local.time() < at or desk.has_told(connection, key):
         return False
     happened = _happened(connection, now)
     reviews = reviews_for_a_person(connection)
@@ -54,11 +54,6 @@ def post_digest(connection: sa.Connection, desk: AlertDesk, at: time, now: datet
         now=now,
         orders=[_line(desk, review, now) for review in reviews[:_MOST_LISTED]],
     )
-
-
-def _was_posted(connection: sa.Connection, key: str) -> bool:
-    posted = sa.select(outbox.c.id).where(outbox.c.dedupe_key.startswith(f"alert:{key}:", autoescape=True))
-    return connection.scalar(posted.limit(1)) is not None
 
 
 def _happened(connection: sa.Connection, now: datetime) -> list[str]:

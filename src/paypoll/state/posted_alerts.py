@@ -42,6 +42,12 @@ def forget_told_of_fee(connection: sa.Connection, reference: str, prefix: str, m
     )
 
 
+def is_posted(connection: sa.Connection, dedupe_keys: Sequence[str]) -> bool:
+    """Say whether an alert with one of these keys was posted. By whole keys: for a part of one there is no index."""
+    posted = sa.select(outbox.c.id).where(outbox.c.dedupe_key.in_(dedupe_keys)).limit(1)
+    return connection.scalar(posted) is not None
+
+
 def untried_alerts(connection: sa.Connection) -> list[sa.RowMapping]:
     """Return the alerts about orders that nobody has tried to send yet, locked, in the order they were posted."""
     query = (
