@@ -34,6 +34,7 @@ def forget_told_of_fee(connection: sa.Connection, reference: str, prefix: str, m
     connection.execute(
         sa.update(outbox)
         .where(
+            outbox.c.order_id.is_(None),  # which there is an index for, and of a part of the key there is none
             outbox.c.kind == ALERT,
             outbox.c.dedupe_key.startswith(prefix, autoescape=True),
             outbox.c.dedupe_key.contains(own, autoescape=True),
