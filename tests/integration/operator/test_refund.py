@@ -110,25 +110,26 @@ def test_tickets_that_cannot_be_meant_are_refused(allowed: "Desk") -> None:
         look(allowed, replace(WANTED, amount=Decimal(5), tickets=mine, checkout="chk-2"))
 
 
-@pytest.mark.parametrize(
-    ("transaction", "error", "words"),
-    [
+def test_payment_that_cannot_be_given_back_and_order_that_a_run_may_complete_are_refused(allowed: "Desk") -> None:
+    gateway = allowed.bench.gateway
+    refused: list[tuple[Look[TransactionAnswer], type[PaypollError], str]] = [
         (Found(a_transaction(id="txn-ORD-1", returning=Decimal(5))), RefusedError, "on its way back"),
         (Found(a_transaction(id="txn-ORD-1", currency="EUR")), RefusedError, "currency is EUR"),
         (NotAllowed(MERCHANT, "403"), RefusedError, "transactions.history"),
         (NoAnswer("down"), TryLaterError, "did not say"),
-    ],
-)
-def test_payment_that_cannot_be_given_back_is_refused(
-    allowed: "Desk", transaction: Look[TransactionAnswer], error: type[PaypollError], words: str
-) -> None:
-    allowed.bench.gateway.transactions["txn-ORD-1"] = transaction
-    with pytest.raises(error, match=words):
-        look(allowed)
-    # Nor is another payment taken for the one that is meant.
-    pay_again(allowed)
-    with pytest.raises(PaypollError):
-        look(allowed)
+    ]
+    for transaction_look, error, words in refused:
+        gateway.transactions["txn-ORD-1"] = transaction_look
+        with pytest.raises(error, match=words):
+            look(allowed)
+        # Nor is another payment taken for the one that is meant.
+        pay_again(allowed)
+        with pytest.raises(PaypollError):
+            look(allowed)
+        del gateway.checkouts["chk-2"], gateway.transactions["txn-2"]
+    allowed.place("ORD-2", CheckoutStatus.PENDING)
+    with pytest.raises(RefusedError, match="paypoll run-once --order ORD-2"):
+        look(allowed, order="ORD-2")
 
 
 def test_row_24c_payment_after_a_closed_review_leaves_the_queue_when_all_of_it_was_given_back(allowed: "Desk") -> None:
@@ -165,12 +166,6 @@ def test_row_24c_payment_after_a_closed_review_leaves_the_queue_when_all_of_it_w
     allowed.bench.clock.move(timedelta(hours=2))
     allowed.run()
     assert (listed(), [one for one in allowed.subjects() if "was paid" in one]) == (([], []), [])  # nor is it told anew
-
-
-def test_orders_that_a_run_may_still_complete_are_refused(allowed: "Desk") -> None:
-    allowed.place("ORD-2", CheckoutStatus.PENDING)
-    with pytest.raises(RefusedError, match="paypoll run-once --order ORD-2"):
-        look(allowed, order="ORD-2")
 
 
 def test_refunds_that_are_off_are_refused_before_anything_is_asked(desk: "Desk") -> None:
