@@ -52,6 +52,8 @@ def _paid_since(connection: sa.Connection, closed: Sequence[OpenReview]) -> list
     for row in connection.execute(query.order_by(outbox.c.id)).mappings():
         if _facts(row).get("Order") == numbers[row["order_id"]]:  # a restored shop gives ids out again
             told[row["order_id"]].append(_told(row))
+    if not told:
+        return []
     gone = _went_back(connection, list(told)) | _refund_asked(connection, {one: numbers[one] for one in told})
     left = {
         order_id: [one for one in ones if (order_id, one.checkout_id) not in gone] for order_id, ones in told.items()
