@@ -22,8 +22,8 @@ from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
 from paypoll.state.due_fees import FeeRules
+from paypoll.state.due_mail import Whose, is_any_due
 from paypoll.state.memory import require_ready_to_work
-from paypoll.state.outbox import Whose, is_any_due
 from paypoll.state.watches import WatchRules
 
 if TYPE_CHECKING:

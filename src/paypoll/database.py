@@ -252,7 +252,8 @@ class Trouble(Enum):
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _BUSY_STATES = frozenset({"55P03", "40P01", "40001", "57014"})
 _GONE_STATES = frozenset({"25006", "25P03", "57P01", "57P02", "57P03", "57P04", "57P05"})
-_SETTINGS_STATES = frozenset({"42501", "28000", "28P01", "3D000"})
+_NO_RIGHT_STATE = "42501"
+_SETTINGS_STATES = frozenset({_NO_RIGHT_STATE, "28000", "28P01", "3D000"})
 # At connecting, psycopg2 has no state to tell, only the words of the server, of a pooler or of libpq.
 _SETTINGS_WORDS = re.compile(
     r"authentication failed|does not exist|no password supplied|no pg_hba\.conf entry"
@@ -289,6 +290,11 @@ def sort_error(error: SQLAlchemyError) -> Trouble:
     if isinstance(error, OperationalError | InterfaceError) and state is None:
         return Trouble.GONE
     return Trouble.OTHER
+
+
+def is_right_missing(error: DBAPIError) -> bool:
+    """Say whether the database refused a statement because our role may not do that."""
+    return getattr(error.orig, "pgcode", None) == _NO_RIGHT_STATE
 
 
 def describe_error(error: Exception) -> str:

@@ -14,7 +14,7 @@ from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.runs.record import record_run
 from paypoll.settings.load import load_settings
-from paypoll.state.outbox import Whose, claim_mail
+from paypoll.state.due_mail import Whose, claim_mail
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place

@@ -23,8 +23,9 @@ from paypoll.runs.record import exit_code, record_run
 from paypoll.runs.report import RunReport
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.tables import tickets
+from paypoll.state.due_mail import Whose, claim_mail
 from paypoll.state.incidents import cause, note_trouble, open_troubles
-from paypoll.state.outbox import Whose, claim_mail, give_up, mark_sent, post, put_off, withdraw
+from paypoll.state.outbox import give_up, mark_sent, post, put_off, withdraw
 from paypoll.state.tables import outbox
 from paypoll.testing import NOW, FakeMailer, FakePrinter
 from paypoll.tickets.files import TicketFiles

@@ -23,7 +23,8 @@ from paypoll.mail.mailer import (
 from paypoll.mail.refusal import About, Step, whom_it_is_about
 from paypoll.runs.record import exit_code, record_run
 from paypoll.shop.find import lock_order
-from paypoll.state.outbox import Mail, Whose, claim_mail, hand_back, last_taken_from_customers, post
+from paypoll.state.due_mail import Whose, claim_mail, hand_back
+from paypoll.state.outbox import Mail, last_taken_from_customers, post
 from paypoll.state.posted_alerts import forget_told, hand_over, waiting_alerts
 from paypoll.state.tables import outbox
 

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from paypoll.admin.revive import kept_mails, revive
 from paypoll.database import transaction
-from paypoll.state import outbox
-from paypoll.state.outbox import Mail, Whose
+from paypoll.state import due_mail, outbox
+from paypoll.state.due_mail import Whose
+from paypoll.state.outbox import Mail
 from paypoll.state.posted_alerts import hand_over, waiting_alerts
 from paypoll.state.tables import outbox as table
 from paypoll.testing import NOW
@@ -29,7 +30,7 @@ CHANGES: dict[str, Change] = {
     "give_up": lambda connection, mail: outbox.give_up(connection, mail, "no such mailbox"),
     "withdraw": lambda connection, _mail: outbox.withdraw(connection, 1, outbox.ALERT),
     "withdraw_about": lambda connection, _mail: outbox.withdraw_about(connection, "alert:", "told again"),
-    "hand_back": lambda connection, mail: outbox.hand_back(connection, [mail], RUN),
+    "hand_back": lambda connection, mail: due_mail.hand_back(connection, [mail], RUN),
 }
 # What is done with mails that no run has at hand, as their callers choose them.
 OF_NOBODY: dict[str, Change] = {
@@ -64,7 +65,9 @@ def a_mail(connection: sa.Connection, state: str) -> Mail:
         now=NOW,
         order_id=1,
     )
-    [mail] = outbox.claim_mail(connection, RUN, NOW, limit=1, lease=timedelta(minutes=5), whose=Whose.ALL, tried=False)
+    [mail] = due_mail.claim_mail(
+        connection, RUN, NOW, limit=1, lease=timedelta(minutes=5), whose=Whose.ALL, tried=False
+    )
     connection.execute(sa.update(table).values(state=state))
     return mail
 
@@ -76,7 +79,7 @@ def test_picture_of_mail_states_is_what_the_outbox_does(engine: sa.Engine) -> No
             for name, change in (CHANGES | OF_NOBODY).items():
                 mail = a_mail(connection, state)
                 if name in OF_NOBODY:
-                    outbox.hand_back(connection, [mail], RUN)
+                    due_mail.hand_back(connection, [mail], RUN)
                 row = sa.select(table).where(table.c.id == mail.id)
                 before = connection.execute(row).one()
                 change(connection, mail)
@@ -87,7 +90,7 @@ def test_picture_of_mail_states_is_what_the_outbox_does(engine: sa.Engine) -> No
                     assert after.state == state
         # Handed over, and back again.
         mail = a_mail(connection, "waiting")
-        outbox.hand_back(connection, [mail], RUN)
+        due_mail.hand_back(connection, [mail], RUN)
         for admin, state in (("bob@example.org", "withdrawn"), ("ada@example.org", "waiting")):
             hand_all_over(connection, admin)
             assert connection.scalar(sa.select(table.c.state).where(table.c.id == mail.id)) == state

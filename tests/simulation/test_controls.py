@@ -136,7 +136,7 @@ def old_decision(monkeypatch: pytest.MonkeyPatch) -> None:
         before.update(found.orders)
         return found
 
-    monkeypatch.setattr("paypoll.runs.cycle.load_claimed", load_and_keep)
+    monkeypatch.setattr("paypoll.runs.claims.load_claimed", load_and_keep)
     monkeypatch.setattr(
         paypoll.runs.apply, "load_for_decision", lambda _connection, order_id, _evidence, **_: before[order_id]
     )

@@ -20,10 +20,10 @@ from paypoll.state.findings import Finding, find_open
 from paypoll.state.outbox import UNSENT
 from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.refunds import open_refunds
-from paypoll.state.resolutions import OpenReview, open_reviews
+from paypoll.state.resolutions import OpenReview
 from paypoll.state.runs import LastRun, last_run
 from paypoll.state.tables import outbox, trouble, watch
-from paypoll.state.told_payments import paid_after_closing
+from paypoll.state.told_payments import reviews_for_a_person
 from paypoll.state.upgrade import require_ready
 from paypoll.state.waiting_fees import WaitingFee, waiting_fees
 
@@ -126,7 +126,7 @@ def load_backlog(
         backlog = Backlog(
             now=now,
             waiting=() if only_reviews else _waiting(connection),
-            reviews=_urgent_first(connection, _for_a_person(connection), now.astimezone(zone).date()),
+            reviews=_urgent_first(connection, reviews_for_a_person(connection), now.astimezone(zone).date()),
             astray=() if only_reviews else tuple(find_astray(connection, now)),
             fees=tuple(fee for fee in waiting_fees(connection, now) if fee.for_person or not only_reviews),
             findings=() if only_reviews else tuple(find_open(connection)),
@@ -136,11 +136,6 @@ def load_backlog(
             last_run=last_run(connection),
         )
         return _about(backlog, found_ids(connection, find)) if find else backlog
-
-
-def _for_a_person(connection: sa.Connection) -> list[OpenReview]:
-    """Return the open reviews, and the closed ones that were paid since."""
-    return [*open_reviews(connection), *paid_after_closing(connection)]
 
 
 def _urgent_first(connection: sa.Connection, reviews: Sequence[OpenReview], today: date) -> tuple[OpenReview, ...]:

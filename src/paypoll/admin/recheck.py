@@ -24,7 +24,7 @@ from paypoll.state.audit import record
 from paypoll.state.posted_alerts import forget_told
 from paypoll.state.resolutions import OpenReview, open_reviews
 from paypoll.state.runs import new_run_id
-from paypoll.state.told_payments import paid_after_closing
+from paypoll.state.told_payments import reviews_for_a_person
 from paypoll.state.upgrade import require_ready
 
 ACTION = "rechecked"
@@ -59,8 +59,10 @@ def find_reviews(engine: sa.Engine, wanted: Wanted, now: datetime, *, ours_alone
     require_ready(engine)
     with transaction(engine) as connection:
         ids = [find_order_id(connection, number) for number in wanted.orders]
-        ours = [review for review in open_reviews(connection) if review.reason or not ours_alone]
-        ours += [] if ours_alone else paid_after_closing(connection)
+        if ours_alone:
+            ours = [review for review in open_reviews(connection) if review.reason]
+        else:
+            ours = reviews_for_a_person(connection)
         of_event = None
         if wanted.event_id is not None:
             require_event(connection, wanted.event_id)

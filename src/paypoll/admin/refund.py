@@ -38,7 +38,7 @@ from paypoll.payments.refunding import OPEN, RefundIntent, RefundState, Standing
 from paypoll.runs.load import load_for_decision, load_order
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.find import find_order_id
-from paypoll.shop.refunds import VALID, refund_table_problems
+from paypoll.shop.refunds import GRANTS, VALID, refund_table_problems
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.refunds import refunds_of
 from paypoll.state.rights import missing_rights
@@ -109,8 +109,7 @@ class Refunder:
             if connection.dialect.name == "postgresql":
                 problems += missing_rights(connection, refunds=True)
             if problems:
-                step = "run the SQL of `paypoll db grants --refunds` as the owner of the shop's tables"
-                raise SettingsError([*problems, step], source="[database]")
+                raise SettingsError([*problems, GRANTS], source="[database]")
             order = load_order(connection, find_order_id(connection, wanted))
         if order is None:
             raise OrderNotFoundError(f"order {wanted} is gone from the shop")

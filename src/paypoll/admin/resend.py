@@ -273,5 +273,6 @@ def _require_sendable(order: Order, numbers: dict[int, tuple[str, ...]]) -> None
 
 def _resent_before(connection: sa.Connection, order: Order) -> int:
     prefix = f"confirmation:{order.id}:resend:"
-    query = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.dedupe_key.startswith(prefix))
+    own = (outbox.c.order_id == order.id, outbox.c.dedupe_key.startswith(prefix))
+    query = sa.select(sa.func.count()).select_from(outbox).where(*own)
     return connection.execute(query).scalar_one()

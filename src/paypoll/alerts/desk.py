@@ -93,18 +93,15 @@ class AlertDesk:
 
     def tell_of_one_gone(self, connection: sa.Connection, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about an order, or a listing fee, that the shop has deleted. False when it was told before."""
-        context = AlertContext(
-            level=alert.level.value,
+        return self.tell(
+            connection,
+            alert.key,
+            level=alert.level,
             headline=alert.headline,
-            what_happened=alert.headline + ".",
             found=alert.found,
-            what_to_do=alert.todo,
-            commands=tuple(steps_of_whole(alert.key)),
+            todo=alert.todo,
+            now=now,
         )
-        posted = self._post(connection, f"alert:{alert.key}", context, now)
-        if posted:
-            log.warning("admins told", headline=alert.headline, found=list(alert.found))
-        return posted
 
     def tell(
         self,
@@ -141,6 +138,10 @@ class AlertDesk:
         if posted:
             log.warning("admins told", headline=headline, found=list(found), orders=[order.number for order in orders])
         return posted
+
+    def has_told(self, connection: sa.Connection, key: str) -> bool:
+        """Say whether `tell` has posted an alert with this key to one of the admins of now."""
+        return posted_alerts.is_posted(connection, [f"alert:{key}:to:{admin}" for admin in self.admins])
 
     def tell_of_trouble(
         self,

@@ -14,9 +14,9 @@ from paypoll.payments.money import show_amount
 from paypoll.state.incidents import open_troubles
 from paypoll.state.outbox import UNSENT
 from paypoll.state.pauses import pauses
-from paypoll.state.resolutions import OpenReview, open_reviews
+from paypoll.state.resolutions import OpenReview
 from paypoll.state.tables import outbox, run
-from paypoll.state.told_payments import paid_after_closing
+from paypoll.state.told_payments import reviews_for_a_person
 from paypoll.state.waiting_fees import waiting_fees
 
 _DAY = timedelta(days=1)
@@ -36,10 +36,10 @@ def post_digest(connection: sa.Connection, desk: AlertDesk, at: time, now: datet
     """Post the day's digest if its time has come and it was not posted. False also where there is nothing to say."""
     local = now.astimezone(desk.site.zone)
     key = f"digest:{local:%Y-%m-%d}"
-    if local.time() < at or _was_posted(connection, key):
+    if local.time() < at or desk.has_told(connection, key):
         return False
     happened = _happened(connection, now)
-    reviews = [*open_reviews(connection), *paid_after_closing(connection)]
+    reviews = reviews_for_a_person(connection)
     fees = [fee.reference for fee in waiting_fees(connection, now) if fee.for_person]
     waits = list(_waits(connection, reviews, fees))
     if not happened and not waits:
@@ -54,11 +54,6 @@ def post_digest(connection: sa.Connection, desk: AlertDesk, at: time, now: datet
         now=now,
         orders=[_line(desk, review, now) for review in reviews[:_MOST_LISTED]],
     )
-
-
-def _was_posted(connection: sa.Connection, key: str) -> bool:
-    posted = sa.select(outbox.c.id).where(outbox.c.dedupe_key.startswith(f"alert:{key}:", autoescape=True))
-    return connection.scalar(posted.limit(1)) is not None
 
 
 def _happened(connection: sa.Connection, now: datetime) -> list[str]:

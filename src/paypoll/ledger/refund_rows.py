@@ -15,7 +15,7 @@ from paypoll.shop.changes import note_order, set_order_status
 from paypoll.shop.find import lock_order
 from paypoll.shop.orders import load_order
 from paypoll.shop.refunds import VALID, add_refund, void_tickets
-from paypoll.state import watches
+from paypoll.state import told_payments, watches
 from paypoll.state.audit import record
 from paypoll.state.posted_alerts import forget_told
 from paypoll.state.records import load_records
@@ -77,6 +77,8 @@ class RefundRows:
                 withdraw_mail_of_tickets(connection, order.id)
             else:
                 note_order(connection, order, note, now, in_history=True)
+        if is_all_back(told):
+            told_payments.settle(connection, order.id, run_id, checkout_id=intent.checkout_id)
         kept = sum(ticket.status == VALID and ticket.number not in voided for ticket in order.tickets)
         self.mail.post(
             connection,

@@ -19,7 +19,7 @@ from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.orders import OrderAlert
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.errors import DatabaseUnavailableError
+from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.ledger.refund_rows import RefundRows
 from paypoll.payments.gateway import (
     Accepted,
@@ -88,12 +88,12 @@ class RefundEngine:
                 self._trail(connection, intent, "", "asked for")
             return intent
 
-    def carry_on_due(self, run_id: str, stopped: Callable[[], bool]) -> list[tuple[RefundIntent, str]]:
-        """Look once at each refund that is due. Return those that met an error, with its words."""
+    def carry_on_due(self, run_id: str, stopped: Callable[[], bool]) -> list[tuple[RefundIntent, Exception]]:
+        """Look once at each refund that is due. Return those that met an error, with that."""
         with transaction(self.engine) as connection:
             due = state.due_refunds(connection, self.clock.now(), limit=_MOST_IN_A_RUN)
             intents = [state.load_refund(connection, refund_id) for refund_id in due]
-        errors = []
+        errors: list[tuple[RefundIntent, Exception]] = []
         for intent in intents:
             if stopped():
                 break
@@ -101,9 +101,12 @@ class RefundEngine:
                 self.carry_on(intent, AT_ONCE, run_id=run_id, attended=False)
             except DatabaseUnavailableError:
                 raise
+            except SettingsError as error:  # a right is missing
+                log.error("the refund cannot be written down; it stays due", refund=intent.id, why=error.problems)  # noqa: TRY400 - no bug
+                errors.append((intent, error))
             except Exception as error:  # around one refund: its failure never stops the others
                 log.exception("the refund met an unexpected error; it stays due", refund=intent.id)
-                errors.append((intent, f"{type(error).__name__}: {error}"))
+                errors.append((intent, error))
         return errors
 
     def carry_on(self, intent: RefundIntent, pauses: Sequence[float], *, run_id: str, attended: bool) -> Progress:

@@ -36,7 +36,8 @@ from paypoll.shop.accounts import names_and_email_of
 from paypoll.shop.find import order_for_mail
 from paypoll.state import outbox
 from paypoll.state.audit import record
-from paypoll.state.outbox import Mail, Whose
+from paypoll.state.due_mail import Whose
+from paypoll.state.outbox import Mail
 from paypoll.tickets.ticket import PrintError
 
 log = structlog.get_logger(__name__)

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.state import outbox
-from paypoll.state.outbox import Mail, Whose
+from paypoll.state.due_mail import Whose, claim_mail, hand_back, is_any_due
+from paypoll.state.outbox import Mail
 
 _FRESH_FOR_ONE_RETRY = 3
 _RETRIES_AT_ONCE = 5
@@ -75,7 +75,7 @@ class DeliveryQueue:
     def is_any_due(self, whose: Whose) -> bool:
         """Whether there is more to claim."""
         with transaction(self._engine) as connection:
-            return outbox.is_any_due(connection, self._clock.now(), whose)
+            return is_any_due(connection, self._clock.now(), whose)
 
     def hand_back(self) -> None:
         """Give back what was claimed and not tried."""
@@ -99,7 +99,7 @@ class DeliveryQueue:
     def _claim(self, queue: deque[Mail], whose: Whose, *, tried: bool, limit: int) -> int:
         """Claim more mails for this queue. Return how many there were: fewer than the limit are all there are."""
         with transaction(self._engine) as connection:
-            more = outbox.claim_mail(
+            more = claim_mail(
                 connection,
                 self._run_id,
                 self._clock.now(),
@@ -117,7 +117,7 @@ class DeliveryQueue:
         if not mails:
             return
         with transaction(self._engine) as connection:
-            outbox.hand_back(connection, mails, self._run_id)
+            hand_back(connection, mails, self._run_id)
         gone = {mail.id for mail in mails}
         self._fresh = deque(mail for mail in self._fresh if mail.id not in gone)
         self._tried = deque(mail for mail in self._tried if mail.id not in gone)

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from paypoll.mail.delivered import Delivered
-from paypoll.state.outbox import Whose
+from paypoll.state.due_mail import Whose
 
 Deliver = Callable[[Callable[[], bool], Whose], Delivered]
 """Sends the mail that is due until told to stop: customers' mail alone, alerts alone, or all."""

@@ -7,11 +7,8 @@ others go on. Three things go on at once: SumUp is asked about the next orders, 
 and the mail of those before them is printed and sent.
 """
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from contextvars import copy_context
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -25,19 +22,17 @@ from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.mail.delivery_thread import Courier, Deliver
 from paypoll.payments.decision import Outcome
 from paypoll.payments.evidence import Evidence
-from paypoll.payments.fetch import fetch_evidence
 from paypoll.payments.gateway import PaymentGateway
 from paypoll.payments.order import Order
-from paypoll.payments.order_statuses import WATCHED
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply import Applied, Applier
+from paypoll.runs.asking import Asker
 from paypoll.runs.brake import Brake, Braked, NotCountedError
+from paypoll.runs.claims import Claims
 from paypoll.runs.gone import GoneRound
 from paypoll.runs.listing_fees import FeeRound
-from paypoll.runs.load import Loaded, load_claimed
 from paypoll.runs.organiser_digest import release_digests
 from paypoll.runs.report import OrderError, RunReport, Swept
-from paypoll.state import watches
 from paypoll.state.sumup_troubles import orders_to_ask_about
 from paypoll.state.watches import WatchRules
 
@@ -92,9 +87,7 @@ class Cycle:
         self._deliver = deliver
         self._outages = outages
         self._clock = clock
-        self._rules = rules
         self._stopped = stopped
-        self._on_paid = on_paid
         self._fees = fees
         self._sweep = sweep
         self._gone = gone
@@ -103,11 +96,20 @@ class Cycle:
         self._policy: Policy = applier.policy
         self._brake = Brake(applier.policy, rules.brake_orders)
         self._run_id = applier.run_id
-        self._has_asked = False
-        self._is_limited = True
         self._began = clock.now()
         self._deadline = clock.monotonic() + rules.time_budget.total_seconds()
         self._alerts_from: float | None = None
+        self._claims = Claims(engine, clock, self._run_id, self._began, rules.watch, rules.batch_size, rules.lease)
+        self._asker = Asker(
+            self._claims,
+            gateway,
+            self._policy,
+            clock,
+            parallel_requests=rules.parallel_requests,
+            stopped=stopped,
+            should_end=self._should_end,
+            on_paid=on_paid,
+        )
 
     def run(self, report: RunReport, only: Sequence[int] = ()) -> RunReport:
         """Do one run over what is due, or over the orders `only`. The report is filled as the run goes on."""
@@ -119,7 +121,7 @@ class Cycle:
             if not only and self._sweep_ledgers(report):
                 self._look_at_orders(report, only, courier)
             self._tell_of_brake(report, whole=not only)
-            if self._gone is not None and not only and not self._is_halted(report):
+            if self._gone is not None and not only and not self._asker.is_halted(report):
                 self._gone.run(report, self._should_end, self._outages.observe)
             if self._fees is not None and not only:
                 self._fees.run(
@@ -129,7 +131,7 @@ class Cycle:
                     observe=self._outages.observe,
                     hold=bool(self._brake.held),
                 )
-            if self._gone_fees is not None and not only and not self._is_halted(report):
+            if self._gone_fees is not None and not only and not self._asker.is_halted(report):
                 self._gone_fees.run(report, self._should_end, self._outages.observe)
             if not only and (to_ask := self._to_ask_about()):
                 self._look_at_orders(report, to_ask, courier)
@@ -147,8 +149,8 @@ class Cycle:
         return report
 
     def _look_at_orders(self, report: RunReport, only: Sequence[int], courier: Courier) -> None:
-        with closing(self._verified(report, only)) as verified:
-            for order, evidence, braked in self._braked(verified, report):
+        with closing(self._asker.answers(report, only)) as answers:
+            for order, evidence, braked in self._braked(answers, report):
                 applied = self._apply(order, evidence, report, braked)
                 self._outages.observe(evidence)
                 if applied is not None and applied.outcome is not Outcome.UNCHANGED:
@@ -167,7 +169,7 @@ class Cycle:
 
         After the orders, so that nobody waits for his ticket; with half of the time that is left, for those it finds.
         """
-        if self._sweep is None or self._should_end() or (self._has_asked and self._gateway().halted):
+        if self._sweep is None or self._should_end() or self._asker.halted:
             return False
         until = (self._clock.monotonic() + self._deadline) / 2
         try:
@@ -180,124 +182,20 @@ class Cycle:
             log.exception("the sweep of SumUp's ledger met an unexpected error; it stays due")
         return report.swept.due > 0
 
-    # -- select and claim ---------------------------------------------------------------------------------
-
-    def _claimed_batches(self, report: RunReport, only: Sequence[int]) -> Iterator[list[Order]]:
-        """Claim batch after batch, until nothing is due, the time is up, or the run is told to stop."""
-        if only:
-            self._is_limited = False  # a person waits for just these
-            yield self._claim_these(only, report)
-            return
-        with transaction(self._engine) as connection:
-            watches.enrol(connection, self._rules.watch, self._clock.now())
-        while not self._is_halted(report):
-            if self._should_end():
-                report.ended = "out_of_time"
-                return
-            now = self._clock.now()
-            with transaction(self._engine) as connection:
-                claimed = watches.claim(
-                    connection,
-                    self._rules.watch,
-                    self._run_id,
-                    now,
-                    began=self._began,
-                    limit=self._rules.batch_size,
-                    lease=self._rules.lease,
-                )
-                loaded = load_claimed(connection, claimed, now)
-            if not claimed:
-                return
-            self._note_unreadable(loaded, report)
-            yield [loaded.orders[order_id] for order_id in claimed if order_id in loaded.orders]
-
-    def _claim_these(self, only: Sequence[int], report: RunReport) -> list[Order]:
-        now = self._clock.now()
-        with transaction(self._engine) as connection:
-            for order_id in only:
-                watches.enrol_order(connection, order_id, now)
-            claimed = watches.claim_these(connection, only, self._run_id, now, lease=self._rules.lease)
-            loaded = load_claimed(connection, claimed, now)
-        self._note_unreadable(loaded, report)
-        report.taken_over += len(set(only) - set(claimed))
-        return list(loaded.orders.values())
-
-    def _note_unreadable(self, loaded: Loaded, report: RunReport) -> None:
-        """Let an order that cannot be read meet its error, and the others go on (41a)."""
-        for order_id, error in loaded.unreadable.items():
-            self._note_error(order_id, error.number, error, report)
-
-    # -- verify -------------------------------------------------------------------------------------------
-
-    def _verified(self, report: RunReport, only: Sequence[int]) -> Generator[tuple[Order, Evidence], None, None]:
-        """Ask SumUp about batch after batch, several orders at once; yield each order with its evidence.
-
-        The next batch is claimed and asked about before the last one is all applied: SumUp is not left waiting.
-        """
-        batches = self._claimed_batches(report, only)
-        asked: deque[tuple[Order, Future[Evidence | None]]] = deque()
-        with (
-            ThreadPoolExecutor(max_workers=self._rules.parallel_requests, thread_name_prefix="verify") as pool,
-            ExitStack() as at_the_end,
-        ):
-            # After an error nobody would read the answers to what has not been asked yet.
-            at_the_end.callback(pool.shutdown, wait=False, cancel_futures=True)
-            while True:
-                while len(asked) < self._rules.batch_size and (batch := next(batches, None)) is not None:
-                    asked.extend((order, self._ask(pool, order)) for order in batch)
-                if not asked:
-                    self._is_halted(report)
-                    return
-                order, answer = asked.popleft()
-                try:
-                    evidence = answer.result()
-                except (DatabaseUnavailableError, SettingsError):
-                    raise  # organisers' credentials are read from the database
-                except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
-                    self._note_error(order.id, order.number, error, report)
-                    continue
-                if evidence is None or self._stopped():
-                    self._release(order)
-                    if evidence is None and not self._stopped():
-                        report.ended = "out_of_time"
-                    continue
-                yield order, evidence
-
-    def _ask(self, pool: ThreadPoolExecutor, order: Order) -> Future[Evidence | None]:
-        self._has_asked = True
-        # In a copy of this thread's context, so that what is logged there names the run.
-        return pool.submit(copy_context().run, self._fetch, order, self._gateway())
-
-    def _fetch(self, order: Order, gateway: PaymentGateway) -> Evidence | None:
-        """Ask about the order; None when the run's time is up: two batches that wait for a slow SumUp are too many."""
-        if self._is_limited and self._should_end():
-            return None
-        # Only an order that waits for its tickets is worth a printing process; quiet looks find old payments.
-        on_paid = self._on_paid if order.status in WATCHED else lambda: None
-        return fetch_evidence(order, gateway, self._policy, self._clock.now(), on_paid=on_paid)
-
-    def _is_halted(self, report: RunReport) -> bool:
-        """Say whether SumUp is not to be asked any more in this run, and say so in the log the first time."""
-        halted = self._gateway().halted if self._has_asked else ""
-        if halted and not report.sumup_halted:
-            report.sumup_halted = halted
-            log.error("SumUp is not asked any more in this run; the other orders stay due", reason=halted)
-        return bool(halted)
-
     # -- decide and apply ---------------------------------------------------------------------------------
 
     def _braked(
-        self, verified: Iterator[tuple[Order, Evidence]], report: RunReport
+        self, answers: Iterator[tuple[Order, Evidence]], report: RunReport
     ) -> Iterator[tuple[Order, Evidence, Braked]]:
         """Yield the orders with their evidence, and what the brake says of them; those that it may hold, later (48)."""
-        for order, evidence in verified:
+        for order, evidence in answers:
             if not self._brake.observe(order, evidence, self._clock.now()):
                 yield order, evidence, self._brake.unheard
             for awaited in self._brake.due():
                 yield awaited.order, awaited.evidence, awaited.braked
         for awaited in self._brake.due(ended=True):
             if self._stopped():
-                self._release(awaited.order)
+                self._claims.release(awaited.order)
             else:
                 yield awaited.order, awaited.evidence, awaited.braked
         report.held_back = self._brake.held
@@ -326,7 +224,7 @@ class Cycle:
                 self._brake.count(order, evidence)
                 return None
             except Exception as error:  # noqa: BLE001 - around one order: its failure never stops the others
-                self._note_error(order.id, order.number, error, report)
+                self._claims.note_error(order.id, order.number, error, report)
                 return None
             if applied is None:
                 report.taken_over += 1
@@ -346,21 +244,6 @@ class Cycle:
             status_to=applied.status_to,
             tickets=applied.tickets,
         )
-
-    def _note_error(self, order_id: int, number: str, error: Exception, report: RunReport) -> None:
-        """Write down that an order met an error, and give it back. It stays due."""
-        met = OrderError.met(number, error)
-        report.order_errors.append(met)
-        if met.expected:
-            log.warning("the order is held by somebody else; it stays due", order=number, error=met.error)
-        else:
-            log.error("the order met an unexpected error; it stays due", order=number, exc_info=error)
-        with transaction(self._engine) as connection:
-            watches.note_order_error(connection, order_id, self._run_id, self._clock.now(), met.error)
-
-    def _release(self, order: Order) -> None:
-        with transaction(self._engine) as connection:
-            watches.release(connection, [order.id], self._run_id)
 
     # -- deliver ------------------------------------------------------------------------------------------
 

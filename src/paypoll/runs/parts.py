@@ -11,7 +11,7 @@ from paypoll.mail.delivered import Delivered
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.stop import Stop
 from paypoll.settings.model import Settings
-from paypoll.state.outbox import Whose
+from paypoll.state.due_mail import Whose
 
 if TYPE_CHECKING:
     from paypoll.alerts.desk import AlertDesk

@@ -25,5 +25,5 @@ def carry_refunds_on(
     with transaction(engine) as connection:
         if not is_refund_due(connection, clock.now()):
             return
-    for intent, words in refunds().carry_on_due(report.run_id, stopped):
-        report.order_errors.append(OrderError(intent.order_number, words, expected=False))
+    for intent, error in refunds().carry_on_due(report.run_id, stopped):
+        report.order_errors.append(OrderError.met(intent.order_number, error))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy.exc import SQLAlchemyError
 
 from paypoll.database import Trouble, describe_error, sort_error
-from paypoll.errors import PaypollError
+from paypoll.errors import PaypollError, SettingsError
 from paypoll.mail.delivered import Delivered
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def _described(error: Exception) -> str:
     """Return what an order met, in one line."""
     if isinstance(error, SQLAlchemyError):
         return describe_error(error)
+    if isinstance(error, SettingsError):
+        return "; ".join(error.problems)
     return str(error) if isinstance(error, PaypollError) else f"{type(error).__name__}: {error}"
 
 

@@ -4,18 +4,26 @@ The rights and columns for it are asked for only where refunds are sent: a shop 
 them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
-from paypoll.database import UtcDateTime
+from paypoll.database import UtcDateTime, describe_error, is_right_missing
+from paypoll.errors import SettingsError
 from paypoll.shop.tables import refunds, tickets
 
 VALID = "valid"
 _TAKEN = "completed"
 _WIDTH = 255
+GRANTS = (
+    "run the SQL of `paypoll db grants --refunds` as the owner of the shop's tables, "
+    "or turn sumup.allow_refunds and ledger.on_refund off"
+)
+"""What to do where the rights are missing."""
 
 written = sa.Table(
     refunds.name,
@@ -69,7 +77,8 @@ def add_refund(
         "created_at": now,
         "updated_at": now,
     }
-    connection.execute(sa.insert(written).inline(), row)
+    with _grants_named():
+        connection.execute(sa.insert(written).inline(), row)
 
 
 def void_tickets(connection: sa.Connection, order_id: int, numbers: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -81,4 +90,20 @@ def void_tickets(connection: sa.Connection, order_id: int, numbers: Sequence[str
     if numbers is not None:
         own.append(tickets.c.ticket_number.in_(list(numbers)))
     changed = sa.update(tickets).where(*own).values(status="refunded").returning(tickets.c.ticket_number)
-    return tuple(sorted(connection.scalars(changed)))
+    with _grants_named():
+        return tuple(sorted(connection.scalars(changed)))
+
+
+@contextmanager
+def _grants_named() -> Iterator[None]:
+    """Raise SettingsError with what to do where the database refuses us what a refund writes.
+
+    PostgreSQL names the table alone, and the rights on it that everybody needs may all be there.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if not is_right_missing(error):
+            raise
+        refused = f"the database refuses what a refund writes: {describe_error(error)}"
+        raise SettingsError([refused, GRANTS], source="[database]") from error

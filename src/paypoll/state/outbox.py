@@ -7,7 +7,6 @@ in that state after its lease has expired was cut off, may have arrived, and is 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,14 +55,6 @@ _WITHDRAW = (
     .values(state="withdrawn", lease_run=None, lease_until=None)
 )
 _WITHDRAW_UNREAD, _MARK_SENT = later(_WITHDRAW), later(_GIVE_BACK)
-
-
-class Whose(StrEnum):
-    """Whose mail: what customers wait for, what admins are told, or both."""
-
-    CUSTOMERS = "customers"
-    ADMINS = "admins"
-    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,53 +125,6 @@ def post(
     return connection.scalar(insert.returning(outbox.c.id), row) is not None
 
 
-def claim_mail(
-    connection: sa.Connection,
-    run_id: str,
-    now: datetime,
-    *,
-    limit: int,
-    lease: timedelta,
-    whose: Whose,
-    tried: bool,
-) -> list[Mail]:
-    """Take up to `limit` mails that are due, alerts before the others, and the oldest first.
-
-    `tried`: those that were tried before, or those that were not. A row that another run has leased is not
-    due, nor one whose next attempt is still to come.
-    """
-    due = (
-        sa.select(outbox)
-        .where(*_due(now), _is_free(now, lease), _of(whose))
-        .where(outbox.c.attempts > 0 if tried else outbox.c.attempts <= 0)
-        .order_by((outbox.c.kind == ALERT).desc(), outbox.c.created_at, outbox.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    rows = list(connection.execute(due).mappings())
-    if rows:
-        connection.execute(
-            sa.update(outbox)
-            .where(outbox.c.id.in_([row["id"] for row in rows]))
-            .values(lease_run=run_id, lease_until=now + lease, attempts=outbox.c.attempts + 1)
-        )
-    return [
-        Mail(
-            id=row["id"],
-            order_id=row["order_id"],
-            kind=row["kind"],
-            recipients=tuple(row["recipients"]),
-            content=row["content"],
-            message_id=row["message_id"],
-            created_at=row["created_at"],
-            attempts=row["attempts"],
-            lease_run=run_id,
-            interrupted=row["state"] == "sending",
-        )
-        for row in rows
-    ]
-
-
 def begin_sending(
     connection: sa.Connection,
     mail: Mail,
@@ -221,19 +165,6 @@ def put_off(connection: sa.Connection, mail: Mail, error: str, now: datetime, *,
     pause = _PAUSES[min(mail.attempts, len(_PAUSES) - 1)]
     values: dict[str, Any] = {"state": "waiting", "last_error": error, "next_attempt_at": now + pause}
     _give_back_ours(connection, mail, values | _what_may_have_arrived(mail, maybe_sent=maybe_sent))
-
-
-# Never below: somebody may have said meanwhile that it counts as new.
-_ONE_LESS = sa.case((outbox.c.attempts > 0, outbox.c.attempts - 1), else_=0)
-
-
-def hand_back(connection: sa.Connection, mails: Collection[Mail], run_id: str) -> None:
-    """Give back mails that were claimed and not tried."""
-    connection.execute(
-        sa.update(outbox)
-        .where(outbox.c.id.in_([mail.id for mail in mails]), outbox.c.lease_run == run_id)
-        .values(lease_run=None, lease_until=None, attempts=_ONE_LESS)
-    )
 
 
 def give_up(connection: sa.Connection, mail: Mail, error: str) -> None:
@@ -291,16 +222,6 @@ def readdress(connection: sa.Connection, mail: Mail, recipient: str) -> Mail | N
     return replace(mail, recipients=(recipient,), content=content)
 
 
-def is_any_due(connection: sa.Connection, now: datetime, whose: Whose = Whose.ALL) -> bool:
-    """Say whether there is mail to deliver now."""
-    return bool(connection.scalar(sa.select(any_mail_due(now, whose))))
-
-
-def any_mail_due(now: datetime, whose: Whose = Whose.ALL) -> sa.ColumnElement[bool]:
-    """Say for a query whether there is mail to deliver now."""
-    return sa.exists(outbox.c.id).where(*_due(now), _of(whose))
-
-
 def any_alert_failed() -> sa.ColumnElement[bool]:
     """Say for a query whether an alert waits that was tried in vain."""
     failed = (outbox.c.kind == ALERT, outbox.c.state.in_(UNSENT), outbox.c.last_error.is_not(None))
@@ -336,25 +257,3 @@ def _what_may_have_arrived(mail: Mail, *, maybe_sent: bool) -> dict[str, Any]:
 def _give_back_ours(connection: sa.Connection, mail: Mail, values: Mapping[str, Any]) -> None:
     # A run whose lease ran out must not put off what another run has sent meanwhile, or what was withdrawn.
     connection.execute(_GIVE_BACK.where(*_OURS), {"wanted": mail.id, "holder": mail.lease_run, **values})
-
-
-def _due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    """Unsent, and its time has come; or it lies further ahead than any pause, as when the clock was wrong."""
-    in_time = outbox.c.next_attempt_at <= now
-    beyond = outbox.c.next_attempt_at > now + LONGEST_PAUSE
-    return outbox.c.state.in_(UNSENT), sa.or_(in_time, beyond)
-
-
-def _is_free(now: datetime, lease: timedelta) -> sa.ColumnElement[bool]:
-    # A lease that ends later than two of them was taken while the clock was wrong.
-    until = outbox.c.lease_until
-    return sa.or_(until.is_(None), until <= now, until > now + 2 * lease)
-
-
-def _of(whose: Whose) -> sa.ColumnElement[bool]:
-    match whose:
-        case Whose.CUSTOMERS:
-            return outbox.c.kind != ALERT
-        case Whose.ADMINS:
-            return outbox.c.kind == ALERT
-    return sa.true()

@@ -34,12 +34,19 @@ def forget_told_of_fee(connection: sa.Connection, reference: str, prefix: str, m
     connection.execute(
         sa.update(outbox)
         .where(
+            outbox.c.order_id.is_(None),  # which there is an index for, and of a part of the key there is none
             outbox.c.kind == ALERT,
             outbox.c.dedupe_key.startswith(prefix, autoescape=True),
             outbox.c.dedupe_key.contains(own, autoescape=True),
         )
         .values(dedupe_key=sa.func.replace(outbox.c.dedupe_key, own, f":fee:{reference}:until:{marker}:to:"))
     )
+
+
+def is_posted(connection: sa.Connection, dedupe_keys: Sequence[str]) -> bool:
+    """Say whether an alert with one of these keys was posted. By whole keys: for a part of one there is no index."""
+    posted = sa.select(outbox.c.id).where(outbox.c.dedupe_key.in_(dedupe_keys)).limit(1)
+    return connection.scalar(posted) is not None
 
 
 def untried_alerts(connection: sa.Connection) -> list[sa.RowMapping]:

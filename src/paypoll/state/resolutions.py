@@ -71,8 +71,11 @@ def without_tickets(verdicts: Iterable[Row]) -> frozenset[int]:
     return frozenset(order_id for order_id, outcome in last.items() if outcome in _WITHOUT_TICKETS)
 
 
-def open_reviews(connection: sa.Connection) -> list[OpenReview]:
-    """Return the orders that a person must look at, the longest waiting first."""
+def reviews(connection: sa.Connection) -> tuple[list[OpenReview], list[OpenReview]]:
+    """Return the orders in review, the longest waiting first: the open ones, and those that a person has closed.
+
+    In one statement, as the shop has no index by status.
+    """
     put_there = _last(audit.c.outcome == _PUT_THERE).subquery()
     query = (
         sa.select(
@@ -83,14 +86,16 @@ def open_reviews(connection: sa.Connection) -> list[OpenReview]:
             sa.func.coalesce(audit.c.at, readable(orders.c.updated_at)).label("since"),
             audit.c.reason,
             audit.c.explanation,
+            _not_closed().label("is_open"),
         )
         .outerjoin(put_there, put_there.c.order_id == orders.c.id)
         .outerjoin(audit, audit.c.id == put_there.c.last)
-        .where(is_open())
+        .where(orders.c.status == OrderStatus.REVIEW.value)
         .order_by("since", orders.c.id)
     )
-    return [
-        OpenReview(
+    found: dict[bool, list[OpenReview]] = {True: [], False: []}
+    for row in connection.execute(query):
+        review = OpenReview(
             order_id=row.id,
             order_number=row.order_number,
             email=row.email,
@@ -99,8 +104,13 @@ def open_reviews(connection: sa.Connection) -> list[OpenReview]:
             reason=row.reason or "",
             explanation=row.explanation or "",
         )
-        for row in connection.execute(query)
-    ]
+        found[row.is_open].append(review)
+    return found[True], found[False]
+
+
+def open_reviews(connection: sa.Connection) -> list[OpenReview]:
+    """Return the orders in review that no person has closed, the longest waiting first."""
+    return reviews(connection)[0]
 
 
 def open_since(connection: sa.Connection) -> dict[int, datetime]:
@@ -110,25 +120,26 @@ def open_since(connection: sa.Connection) -> dict[int, datetime]:
         sa.select(orders.c.id, sa.func.coalesce(audit.c.at, readable(orders.c.updated_at)).label("since"))
         .outerjoin(put_there, put_there.c.order_id == orders.c.id)
         .outerjoin(audit, audit.c.id == put_there.c.last)
-        .where(is_open())
+        .where(_is_open())
     )
     return {row.id: row.since for row in connection.execute(query)}
 
 
-def count_open_reviews(connection: sa.Connection) -> int:
-    """Return how many orders a person must look at."""
-    return connection.execute(sa.select(sa.func.count()).select_from(orders).where(is_open())).scalar_one()
-
-
-def is_open() -> sa.ColumnElement[bool]:
+def _is_open() -> sa.ColumnElement[bool]:
     """Say of an order that it is in review, and that no person has closed that since."""
+    return sa.and_(orders.c.status == OrderStatus.REVIEW.value, _not_closed())
+
+
+def _not_closed() -> sa.ColumnElement[bool]:
+    """Say of an order in review that no person has closed that since."""
 
     def last_id(condition: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
         newest = sa.select(sa.func.max(audit.c.id)).where(audit.c.order_id == orders.c.id, condition)
         return newest.correlate(orders).scalar_subquery()
 
     closed, put_there = last_id(audit.c.action == ACTION), last_id(audit.c.outcome == _PUT_THERE)
-    return sa.and_(orders.c.status == OrderStatus.REVIEW.value, sa.or_(closed.is_(None), put_there > closed))
+    # A comparison with what is not there is no answer.
+    return sa.or_(closed.is_(None), sa.func.coalesce(put_there > closed, sa.false()))
 
 
 def _last(condition: sa.ColumnElement[bool]) -> sa.Select[tuple[int, int]]:

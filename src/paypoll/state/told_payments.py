@@ -1,25 +1,25 @@
 """Payments that admins were told of, which bought nothing, and which nobody has settled: what `queue` lists of them.
 
 Of listing fees a second payment, and of fees and orders one that came after a person had closed the review. The alert
-stands in the outbox for good, with its dedupe key. A person's verdict afterwards marks that key (`settle`), and nothing
-else does, whatever became of the alert's mail. Of an order, SumUp's ledger may also show that the money went back.
+stands in the outbox for good, with its dedupe key. A person's verdict afterwards marks that key, and so does a refund
+by paypoll of all of an order's payment (`settle`); nothing else does, whatever became of the alert's mail. Of an order,
+SumUp's ledger may also show that the money went back.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from paypoll.payments.decision import NoticeKind
-from paypoll.payments.order_statuses import OrderStatus
-from paypoll.shop.tables import orders
+from paypoll.payments.refunding import RefundState
 from paypoll.state.outbox import ALERT
 from paypoll.state.posted_alerts import forget_told, forget_told_of_fee
-from paypoll.state.resolutions import OpenReview, is_open
-from paypoll.state.tables import checkout_seen, ledger_entry, outbox
+from paypoll.state.resolutions import OpenReview, reviews
+from paypoll.state.tables import checkout_seen, ledger_entry, outbox, refund
 
 _AFTER_CLOSING = NoticeKind.PAID_NOT_ISSUED
 _OF_FEES = (NoticeKind.PAID_TWICE, _AFTER_CLOSING)
@@ -35,30 +35,46 @@ class ToldPayment:
     found: str
 
 
-def paid_after_closing(connection: sa.Connection) -> list[OpenReview]:
-    """Return the orders whose review a person has closed without tickets, and that were paid since."""
-    query = (
-        sa.select(outbox, orders.c.order_number, orders.c.email, orders.c.total)
-        .join(orders, orders.c.id == outbox.c.order_id)
-        # Set to another status by the shop, or put back to review, it is another case.
-        .where(_stands(_AFTER_CLOSING), orders.c.status == OrderStatus.REVIEW.value, sa.not_(is_open()))
-        .order_by(outbox.c.id)
+def reviews_for_a_person(connection: sa.Connection) -> list[OpenReview]:
+    """Return the orders that a person must look at: the open reviews, and then the closed ones that were paid since."""
+    still_open, closed = reviews(connection)
+    return [*still_open, *_paid_since(connection, closed)]
+
+
+def _paid_since(connection: sa.Connection, closed: Sequence[OpenReview]) -> list[OpenReview]:
+    """Return those of these closed reviews whose order was paid since: set to another status, it is another case."""
+    if not closed:
+        return []
+    numbers = {review.order_id: review.order_number for review in closed}
+    # By their ids, which the outbox has an index for: it has none for a part of a dedupe key.
+    query = sa.select(outbox).where(outbox.c.order_id.in_(list(numbers)), _stands(_AFTER_CLOSING))
+    told: dict[int, list[ToldPayment]] = defaultdict(list)
+    for row in connection.execute(query.order_by(outbox.c.id)).mappings():
+        if _facts(row).get("Order") == numbers[row["order_id"]]:  # a restored shop gives ids out again
+            told[row["order_id"]].append(_told(row))
+    if not told:
+        return []
+    gone = _went_back(connection, list(told)) | _refund_asked(connection, {one: numbers[one] for one in told})
+    left = {
+        order_id: [one for one in ones if (order_id, one.checkout_id) not in gone] for order_id, ones in told.items()
+    }
+    return sorted(
+        (
+            replace(
+                review,
+                since=min(one.since for one in ones),
+                reason=_AFTER_CLOSING.value,
+                explanation=f"Paid after a person had closed its review. {_found(ones)}",
+            )
+            for review in closed
+            if (ones := left.get(review.order_id))
+        ),
+        key=lambda review: (review.since, review.order_id),
     )
-    rows: dict[int, list[sa.RowMapping]] = defaultdict(list)
-    for row in connection.execute(query).mappings():
-        if _facts(row).get("Order") == row["order_number"]:  # a restored shop gives ids out again
-            rows[row["order_id"]].append(row)
-    gone = _went_back(connection, list(rows))
-    reviews = []
-    for order_id, told in rows.items():
-        left = [one for one in map(_told, told) if (order_id, one.checkout_id) not in gone]
-        if left:
-            first = told[0]
-            since, found = min(one.since for one in left), " ".join(dict.fromkeys(one.found for one in left))
-            why = f"Paid after a person had closed its review. {found}"
-            number, email, total = first["order_number"], first["email"], first["total"]
-            reviews.append(OpenReview(order_id, number, email, total, since, _AFTER_CLOSING.value, why))
-    return reviews
+
+
+def _found(told: Sequence[ToldPayment]) -> str:
+    return " ".join(dict.fromkeys(one.found for one in told))  # an alert an admin
 
 
 def _went_back(connection: sa.Connection, order_ids: Sequence[int]) -> set[tuple[int, str]]:
@@ -69,6 +85,18 @@ def _went_back(connection: sa.Connection, order_ids: Sequence[int]) -> set[tuple
         .where(checkout_seen.c.order_id.in_(order_ids), ledger_entry.c.returned >= ledger_entry.c.amount)
     )
     return {(row.order_id, row.checkout_id) for row in connection.execute(query)}
+
+
+def _refund_asked(connection: sa.Connection, numbers: Mapping[int, str]) -> set[tuple[int, str]]:
+    """Return the orders with their checkouts of which SumUp was asked for a refund: `queue` lists that until its end.
+
+    `numbers` are the orders' numbers by their ids.
+    """
+    query = sa.select(refund.c.order_id, refund.c.order_number, refund.c.checkout_id).where(
+        refund.c.order_id.in_(list(numbers)), refund.c.state == RefundState.ASKED.value
+    )
+    asked = connection.execute(query)
+    return {(row.order_id, row.checkout_id) for row in asked if row.order_number == numbers[row.order_id]}
 
 
 def told_of_fees(connection: sa.Connection, reference: str = "") -> dict[str, list[ToldPayment]]:
@@ -91,9 +119,13 @@ def told_of_fees(connection: sa.Connection, reference: str = "") -> dict[str, li
     return {of: list(payments.values()) for of, payments in told.items()}
 
 
-def settle(connection: sa.Connection, order_id: int, run_id: str) -> None:
-    """Note that a person has decided about the payments that came after an order's review was closed."""
-    forget_told(connection, order_id, f"alert:{_AFTER_CLOSING}:", run_id)
+def settle(connection: sa.Connection, order_id: int, run_id: str, *, checkout_id: str = "") -> None:
+    """Note that a person has decided about the payments that came after an order's review was closed.
+
+    With `checkout_id` about this checkout's alone: all of it was given back.
+    """
+    which = f"{checkout_id}:" if checkout_id else ""
+    forget_told(connection, order_id, f"alert:{_AFTER_CLOSING}:{which}", run_id)
 
 
 def settle_of_fee(connection: sa.Connection, reference: str, run_id: str, *, taken: str | None = None) -> None:

@@ -16,7 +16,6 @@ import structlog
 
 from paypoll.clock import Clock
 from paypoll.payments.gateway import (
-    Accepted,
     BrokenAnswer,
     CheckoutAnswer,
     CheckoutStatus,
@@ -29,20 +28,17 @@ from paypoll.payments.gateway import (
     NotFound,
     NotSent,
     Refunding,
-    RefundRefused,
     Refused,
     TransactionAnswer,
 )
 from paypoll.payments.ledger import ONLINE, LedgerPage, PayoutRecord, Period
 from paypoll.payments.money import exponent, minor_units
-from paypoll.sumup import books, refusal, wire
+from paypoll.sumup import books, statuses, wire
 from paypoll.sumup.auth import Credential, Credentials
 from paypoll.sumup.options import SumUpOptions
 from paypoll.sumup.pace import Breaker, Wait
 from paypoll.sumup.retry import STOPPED, Exchange, Observer, RequestSeen
 from paypoll.sumup.transport import Reply, Request
-
-_PROCESSED: Final = "CHECKOUT_PROCESSED"
 
 log = structlog.get_logger(__name__)
 
@@ -56,18 +52,6 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LONGEST_REFERENCE: Final = 255
 _MOST_MEMBERSHIPS: Final = 25
 """As many as SumUp lists at a time."""
-_REDIRECTS: Final = range(300, 400)
-_TAKEN: Final = range(200, 300)
-_LATER: Final = range(500, 600)
-# SumUp's own refusals of a refund, by its document; 429 turns a request away before anybody looks at it.
-_NO_REFUND: Final = frozenset(
-    {
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-    }
-)
 
 
 def _unobserved(seen: RequestSeen) -> None:
@@ -161,7 +145,7 @@ class SumUpClient:
             return request
         understand: Understand[Found[CheckoutAnswer] | BrokenAnswer | Refused] = {
             HTTPStatus.OK: partial(_read_closed, asked_id=checkout_id),
-            HTTPStatus.CONFLICT: _read_conflict,
+            HTTPStatus.CONFLICT: statuses.read_conflict,
         }
         return self._call(lambda: self._first(request, merchant_code, understand))
 
@@ -281,7 +265,7 @@ class SumUpClient:
             if not isinstance(token, str):
                 return token if isinstance(token, NotAllowed) else NotSent(token.detail)
             reply = self._exchange.ask_once(replace(request, bearer=token))
-        return _refunding(reply, credential) if isinstance(reply, Reply) else reply
+        return statuses.refunding(reply, credential.merchant_code) if isinstance(reply, Reply) else reply
 
     def _ask_as(self, credential: Credential, request: Request, understand: Understand[R]) -> R | Failure:
         """Ask with this credential; when it is refused (401), once more with a new token if one can be had."""
@@ -296,8 +280,9 @@ class SumUpClient:
             reply = self._exchange.ask(replace(request, bearer=token))
         if not isinstance(reply, Reply):
             return reply
-        reader = understand.get(reply.status)
-        return _failure(reply, credential) if reader is None else _dated(reader(reply.body), reply.date)
+        if (reader := understand.get(reply.status)) is None:
+            return statuses.failure(reply, credential.merchant_code)
+        return _dated(reader(reply.body), reply.date)
 
 
 def _dated(look: R, date: datetime | None) -> R:
@@ -305,32 +290,6 @@ def _dated(look: R, date: datetime | None) -> R:
     if isinstance(look, Found) and isinstance(look.value, CheckoutAnswer):
         return cast("R", Found(replace(look.value, answered_at=date)))
     return look
-
-
-def _refunding(reply: Reply, credential: Credential) -> Refunding:
-    """Return what a reply to a refund means: a refusal only where it is surely SumUp's own."""
-    said = f"SumUp answered {refusal.describe(reply)}"
-    if reply.status in _TAKEN:
-        return Accepted()
-    if refusal.is_blocked(reply):
-        return NotSent("a firewall in front of SumUp blocks our requests (403)")
-    if reply.status in _NO_REFUND and refusal.is_sumups(reply):
-        return RefundRefused(said)
-    if reply.status in _LATER or reply.status == HTTPStatus.REQUEST_TIMEOUT:
-        return NoAnswer(said)
-    return _failure(reply, credential)
-
-
-def _failure(reply: Reply, credential: Credential) -> Failure:
-    """Return what a status means that does not answer the question."""
-    said = refusal.describe(reply)
-    if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return NotAllowed(credential.merchant_code, f"SumUp answered {said}")
-    if reply.status == HTTPStatus.NOT_FOUND and refusal.is_sumups(reply):
-        return NotFound(f"SumUp answered {said}")
-    if reply.status in _REDIRECTS:
-        return BrokenAnswer(f"a redirect ({reply.status}), which is not followed", garbled=True)
-    return BrokenAnswer(f"an unexpected answer: {said}", garbled=True)
 
 
 def _worse(turned_away: list[NotFound | NotAllowed], merchant_code: str) -> NotFound | NotAllowed:
@@ -346,11 +305,6 @@ def _read_closed(body: bytes, asked_id: str) -> Found[CheckoutAnswer] | BrokenAn
     if isinstance(look, Found) and look.value.status != CheckoutStatus.EXPIRED:
         return BrokenAnswer(f"closing was answered with {look.value.status[:64]!r}, not with EXPIRED")
     return look
-
-
-def _read_conflict(body: bytes) -> Refused:
-    said = refusal.describe(Reply(HTTPStatus.CONFLICT, body))
-    return Refused(f"SumUp answered {said}", processed=_PROCESSED in said)
 
 
 def _checkout_request(method: str, checkout_id: str) -> Request | BrokenAnswer:

@@ -29,7 +29,12 @@ def test_digest_says_what_happened_and_what_waits_the_oldest_first(desk: "Desk")
     desk.bench.mailer.sent.clear()
     desk.bench.clock.move(morning - desk.app.clock.now())
     assert not post(desk, morning.replace(hour=7, minute=59))
-    assert post(desk, morning)
+    told = []
+    for _ in range(2):
+        with transaction(desk.app.engine) as connection:
+            told.append(desk.app.desk.has_told(connection, f"digest:{morning:%Y-%m-%d}"))
+        assert post(desk, morning) is not told[-1]
+    assert told == [False, True]  # it is not even put together again
     assert not post(desk, morning + timedelta(hours=1))
     desk.run()
     (message,) = [one for one, _ in desk.bench.mailer.sent if "The last day" in str(one["Subject"])]

@@ -14,13 +14,16 @@ from paypoll.admin.inspect import inspect_order
 from paypoll.admin.resolve import Resolution
 from paypoll.app import App
 from paypoll.database import SCHEMA, DatabaseOptions, make_engine, transaction
+from paypoll.errors import SettingsError
 from paypoll.payments.gateway import CheckoutStatus
 from paypoll.settings.load import load_settings
 from paypoll.shop import tables as shop_tables
+from paypoll.shop.refunds import add_refund, void_tickets
 from paypoll.state.grants import grants_sql
 from paypoll.state.resolutions import Verdict
 from paypoll.state.rights import NEEDS, SHOP_NEEDS, Right, excessive_rights, missing_rights
 from paypoll.state.tables import metadata as own_metadata
+from paypoll.testing import NOW
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Desk
@@ -186,6 +189,10 @@ def test_rights_for_refunds_are_given_only_when_they_are_asked_for(least: sa.Eng
         "may not INSERT orders_refund",
         "may not UPDATE events_ticket",
     ]
+    with pytest.raises(SettingsError, match="paypoll db grants --refunds"), transaction(least) as connection:
+        void_tickets(connection, 1)
+    with pytest.raises(SettingsError, match="paypoll db grants --refunds"), transaction(least) as connection:
+        add_refund(connection, 1, Decimal(5), "TCODE1", reason="cannot come", who="margot", now=NOW)
     with transaction(engine) as connection:
         connection.exec_driver_sql(sql_for_driver(ROLE, refunds=True))
     with transaction(least) as connection:

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+from paypoll.admin.resolve import Resolution
 from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.payments.decision import Outcome
+from paypoll.payments.gateway import CheckoutStatus
 from paypoll.runs.monitoring.latency import Latency
 from paypoll.settings.load import load_settings
+from paypoll.state.resolutions import Verdict
 from paypoll.state.runs import run_history
 from paypoll.sumup.retry import RequestSeen
+from paypoll.testing import MERCHANT
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Command, Desk
@@ -79,6 +83,17 @@ def test_metrics_say_what_waits_and_what_the_run_did(watched: Watched) -> None:
     assert found['paypoll_sumup_requests{answer="none"}'] == 1
     assert found['paypoll_sumup_latency_seconds{quantile="0.5"}'] == 0.2
     assert found['paypoll_sumup_latency_seconds{quantile="1"}'] == 0.9
+    # 24c: a person closes the review, and it is paid once more. `queue` lists that, and so it is counted.
+    resolver = desk.app.resolver
+    resolver.settle(resolver.find_in_review("ORD-WRONG"), Resolution(Verdict.REJECT, "margot", "not ours"))
+    (again,) = desk.shop.rows("orders_order", order_number="ORD-WRONG")
+    desk.shop.add_checkout(again["id"], "AGAIN", "chk-AGAIN", merchant_code=MERCHANT)
+    desk.sumup_says("AGAIN", CheckoutStatus.PENDING)
+    for reviews in (0, 1):
+        desk.bench.clock.move(timedelta(hours=1))
+        desk.run()
+        assert watched.numbers()["paypoll_reviews_open"] == len(desk.backlog().reviews) == reviews
+        desk.sumup_says("AGAIN")
 
 
 def test_metrics_of_a_run_with_errors_keep_the_time_of_the_last_success(watched: Watched, engine: sa.Engine) -> None:

@@ -1,15 +1,20 @@
 """What `paypoll refund` finds to give back, and what it refuses before anything is written down."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from paypoll.admin.refund import RefundCase, RefundRequest
+from paypoll.admin.resolve import Resolution
+from paypoll.database import transaction
 from paypoll.errors import PaypollError, RefusedError, SettingsError, TryLaterError
 from paypoll.payments.gateway import CheckoutStatus, Found, Look, NoAnswer, NotAllowed, TransactionAnswer
 from paypoll.payments.refunding import RefundState
+from paypoll.state.refunds import begin_sending, end
+from paypoll.state.resolutions import Verdict
 from paypoll.testing import MERCHANT, a_transaction
 
 if TYPE_CHECKING:
@@ -105,31 +110,62 @@ def test_tickets_that_cannot_be_meant_are_refused(allowed: "Desk") -> None:
         look(allowed, replace(WANTED, amount=Decimal(5), tickets=mine, checkout="chk-2"))
 
 
-@pytest.mark.parametrize(
-    ("transaction", "error", "words"),
-    [
+def test_payment_that_cannot_be_given_back_and_order_that_a_run_may_complete_are_refused(allowed: "Desk") -> None:
+    gateway = allowed.bench.gateway
+    refused: list[tuple[Look[TransactionAnswer], type[PaypollError], str]] = [
         (Found(a_transaction(id="txn-ORD-1", returning=Decimal(5))), RefusedError, "on its way back"),
         (Found(a_transaction(id="txn-ORD-1", currency="EUR")), RefusedError, "currency is EUR"),
         (NotAllowed(MERCHANT, "403"), RefusedError, "transactions.history"),
         (NoAnswer("down"), TryLaterError, "did not say"),
-    ],
-)
-def test_payment_that_cannot_be_given_back_is_refused(
-    allowed: "Desk", transaction: Look[TransactionAnswer], error: type[PaypollError], words: str
-) -> None:
-    allowed.bench.gateway.transactions["txn-ORD-1"] = transaction
-    with pytest.raises(error, match=words):
-        look(allowed)
-    # Nor is another payment taken for the one that is meant.
-    pay_again(allowed)
-    with pytest.raises(PaypollError):
-        look(allowed)
-
-
-def test_orders_that_a_run_may_still_complete_are_refused(allowed: "Desk") -> None:
+    ]
+    for transaction_look, error, words in refused:
+        gateway.transactions["txn-ORD-1"] = transaction_look
+        with pytest.raises(error, match=words):
+            look(allowed)
+        # Nor is another payment taken for the one that is meant.
+        pay_again(allowed)
+        with pytest.raises(PaypollError):
+            look(allowed)
+        del gateway.checkouts["chk-2"], gateway.transactions["txn-2"]
     allowed.place("ORD-2", CheckoutStatus.PENDING)
     with pytest.raises(RefusedError, match="paypoll run-once --order ORD-2"):
         look(allowed, order="ORD-2")
+
+
+def test_row_24c_payment_after_a_closed_review_leaves_the_queue_when_all_of_it_was_given_back(allowed: "Desk") -> None:
+    order_id = allowed.in_review("ORD-2")
+    resolver = allowed.app.resolver
+    resolver.settle(resolver.find_in_review("ORD-2"), Resolution(Verdict.REJECT, "margot", "not ours"))
+    allowed.shop.add_checkout(order_id, "AGAIN", "chk-AGAIN", merchant_code=MERCHANT)
+    allowed.sumup_says("AGAIN")
+    allowed.bench.clock.move(timedelta(hours=1))
+    allowed.run()
+
+    def listed() -> tuple[list[str], list[str]]:
+        waits = allowed.backlog()
+        return [one.order_number for one in waits.reviews], [one.state for one in waits.refunds]
+
+    assert listed() == (["ORD-2"], [])
+    part = replace(WANTED, amount=Decimal(5), checkout="chk-AGAIN")
+    allowed.app.refunder.carry_out(look(allowed, part, "ORD-2"))
+    assert listed() == (["ORD-2"], [])
+    rest = look(allowed, replace(WANTED, checkout="chk-AGAIN"), "ORD-2")
+    assert rest.intent.beside  # the first one, for which it went to review, holds money as well
+    begun = allowed.app.refund_engine.begin(rest.intent)
+    assert begun is not None
+    assert listed() == (["ORD-2"], ["intended"])
+    with transaction(allowed.app.engine) as connection:
+        assert begin_sending(connection, begun.id, allowed.bench.clock.now())
+    assert listed() == ([], ["asked"])  # it is one case, also while SumUp has not shown it yet
+    with transaction(allowed.app.engine) as connection:
+        end(connection, begun.id, RefundState.ASKED, RefundState.FAILED, "it came to nothing", begun.changed_at)
+    assert listed() == (["ORD-2"], [])
+    allowed.app.refunder.carry_out(look(allowed, replace(WANTED, checkout="chk-AGAIN"), "ORD-2"))
+    assert (listed(), allowed.status(order_id)) == (([], []), "requires_manual_review")
+    allowed.bench.mailer.sent.clear()
+    allowed.bench.clock.move(timedelta(hours=2))
+    allowed.run()
+    assert (listed(), [one for one in allowed.subjects() if "was paid" in one]) == (([], []), [])  # nor is it told anew
 
 
 def test_refunds_that_are_off_are_refused_before_anything_is_asked(desk: "Desk") -> None:

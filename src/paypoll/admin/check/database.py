@@ -24,7 +24,7 @@ from paypoll.database import (
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.runs.clock_check import clock_difference, describe_difference
 from paypoll.settings.model import Settings
-from paypoll.shop.refunds import refund_table_problems
+from paypoll.shop.refunds import GRANTS, refund_table_problems
 from paypoll.shop.schema_check import schema_problems
 from paypoll.shop.tables import checkouts, organisers
 from paypoll.state.marks import HOW_TO_BEGIN_ANEW, HOW_TO_REMEMBER, bears_marks
@@ -49,9 +49,6 @@ _NEWEST = 100
 
 _GRANTS = "run the SQL of `paypoll db grants` as the owner of the shop's tables"
 _READ_GRANTS = "run the SQL of `paypoll db grants --read-only` as their owner, and log in as a member of that group"
-_REFUND_GRANTS = (
-    "run the SQL of `paypoll db grants --refunds` as their owner, or turn sumup.allow_refunds and ledger.on_refund off"
-)
 
 _NEW_COLUMN = re.compile(r"the column (\S+)\.(\S+) is new ")
 _OTHER_SHOP = "look for a version of paypoll that knows this shop"
@@ -134,7 +131,7 @@ def _rights(connection: sa.Connection, settings: Settings) -> Iterator[Finding]:
     if refunds:
         problems = [problem for problem in missing_rights(connection, refunds=True) if problem not in lacking]
         for problem in (*problems, *refund_table_problems(connection)):
-            yield wrong("rights for refunds", problem, _REFUND_GRANTS)
+            yield wrong("rights for refunds", problem, GRANTS)
     if lacking:
         # One remedy for all of them, so one line: after an upgrade they are many.
         more = f", and {len(lacking) - _RIGHTS_NAMED} more" if len(lacking) > _RIGHTS_NAMED else ""

@@ -91,7 +91,8 @@ def resolve_command(
     and refunding is done there), is no longer listed by `paypoll queue`, and never gets tickets by itself.
 
     ORDER may be a listing fee's reference. --issue takes the fee as paid and publishes its event, with --override also
-    where SumUp's answer does not match; --refund-noted and --reject close it, and nothing is published.
+    where SumUp's answer does not match; --refund-noted and --reject close it, and nothing is published by it. Of a fee
+    that is paid and published they close what was told of it besides, such as a second payment.
 
     --finding closes one finding of SumUp's ledger and changes nothing else.
 

@@ -57,16 +57,35 @@ def _case_lines(fee: "ListingFee", case: "FeeCase | None") -> list[str]:
 
 def _question(fee: "ListingFee", case: "FeeCase | None", resolution: "Resolution") -> str:
     if case is None:
-        return f"Close listing fee {fee.reference} and publish nothing?"
+        return close_question(fee)
     what = "Take it as paid" if fee.settled is None else "Keep it paid"
     what += ", and publish its event" if case.publishes else ""
     return what + (", overriding what SumUp says?" if case.objections and resolution.override else "?")
 
 
+def close_question(fee: "ListingFee") -> str:
+    """Return what a person is asked before a fee is closed, with what is true of it."""
+    if _is_done(fee):
+        stays = f"Listing fee {fee.reference} is paid and its event published, and stays so."
+        return f"{stays} Close what admins were told of it too?"
+    if fee.is_listed:
+        return f"The event of listing fee {fee.reference} is published already, and stays so. Close the fee?"
+    return f"Close listing fee {fee.reference} and publish nothing?"
+
+
+def _is_done(fee: "ListingFee") -> bool:
+    """Say whether the fee has bought what it was paid for: what is left to settle is beside it."""
+    return fee.settled is not None and fee.is_paid and fee.is_listed
+
+
 def _settled_lines(settled: "FeeSettled") -> list[str]:
     fee, by = settled.fee, settled.resolution.who
     if settled.resolution.verdict.value != "issue":
-        lines = wrapped(f"Listing fee {fee.reference} is closed by {by}; nothing is published.", 0)
+        if _is_done(fee):
+            told = f"What admins were told of listing fee {fee.reference} is closed by {by}"
+            return wrapped(f"{told}; it stays paid, and its event published.", 0)
+        then = "its event stays published" if fee.is_listed else "nothing is published"
+        lines = wrapped(f"Listing fee {fee.reference} is closed by {by}; {then}.", 0)
         return lines + wrapped(f"It stays {fee.status} in the shop: what it should be there, set in its admin.")
     listed = "its event is published" if settled.published else "its event was published before"
     lines = wrapped(f"Listing fee {fee.reference} is paid, by {by}, and {listed}.", 0)

@@ -20,8 +20,8 @@ from paypoll.runs.monitoring.latency import Latency
 from paypoll.runs.report import RunReport
 from paypoll.shop.tables import orders
 from paypoll.state.outbox import UNSENT
-from paypoll.state.resolutions import count_open_reviews
 from paypoll.state.tables import outbox, run
+from paypoll.state.told_payments import reviews_for_a_person
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -101,7 +101,9 @@ def _measure_backlog(gauges: _Gauges, connection: sa.Connection, report: RunRepo
     gauges.set("oldest_waiting_seconds", "Age of the oldest waiting order.", max(age, 0))
     gauges.set("mails_waiting", "Mails that are not sent yet.", unsent)
     gauges.set("oldest_mail_seconds", "Age of the oldest mail that is not sent yet.", max(mail_age, 0))
-    gauges.set("reviews_open", "Orders that a person must look at.", count_open_reviews(connection))
+    # What `queue` lists, also a payment that came after a person had closed the review.
+    reviews = reviews_for_a_person(connection)
+    gauges.set("reviews_open", "Orders that a person must look at, as `paypoll queue` lists them.", len(reviews))
 
 
 def _measure_run(gauges: _Gauges, connection: sa.Connection, report: RunReport) -> None:
