@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Self, TypeGuard
 
+from paypoll.payments.decision import UNSETTLED, Decision
 from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, ReadCheckout, ReadTransaction
 from paypoll.payments.gateway import (
     BrokenAnswer,
@@ -117,6 +118,16 @@ def is_denied(order: Order, seen: Assessment) -> bool:
     A key of another account is answered so, and a last look with it is none: it is made again.
     """
     return any(one.checkout_id in seen.missing for one in order.seen)
+
+
+def is_answer(order: Order, seen: Assessment, evidence: Evidence, decision: Decision) -> bool:
+    """Say whether a look leaves nothing open, so that it may be the last one.
+
+    To close a checkout is a question as well; and what is held back, or judged by clocks that differ, is not decided.
+    """
+    closed = not any(is_silence(closing) for closing in evidence.closings.values())
+    settled = evidence.clocks_agree and decision.reason not in UNSETTLED
+    return seen.answered and closed and settled and not is_denied(order, seen)
 
 
 def assess(order: Order, evidence: Evidence, policy: Policy) -> Assessment:
