@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from paypoll.payments.classify import assess, is_answer
+from paypoll.payments.classify import assess, is_answer, searches_for
 from paypoll.payments.decision import Decision, Outcome, Reason
 from paypoll.payments.fetch import fetch_evidence
-from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed, Refused, TransactionStatus
+from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound, Refused, TransactionStatus
 from paypoll.payments.gone import look_at_gone
 from paypoll.payments.order import Fulfilment, Order, SeenCheckout
 from paypoll.payments.rules import decide
@@ -53,6 +53,19 @@ def sumup(status: str = "PENDING", closing: Any = None, **answer: Any) -> FakeGa
 def test_look_that_leaves_something_open_is_not_the_last(gateway: FakeGateway, reason: Reason) -> None:
     decision, is_last = look(late(), gateway)
     assert (decision.outcome, decision.reason, is_last) == (Outcome.UNCHANGED, reason, False)
+
+
+@pytest.mark.parametrize("status", ["failed", "pending_verification"])
+def test_row_19_look_up_by_reference_answered_404_says_nothing(status: str) -> None:
+    gateway = sumup("FAILED")
+    gateway.searches = dict.fromkeys(a_policy().references_of(an_order()), NotFound("SumUp answered 404"))
+    decision, is_last = look(late(status=status), gateway)
+    assert (decision.outcome, decision.reason, is_last) == (Outcome.UNCHANGED, Reason.NO_ANSWER, False)
+
+
+def test_row_26b_gone_order_is_searched_for_at_every_merchant_where_it_was_seen() -> None:
+    order = late(status="cancelled", checkouts=(), items=(), seen=(SeenCheckout("chk-1", "MORGANISER", "PENDING"),))
+    assert {question.merchant_code for question in searches_for(order, a_policy())} == {"MORGANISER", MERCHANT}
 
 
 def test_failed_checkout_is_closed_with_the_last_look_and_its_refusal_is_no_case() -> None:
