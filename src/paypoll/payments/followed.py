@@ -49,7 +49,7 @@ def decide_followed(order: Order, seen: Assessment, evidence: Evidence, policy: 
         return unchanged(Reason.NOT_WATCHED, "completed by the shop: paypoll leaves it alone")
     close: tuple[str, ...] = ()
     if _has_its_tickets(order) or order.rejected:
-        # A FAILED one takes another card while its page lives. SumUp refuses to close most others, so it is not asked.
+        # A FAILED one takes another card while its page lives. SumUp refuses to close most others: asked at last alone.
         alive = (i for i in seen.failed if not page_is_over(seen.answers[i], now, PAGE_MARGIN))
         close = tuple(checkout_id for checkout_id in (*seen.pending, *alive) if checkout_id not in evidence.closings)
     close = tuple(dict.fromkeys((*close, *closed_at_last(order, seen, evidence, policy, now))))

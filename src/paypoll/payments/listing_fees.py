@@ -28,8 +28,6 @@ _WORD = "override:"
 """So begins the checkout of a payment that rests on a person's word alone (`paypoll.payments.override`)."""
 
 _NOT_LISTED = frozenset({Reason.EVENT_GONE, Reason.EVENT_CANCELLED, Reason.EVENT_OVER, Reason.NOT_A_DRAFT})
-
-
 _AS_ORDER = {
     FeeState.OPEN: OrderStatus.PENDING_VERIFICATION,
     FeeState.FAILED: OrderStatus.FAILED,
