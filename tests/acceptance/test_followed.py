@@ -296,28 +296,6 @@ def test_run_again_over_late_orders_changes_nothing(late: World) -> None:
 # -- after a person has decided ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verdict", ["--reject", "--refund-noted"])
-def test_row_24c_order_closed_without_tickets_is_made_unpayable_and_followed(stage: Stage, verdict: str) -> None:
-    order = stage.order("ORD-REJECTED", checkout="")
-    stage.checkout(order, "PAID", amount=order.total + PENNY)
-    beside = stage.checkout(order, "PENDING", reference="ORD-REJECTED-again")
-    assert stage.run_once().code == 0
-    assert stage.sumup.checkout(beside).status == "PENDING"
-    closed = stage.paypoll("resolve", order.number, verdict, "--reason", "refunded in cash", "--yes")
-    assert closed.code == 0, closed.stderr
-    assert stage.sumup.checkout(beside).status == "EXPIRED"  # at once
-    assert len(stage.alerts(order)) == 1
-    late = second(stage, order)
-    for _ in range(2):
-        stage.let_time_pass()
-        assert stage.run_once().code == 0
-    assert (stage.status(order), stage.tickets(order)) == ("requires_manual_review", [])
-    first, again = stage.alerts(order)
-    assert subject(again) == "[Jersey Events CRITICAL] Order ORD-REJECTED is requires_manual_review, and was paid"
-    assert late in body(again)
-    assert late not in body(first)
-
-
 def test_row_25c_stale_copy_saved_over_an_order_that_a_person_issued_is_healed(stage: Stage) -> None:
     order = stage.order("ORD-BY-HAND", checkout="")
     stage.checkout(order, "PAID", amount=order.total + PENNY)

@@ -49,6 +49,8 @@ class Kind(StrEnum):
     """The browser sets back a cancelled order that paypoll has told of, and the shop wrote no history."""
     LISTING_FEES = "listing_fees"
     """Organisers pay for their events to be published, in every way that a fee can be paid, and some that it cannot."""
+    LEFT_OPEN = "left_open"
+    """An order that gets nothing any more, paid by a checkout of which SumUp never says PAID."""
     CLOSED_REVIEWS = "closed_reviews"
     """A person closes a review without tickets, and then another checkout of the order is paid."""
     WRONG_WORLD = "wrong_world"
@@ -95,6 +97,7 @@ MENDED_KINDS = LEDGER_KINDS | frozenset(
         Kind.FRESH_RETRIES,
         Kind.EVERY_PAYMENT,
         Kind.CLOSED_REVIEWS,
+        Kind.LEFT_OPEN,
         Kind.WRONG_WORLD,
         Kind.RESTORED_SHOP,
     }

@@ -303,6 +303,24 @@ def _closed_review(story: Story) -> None:
         story.come_back()
 
 
+def _left_open(story: Story) -> None:
+    story.place()
+    is_void = story.chance(0.5)
+    wrong = None if is_void else story.make(amount=story.order.total - Decimal(1))
+    real = story.make(f"{story.order.number}-2")
+    story.wait(0.02, 0.4)
+    if wrong is None:
+        story.world.shop.move(story.order, "cancelled")
+        story.note("an admin cancels the order")
+    else:
+        story.pay(wrong)
+        story.come_back()
+        if not story.close_review("reject", within=15):
+            return
+    story.contradict(real, Contradiction(status=story.tale.choice(("FAILED", "EXPIRED", "PENDING"))))
+    story.pay(real)
+
+
 def _in_a_wrong_world(story: Story) -> None:
     begins, ends = story.world.troubles.wrong_world
     story.hour = story.tale.uniform(begins, max(begins, ends - 0.5))
@@ -335,6 +353,7 @@ STORIES: dict[Kind, Callable[[Story], None]] = {
     Kind.FORGOTTEN_VOIDS: _forgotten_void,
     Kind.LISTING_FEES: listing_fee,
     Kind.CLOSED_REVIEWS: _closed_review,
+    Kind.LEFT_OPEN: _left_open,
     Kind.WRONG_WORLD: _in_a_wrong_world,
     Kind.RESTORED_SHOP: restored_shop,
     **LEDGER_STORIES,

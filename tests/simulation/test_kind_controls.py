@@ -14,6 +14,7 @@ from tests.simulation.kinds import Kind
 from tests.simulation.test_controls import always, worlds_until_broken
 
 import paypoll.payments.classify
+import paypoll.payments.followed
 import paypoll.payments.matching
 import paypoll.payments.schedule
 import paypoll.runs.apply
@@ -83,6 +84,11 @@ def nothing_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paypoll.runs.gone.GoneRound, "run", always(None))
 
 
+def nothing_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last look at an order that gets nothing any more ends in silence, whatever SumUp says of its checkouts."""
+    monkeypatch.setattr(paypoll.payments.followed, "left_open", always({}))
+
+
 @pytest.mark.parametrize(
     ("undo", "kind", "promise", "first"),
     [
@@ -91,6 +97,7 @@ def nothing_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
         (status_alone, Kind.UNPAID_CONTRADICTIONS, "4 nothing ends on a contradiction", 2),
         (checkout_alone, Kind.PAID_CONTRADICTIONS, "1 no ticket against the transaction", 0),
         (any_organiser, Kind.CHEATS, "1 ", 0),
+        (nothing_is_left_open, Kind.LEFT_OPEN, "2 every payment", 0),
         (records_of_any_order, Kind.RESTORED_SHOP, "39a ", 4),
         (nothing_is_gone, Kind.RESTORED_SHOP, "26b ", 0),
     ],

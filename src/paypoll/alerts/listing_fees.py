@@ -40,6 +40,16 @@ _WORDS: dict[NoticeKind, Words] = {
         "Listing fee {number} is paid, and may be paid a second time",
         ("paypoll asks about it no more. Look for checkout {subject} in SumUp's dashboard; if paid, refund it.",),
     ),
+    NoticeKind.MAY_BE_PAID: Words(
+        Level.CRITICAL,
+        "Listing fee {number} is {status}, and may have been paid, or may still be",
+        ("paypoll asks about it no more. Look for checkout {subject} in SumUp's dashboard; if paid, refund it.",),
+    ),
+    NoticeKind.GIVEN_UP: Words(
+        Level.ALERT,
+        "Listing fee {number} is {status}, and SumUp has not said whether it was paid",
+        ("paypoll asks about it no more. Look for a payment of it in SumUp's dashboard.",),
+    ),
     NoticeKind.PAID_LATE: Words(
         Level.ALERT,
         "Listing fee {number} was paid late; its event is published",

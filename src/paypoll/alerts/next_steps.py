@@ -88,6 +88,8 @@ _OF_REVIEWS: dict[Reason, tuple[Step, ...]] = {
 _OF_ORDERS: dict[str, tuple[Step, ...]] = {
     NoticeKind.PAID_TWICE: (_LOOK,),
     NoticeKind.MAY_BE_PAID_TWICE: (_LOOK,),
+    NoticeKind.MAY_BE_PAID: (_LOOK,),
+    NoticeKind.GIVEN_UP: (_LOOK,),
     NoticeKind.EXPIRED: (_LOOK,),
     NoticeKind.PAID_LATE: (_LOOK,),
     NoticeKind.REPLAYED: (_LOOK,),
@@ -156,6 +158,7 @@ _OF_THE_WHOLE: dict[str, tuple[Step, ...]] = {
     "adopted": (_QUEUE,),
     "client_refused": (_CHECK, _QUEUE),
     "fee_gone": (),
+    "fee_gone_open": (),
     "findings": (Step("See them, each with its number", "queue"), _RECONCILE),
     "ledger_unread": (_CHECK, _RECONCILE),
     "refund_order_gone": (),
@@ -170,6 +173,7 @@ _OF_THE_WHOLE: dict[str, tuple[Step, ...]] = {
     "may_not_close": (_CHECK,),
     "not_allowed": (_CHECK, _QUEUE),
     "order_gone": (),
+    "order_gone_open": (),
     "organiser_mail_undeliverable": (_MAILS, _RETRY),
     "organiser_mail_waits": (_MAILS,),
     "orders_denied": (

@@ -81,6 +81,7 @@ _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
     ),
     Reason.NOTHING_TO_PAY: (
         "An order without an amount cannot be verified by a payment. Let paypoll issue its tickets, or cancel it.",
+        "Refund what was paid for it all the same.",
     ),
     Reason.TOO_LATE: ("Refund the payment, or admit the customer.",),
     Reason.HALL_FULL: ("Refund the payment, or admit the customer.",),
@@ -110,6 +111,16 @@ _WORDS: dict[NoticeKind, Words] = {
         Level.ALERT,
         "Order {number} has its tickets, and may be paid a second time",
         ("paypoll asks about it no more. Look for checkout {subject} in SumUp's dashboard; if paid, refund it.",),
+    ),
+    NoticeKind.MAY_BE_PAID: Words(
+        Level.CRITICAL,
+        "Order {number} is {status}, and may have been paid, or may still be",
+        ("paypoll asks about it no more. Look for checkout {subject} in SumUp's dashboard; if paid, refund it.",),
+    ),
+    NoticeKind.GIVEN_UP: Words(
+        Level.ALERT,
+        "Order {number} is {status}, and SumUp has not said whether it was paid",
+        ("paypoll asks about it no more. Look for a payment of it in SumUp's dashboard; if there is one, refund it.",),
     ),
     NoticeKind.EXPIRED: Words(
         Level.ALERT,

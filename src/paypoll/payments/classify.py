@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Self, TypeGuard
 
+from paypoll.payments.decision import UNSETTLED, Decision
 from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, ReadCheckout, ReadTransaction
 from paypoll.payments.gateway import (
     BrokenAnswer,
@@ -119,6 +120,16 @@ def is_denied(order: Order, seen: Assessment) -> bool:
     return any(one.checkout_id in seen.missing for one in order.seen)
 
 
+def is_answer(order: Order, seen: Assessment, evidence: Evidence, decision: Decision) -> bool:
+    """Say whether a look leaves nothing open, so that it may be the last one.
+
+    To close a checkout is a question as well; and what is held back, or judged by clocks that differ, is not decided.
+    """
+    closed = not any(is_silence(closing) for closing in evidence.closings.values())
+    settled = evidence.clocks_agree and decision.reason not in UNSETTLED
+    return seen.answered and closed and settled and not is_denied(order, seen)
+
+
 def assess(order: Order, evidence: Evidence, policy: Policy) -> Assessment:
     """Sort the evidence. Total: a question that was not asked counts as one without an answer."""
     ids = checkout_ids(order, evidence, policy)
@@ -148,7 +159,7 @@ def assess(order: Order, evidence: Evidence, policy: Policy) -> Assessment:
         expired=_ids_with(clear, CheckoutStatus.EXPIRED),
         missing=tuple(i for i in ids if isinstance(evidence.reads.get(i), NotFound) and i not in unclear),
         unknown_status=tuple(answer for answer in answers.values() if answer.status not in _KNOWN),
-        searched=all(isinstance(look, Found | NotFound) for look in searches),
+        searched=all(isinstance(look, Found) for look in searches),  # no list is no answer, not even 404
         no_answer=tuple(look for look in asked if is_silence(look)),
         not_allowed=tuple(look for look in asked if isinstance(look, NotAllowed)),
         broken=tuple(look for look in asked if isinstance(look, BrokenAnswer) and not look.garbled),
@@ -235,10 +246,12 @@ def searches_for(order: Order, policy: Policy) -> tuple[FindCheckouts, ...]:
 def merchants(order: Order, policy: Policy) -> tuple[str, ...]:
     """Return every merchant that the order's money may have gone to, likeliest first; the platform's may be empty.
 
-    Those of the rows, those of the organisers whose events were bought, and the platform's.
+    Those of the rows, those of the organisers whose events were bought, those at which paypoll saw a checkout of it
+    (of an order that is gone no more is known), and the platform's.
     """
     stored = [checkout.merchant_code for checkout in order.checkouts if checkout.merchant_code]
-    return tuple(dict.fromkeys([*stored, *_organisers(order), policy.merchant_code]))
+    seen = [checkout.merchant_code for checkout in order.seen if checkout.merchant_code]
+    return tuple(dict.fromkeys([*stored, *_organisers(order), *seen, policy.merchant_code]))
 
 
 def unaskable_ids(order: Order) -> tuple[str, ...]:

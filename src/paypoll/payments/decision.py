@@ -90,12 +90,28 @@ class Reason(StrEnum):
     NO_PAYMENT = "no_payment"
 
 
+UNSETTLED = frozenset(
+    {
+        Reason.NO_ANSWER,
+        Reason.NOT_ALLOWED,
+        Reason.BROKEN_ANSWER,
+        Reason.UNKNOWN_STATUS,
+        Reason.CLOCKS_DIFFER,
+        Reason.CLOSING_FIRST,
+        Reason.HELD_BACK,
+    }
+)
+"""A look that ends so is not the last one, whatever SumUp answered: nothing follows from it yet."""
+
+
 class NoticeKind(StrEnum):
     """What an admin is told about an order."""
 
     REVIEW = "review"
     PAID_TWICE = "paid_twice"
     MAY_BE_PAID_TWICE = "may_be_paid_twice"
+    MAY_BE_PAID = "may_be_paid"
+    GIVEN_UP = "given_up"
     EXPIRED = "expired"
     PAID_LATE = "paid_late"
     REPLAYED = "replayed"

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from paypoll.payments.classify import assess, is_denied
+from paypoll.payments.classify import assess, is_answer
 from paypoll.payments.decision import Decision, Reason, unchanged
 from paypoll.payments.evidence import Evidence
+from paypoll.payments.followed import closed_at_last, left_open
 from paypoll.payments.gateway import CheckoutAnswer, Found, NotAllowed, NotFound
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
@@ -15,10 +16,14 @@ from paypoll.payments.schedule import as_shown, is_over, next_look
 
 @dataclass(frozen=True, slots=True)
 class GoneLook:
-    """What a look came to: the payments that are held, all that SumUp answered, and when the next look is due."""
+    """What a look came to: the payments that are held, all that SumUp answered, and when the next look is due.
+
+    `open`: after the last look, the checkouts that may be paid, or may have been, and why.
+    """
 
     decision: Decision
     payments: tuple[CheckoutAnswer, ...]
+    open: Mapping[str, str]
     answers: Mapping[str, CheckoutAnswer]
     following: datetime | None
 
@@ -26,7 +31,10 @@ class GoneLook:
 def decide_gone(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     """Decide about what is gone: never tickets; what can still be paid is closed."""
     seen = assess(order, evidence, policy)
-    close = tuple(checkout_id for checkout_id in seen.pending if checkout_id not in evidence.closings)
+    order = as_shown(order, seen.answers, now)
+    at_last = closed_at_last(order, seen, evidence, policy, now)
+    payable = dict.fromkeys((*seen.pending, *at_last))
+    close = tuple(checkout_id for checkout_id in payable if checkout_id not in evidence.closings)
     if payments := _held(order, evidence, policy, now):
         named = ", ".join(answer.id for answer in payments)
         return unchanged(Reason.PAID_BUT_VOID, f"gone from the shop, but SumUp holds payment {named}", close=close)
@@ -38,15 +46,17 @@ def look_at_gone(order: Order, evidence: Evidence, policy: Policy, now: datetime
     """Decide about what is gone, and say when it is to be looked at again."""
     seen = assess(order, evidence, policy)
     decision, payments = decide_gone(order, evidence, policy, now), _held(order, evidence, policy, now)
+    shown = as_shown(order, seen.answers, now)
     following = next_look(
-        as_shown(order, seen.answers, now),
+        shown,
         policy,
         now,
         status=order.status,
         outstanding=any(one not in evidence.closings for one in decision.close),
-        answered=seen.answered and not is_denied(order, seen) and len(payments) == len(seen.money),
+        answered=is_answer(order, seen, evidence, decision) and len(payments) == len(seen.money),
     )
-    return GoneLook(decision, payments, seen.answers, following)
+    still = left_open(shown, seen, evidence, policy, now)
+    return GoneLook(decision, payments, still, seen.answers, following)
 
 
 def _held(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> tuple[CheckoutAnswer, ...]:

@@ -19,7 +19,7 @@ from paypoll.payments.notices import to_review
 from paypoll.payments.order import Checkout, Event, Fulfilment, Order, SeenCheckout
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
-from paypoll.payments.schedule import is_late_sight, is_over
+from paypoll.payments.schedule import as_shown, is_late_sight, is_over
 
 _MARKED = "confirmed"
 """As an order that a page of the shop holds to be paid: nothing of it is changed, and its money is followed."""
@@ -28,8 +28,6 @@ _WORD = "override:"
 """So begins the checkout of a payment that rests on a person's word alone (`paypoll.payments.override`)."""
 
 _NOT_LISTED = frozenset({Reason.EVENT_GONE, Reason.EVENT_CANCELLED, Reason.EVENT_OVER, Reason.NOT_A_DRAFT})
-
-
 _AS_ORDER = {
     FeeState.OPEN: OrderStatus.PENDING_VERIFICATION,
     FeeState.FAILED: OrderStatus.FAILED,
@@ -131,13 +129,21 @@ def decide_fee(fee: ListingFee, evidence: Evidence, policy: Policy, now: datetim
     """Decide what becomes of the fee. COMPLETE means: it is paid, and its event is published if that may be."""
     terms = policy.for_fees()
     order = as_order(fee, terms)
-    seen, spent = assess(order, evidence, terms).without_spent(fee.spent_elsewhere)
+    everything = assess(order, evidence, terms)
+    decision = _decide(fee, order, everything, evidence, terms, now)
+    return followed.or_given_up(as_shown(order, everything.answers, now), everything, evidence, decision, terms, now)
+
+
+def _decide(
+    fee: ListingFee, order: Order, everything: Assessment, evidence: Evidence, terms: Policy, now: datetime
+) -> Decision:
+    seen, spent = everything.without_spent(fee.spent_elsewhere)
     if fee.is_void:  # 60i
-        return followed.decide_void(order, seen, terms, now)
+        return followed.decide_void(order, seen, evidence, terms, now)
     if fee.settled is not None:
         return _decide_settled(fee, order, seen, evidence, terms, now)
     if fee.closed:  # 60p
-        return _decide_closed(order, seen, evidence)
+        return _decide_closed(order, seen, evidence, terms, now)
     if seen.paid:
         return _decide_paid(fee, order, seen, evidence, terms, now)
     if spent:  # 60b
@@ -204,6 +210,9 @@ def _decide_paid(
     if fitting:
         return to_review(Reason.MISMATCH, found, payments=_ids(seen.paid_answers))
     if fee.state in {FeeState.FAILED, FeeState.EXPIRED} and seen.flawed and not seen.money:
+        rest = _decide_unpaid(order, seen, evidence, terms, now)
+        if rest.reason is not Reason.STILL_UNPAID:
+            return rest
         return unchanged(Reason.RETURNED, "paid and given back in full; nothing is owed")
     if seen.no_answer and not seen.verified:  # what is verified is not looked for any further
         return unchanged(Reason.NO_ANSWER, f"a payment does not fit, and another checkout: {seen.no_answer[0].detail}")
@@ -312,9 +321,10 @@ def is_draft_again(fee: ListingFee, policy: Policy, now: datetime) -> bool:
     return fee.event is not None and fee.event.status == "draft" and not policy.is_over(fee.event, now)
 
 
-def _decide_closed(order: Order, seen: Assessment, evidence: Evidence) -> Decision:
+def _decide_closed(order: Order, seen: Assessment, evidence: Evidence, terms: Policy, now: datetime) -> Decision:
     """Decide about a fee that a person has closed: another payment is told, and what is open is closed (60p)."""
-    close = tuple(one for one in seen.pending if one not in evidence.closings)
+    at_last = followed.closed_at_last(order, seen, evidence, terms, now)
+    close = tuple(one for one in dict.fromkeys((*seen.pending, *at_last)) if one not in evidence.closings)
     accounted = {one.checkout_id for one in order.seen if one.accounted}
     told = tuple(
         Notice(
@@ -325,11 +335,14 @@ def _decide_closed(order: Order, seen: Assessment, evidence: Evidence) -> Decisi
         for answer in seen.money
         if answer.id not in accounted
     )
+    open_still = notices.may_be_paid(followed.left_open(order, seen, evidence, terms, now))
     if told:
         why = "closed by a person, and SumUp holds a payment nobody was told of"
-        return unchanged(Reason.PAID_NOT_ISSUED, why, told, close)
+        return unchanged(Reason.PAID_NOT_ISSUED, why, (*told, *open_still), close)
     if not seen.answered:
-        return unchanged(Reason.NO_ANSWER, "closed by a person; not every question was answered", close=close)
+        return unchanged(Reason.NO_ANSWER, "closed by a person; not every question was answered", open_still, close)
+    if open_still:
+        return unchanged(Reason.NOT_CLOSED, "closed by a person, and may be paid, or have been paid", open_still, close)
     return unchanged(Reason.REJECTED, "closed by a person, and no other payment has arrived", close=close)
 
 

@@ -48,6 +48,23 @@ def may_be_paid_twice(kept: VerifiedPayment | Fulfilment, left_open: Mapping[str
     )
 
 
+def may_be_paid(left_open: Mapping[str, str]) -> tuple[Notice, ...]:
+    """Tell of every checkout that could still take, or may have taken, money for which nothing is issued."""
+    return tuple(
+        Notice(
+            NoticeKind.MAY_BE_PAID,
+            checkout_id,
+            (f"Of its checkout {checkout_id} SumUp says: {why}.",),
+        )
+        for checkout_id, why in left_open.items()
+    )
+
+
+def given_up(explanation: str, checkout_ids: Iterable[str]) -> Notice:
+    """Tell that the last look at an order, which has these checkouts, was never answered, and is not made any more."""
+    return Notice(NoticeKind.GIVEN_UP, found=(f"Of its last look: {explanation}.",), payments=tuple(checkout_ids))
+
+
 def expired(explanation: str) -> Notice:
     """Tell that an order expired."""
     return Notice(NoticeKind.EXPIRED, found=(explanation,))

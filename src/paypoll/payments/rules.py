@@ -31,13 +31,18 @@ def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> D
     """
     everything = assess(order, evidence, policy)
     order = as_shown(order, everything.answers, now)
+    decision = _decide(order, everything, evidence, policy, now)
+    return followed.or_given_up(order, everything, evidence, decision, policy, now)
+
+
+def _decide(order: Order, everything: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     seen, spent = everything.without_spent(order.spent_elsewhere)
     if order.status in VOID:
-        return followed.decide_void(order, seen, policy, now)
+        return followed.decide_void(order, seen, evidence, policy, now)
     if order.status not in WATCHED:
         return followed.decide_followed(order, seen, evidence, policy, now)
     if order.status in WAITING and _is_worth_nothing(order):  # 30
-        return to_review(Reason.NOTHING_TO_PAY, [f"The order's total is {order.total}."])
+        return _to_review(Reason.NOTHING_TO_PAY, [f"The order's total is {order.total}."], everything)
     if done := _issued_by_a_person(order, everything):  # 25c
         return _put_back(order, done)
     if seen.paid and order.records_of:
@@ -61,6 +66,9 @@ def _decide_paid(order: Order, seen: Assessment, evidence: Evidence, policy: Pol
             return _to_review(Reason.UNCONFIRMED, found, seen)
         return followed.unchecked(seen, "paid, but")
     if order.status in LATE and not seen.verified and all(payment.returned for payment in seen.flawed):
+        rest = unpaid.decide_unpaid(order, seen, evidence, policy, now)  # another checkout of it may be open still
+        if rest.reason is not Reason.STILL_UNPAID:
+            return rest
         return unchanged(Reason.RETURNED, "paid and given back in full; nothing is owed")
     if order.had_refund or order.was_void:  # 24, 24b, and cancelled orders that the browser set back to waiting
         past = "a refund is on record" if order.had_refund else "it was cancelled or refunded before"

@@ -75,6 +75,11 @@ def is_over(order: Order, policy: Policy, now: datetime) -> bool:
     return now >= window_end(order, policy)
 
 
+def gives_up(order: Order, policy: Policy, now: datetime) -> bool:
+    """Say whether the last look, if it is not answered now, is not made any more."""
+    return now - newest_checkout(order) >= _MOST_UNANSWERED_WINDOWS * policy.late_window
+
+
 def is_late_sight(order: Order, policy: Policy, now: datetime) -> bool:
     """Say whether paypoll sees this order for the first time, and after its window: it gets one look and no mail."""
     return order.looked_at is None and is_over(order, policy, now)
@@ -93,12 +98,12 @@ def next_look(
         return now
     end = window_end(order, policy)
     if now >= end:
-        if status == OrderStatus.COMPLETED and order.status != status:
-            return now + QUIET_LOOKS[0]  # 12a: found late, and what else was paid is not looked for until then
-        since = (now - newest_checkout(order)) / policy.late_window
-        if answered or since >= _MOST_UNANSWERED_WINDOWS:
+        if order.status != status:
+            # 12a: found late, what else was paid is not looked for until then; and FAILED is not the end (20a).
+            return now + QUIET_LOOKS[0]
+        if answered or gives_up(order, policy, now):
             return None
-        if since >= MOST_WINDOWS:
+        if now - newest_checkout(order) >= MOST_WINDOWS * policy.late_window:
             return now + _LONG_UNANSWERED_PAUSE
         return now + (_UNANSWERED_PAUSE if now - end < _LONG_UNANSWERED_PAUSE else _LONGEST_PAUSE)
     if status == OrderStatus.COMPLETED:

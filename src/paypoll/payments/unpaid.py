@@ -10,6 +10,7 @@ from paypoll.payments import notices
 from paypoll.payments.classify import Assessment, row_of
 from paypoll.payments.decision import Decision, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
+from paypoll.payments.followed import closed_at_last
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, NoAnswer
 from paypoll.payments.hosted_page import PAGE_MARGIN, page_is_over
 from paypoll.payments.notices import to_review
@@ -93,10 +94,9 @@ def _decide_basket(order: Order, seen: Assessment, policy: Policy, now: datetime
 def _decide_late(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     """Decide about an order that has failed or expired: it is left so, and at its window's end made unpayable."""
     still = unchanged(Reason.STILL_UNPAID, f"{order.status}, and no payment has arrived")
-    if not is_over(order, policy, now) or not seen.pending or not policy.close_before_expiry:
+    if not is_over(order, policy, now) or not policy.close_before_expiry:
         return still
-    untried = tuple(checkout_id for checkout_id in seen.pending if checkout_id not in evidence.closings)
-    if untried:
+    if untried := closed_at_last(order, seen, evidence, policy, now):
         return unchanged(Reason.CLOSING_FIRST, f"checkout {untried[0]} is to be closed at last", close=untried)
     return _not_closed(order, seen, evidence, policy, now) or still
 

@@ -20,7 +20,7 @@ from paypoll.database import transaction
 from paypoll.mail.content.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.content.message_id import new_message_id
 from paypoll.mail.content.order_lines import order_lines
-from paypoll.payments.classify import Assessment, assess, checkout_ids, is_denied
+from paypoll.payments.classify import Assessment, assess, checkout_ids, is_answer
 from paypoll.payments.decision import Decision, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import CheckoutAnswer, CheckoutStatus, Found
@@ -184,7 +184,7 @@ class Applier:
             now,
             status=str(STATUS_AFTER.get(decision.outcome, order.status)),
             outstanding=is_outstanding(order, evidence, decision, self.policy),
-            answered=seen.answered and not is_denied(order, seen),
+            answered=is_answer(order, seen, evidence, decision),
         )
 
     def _change_order(

@@ -17,7 +17,7 @@ from paypoll.clock import local_moment
 from paypoll.database import transaction
 from paypoll.mail.content.message_id import new_message_id
 from paypoll.mail.content.organiser_contexts import ListingContext
-from paypoll.payments.classify import Assessment, assess
+from paypoll.payments.classify import Assessment, assess, is_answer
 from paypoll.payments.decision import Decision, Outcome, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fee_statuses import PAID, FeeState
@@ -166,7 +166,7 @@ class FeeApplier:
             now,
             state=after.state,
             status=after.status,
-            next_check_at=self._next_look(after, evidence, seen, decision, now),
+            next_check_at=self._next_look(fee, after, evidence, seen, decision, now),
             answer=decision.reason.value,
             answers=seen.answers,
             accounted=decision.accounts,
@@ -196,21 +196,27 @@ class FeeApplier:
             post_listed(connection, fee, self.site, self.domain, now)
 
     def _next_look(
-        self, after: ListingFee, evidence: Evidence, seen: Assessment, decision: Decision, now: datetime
+        self,
+        before: ListingFee,
+        after: ListingFee,
+        evidence: Evidence,
+        seen: Assessment,
+        decision: Decision,
+        now: datetime,
     ) -> datetime | None:
         if decision.reason is Reason.BEFORE_OUR_TIME:
             return None
         terms = self.policy.for_fees()
-        order = as_order(after, terms)
+        order, found = as_order(after, terms), as_order(before, terms)
         # A draft that nobody has begun to pay is asked about with growing pauses, like a basket.
         begun = decision.reason is not Reason.NO_CHECKOUT
         return next_look(
-            order,
+            replace(order, status=found.status if begun else OrderStatus.PENDING),
             terms,
             now,
             status=order.status if begun else OrderStatus.PENDING,
             outstanding=is_outstanding(order, evidence, decision, terms),
-            answered=seen.answered,
+            answered=is_answer(order, seen, evidence, decision),
         )
 
     def _tell_if_paid_and_gone(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 
 from paypoll.alerts.desk import AlertDesk
-from paypoll.alerts.gone import fee_gone, order_gone, tell_of_gone
+from paypoll.alerts.gone import fee_gone, fee_gone_open, order_gone, order_gone_open, tell_of_gone
 from paypoll.alerts.orders import OrderAlert
 from paypoll.clock import Clock
 from paypoll.database import transaction
@@ -51,6 +51,7 @@ class GoneSource:
     terms: Callable[[Policy], Policy]
     spent: Callable[[sa.Connection, Order, Evidence], frozenset[str]]
     alert: Callable[[str, CheckoutAnswer], OrderAlert]
+    alert_open: Callable[[str, str, str], OrderAlert]
     note: Callable[[sa.Connection, Order, GoneLook, str, datetime], None]
 
 
@@ -91,6 +92,7 @@ ORDERS = GoneSource(
     terms=lambda policy: policy,
     spent=_spent_on_other_orders,
     alert=order_gone,
+    alert_open=order_gone_open,
     note=_note_order,
 )
 FEES = GoneSource(
@@ -100,6 +102,7 @@ FEES = GoneSource(
     terms=Policy.for_fees,
     spent=_spent_on_other_fees,
     alert=fee_gone,
+    alert_open=fee_gone_open,
     note=_note_fee,
 )
 
@@ -167,6 +170,9 @@ class GoneRound:
             order = replace(order, spent_elsewhere=self.source.spent(connection, order, evidence))
             look = look_at_gone(order, evidence, terms, now)
             told = tell_of_gone(self.desk, connection, self.source.alert, gone.number, look.payments, now)
+            for checkout_id, why in look.open.items():
+                if self.desk.tell_of_one_gone(connection, self.source.alert_open(gone.number, checkout_id, why), now):
+                    told.append(checkout_id)
             record(
                 connection,
                 now=now,

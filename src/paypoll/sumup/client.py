@@ -236,12 +236,15 @@ class SumUpClient:
             look = self._ask_as(credential, request, understand)
             if isinstance(look, NoAnswer | BrokenAnswer):
                 return look
+            if isinstance(look, NotFound):
+                # By its document SumUp lists nothing where there is nothing. This is no word about any checkout.
+                return BrokenAnswer(f"{look.detail} to a look-up by reference, instead of a list", garbled=True)
             if isinstance(look, Found):
                 answered = True
                 found |= {checkout.id: checkout for checkout in look.value}
             else:
                 turned_away.append(look)
-        if any(isinstance(look, NotAllowed) for look in turned_away) or not answered:
+        if turned_away or not answered:
             return _worse(turned_away, merchant_code)
         return Found(tuple(found.values()))
 

@@ -290,7 +290,9 @@ def test_candidates_lists_of_all_are_put_together(server: "FaultyServer", make_c
     assert [answer.id for answer in look.value] == ["co-1", "co-2"]
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(401, NotAllowed), (500, NoAnswer), (400, BrokenAnswer)])
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(401, NotAllowed), (500, NoAnswer), (400, BrokenAnswer), (404, BrokenAnswer)]
+)
 def test_candidates_list_that_one_could_not_give_is_no_list(
     server: "FaultyServer", make_client: "MakeClient", status: int, outcome: type
 ) -> None:

@@ -15,7 +15,18 @@ from paypoll.payments.gateway import CheckoutAnswer, Found, Look, NoAnswer, Refu
 from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, lists, state_after
 from paypoll.payments.order import Fulfilment, Order, SeenCheckout
 from paypoll.payments.policy import Policy
-from paypoll.testing import MERCHANT, NOW, FakeGateway, a_checkout, a_fee, a_policy, a_transaction, an_answer, an_event
+from paypoll.testing import (
+    MERCHANT,
+    NOW,
+    FakeGateway,
+    a_checkout,
+    a_fee,
+    a_policy,
+    a_transaction,
+    an_answer,
+    an_attempt,
+    an_event,
+)
 
 OLD = NOW - timedelta(hours=3)
 REDIRECT = "listing_fee_LF-1"
@@ -251,6 +262,16 @@ def test_row_60l_restored_shop_has_its_event_published_unless_admins_were_told_o
         assert (decision.outcome, lists(fee, decision, policy, NOW)) == (Outcome.RESTORE, expected)
     by_word = a_fee(state=FeeState.PAID, settled=replace(TAKEN, checkout_id="override:LF-1"), checkouts=())
     assert outcome(by_word).outcome is Outcome.RESTORE
+
+
+@pytest.mark.parametrize("changes", [{"state": FeeState.REVIEW, "closed": True}, {"status": "waived"}])
+def test_rows_60i_and_60p_what_stays_open_is_told_with_the_last_look(changes: Any) -> None:
+    made = NOW - timedelta(hours=80)
+    rows = (a_checkout(reference="LF-1", created_at=made),)
+    fee = a_fee(created_at=made, looked_at=OLD, checkouts=rows, **changes)
+    said = paid(status="FAILED", attempts=(an_attempt(),))
+    assert [notice.key for notice in outcome(fee, said).notices] == ["may_be_paid:chk-1"]
+    assert outcome(replace(fee, changed_at=OLD), said).notices == ()
 
 
 def test_row_60p_fee_that_a_person_closed_is_told_of_another_payment_and_never_taken() -> None:

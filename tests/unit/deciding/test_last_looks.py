@@ -1,0 +1,143 @@
+"""The last look at an order: which look may be it, what it closes, and what is told because nobody asks any more."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from paypoll.payments.classify import assess, is_answer, searches_for
+from paypoll.payments.decision import Decision, Outcome, Reason
+from paypoll.payments.fetch import fetch_evidence
+from paypoll.payments.gateway import BrokenAnswer, Found, NoAnswer, NotAllowed, NotFound, Refused, TransactionStatus
+from paypoll.payments.gone import look_at_gone
+from paypoll.payments.order import Fulfilment, Order, SeenCheckout
+from paypoll.payments.rules import decide
+from paypoll.payments.schedule import QUIET_LOOKS, next_look
+from paypoll.testing import MERCHANT, NOW, FakeGateway, a_policy, an_answer, an_attempt, an_order
+
+OVER = NOW - timedelta(hours=80)
+GIVEN_UP = NOW - timedelta(days=31)
+UNDER_WAY = an_attempt(status=TransactionStatus.PENDING)
+
+
+def late(**changes: Any) -> Order:
+    return an_order(**{"status": "failed", "created_at": OVER, "looked_at": OVER, **changes})
+
+
+def look(order: Order, gateway: FakeGateway, **policy: Any) -> tuple[Decision, bool]:
+    """Return what is decided with this look, and whether it may be the last."""
+    settled = a_policy(**policy)
+    evidence = fetch_evidence(order, gateway, settled, NOW)
+    decision = decide(order, evidence, settled, NOW)
+    return decision, is_answer(order, assess(order, evidence, settled), evidence, decision)
+
+
+def sumup(status: str = "PENDING", closing: Any = None, **answer: Any) -> FakeGateway:
+    gateway = FakeGateway(checkouts={"chk-1": Found(an_answer(status, **answer))})
+    if closing is not None:
+        gateway.closings["chk-1"] = closing
+    return gateway
+
+
+@pytest.mark.parametrize(
+    ("gateway", "reason"),
+    [
+        (sumup(closing=NoAnswer("503")), Reason.NO_ANSWER),
+        (sumup(closing=BrokenAnswer("a page", garbled=True)), Reason.NO_ANSWER),
+        (sumup("A_NEW_ONE"), Reason.UNKNOWN_STATUS),
+        (sumup("FAILED", answered_at=NOW - timedelta(hours=1)), Reason.CLOCKS_DIFFER),
+    ],
+    ids=["not closed", "garbled", "unknown", "clocks"],
+)
+def test_look_that_leaves_something_open_is_not_the_last(gateway: FakeGateway, reason: Reason) -> None:
+    decision, is_last = look(late(), gateway)
+    assert (decision.outcome, decision.reason, is_last) == (Outcome.UNCHANGED, reason, False)
+
+
+@pytest.mark.parametrize("status", ["failed", "pending_verification"])
+def test_row_19_look_up_by_reference_answered_404_says_nothing(status: str) -> None:
+    gateway = sumup("FAILED")
+    gateway.searches = dict.fromkeys(a_policy().references_of(an_order()), NotFound("SumUp answered 404"))
+    decision, is_last = look(late(status=status), gateway)
+    assert (decision.outcome, decision.reason, is_last) == (Outcome.UNCHANGED, Reason.NO_ANSWER, False)
+
+
+def test_row_26b_gone_order_is_searched_for_at_every_merchant_where_it_was_seen() -> None:
+    order = late(status="cancelled", checkouts=(), items=(), seen=(SeenCheckout("chk-1", "MORGANISER", "PENDING"),))
+    assert {question.merchant_code for question in searches_for(order, a_policy())} == {"MORGANISER", MERCHANT}
+
+
+def test_failed_checkout_is_closed_with_the_last_look_and_its_refusal_is_no_case() -> None:
+    gateway = sumup("FAILED", Refused("409 CHECKOUT_PROCESSED"))
+    assert look(late(), gateway)[0].reason is Reason.STILL_UNPAID
+    assert ("close", "chk-1") in gateway.asked
+    for order in (late(created_at=NOW - timedelta(hours=70)), late(looked_at=None)):  # not yet; and a first look
+        early = sumup("FAILED")
+        look(order, early)
+        assert ("close", "chk-1") not in early.asked
+    kept = sumup("FAILED")
+    look(late(), kept, close_before_expiry=False)
+    assert ("close", "chk-1") not in kept.asked
+
+
+@pytest.mark.parametrize("status", ["cancelled", "refunded", "processing", "rejected"])
+@pytest.mark.parametrize(
+    "gateway",
+    [sumup(closing=NotAllowed("")), sumup("FAILED", attempts=(UNDER_WAY,)), sumup("EXPIRED", attempts=(an_attempt(),))],
+    ids=["not closed", "under way", "contradiction"],
+)
+def test_what_stays_open_of_an_order_that_gets_nothing_is_told_with_the_last_look(
+    status: str, gateway: FakeGateway
+) -> None:
+    order = late(status=status)
+    if status == "rejected":
+        order = late(status="requires_manual_review", rejected=True)
+    decision, is_last = look(order, gateway)
+    assert [notice.key for notice in decision.notices] == ["may_be_paid:chk-1"]
+    assert (decision.reason, is_last) == (Reason.NOT_CLOSED, True)
+    assert look(replace(order, created_at=NOW), gateway)[0].notices == ()
+
+
+def test_open_review_is_a_persons_and_made_unpayable_with_the_last_look() -> None:
+    order = late(status="requires_manual_review")
+    assert look(order, sumup(closing=NotAllowed("")))[0].notices == ()
+    gateway = sumup()
+    assert look(order, gateway)[0].reason is Reason.SETTLED
+    assert ("close", "chk-1") in gateway.asked
+
+
+def test_gone_order_is_looked_at_until_it_cannot_be_paid_or_that_is_told() -> None:
+    order = late(status="cancelled", checkouts=(), items=(), seen=(SeenCheckout("chk-1", MERCHANT, "PENDING"),))
+    came_to = []
+    for closing in (NoAnswer("503"), NotAllowed(""), None):
+        evidence = fetch_evidence(order, sumup(closing=closing), a_policy(), NOW)
+        gone = look_at_gone(order, evidence, a_policy(), NOW)
+        came_to.append((bool(gone.open), gone.following is None))
+    assert came_to == [(False, False), (True, True), (False, True)]
+
+
+def test_last_look_that_was_never_answered_is_told_when_it_is_given_up() -> None:
+    silent = FakeGateway(checkouts={"chk-1": NoAnswer("503")})
+
+    def told(order: Order) -> list[str]:
+        return [notice.kind.value for notice in look(order, silent)[0].notices]
+
+    done = Fulfilment(1001, "chk-1", "TCODE1", GIVEN_UP, GIVEN_UP)
+    assert told(late(created_at=GIVEN_UP)) == told(late(created_at=GIVEN_UP, status="cancelled")) == ["given_up"]
+    assert told(late(created_at=GIVEN_UP, status="pending")) == ["given_up"]
+    for order in (
+        late(),
+        late(created_at=GIVEN_UP, status="requires_manual_review"),
+        late(created_at=GIVEN_UP, status="completed", fulfilment=done),
+    ):
+        assert told(order) == []
+
+
+@pytest.mark.parametrize("status", ["failed", "expired", "requires_manual_review", "completed"])
+def test_order_that_changes_with_the_last_look_gets_one_more(status: str) -> None:
+    waiting = late(status="pending_verification")
+    again = next_look(waiting, a_policy(), NOW, status=status, outstanding=False, answered=True)
+    assert again == NOW + QUIET_LOOKS[0]
+    left = replace(waiting, status=status)
+    assert next_look(left, a_policy(), NOW, status=status, outstanding=False, answered=True) is None
