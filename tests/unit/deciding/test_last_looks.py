@@ -91,8 +91,8 @@ def test_what_stays_open_of_an_order_that_gets_nothing_is_told_with_the_last_loo
     status: str, gateway: FakeGateway
 ) -> None:
     order = late(status=status)
-    over = {"valid_until": NOW - timedelta(hours=1), "answered_at": NOW}
-    assert look(order, sumup(closing=NotAllowed(""), **over))[0].notices == ()  # nobody can pay it any more
+    over = sumup(closing=NotAllowed(""), valid_until=NOW - timedelta(hours=1), answered_at=NOW)
+    assert look(order, over)[0].notices == ()  # nobody can pay it any more
     if status == "rejected":
         order = late(status="requires_manual_review", rejected=True)
     decision, is_last = look(order, gateway)
