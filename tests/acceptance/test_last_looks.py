@@ -68,10 +68,11 @@ def ended(new_stage: Callable[[], Stage]) -> World:
         stage.sumup.contradict(others[name], Contradiction.FAILED_BUT_PAID)
     stage.sumup.fault(NO, path=f"*/{orders['silent'].checkout}")
     delete(stage, orders["gone"])
+    stage.let_age(orders["silent"], 28 * DAY)
     stage.let_time_pass()
     assert stage.run_once().code == 0
-    for name, order in orders.items():
-        stage.let_age(order, (31 if name == "silent" else 3) * DAY + HOUR)
+    for order in orders.values():
+        stage.let_age(order, 3 * DAY + HOUR)
     stage.sql("UPDATE paypoll.watch SET order_created_at = order_created_at - interval '4 days' WHERE order_id = :id",
               id=orders["gone"].id)  # fmt: skip
     stage.sumup.pay(weeks_old, force=True)

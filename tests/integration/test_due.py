@@ -4,10 +4,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.payments.decision import Reason
-from paypoll.payments.gateway import Found
+from paypoll.payments.gateway import Found, NotAllowed
 from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state import watches
@@ -183,6 +184,26 @@ def test_row_20a_order_of_long_ago_that_is_tried_anew_or_waits_is_looked_at_thou
     bench.clock.move(timedelta(hours=7))
     (found,) = reasons(bench)
     assert found in {Reason.PAID, Reason.PAID_LATE, Reason.PAID_BUT_VOID}
+
+
+def test_row_22_order_taken_out_of_a_review_of_long_ago_has_a_last_look(
+    bench: "Bench", shop: SmallShop, place: "Place"
+) -> None:
+    """While its review was open, what SumUp did not close was a person's to look at; nobody was told of it."""
+    order_id = place("ORD-1", "PENDING", status="requires_manual_review")
+    bench.gateway.closings["chk-ORD-1"] = NotAllowed("")
+    look_until_the_end(bench)
+    bench.clock.move(40 * _DAY)
+    assert reasons(bench) == []
+    shop.update("orders_order", order_id, status="cancelled")
+    bench.clock.move(_DAY)
+    with transaction(bench.app.engine) as connection:
+        now = bench.clock.now()
+        assert watches.is_any_due(connection, bench.app.watch_rules, now, sa.false())
+        assert watches.peek(connection, bench.app.watch_rules, now, limit=9) == [order_id]
+    assert reasons(bench) == [Reason.NOT_CLOSED]
+    bench.clock.move(_DAY)
+    assert reasons(bench) == []
 
 
 def test_order_completed_by_the_shop_with_a_new_checkout_is_looked_at_once(

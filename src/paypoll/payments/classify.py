@@ -21,6 +21,7 @@ from paypoll.payments.gateway import (
 )
 from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment, compare
 from paypoll.payments.order import Checkout, Order
+from paypoll.payments.order_statuses import BASKET
 from paypoll.payments.policy import Policy
 
 _KNOWN = frozenset(CheckoutStatus)
@@ -115,9 +116,14 @@ class Assessment:
 def is_denied(order: Order, seen: Assessment) -> bool:
     """Say whether SumUp does not know a checkout any more that it has answered about before.
 
-    A key of another account is answered so, and a last look with it is none: it is made again.
+    A key of another account is answered so, and a last look with it is none: it is made again. So is that at a basket
+    of which it knows no stored checkout: all of its looks may have fallen into the hours of such a key, and nobody is
+    told of it as of one that waits.
     """
-    return any(one.checkout_id in seen.missing for one in order.seen)
+    known = {one.checkout_id for one in order.seen}
+    if order.status in BASKET:
+        known |= {checkout_id for checkout in order.checkouts for checkout_id in checkout.checkout_ids}
+    return not known.isdisjoint(seen.missing)
 
 
 def is_answer(order: Order, seen: Assessment, evidence: Evidence, decision: Decision) -> bool:

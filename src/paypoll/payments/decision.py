@@ -99,6 +99,7 @@ UNSETTLED = frozenset(
         Reason.CLOCKS_DIFFER,
         Reason.CLOSING_FIRST,
         Reason.HELD_BACK,
+        Reason.RETRYING,
     }
 )
 """A look that ends so is not the last one, whatever SumUp answered: nothing follows from it yet."""

@@ -80,8 +80,8 @@ def or_given_up(
     Not of an order that has its tickets: of that it is told with its merchant (18).
     """
     is_open = order.status == OrderStatus.REVIEW and not order.rejected
-    has_begun = order.status not in BASKET or order.checkouts or order.seen
-    if order.status in WAITING or is_open or not has_begun or _has_its_tickets(order):
+    is_silent = order.status in BASKET and not order.seen and (seen.answered or not order.checkouts)  # 15b
+    if order.status in WAITING or is_open or is_silent or _has_its_tickets(order):
         return decision
     if decision.outcome is not Outcome.UNCHANGED or decision.reason in {Reason.NOT_WATCHED, Reason.BEFORE_OUR_TIME}:
         return decision
@@ -139,6 +139,7 @@ def left_open(order: Order, seen: Assessment, evidence: Evidence, policy: Policy
         checkout_id: "it is PENDING, and SumUp did not close it"
         for checkout_id in seen.pending
         if _is_refused(evidence, checkout_id)
+        and not page_is_over(seen.answers[checkout_id], now, PAGE_MARGIN, known=True)  # as in 4a
     }
     return left
 

@@ -76,7 +76,12 @@ def is_over(order: Order, policy: Policy, now: datetime) -> bool:
 
 
 def gives_up(order: Order, policy: Policy, now: datetime) -> bool:
-    """Say whether the last look, if it is not answered now, is not made any more."""
+    """Say whether the last look, if it is not answered now, is not made any more.
+
+    One that was never tried before is: paypoll may have been off for a month, and SumUp hiccups just now.
+    """
+    if order.looked_at is None or order.looked_at < window_end(order, policy):
+        return False
     return now - newest_checkout(order) >= _MOST_UNANSWERED_WINDOWS * policy.late_window
 
 

@@ -1,4 +1,4 @@
-"""Which orders were tried anew: at the shop, by a new checkout or a row that it uses again."""
+"""Which orders are followed again: those tried anew at the shop, and old ones that somebody has taken out of review."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from paypoll.database import is_among
+from paypoll.payments.order_statuses import LATE, VOID, OrderStatus
 from paypoll.shop.tables import checkouts, orders
 from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.tables import checkout_seen, watch
@@ -21,6 +22,26 @@ class Horizon:
 
     since: datetime
     made_after: datetime | None
+
+
+def followed_again(horizon: Horizon, now: datetime) -> list[sa.Select[tuple[int]]]:
+    """Return the queries for the orders that are not followed any more and shall be again."""
+    queries = [tried_anew(horizon, now)]
+    return queries if horizon.made_after is not None else [*queries, _out_of_review()]
+
+
+def _out_of_review() -> sa.Select[tuple[int]]:
+    """Find the orders that paypoll left in review, a person's to look at, and that nobody looks at any more.
+
+    Somebody has cancelled them in the shop, say. Young ones are due by that; the old ones are found once a day, for
+    which no index is needed.
+    """
+    return (
+        sa.select(watch.c.order_id)
+        .join(orders, orders.c.id == watch.c.order_id)
+        .where(NOT_PAUSED, watch.c.next_check_at.is_(None))
+        .where(watch.c.status == OrderStatus.REVIEW, orders.c.status.in_(LATE | VOID))
+    )
 
 
 def tried_anew(horizon: Horizon, now: datetime) -> sa.Select[tuple[int]]:

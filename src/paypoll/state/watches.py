@@ -14,7 +14,7 @@ from paypoll.shop.tables import items, orders
 from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.runs import last_sweep
 from paypoll.state.tables import watch
-from paypoll.state.tries import Horizon, is_old_and_tried, looked_through, tried_anew
+from paypoll.state.tries import Horizon, followed_again, is_old_and_tried, looked_through
 from paypoll.statements import later
 
 _CLOCK_TOLERANCE = timedelta(minutes=10)
@@ -104,8 +104,11 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
         enrolment = insert_unless_there(connection, watch).from_select(_ENROLLED, new.where(kind))
         while connection.execute(enrolment).rowcount == _ENROLLED_AT_ONCE:
             """There may be more of them."""
-    tried = tried_anew(horizon, now).order_by(watch.c.order_id).with_for_update(of=watch, skip_locked=True)
-    if order_ids := set(connection.scalars(tried)):
+    order_ids: set[int] = set()
+    for again in followed_again(horizon, now):
+        locked = again.order_by(watch.c.order_id).with_for_update(of=watch, skip_locked=True)
+        order_ids |= set(connection.scalars(locked))
+    if order_ids:
         connection.execute(sa.update(watch).where(watch.c.order_id.in_(order_ids)).values(next_check_at=now))
 
 
@@ -155,9 +158,9 @@ def is_any_due(connection: sa.Connection, rules: WatchRules, now: datetime, besi
     if is_due:
         return True
     horizon = looked_through(swept_at, rules.first_look, now)
-    anew = sa.exists(tried_anew(horizon, now))
+    anew = [sa.exists(query) for query in followed_again(horizon, now)]
     old = sa.exists(_listed_or_new().where(watch.c.order_id.is_(None), _is_old(rules, horizon, now)))
-    return bool(connection.scalar(sa.select(sa.or_(anew, old))))
+    return bool(connection.scalar(sa.select(sa.or_(*anew, old))))
 
 
 def _listed_or_new() -> sa.Select[int]:
@@ -174,10 +177,11 @@ def peek(connection: sa.Connection, rules: WatchRules, now: datetime, *, limit: 
     found = list(connection.scalars(due))
     if len(found) < limit:
         horizon = looked_through(connection.scalar(last_sweep(now)), rules.first_look, now)
-        anew = tried_anew(horizon, now).order_by(watch.c.order_id).limit(limit)
+        queries = [query.order_by(watch.c.order_id).limit(limit) for query in followed_again(horizon, now)]
+        anew = [order_id for query in queries for order_id in connection.scalars(query)]
         unknown = _listed_or_new().where(watch.c.order_id.is_(None))
         old = unknown.where(_is_old(rules, horizon, now)).order_by(orders.c.id)
-        tried = [*connection.scalars(anew), *connection.scalars(old.limit(limit))]
+        tried = [*anew, *connection.scalars(old.limit(limit))]
         found += [order_id for order_id in dict.fromkeys(tried) if order_id not in found]
     return found[:limit]
 

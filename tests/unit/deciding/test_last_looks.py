@@ -91,6 +91,8 @@ def test_what_stays_open_of_an_order_that_gets_nothing_is_told_with_the_last_loo
     status: str, gateway: FakeGateway
 ) -> None:
     order = late(status=status)
+    over = sumup(closing=NotAllowed(""), valid_until=NOW - timedelta(hours=1), answered_at=NOW)
+    assert look(order, over)[0].notices == ()  # nobody can pay it any more
     if status == "rejected":
         order = late(status="requires_manual_review", rejected=True)
     decision, is_last = look(order, gateway)
@@ -128,10 +130,28 @@ def test_last_look_that_was_never_answered_is_told_when_it_is_given_up() -> None
     assert told(late(created_at=GIVEN_UP, status="pending")) == ["given_up"]
     for order in (
         late(),
+        late(created_at=GIVEN_UP, looked_at=None),  # nobody has tried before: paypoll was off for a month
+        late(created_at=GIVEN_UP, looked_at=GIVEN_UP),
         late(created_at=GIVEN_UP, status="requires_manual_review"),
         late(created_at=GIVEN_UP, status="completed", fulfilment=done),
     ):
         assert told(order) == []
+
+
+def test_row_05b_basket_whose_buyer_was_declined_just_now_has_not_had_its_last_look() -> None:
+    basket, just_now = late(status="pending"), NOW - timedelta(minutes=2)
+    declined = sumup("FAILED", attempts=(an_attempt(status=TransactionStatus.FAILED, timestamp=just_now),))
+    decision, is_last = look(basket, declined)
+    assert (decision.reason, is_last) == (Reason.RETRYING, False)
+
+
+def test_row_15b_basket_with_a_checkout_that_sumup_does_not_know_is_asked_for_again_in_silence() -> None:
+    """All of its looks may have been made with the key of another account (48)."""
+    denied = FakeGateway(checkouts={"chk-1": NotFound("404")})
+    for made in (OVER, GIVEN_UP):
+        decision, is_last = look(late(status="pending", created_at=made), denied)
+        assert (decision.reason, decision.notices, is_last) == (Reason.ABANDONED, (), False)
+    assert look(late(status="pending", checkouts=()), denied)[1]
 
 
 @pytest.mark.parametrize("status", ["failed", "expired", "requires_manual_review", "completed"])
