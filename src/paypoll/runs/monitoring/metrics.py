@@ -21,7 +21,6 @@ from paypoll.runs.report import RunReport
 from paypoll.shop.tables import orders
 from paypoll.state.outbox import UNSENT
 from paypoll.state.tables import outbox, run
-from paypoll.state.told_payments import reviews_for_a_person
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -89,6 +88,8 @@ def _measure(gauges: _Gauges, connection: sa.Connection, report: RunReport, late
 
 def _measure_backlog(gauges: _Gauges, connection: sa.Connection, report: RunReport) -> None:
     """Set what waits now."""
+    from paypoll.state.told_payments import reviews_for_a_person  # a run without metrics does not load it
+
     waiting, oldest = connection.execute(
         sa.select(sa.func.count(), sa.func.min(readable(orders.c.created_at))).where(orders.c.status.in_(WAITING))
     ).one()
