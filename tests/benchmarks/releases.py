@@ -114,7 +114,7 @@ def _beside_the_last(turns: "list[tuple[Turn, Turn]]", orders: int, least: float
             f"{what}: speed beside the last release's, from the first request to the last mail",
             f"{faster:.2f} ×",
             "2.50 ×" if orders >= _MANY else "none set",
-            faster >= 2.5 if orders >= _MANY else None,  # noqa: PLR2004 - as the table says
+            faster >= 2.5 if orders >= _MANY else None,
             f"{waits:.1f} s / {before:.1f} s",
         )
     own = statistics.median(turn.spent.own_cpu / turn.spent.cpu for turn in ours)
