@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from paypoll.payments.classify import assess, is_answer
+from paypoll.payments.classify import assess, checkout_ids, is_answer
 from paypoll.payments.decision import Decision, Reason, unchanged
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.followed import closed_at_last, left_open
@@ -18,7 +18,8 @@ from paypoll.payments.schedule import as_shown, is_over, next_look
 class GoneLook:
     """What a look came to: the payments that are held, all that SumUp answered, and when the next look is due.
 
-    `open`: after the last look, the checkouts that may be paid, or may have been, and why.
+    `open`: after the last look, the checkouts that may be paid, or may have been, and why. So is each that SumUp never
+    answered about until paypoll gave up.
     """
 
     decision: Decision
@@ -47,15 +48,22 @@ def look_at_gone(order: Order, evidence: Evidence, policy: Policy, now: datetime
     seen = assess(order, evidence, policy)
     decision, payments = decide_gone(order, evidence, policy, now), _held(order, evidence, policy, now)
     shown = as_shown(order, seen.answers, now)
+    unspent, _ = seen.without_spent(order.spent_elsewhere)
+    answered = is_answer(order, seen, evidence, decision) and len(payments) == len(unspent.money)
     following = next_look(
         shown,
         policy,
         now,
         status=order.status,
         outstanding=any(one not in evidence.closings for one in decision.close),
-        answered=is_answer(order, seen, evidence, decision) and len(payments) == len(seen.money),
+        answered=answered,
     )
-    still = left_open(shown, seen, evidence, policy, now)
+    still = dict(left_open(shown, seen, evidence, policy, now))
+    if following is None and not answered:  # given up, as in 20a
+        unread = (
+            one for one in checkout_ids(order, evidence, policy) if not isinstance(evidence.reads.get(one), Found)
+        )
+        still = dict.fromkeys(unread, "nothing that could be used, for ten times `verification.late_window`") | still
     return GoneLook(decision, payments, still, seen.answers, following)
 
 

@@ -119,6 +119,29 @@ def test_gone_order_is_looked_at_until_it_cannot_be_paid_or_that_is_told() -> No
     assert came_to == [(False, False), (True, True), (False, True)]
 
 
+def test_gone_order_that_was_never_answered_about_is_told_when_it_is_given_up() -> None:
+    seen = (SeenCheckout("chk-1", MERCHANT, "PENDING"),)
+    order = late(status="cancelled", checkouts=(), items=(), seen=seen, created_at=GIVEN_UP, looked_at=OVER)
+    silent = FakeGateway(checkouts={"chk-1": NotAllowed("")})
+
+    def given_up(order: Order) -> tuple[list[str], bool]:
+        gone = look_at_gone(order, fetch_evidence(order, silent, a_policy(), NOW), a_policy(), NOW)
+        return list(gone.open), gone.following is None
+
+    assert given_up(order) == (["chk-1"], True)
+    assert given_up(replace(order, created_at=OVER)) == ([], False)
+
+
+def test_gone_order_whose_payment_has_bought_another_is_looked_at_no_longer_than_others() -> None:
+    order = late(status="cancelled", checkouts=(), items=(), seen=(SeenCheckout("chk-1", MERCHANT, "PAID"),))
+    evidence = fetch_evidence(order, sumup("PAID"), a_policy(), NOW)
+    looked = [
+        look_at_gone(replace(order, spent_elsewhere=frozenset(spent)), evidence, a_policy(), NOW)
+        for spent in ((), ("chk-1",))
+    ]
+    assert [(len(gone.payments), gone.following) for gone in looked] == [(1, None), (0, None)]
+
+
 def test_last_look_that_was_never_answered_is_told_when_it_is_given_up() -> None:
     silent = FakeGateway(checkouts={"chk-1": NoAnswer("503")})
 
