@@ -49,6 +49,19 @@ def broken_accounts(books: "Books") -> Iterator[tuple[str, str]]:
                 yield promise, f"order {order.id}{f' ({order.kind})' if order.kind else ''}: {what}"
 
 
+def is_told_as_anothers(books: "Books", order: "Sold", payment: "Payment") -> bool:
+    """Say whether admins were told of the payment by another order's checkout, which shows it as well."""
+    shown = [
+        real for real in books.world.sumup.checkouts.values() if real.payment is payment and real.order != order.number
+    ]
+    return any(
+        re.search(rf"\b{re.escape(real.order)}\b", mail.subject) and re.search(rf"\b{re.escape(real.id)}\b", mail.text)
+        for mail in books.world.mail.inbox
+        if mail.recipients == (_ADMIN,) and not _TELLS_OF_NO_PAYMENT.search(mail.subject)
+        for real in shown
+    )
+
+
 def has_bought_for_another(books: "Books", order: "Sold", real: "RealCheckout") -> bool:
     """Say whether the payment that a checkout shows has bought the tickets of another order: it is not too much.
 
@@ -150,6 +163,8 @@ def _every_payment_is_accounted_for(accounts: _Accounts, order: "Sold") -> Itera
         if payment.refunded() >= payment.amount or accounts.has_tickets(payment) or payment.id in accounts.books.found:
             continue
         if any(name in mail.subject + mail.text for name in accounts.names(payment) for mail in tellings):
+            continue
+        if is_told_as_anothers(accounts.books, order, payment):
             continue
         if open_cases:
             del open_cases[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.accounts import broken_accounts, has_bought_for_another
+from tests.simulation.accounts import broken_accounts, has_bought_for_another, is_told_as_anothers
 from tests.simulation.balance import broken_balance
 from tests.simulation.listing_fees import broken_fees
 from tests.simulation.restored import broken_records
@@ -180,6 +180,7 @@ def _paid_is_settled(books: Books, order: "Sold") -> Iterator[str]:
         and one.payment
         and one.payment.id not in books.found
         and not has_bought_for_another(books, order, one)
+        and not is_told_as_anothers(books, order, one.payment)
     ]
     if not held or status == "completed":
         return
