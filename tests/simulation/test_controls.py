@@ -166,12 +166,12 @@ def no_payment_keys(bench: "Bench") -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_row_lock")
 def test_without_the_row_lock_the_shops_cancellation_is_run_over(bench: "Bench") -> None:
-    assert worlds_until_broken(bench, "1 ", "it was cancelled", weather=_BUSY_ADMINS, first=186)
+    assert worlds_until_broken(bench, "1 ", "it was cancelled", weather=_BUSY_ADMINS, first=212)
 
 
 @pytest.mark.usefixtures("old_decision")
 def test_without_deciding_again_under_the_lock_a_cancelled_order_gets_tickets(bench: "Bench") -> None:
-    assert worlds_until_broken(bench, "1 ", "it was cancelled", first=41)
+    assert worlds_until_broken(bench, "1 ", "it was cancelled", first=64)
 
 
 @pytest.mark.usefixtures("no_lease", "no_row_lock", "old_decision")
@@ -212,7 +212,7 @@ def test_without_the_look_at_the_places_a_late_payment_overfills_the_hall(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paypoll.payments.rules, "_late_obstacle", always(None))
-    assert worlds_until_broken(bench, "2 a late payment finds room", weather=_SMALL_HALLS, first=472)
+    assert worlds_until_broken(bench, "2 a late payment finds room", weather=_SMALL_HALLS, first=608)
 
 
 def test_without_the_check_of_the_merchant_somebody_elses_money_buys_tickets(
@@ -280,7 +280,7 @@ def test_with_mail_marked_as_sent_beforehand_it_can_be_lost(bench: "Bench", monk
 def test_with_alerts_given_up_like_other_mail_one_is_lost(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MailOutcomes, "given_up", _given_up)
     weather = replace(_STORM, smtp=0.4)
-    assert worlds_until_broken(bench, "3 no mail is lost", "a alert mail of order", weather=weather, first=528)
+    assert worlds_until_broken(bench, "3 no mail is lost", "a alert mail of order", weather=weather, first=585)
 
 
 def _given_up(self: MailOutcomes, mail: Mail, error: str) -> None:
