@@ -153,15 +153,24 @@ class PrintWorkers:
             if worker is not None:
                 return worker
             warm = next(iter(self._busy), None)
-        forked = warm.forked() if warm is not None else None
+            if warm is None:
+                return self._started()  # within the lock: who comes next forks this one, and does not load all anew
+        forked = warm.forked()
         with self._lock:
             if self._closed:
                 if forked is not None:
                     forked.end()
                 raise PrintError("the run is ending")
-            worker = forked or PrintingProcess.started(self._options, self._limit)
-            self._busy.add(worker)
-            return worker
+            if forked is None:
+                return self._started()
+            self._busy.add(forked)
+            return forked
+
+    def _started(self) -> PrintingProcess:
+        """Start a process for the work at hand. With the lock held."""
+        worker = PrintingProcess.started(self._options, self._limit)
+        self._busy.add(worker)
+        return worker
 
     def _idle_one(self) -> PrintingProcess | None:
         """Return a process that has nothing to do. With the lock held. Raise PrintError when the run is ending."""

@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -99,6 +100,34 @@ def test_workers_are_started_for_work_only_and_one_is_enough_for_a_few_tickets(m
 
 def below(process: int) -> set[int]:
     return {process}.union(*map(below, children(process)))
+
+
+class LetsOthersIn:
+    """A lock after which whoever held it dawdles, so that the others get everywhere before it goes on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
+        time.sleep(0.05)
+
+
+def test_two_threads_that_begin_at_once_start_one_process_and_fork_the_other(
+    make_workers: MakeWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paypoll.tickets.workers._TICKETS_WORTH_A_PROCESS", 1)
+    before = children()
+    workers = make_workers(2)
+    monkeypatch.setattr(workers, "_lock", LetsOthersIn())
+    orders = [[replace(FACE, order_number=f"ORD-{number}")] for number in range(4)]
+    workers.expect(orders)
+    assert len([workers.print_tickets(faces) for faces in orders]) == 4
+    assert len(workers._threads) == 2
+    assert len(children() - before) == 1
 
 
 def test_many_waiting_tickets_are_printed_by_two_processes_one_forked_from_the_other(
