@@ -12,7 +12,9 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy.sql.dml import UpdateBase
 
-_LATER = "paypoll_later"
+_LATER, _JOINS = "paypoll_later", "paypoll_joins"
+JOINED = "WITH paypoll_first AS ("
+"""How a statement begins that is two of ours."""
 _NOTHING_MORE = "/* what was put off */"
 
 S = TypeVar("S", bound=UpdateBase)
@@ -23,14 +25,17 @@ S = TypeVar("S", bound=UpdateBase)
 # ---------------------------------------------------------------------------------------------------------
 
 
-def later(statement: S) -> S:
+def later(statement: S, *, joins: bool = False) -> S:
     """Return the statement so that it is sent with the next one, or before the commit: nobody reads its result.
 
     It keeps its place in the order, its own snapshot and its own locks. An error of it is raised by the statement that
     it travels with, or by the commit; the transaction is lost either way.
+
+    `joins`: what is put off just before it is of the same deed, in another table, and neither reads the other's rows:
+    a change and its line in the history. The two become one statement, of one snapshot.
     """
     inline = statement.inline() if isinstance(statement, sa.Insert) else statement  # asks for no new key
-    return inline.execution_options(**{_LATER: True})
+    return inline.execution_options(**{_LATER: True, _JOINS: joins})
 
 
 def send_together(engine: sa.Engine, first: str) -> None:
@@ -83,7 +88,10 @@ class _Messages:
         if waiting is None:
             return False
         if context.execution_options.get(_LATER):
-            waiting.append(_filled_in(cursor, statement, parameters))
+            text = _filled_in(cursor, statement, parameters)
+            if context.execution_options.get(_JOINS) and self._can_be_joined(text, waiting):
+                text = f"{JOINED}{waiting.pop()})\n{text}"
+            waiting.append(text)
             return True
         if not waiting:
             return False
@@ -91,6 +99,13 @@ class _Messages:
             return self.send_what_waits(cursor)
         cursor.execute(_taken(waiting, _filled_in(cursor, statement, parameters)))
         return True
+
+    def _can_be_joined(self, text: str, waiting: Sequence[str]) -> bool:
+        if not waiting or waiting[-1] == self._first:
+            return False
+        # PostgreSQL knows changes within WITH at the top alone, so there are never three. And it makes the second
+        # change before the first: rows of one table would be numbered the wrong way round.
+        return not waiting[-1].startswith((JOINED, text.partition("(")[0]))
 
     def send_what_waits(self, cursor: Any, *_: Any) -> bool:
         """Send what waits, without the statement at hand: SQLAlchemy sends that."""

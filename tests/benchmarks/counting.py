@@ -15,6 +15,7 @@ from tests.benchmarks.bed import NO_LEDGER, Bed
 from paypoll.app import App
 from paypoll.runs.record import record_run
 from paypoll.settings.load import load_settings
+from paypoll.statements import JOINED
 
 NOT_COUNTED = "BEGIN and COMMIT are not counted; the settings of a transaction travel with its first statement"
 
@@ -44,6 +45,7 @@ def counting(engine: sa.Engine, *, here: bool = False) -> Iterator[Counts]:
     class Counted(pg.cursor):  # type: ignore[misc]  # its base has no types
         def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - psycopg2's name
             count("messages")
+            count("statements", -query.count(JOINED))
             super().execute(query, vars)
 
     def connected(connection: Any, _record: object) -> None:

@@ -34,7 +34,7 @@ _MOVE_ORDER = later(
     .where(orders.c.id == sa.bindparam("wanted"))
     .values(payment_notes=sa.case((orders.c.payment_notes == "", _LINE), else_=orders.c.payment_notes + "\n" + _LINE))
 )
-_ADD_LINE = later(sa.insert(history))
+_ADD_LINE = later(sa.insert(history), joins=True)
 _NOTE_CHECKOUT = later(
     sa.update(checkouts)
     .where(checkouts.c.id == sa.bindparam("wanted"))

@@ -13,7 +13,7 @@ from paypoll.statements import later
 
 ACTOR = "paypoll"
 
-_APPEND = later(sa.insert(audit))
+_APPEND = later(sa.insert(audit), joins=True)
 
 
 def record(

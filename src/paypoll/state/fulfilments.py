@@ -16,7 +16,7 @@ SPENT = sa.select(fulfilment.c.checkout_id, fulfilment.c.transaction_id).where(
     sa.or_(fulfilment.c.checkout_id.in_(_SUMUP_IDS), fulfilment.c.transaction_id.in_(_SUMUP_IDS)),
 )
 """What has fulfilled another order than `order_id`, of the SumUp ids (checkouts, transactions) `sumup_ids`."""
-_RECORD = later(sa.insert(fulfilment))
+_RECORD = later(sa.insert(fulfilment), joins=True)
 
 
 def record_fulfilment(
