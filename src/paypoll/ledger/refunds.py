@@ -38,6 +38,7 @@ from paypoll.payments.refunding import ENDS, OPEN, Next, RefundIntent, RefundSta
 from paypoll.shop.orders import load_order
 from paypoll.state import refunds as state
 from paypoll.state.audit import record
+from paypoll.state.due_refunds import due_refunds
 
 AT_ONCE: tuple[float, ...] = (0.0,)
 """A run looks once, and again a run later."""
@@ -91,7 +92,7 @@ class RefundEngine:
     def carry_on_due(self, run_id: str, stopped: Callable[[], bool]) -> list[tuple[RefundIntent, Exception]]:
         """Look once at each refund that is due. Return those that met an error, with that."""
         with transaction(self.engine) as connection:
-            due = state.due_refunds(connection, self.clock.now(), limit=_MOST_IN_A_RUN)
+            due = due_refunds(connection, self.clock.now(), limit=_MOST_IN_A_RUN)
             intents = [state.load_refund(connection, refund_id) for refund_id in due]
         errors: list[tuple[RefundIntent, Exception]] = []
         for intent in intents:

@@ -152,6 +152,12 @@ class Evidence:
         )
 
     @property
+    def shows_paid(self) -> bool:
+        """Whether SumUp says PAID of any checkout."""
+        answers = (look.value for look in self.reads.values() if isinstance(look, Found))
+        return any(answer.status == CheckoutStatus.PAID for answer in answers)
+
+    @property
     def shows_payment(self) -> bool:
         """Whether money was taken, by the state of any checkout or by one of its attempts."""
         answers = (look.value for look in self.reads.values() if isinstance(look, Found))

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
 from paypoll.clock import local_moment
-from paypoll.payments.order import Event, Order
+
+if TYPE_CHECKING:  # the settings load this module, in every run, and hardly one needs these
+    from paypoll.payments.order import Event, Order
 
 REFERENCES = ("{order_number}", "hosted_order_{order_number}", "order_{order_number}", "JE-{order_number}")
 """The forms of checkout references that the shop's flows make; two of them store no checkout id."""
@@ -52,7 +54,7 @@ class Policy:
         patterns = tuple(pattern.replace("{fee_reference}", "{order_number}") for pattern in self.fee_references)
         return replace(self, references=patterns, what="fee")
 
-    def references_of(self, order: Order) -> tuple[str, ...]:
+    def references_of(self, order: "Order") -> tuple[str, ...]:
         """Return every reference under which the shop may have made a checkout of this order at SumUp.
 
         Those of the stored rows, and the forms that some flows of the shop use without storing anything.
@@ -61,10 +63,10 @@ class Policy:
         made = (pattern.replace("{order_number}", order.number) for pattern in self.references)
         return tuple(dict.fromkeys(reference for reference in (*stored, *made) if len(reference) <= LONGEST_REFERENCE))
 
-    def starts(self, event: Event) -> datetime:
+    def starts(self, event: "Event") -> datetime:
         """Return when the event starts, as an aware datetime in the site's time zone."""
         return local_moment(event.starts_on, event.starts_at, self.time_zone)
 
-    def is_over(self, event: Event, now: datetime) -> bool:
+    def is_over(self, event: "Event", now: datetime) -> bool:
         """Say whether the event's day has passed: the shop's scanner admits on the event's date only."""
         return event.starts_on < now.astimezone(self.time_zone).date()

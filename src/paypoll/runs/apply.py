@@ -33,7 +33,6 @@ from paypoll.payments.schedule import as_shown, next_look
 from paypoll.runs.brake import Braked, NotCountedError, is_suspect
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
 from paypoll.runs.load import as_found, load_for_decision
-from paypoll.shop.capacity import shows_paid
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.find import lock_order
 from paypoll.state import outbox, watches
@@ -106,7 +105,7 @@ class Applier:
         first (48).
         """
         with transaction(self.engine) as connection:
-            held = watches.hold(connection, order_id, self.run_id, halls=shows_paid(evidence))
+            held = watches.hold(connection, order_id, self.run_id, halls=evidence.shows_paid)
             if held is None:
                 if not lock_order(connection, order_id):
                     paid = [answer for answer in _answers(evidence) if answer.status == CheckoutStatus.PAID]

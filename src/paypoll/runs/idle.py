@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from paypoll.runs.ledgers_due import ledgers_due
 from paypoll.settings.model import Settings
 from paypoll.state.due_fees import FeeRules, any_fee_due
+from paypoll.state.due_gone import any_gone_due
 from paypoll.state.due_mail import any_mail_due
-from paypoll.state.gone import any_gone_due
-from paypoll.state.refunds import any_refund_due
+from paypoll.state.due_refunds import any_refund_due
 from paypoll.state.sumup_troubles import orders_to_ask_about
 from paypoll.state.watches import WatchRules, is_any_due
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.runs.report import OrderError, RunReport
-from paypoll.state.refunds import is_refund_due
+from paypoll.state.due_refunds import is_refund_due
 
 if TYPE_CHECKING:
     from paypoll.ledger.refunds import RefundEngine

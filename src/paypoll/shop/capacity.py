@@ -7,15 +7,16 @@ reaches paypoll.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from paypoll.payments.evidence import Evidence
-from paypoll.payments.gateway import CheckoutStatus, Found
-from paypoll.payments.order import Order, OrderItem
 from paypoll.shop.tables import events, items, tickets
 from paypoll.statements import later
+
+if TYPE_CHECKING:  # every run loads this module, and hardly one these
+    from paypoll.payments.evidence import Evidence
+    from paypoll.payments.order import Order, OrderItem
 
 USED = "used"
 ADMITTING = ("valid", USED)
@@ -72,15 +73,9 @@ class CountedWrong:
     issued: int
 
 
-def may_fulfil(order: Order, evidence: Evidence) -> bool:
+def may_fulfil(order: "Order", evidence: "Evidence") -> bool:
     """Say whether the order may get tickets now, so that the places of its halls must be counted."""
-    return not order.tickets and order.fulfilment is None and shows_paid(evidence)
-
-
-def shows_paid(evidence: Evidence) -> bool:
-    """Say whether SumUp says PAID of any checkout."""
-    answers = (look.value for look in evidence.reads.values() if isinstance(look, Found))
-    return any(answer.status == CheckoutStatus.PAID for answer in answers)
+    return not order.tickets and order.fulfilment is None and evidence.shows_paid
 
 
 def lock_halls(connection: sa.Connection, event_ids: Iterable[int]) -> None:
@@ -92,10 +87,10 @@ def lock_halls(connection: sa.Connection, event_ids: Iterable[int]) -> None:
     connection.execute(_LOCK, {"event_ids": sorted(event_ids)})
 
 
-def with_places_taken(order: Order, taken: Mapping[int, int]) -> Order:
+def with_places_taken(order: "Order", taken: Mapping[int, int]) -> "Order":
     """Return the order with the places of its events that are `taken`, by the events' ids."""
 
-    def seen_from(item: OrderItem) -> OrderItem:
+    def seen_from(item: "OrderItem") -> "OrderItem":
         if item.event is None:
             return item
         return replace(item, event=replace(item.event, issued=taken.get(item.event.id, 0)))
@@ -103,7 +98,7 @@ def with_places_taken(order: Order, taken: Mapping[int, int]) -> Order:
     return replace(order, items=tuple(map(seen_from, order.items)))
 
 
-def raise_tickets_sold(connection: sa.Connection, order: Order, now: datetime) -> None:
+def raise_tickets_sold(connection: sa.Connection, order: "Order", now: datetime) -> None:
     """Let the shop's count of what was sold, for the order's events, be no less than the tickets that admit somebody.
 
     Never lowered: what the cart may have counted ahead stays. To be called under the events' locks.

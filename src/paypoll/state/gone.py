@@ -14,21 +14,13 @@ import sqlalchemy as sa
 
 from paypoll.payments.order import Order, SeenCheckout
 from paypoll.payments.order_statuses import OrderStatus
-from paypoll.shop.tables import checkouts, listing_fees, orders
+from paypoll.shop.tables import checkouts
+from paypoll.state.due_gone import FEE_IS_GONE, NUMBER_IS_GONE, ORDER_IS_GONE, are_due
 from paypoll.state.listing_fees import seen_from
 from paypoll.state.seen_checkouts import SEEN, seen_in
 from paypoll.state.tables import checkout_seen, listing_fee, watch
 from paypoll.state.watches import is_free
 
-_THERE = orders.alias("there")
-# Under its number the shop may have the order again, with another id: then that one is followed.
-_NUMBER_IS_GONE = sa.and_(
-    ~sa.exists(_THERE.c.id).where(_THERE.c.order_number == watch.c.order_number),
-    watch.c.order_number.is_not(None),
-    watch.c.order_number != "",
-)
-_ORDER_IS_GONE = sa.and_(~sa.exists(orders.c.id).where(orders.c.id == watch.c.order_id), _NUMBER_IS_GONE)
-_FEE_IS_GONE = ~sa.exists(listing_fees.c.id).where(listing_fees.c.payment_reference == listing_fee.c.reference)
 _ASIDE = watch.alias("aside")
 IS_SET_ASIDE = sa.exists(_ASIDE.c.order_id).where(_ASIDE.c.order_id == -watch.c.order_id)
 """Whether what was noted of another order under this id is kept elsewhere: the rest is of the order that is there."""
@@ -66,7 +58,7 @@ class GoneRows:
         not_yet = self.table.c.last_run.is_distinct_from(run_id)
         due = (
             sa.select(self._key, self.name)
-            .where(self.are_due(now), is_free(now, lease, self.table), not_yet)
+            .where(are_due(self.table, self.is_gone, now), is_free(now, lease, self.table), not_yet)
             .order_by(self.table.c.next_check_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -76,10 +68,6 @@ class GoneRows:
             taken = sa.update(self.table).where(self._are(claimed))
             connection.execute(taken.values(lease_run=run_id, lease_until=now + lease))
         return claimed
-
-    def are_due(self, now: datetime) -> sa.ColumnElement[bool]:
-        """Say whose money is to be looked at."""
-        return sa.and_(self.table.c.next_check_at <= now, self.is_gone)
 
     def load(self, connection: sa.Connection, gone: Gone) -> Order | None:
         """Return what is known of it, as if it were a cancelled order: nothing is owed for its money.
@@ -134,13 +122,8 @@ def _seen_of_fee(_connection: sa.Connection, row: sa.RowMapping) -> tuple[SeenCh
     return tuple(seen_from(checkout_id, one) for checkout_id, one in sorted((row["seen"] or {}).items()))
 
 
-GONE_ORDERS = GoneRows(watch, watch.c.order_number, _ORDER_IS_GONE, _seen_of_order)
-GONE_FEES = GoneRows(listing_fee, listing_fee.c.reference, _FEE_IS_GONE, _seen_of_fee)
-
-
-def any_gone_due(now: datetime) -> sa.ColumnElement[bool]:
-    """Say whether there is an order or a listing fee that is gone and whose money is to be looked at."""
-    return sa.or_(*(sa.exists(rows.name).where(rows.are_due(now)) for rows in (GONE_ORDERS, GONE_FEES)))
+GONE_ORDERS = GoneRows(watch, watch.c.order_number, ORDER_IS_GONE, _seen_of_order)
+GONE_FEES = GoneRows(listing_fee, listing_fee.c.reference, FEE_IS_GONE, _seen_of_fee)
 
 
 def set_aside(connection: sa.Connection, order_ids: Sequence[int], now: datetime) -> list[int]:
@@ -148,7 +131,7 @@ def set_aside(connection: sa.Connection, order_ids: Sequence[int], now: datetime
 
     From then on they are orders that are gone, due at once if their money was followed. The watch rows must be locked.
     """
-    lost = sa.and_(watch.c.order_id.in_(list(order_ids)), _NUMBER_IS_GONE, ~IS_SET_ASIDE)
+    lost = sa.and_(watch.c.order_id.in_(list(order_ids)), NUMBER_IS_GONE, ~IS_SET_ASIDE)
     if not (taken := list(connection.scalars(sa.select(watch.c.order_id).where(lost)))):
         return []
     following = sa.case((watch.c.next_check_at.is_not(None), now))

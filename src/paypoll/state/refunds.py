@@ -4,7 +4,6 @@ Whoever moves a row says from which state, so that of two who carry the same ref
 sends its request and one alone writes its end.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -65,22 +64,6 @@ def open_refunds(connection: sa.Connection) -> tuple[RefundIntent, ...]:
     return tuple(map(_intent, connection.execute(sa.select(refund).where(still_open).order_by(refund.c.id))))
 
 
-def is_refund_due(connection: sa.Connection, now: datetime) -> bool:
-    """Say whether a run has a refund to look at."""
-    return bool(connection.scalar(sa.select(any_refund_due(now))))
-
-
-def any_refund_due(now: datetime) -> sa.ColumnElement[bool]:
-    """Say for a query whether a run has a refund to look at."""
-    return sa.exists(refund.c.id).where(_is_due(now))
-
-
-def due_refunds(connection: sa.Connection, now: datetime, *, limit: int) -> Sequence[int]:
-    """Return the ids of the refunds to be looked at, the longest waiting first."""
-    query = sa.select(refund.c.id).where(_is_due(now)).order_by(refund.c.next_look_at, refund.c.id).limit(limit)
-    return list(connection.scalars(query))
-
-
 def begin_sending(connection: sa.Connection, refund_id: int, now: datetime) -> bool:
     """Write down that the request may be sent from now on. True for one caller alone, who then sends it."""
     return _move(connection, refund_id, RefundState.INTENDED, now, state=RefundState.ASKED.value, changed_at=now)
@@ -105,11 +88,6 @@ def _move(connection: sa.Connection, refund_id: int, before: RefundState, now: d
     values = {"next_look_at": now + LOOK_EVERY, **values}
     still = (refund.c.id == refund_id, refund.c.state == before.value)
     return connection.execute(sa.update(refund).where(*still).values(values)).rowcount == 1
-
-
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
-    # One that is put off for longer than any pause was looked at under a clock that was ahead.
-    return sa.or_(refund.c.next_look_at <= now, refund.c.next_look_at > now + timedelta(days=1))
 
 
 def _intent(row: sa.Row[tuple[object, ...]]) -> RefundIntent:
