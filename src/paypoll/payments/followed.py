@@ -93,11 +93,10 @@ def or_given_up(
 
 
 def _told(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> tuple[Notice, ...]:
-    accounted = {checkout.checkout_id for checkout in order.seen if checkout.accounted}
     done = order.fulfilment
-    if done is not None:
-        accounted.add(done.checkout_id)
-    payments = [answer for answer in seen.money if answer.id not in accounted]
+    known = {checkout.checkout_id for checkout in order.seen if checkout.accounted}
+    known |= done.payment_ids if done is not None else set()
+    payments = [answer for answer in seen.money if not answer.payment_ids & known]
     open_still = left_open(order, seen, evidence, policy, now)
     if done is not None and _has_its_tickets(order):
         return (
