@@ -501,10 +501,16 @@ class TestAgain:
         assert decision.outcome is Outcome.UNCHANGED
         assert [notice.key for notice in decision.notices] == ["paid_not_issued:chk-1"]
 
-    def test_row_26_completed_by_the_shop_is_left_alone_and_not_asked(self) -> None:
+    def test_row_26_completed_by_the_shop_with_its_tickets_is_left_alone_and_not_asked(self) -> None:
         gateway = sumup(an_answer())
-        assert outcome(an_order(status="completed"), gateway).notices == ()
+        assert outcome(an_order(status="completed", tickets=self.TICKETS), gateway).notices == ()
         assert gateway.asked == []
+
+    @pytest.mark.parametrize("tickets", [(), TICKETS[:1]])
+    def test_row_26_completed_by_the_shop_without_all_its_tickets_is_asked_about(self, tickets: Any) -> None:
+        order = an_order(status="completed", tickets=tickets)
+        assert [notice.key for notice in outcome(order, sumup(an_answer())).notices] == ["paid_not_issued:chk-1"]
+        assert outcome(order, sumup(an_answer("PENDING"))).notices == ()
 
 
 class TestTheOrderItself:
