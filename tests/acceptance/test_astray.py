@@ -18,6 +18,7 @@ ASTRAY = {
     "unreadable": ["tickets_unreadable"],
     "restored": ["tickets_unreadable"],
     "unpaid": ["tickets_unpaid"],
+    "completed": ["tickets_missing"],
     "wrong": ["tickets_missing"],
     "rejected": ["tickets_missing"],
     "cancelled": ["tickets_missing"],
@@ -35,6 +36,7 @@ def astray(new_stage: Callable[[], Stage]) -> World:
     orders = {
         "none": by_the_shop("none", is_paid=True, transaction_id="the shop's own"),
         "some": by_the_shop("some", is_paid=False),
+        "completed": by_the_shop("completed", "completed", is_paid=True),
         "unreadable": by_the_shop("unreadable", "delivered", is_paid=True),
         "restored": by_the_shop("restored", "pending_verification"),
         "unpaid": stage.order("ORD-UNPAID", checkout="FAILED", status="failed"),

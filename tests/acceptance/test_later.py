@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from datetime import time, timedelta
+from http import HTTPStatus
 
 import pytest
 from tests.acceptance.papers import body, subject
 from tests.acceptance.promises import check_completed, check_issued
 from tests.acceptance.stage import PATIENCE, PRICE, Stage
+from tests.acceptance.test_contradictions import Refuses
 from tests.acceptance.world import World
 
 from paypoll.sandbox.sumup.effects import Latency
 
+UNKNOWN = Refuses(HTTPStatus.NOT_FOUND, "NOT_FOUND")
 LATE = "Payment received after all: your tickets for"
 
 
@@ -84,7 +87,7 @@ def test_run_again_over_late_orders_changes_nothing(late: World) -> None:
 def issued(new_stage: Callable[[], Stage]) -> World:
     """Orders with all their tickets that were set back to waiting, in one way or another; and cancelled ones."""
     stage = new_stage()
-    names = ("replayed", "stale", "cancelled", "refunded", "cancelled-unpaid")
+    names = ("replayed", "stale", "cancelled", "refunded", "cancelled-unpaid", "twice")
     orders = {
         name: stage.order(
             f"ORD-{name.upper()}",
@@ -108,7 +111,10 @@ def issued(new_stage: Callable[[], Stage]) -> World:
     (payment,) = stage.sumup.checkout(orders["replayed"].checkout).attempts
     attempt = {"id": payment.id, "status": "SUCCESSFUL", "amount": payment.amount, "currency": "GBP"}
     stage.sumup.tamper(spent.checkout, transaction_id=payment.id, transactions=[attempt])
-    stage.shop.update("orders_order", orders["replayed"].id, status="pending_verification")
+    for name in ("replayed", "twice"):
+        stage.shop.update("orders_order", orders[name].id, status="pending_verification")
+    made.kept["twice"] = {"second": stage.checkout(orders["twice"], "PAID", reference="ORD-TWICE-b")}
+    stage.sumup.fault(UNKNOWN, path=f"*/{orders['twice'].checkout}")
     # A page of the shop that had read the order before, saves the whole row after.
     stage.shop.update("orders_order", orders["stale"].id, **{name: old for name, old in stale.items() if name != "id"})
     made.run()
@@ -148,6 +154,14 @@ def test_row_23_order_with_its_tickets_set_back_is_completed_again_without_new_o
     assert stage.history(order) == ["completed"] * 3
 
 
+def test_row_12a_second_payment_is_told_also_while_sumup_does_not_show_the_first(issued: World) -> None:
+    order, stage = issued["twice"], issued.stage
+    check_completed(stage, order)
+    (told,) = [body(alert) for alert in stage.alerts(order) if "was paid twice" in subject(alert)]
+    assert f"Refund the payment of checkout {issued.kept['twice']['second']}" in " ".join(told.split())
+    assert order.checkout in told
+
+
 def test_row_25a_stale_copy_saved_by_the_shop_is_healed_in_silence(issued: World) -> None:
     order, stage = issued["stale"], issued.stage
     check_completed(stage, order)
@@ -184,7 +198,7 @@ def test_run_again_over_issued_orders_changes_nothing(issued: World) -> None:
 # -- the shop, or SumUp, changes its mind in mid-run ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", ["cancelled", "requires_manual_review", "processing"])
+@pytest.mark.parametrize("status", ["cancelled", "requires_manual_review", "completed"])
 def test_row_26_status_changed_while_sumup_is_asked_stands_and_the_money_is_told(stage: Stage, status: str) -> None:
     order = stage.order("ORD-RACE", checkout="PAID")
     stage.sumup.fault(Latency(1.0), path="/v2.1/*")

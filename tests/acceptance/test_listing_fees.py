@@ -109,7 +109,10 @@ def fair(new_stage: Callable[[], Stage]) -> Fair:
     made.place("LF-EURO", "PAID", fee={"currency": "EUR"})
     stage.sumup.forget(made.place("LF-UNKNOWN").checkout)
     made.place("LF-SETTLED", "PAID", fee={"payment_status": "paid"})
+    made.place("LF-NEVER", "PAID", fee={"payment_status": "cancelled"})
+    made.place("LF-MONTHS", "", age=40 * DAY)
     made.run()
+    pay_for(stage, made["LF-MONTHS"], "PAID", age=timedelta(0))
     for reference in ("LF-DRAFTED", "LF-BACK", "LF-RETURNED", "LF-RESTORED"):
         stage.shop.update("events_event", made[reference].event, status="draft")
     stage.sumup.refund(made["LF-RETURNED"].checkout)
@@ -247,10 +250,18 @@ def test_row_60h_fee_that_the_shop_marked_as_paid(fair: Fair) -> None:
 
 
 def test_row_60i_payment_of_a_fee_that_nobody_was_to_pay_is_told(fair: Fair) -> None:
-    stage, fee = fair.stage, fair["LF-VOID"]
-    (told,) = told_about(stage, fee)
-    assert "is waived, but its payment was not given back" in subject(told)
-    assert (fee_row(stage, fee)["payment_status"], event_status(stage, fee)) == ("waived", "draft")
+    stage = fair.stage
+    for reference, status in (("LF-VOID", "waived"), ("LF-NEVER", "cancelled")):
+        fee = fair[reference]
+        (told,) = told_about(stage, fee)
+        assert f"is {status}, but its payment was not given back" in subject(told)
+        assert (fee_row(stage, fee)["payment_status"], event_status(stage, fee)) == (status, "draft")
+
+
+def test_row_60_fee_of_months_ago_that_is_tried_at_last_is_paid_and_its_event_published(fair: Fair) -> None:
+    stage, fee = fair.stage, fair["LF-MONTHS"]
+    assert (fee_row(stage, fee)["payment_status"], event_status(stage, fee)) == ("paid", "published")
+    assert len(mails_to_organiser(stage, fee)) == 1
 
 
 @pytest.mark.parametrize("reference", UNLISTED)

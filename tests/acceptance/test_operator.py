@@ -1,8 +1,11 @@
 """An operator's day, under the least privileges: many reviews at once, a search, a pause, mail that waits, a digest."""
 
+from datetime import timedelta
+
 from tests.acceptance.fees import place_fee
 from tests.acceptance.papers import body, subject
 from tests.acceptance.stage import ADMIN, Stage
+from tests.acceptance.test_last_looks import delete
 
 from paypoll.state.grants import READERS, grants_sql
 
@@ -10,6 +13,7 @@ from paypoll.state.grants import READERS, grants_sql
 def test_operator_decides_on_many_pauses_searches_and_sends_what_waits(stage: Stage) -> None:
     reviews = [stage.order(f"ORD-BACK-{number}", checkout="PAID") for number in (1, 2)]
     fee = place_fee(stage, "LF-BACK", "PAID")
+    lost = stage.order("ORD-LOST", age=timedelta(minutes=1))
     for checkout in (*(order.checkout for order in reviews), fee.checkout):
         stage.sumup.refund(checkout)
     assert stage.run_once(alerts__digest="00:00").code == 0
@@ -30,7 +34,10 @@ def test_operator_decides_on_many_pauses_searches_and_sends_what_waits(stage: St
 
     paid = stage.order("ORD-PAID", checkout="PAID")
     assert stage.paypoll("pause", "--all", "--reason", "a restore", "--by", "margot").code == 0
+    delete(stage, lost)  # the shop is being restored
+    stage.sql("UPDATE paypoll.watch SET next_check_at = now() WHERE order_id = :id", id=lost.id)
     paused = stage.run_once(alerts__digest="00:00")
+    assert stage.sumup.checkout(lost.checkout).status == "PENDING"
     assert (paused.code, stage.status(paid)) == (0, "pending_verification")
     assert [(one["scope"], one["by_whom"]) for one in paused.report["paused"]] == [("all", "margot")]
     (digest,) = [mail for mail in stage.sink.messages if "The last day: 2 sent to a person" in subject(mail)]
@@ -39,6 +46,7 @@ def test_operator_decides_on_many_pauses_searches_and_sends_what_waits(stage: St
     assert stage.paypoll("resume", "--all").stdout == "Nothing is paused.\n"
 
     stage.run_once(mail__port="9")
+    assert stage.sumup.checkout(lost.checkout).status == "EXPIRED"  # it has not come back
     assert stage.status(paid) == "completed"
     listed = stage.paypoll("mail", "list", "--json").report["mails"]
     assert [(mail["kind"], mail["state"]) for mail in listed] == [("confirmation", "waiting")]

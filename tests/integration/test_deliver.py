@@ -310,10 +310,11 @@ def test_one_mailbox_that_is_full_does_not_hold_up_the_others(
     assert [mail["state"] for mail in mails(engine)] == ["waiting", "sent", "sent", "sent", "sent"]
 
 
+@pytest.mark.parametrize(("total", "status", "told"), [(25, "completed", True), (24, "requires_manual_review", False)])
 def test_failure_mail_that_has_not_left_is_withdrawn_when_the_order_is_paid(
-    bench: "Bench", shop: SmallShop, engine: sa.Engine, place: "Place"
+    bench: "Bench", shop: SmallShop, engine: sa.Engine, place: "Place", total: int, status: str, *, told: bool
 ) -> None:
-    order_id = place("ORD-1")
+    order_id = place("ORD-1", total=total)
     place.set_status("ORD-1", "FAILED")
     bench.mailer.down = "connection refused"
     run(bench)
@@ -321,12 +322,13 @@ def test_failure_mail_that_has_not_left_is_withdrawn_when_the_order_is_paid(
     place.set_status("ORD-1", "PAID")
     bench.clock.move(timedelta(minutes=10))
     run(bench)
+    assert shop.row("orders_order", order_id)["status"] == status
     bench.mailer.down = ""
     bench.clock.move(timedelta(hours=1))
     run(bench)
     assert mails(engine, kind="payment_failed")[0]["state"] == "withdrawn"
     assert not any("failed" in subject.lower() for subject in subjects(bench))
-    assert any("ORD-1" in subject and "[" not in subject for subject in subjects(bench))
+    assert any("ORD-1" in subject and "[" not in subject for subject in subjects(bench)) == told
 
 
 def test_mail_that_meets_an_unforeseen_error_does_not_stop_the_others(

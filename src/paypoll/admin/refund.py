@@ -239,9 +239,11 @@ def _choose(order: Order, evidence: Evidence, payments: tuple[_Payment, ...], re
     # One of which SumUp does not say how it stands may be the one that is meant.
     if len(payments) < len(_paid(evidence)) or not payments or any(is_silence(look) for look in looks):
         raise _no_payment(order, evidence, "every paid checkout of it")
-    holding = [payment for payment in payments if payment.holds_money] or list(payments[-1:])
+    done = order.fulfilment.checkout_id if order.fulfilment else ""
+    # Under two checkouts of the order one payment is one: by the checkout that its tickets rest on, if by that.
+    once = {one.transaction.id: one for one in sorted(payments, key=lambda one: one.answer.id == done)}
+    holding = [payment for payment in once.values() if payment.holds_money] or list(payments[-1:])
     if len(holding) > 1:
-        done = order.fulfilment.checkout_id if order.fulfilment else ""
         listed = ", ".join(
             f"{payment.answer.id} ({show_amount(payment.transaction.left, payment.transaction.currency)}"
             + (", its tickets rest on it)" if payment.answer.id == done else ")")
@@ -287,8 +289,9 @@ def _done_before(
 def _is_beside(order: Order, payment: _Payment, payments: tuple[_Payment, ...]) -> bool:
     """Say whether the tickets rest on another payment; of several, none of which bought any, on neither."""
     if order.fulfilment is not None:
-        return order.fulfilment.checkout_id != payment.answer.id
-    return any(other.holds_money for other in payments if other is not payment)
+        return not order.fulfilment.payment_ids & {payment.answer.id, payment.transaction.id}
+    others = (other for other in payments if other.transaction.id != payment.transaction.id)
+    return any(other.holds_money for other in others)
 
 
 def _require_possible(order: Order, payment: _Payment, amount: Decimal) -> None:

@@ -39,7 +39,7 @@ from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
 from paypoll.runs.load import load_for_decision, load_order
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.find import find_order_id, lock_order
-from paypoll.state import findings, told_payments, watches
+from paypoll.state import findings, outbox, told_payments, watches
 from paypoll.state.audit import describe_evidence, record
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.posted_alerts import forget_told
@@ -217,6 +217,7 @@ def _close(connection: sa.Connection, present: Order, resolution: Resolution, ru
         set_order_status(connection, present, OrderStatus.REVIEW, _note(resolution), now)
     settled = Settled(present, resolution, present.status)
     told_payments.settle(connection, present.id, run_id)
+    outbox.withdraw(connection, present.id, "under_review")  # it is being checked no more
     _record(connection, settled, None, run_id, now)
     # 24c: what can still be paid is closed by the next run, and a payment all the same is told.
     watches.enrol_order(connection, present.id, now)

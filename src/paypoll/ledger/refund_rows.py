@@ -101,7 +101,8 @@ class RefundRows:
     def _is_beside(self, connection: sa.Connection, order: Order, intent: RefundIntent) -> bool:
         """Say whether the tickets rest on another payment: as it is now, should they have been issued meanwhile."""
         done = load_records(connection, [order.id])[order.id].fulfilment
-        return intent.beside if done is None else done.checkout_id != intent.checkout_id
+        names = {intent.checkout_id, intent.transaction_id}
+        return intent.beside if done is None else not done.payment_ids & names
 
     def _close_review(
         self, connection: sa.Connection, order: Order, intent: RefundIntent, run_id: str, now: datetime

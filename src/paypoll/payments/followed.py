@@ -22,8 +22,13 @@ from paypoll.payments.schedule import gives_up, is_over
 
 
 def is_followed(order: Order) -> bool:
-    """Say whether SumUp is asked about this order at all: not about one that the shop completed by itself."""
-    return order.status != OrderStatus.COMPLETED or order.fulfilment is not None
+    """Say whether SumUp is asked about this order at all: not about one that the shop completed, with its tickets.
+
+    One that somebody set to completed while it waited, and that lacks tickets, may be paid with nothing to show for it.
+    """
+    if order.status != OrderStatus.COMPLETED or order.fulfilment is not None:
+        return True
+    return len(order.tickets) < order.places
 
 
 def decide_void(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
@@ -46,7 +51,7 @@ def decide_void(order: Order, seen: Assessment, evidence: Evidence, policy: Poli
 def decide_followed(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     """Decide about an order in a status that paypoll leaves alone: told of payments, closed what nobody should pay."""
     if not is_followed(order):
-        return unchanged(Reason.NOT_WATCHED, "completed by the shop: paypoll leaves it alone")
+        return unchanged(Reason.NOT_WATCHED, "completed by the shop, with its tickets: paypoll leaves it alone")
     close: tuple[str, ...] = ()
     if _has_its_tickets(order) or order.rejected:
         # A FAILED one takes another card while its page lives. SumUp refuses to close most others: asked at last alone.
@@ -93,11 +98,10 @@ def or_given_up(
 
 
 def _told(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> tuple[Notice, ...]:
-    accounted = {checkout.checkout_id for checkout in order.seen if checkout.accounted}
     done = order.fulfilment
-    if done is not None:
-        accounted.add(done.checkout_id)
-    payments = [answer for answer in seen.money if answer.id not in accounted]
+    known = {checkout.checkout_id for checkout in order.seen if checkout.accounted}
+    known |= done.payment_ids if done is not None else set()
+    payments = [answer for answer in seen.money if not answer.payment_ids & known]
     open_still = left_open(order, seen, evidence, policy, now)
     if done is not None and _has_its_tickets(order):
         return (

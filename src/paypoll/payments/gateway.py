@@ -120,6 +120,12 @@ class CheckoutAnswer:
         return tuple(attempt for attempt in self.attempts if attempt.successful)
 
     @property
+    def payment_ids(self) -> frozenset[str]:
+        """The checkout's id and that of its payment: under two checkouts it is one payment all the same."""
+        paid_by = self.transaction_id or next((attempt.id for attempt in self.successful_attempts), "")
+        return frozenset({self.id, paid_by} - {""})
+
+    @property
     def payment_names(self) -> frozenset[str]:
         """All that SumUp, or the shop, may name this payment by: the checkout's id, transaction ids and codes."""
         attempts = (name for attempt in self.attempts for name in (attempt.id, attempt.transaction_code))

@@ -247,7 +247,7 @@ def _take(
 ) -> Decision:
     """Decide about a fee with at least one payment that fits in every respect."""
     payment = min(fitting, key=lambda one: (one.paid_at or now, one.checkout_id))
-    surplus = [answer for answer in seen.money if answer.id != payment.checkout_id]
+    surplus = [answer for answer in seen.money if not answer.payment_ids & payment.answer.payment_ids]
     told = notices.paid_twice(payment, surplus, terms.currency)  # 60f
     close = tuple(one for one in (*seen.pending, *seen.failed) if one not in evidence.closings)
     if fee.is_paid and (fee.event is None or fee.event.status != "draft"):  # 60h

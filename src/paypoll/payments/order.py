@@ -100,7 +100,8 @@ class Fulfilment:
     """What paypoll wrote when it fulfilled an order: kept so that it can be put back (outcomes, row 25a).
 
     `checkout_id` is SumUp's; `order_transaction_id` is what went into the order's `transaction_id` column.
-    `by_person`: a person issued the tickets although SumUp's answer did not match.
+    `by_person`: a person issued the tickets although SumUp's answer did not match. `transaction_id` is SumUp's, empty
+    where it named none.
     """
 
     order_id: int
@@ -110,6 +111,12 @@ class Fulfilment:
     fulfilled_at: datetime
     by_person: bool = False
     issued_by: str = "paypoll"
+    transaction_id: str = ""
+
+    @property
+    def payment_ids(self) -> frozenset[str]:
+        """The ids of its checkout and of the payment itself, as in `CheckoutAnswer`."""
+        return frozenset({self.checkout_id, self.transaction_id} - {""})
 
 
 @dataclass(frozen=True, slots=True)

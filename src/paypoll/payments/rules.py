@@ -112,10 +112,7 @@ def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, 
     if order.before_memory and not order.tickets and order.fulfilment is None:
         found = ["It is from before paypoll lost its records, and may have had its tickets already."]
         return _to_review(Reason.MEMORY_LOST, found, seen)
-    surplus = [other.answer for other in seen.verified if other is not payment]
-    surplus += [other.answer for other in seen.flawed if not other.returned]
-    surplus += [other.answer for other in seen.unchecked]
-    extra = notices.paid_twice(payment, surplus, policy.currency)  # 12
+    extra = _paid_twice(order, payment, seen, policy)
     # 14; a FAILED one can still be paid on SumUp's page, too.
     payable = (*seen.pending, *seen.failed)
     close = tuple(checkout_id for checkout_id in payable if checkout_id not in evidence.closings)
@@ -149,6 +146,20 @@ def _kept_payment(order: Order, seen: Assessment) -> VerifiedPayment:
     return min(dated, key=lambda payment: payment.paid_at or order.created_at) if dated else in_order[0]
 
 
+def _paid_twice(order: Order, payment: VerifiedPayment, seen: Assessment, policy: Policy) -> tuple[Notice, ...]:
+    """Tell of every payment beside the one that the tickets rest on (12), or are to rest on.
+
+    They rest on what is on record, also in a look in which SumUp does not show that; only where it has gone back in
+    full the other one stands in for it.
+    """
+    done = order.fulfilment
+    if done is not None and any(one.returned and one.answer.payment_ids & done.payment_ids for one in seen.flawed):
+        done = None
+    own = done.payment_ids if done is not None else payment.answer.payment_ids
+    others = [answer for answer in seen.money if not answer.payment_ids & own]
+    return notices.paid_twice(done or payment, others, policy.currency)
+
+
 def _decide_again(
     order: Order, payment: VerifiedPayment, extra: tuple[Notice, ...], close: tuple[str, ...]
 ) -> Decision:
@@ -163,7 +174,8 @@ def _decide_again(
     if not order.is_paid:  # 25a: whoever saved this had read the order before it was paid
         why = "an old copy of the order was saved over what paypoll had written; put back"
         return Decision(Outcome.RESTORE, Reason.OVERWRITTEN, why, payment, extra, close)
-    told = (notices.replayed(refund_checked=payment.refund_checked), *extra)  # 23
+    own = payment.answer.payment_ids & order.fulfilment.payment_ids
+    told = (notices.replayed(refund_checked=payment.refund_checked and bool(own)), *extra)  # 23
     why = "set back to waiting although it has its tickets; put back"
     return Decision(Outcome.RESTORE, Reason.REPLAYED, why, payment, told, close)
 

@@ -112,7 +112,7 @@ def next_look(
             return now + _LONG_UNANSWERED_PAUSE
         return now + (_UNANSWERED_PAUSE if now - end < _LONG_UNANSWERED_PAUSE else _LONGEST_PAUSE)
     if status == OrderStatus.COMPLETED:
-        done = order.fulfilment.fulfilled_at if order.fulfilment is not None else now
+        done = order.fulfilment.fulfilled_at if order.fulfilment is not None else order.changed_at or now
         return next((done + pause for pause in QUIET_LOOKS if now < done + pause < end), end)
     pause = (now - (order.changed_at or order.created_at)) / _PAUSE_SHARE
     return min(now + min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE), end)

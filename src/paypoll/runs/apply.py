@@ -130,6 +130,9 @@ class Applier:
         self, connection: sa.Connection, order: Order, evidence: Evidence, decision: Decision, now: datetime
     ) -> Applied:
         tickets = self._change_order(connection, order, evidence, decision, now)
+        if order.written_to and decision.accounts and evidence.shows_payment and not tickets:
+            # "Your payment failed, try again", if it has not left yet: whoever did would pay twice.
+            outbox.withdraw_unread(connection, order.id, "payment_failed")
         status = STATUS_AFTER.get(decision.outcome, order.status)
         settled = status not in WAITING | BASKET
         note_checkouts(connection, order.checkouts, evidence, decision, now, settled=settled)
@@ -255,8 +258,6 @@ class Applier:
             now=now,
             order_id=order.id,
         )
-        # "Your payment failed", if it has not left yet, would contradict this.
-        outbox.withdraw(connection, order.id, "payment_failed")
 
 
 # Money that went back, was used before, or was judged by a person: the customer is not waiting for tickets.

@@ -263,5 +263,8 @@ def _after(fee: ListingFee, decision: Decision, now: datetime) -> ListingFee:
         return replace(after, status=PAID)
     if decision.outcome is not Outcome.COMPLETE or decision.payment is None:
         return after
-    done = Fulfilment(fee.id, decision.payment.checkout_id, "", decision.payment.paid_at or now, now)
+    payment = decision.payment
+    done = Fulfilment(
+        fee.id, payment.checkout_id, "", payment.paid_at or now, now, transaction_id=payment.transaction_id
+    )
     return replace(after, status=PAID, settled=done)

@@ -17,6 +17,7 @@ from paypoll.payments.order_statuses import SET_BY_SHOP, WAITING, OrderStatus
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import events, items, orders, tickets
 from paypoll.state.resolutions import closed_without_tickets
+from paypoll.state.tables import fulfilment
 
 _NEWEST = 3000
 """So many orders are looked at: there is no index on their status or their time."""
@@ -89,6 +90,7 @@ def _facts(now: datetime) -> sa.Select[Any]:
             count().label("tickets"),
             count(tickets.c.status.in_(ADMITTING)).label("admitting"),
             unreadable.label("unreadable"),
+            sa.exists(fulfilment.c.order_id).where(fulfilment.c.order_id == orders.c.id).label("fulfilled"),
         )
         .where(suspects)
         .order_by(orders.c.id.desc())
@@ -121,7 +123,9 @@ def _kinds_of(row: sa.Row[Any]) -> list[Kind]:
     kinds = []
     # The shop also has orders in `processing` that are simply under way.
     by_shop = row.status in SET_BY_SHOP and (row.is_paid or row.status != "processing")
-    if by_shop and row.tickets < row.places:
+    # Of one that paypoll completed somebody has taken tickets away.
+    closed_by_shop = row.status == OrderStatus.COMPLETED and not row.fulfilled
+    if (by_shop or closed_by_shop) and row.tickets < row.places:
         kinds.append(Kind.MISSING)
     if row.unreadable and (by_shop or row.status == OrderStatus.COMPLETED):
         kinds.append(Kind.UNREADABLE)

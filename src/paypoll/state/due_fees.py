@@ -25,14 +25,14 @@ _JUST_MADE = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class FeeRules:
-    """Which fees are looked at: those younger than `first_look`, tried under a reference of one of the `patterns`."""
+    """Which fees are looked at: those younger than `first_look`, or tried anew, under a reference of the `patterns`."""
 
     first_look: timedelta
     patterns: tuple[str, ...]
 
 
 def enrol_fees(connection: sa.Connection, rules: FeeRules, now: datetime) -> None:
-    """Put every fee that may be paid, and is not yet, on the list."""
+    """Put every fee that may be paid, or may have been, on the list."""
     new = (
         _on_the_list(now)
         .outerjoin(listing_fee, listing_fee.c.reference == listing_fees.c.payment_reference)
@@ -115,10 +115,17 @@ def _would_be_looked_at(rules: FeeRules, now: datetime) -> sa.Select[tuple[str]]
 
 
 def _is_new(rules: FeeRules, now: datetime) -> sa.ColumnElement[bool]:
-    """Say which fees are to be listed: what may be paid, and what somebody else has marked as paid."""
-    return sa.and_(
-        listing_fees.c.payment_status.not_in(sorted(VOID)), listing_fees.c.created_at > now - rules.first_look
+    """Say which fees are to be listed: the young ones, whatever became of them, and old ones that are tried anew.
+
+    One that was cancelled or waived before the first look may have been paid before that (60i). An old one that nobody
+    has paid is listed as soon as it names a checkout, or the shop has stored one in the time of a first look (20a).
+    """
+    fresh = _has_checkout(rules, checkouts.c.created_at > now - rules.first_look, checkouts.c.created_at <= now)
+    is_old_and_tried = sa.and_(
+        listing_fees.c.payment_status.not_in(sorted({PAID, *VOID})),
+        sa.or_(sa.func.trim(listing_fees.c.sumup_checkout_id) != "", fresh),
     )
+    return sa.or_(listing_fees.c.created_at > now - rules.first_look, is_old_and_tried)
 
 
 def _is_due(rules: FeeRules, now: datetime) -> sa.ColumnElement[bool]:
@@ -152,12 +159,24 @@ def _is_unlisted(now: datetime) -> sa.ColumnElement[bool]:
 
 def _is_tried_anew(rules: FeeRules, now: datetime) -> sa.ColumnElement[bool]:
     """Say for which fees the shop has a checkout that was made since the last look, by the index on its reference."""
-    return sa.exists(checkouts.c.id).where(
-        checkouts.c.checkout_reference.in_([_form(pattern) for pattern in rules.patterns]),
-        checkouts.c.order_id.is_(None),
+    return _has_checkout(
+        rules,
         checkouts.c.created_at > now - _LOOKED_THROUGH,
         checkouts.c.created_at <= now,
         sa.or_(checkouts.c.created_at > listing_fee.c.last_checked_at, checkouts.c.created_at > now - _JUST_MADE),
+    )
+
+
+def _has_checkout(rules: FeeRules, *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Say whether the shop has stored a checkout of the fee that meets the conditions."""
+    return (
+        sa.exists(checkouts.c.id)
+        .where(
+            checkouts.c.checkout_reference.in_([_form(pattern) for pattern in rules.patterns]),
+            checkouts.c.order_id.is_(None),
+            *conditions,
+        )
+        .correlate(listing_fees, listing_fee)
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.shop.tables import listing_fees, orders
+from paypoll.state.pauses import EVERYTHING, PAUSED_ORDERS
 from paypoll.state.tables import listing_fee, watch
 
 _THERE = orders.alias("there")
@@ -17,13 +18,20 @@ NUMBER_IS_GONE = sa.and_(
     watch.c.order_number.is_not(None),
     watch.c.order_number != "",
 )
-ORDER_IS_GONE = sa.and_(~sa.exists(orders.c.id).where(orders.c.id == watch.c.order_id), NUMBER_IS_GONE)
+ORDER_IS_GONE = sa.and_(
+    ~sa.exists(orders.c.id).where(orders.c.id == watch.c.order_id),
+    NUMBER_IS_GONE,
+    watch.c.order_id.not_in(PAUSED_ORDERS),
+)
 FEE_IS_GONE = ~sa.exists(listing_fees.c.id).where(listing_fees.c.payment_reference == listing_fee.c.reference)
 
 
 def are_due(table: sa.Table, is_gone: sa.ColumnElement[bool], now: datetime) -> sa.ColumnElement[bool]:
-    """Say of which rows that remember what `is_gone` the money is to be looked at."""
-    return sa.and_(table.c.next_check_at <= now, is_gone)
+    """Say of which rows that remember what `is_gone` the money is to be looked at.
+
+    Of none while everything is paused, as when the shop is restored.
+    """
+    return sa.and_(table.c.next_check_at <= now, is_gone, sa.not_(EVERYTHING.exists()))
 
 
 def any_gone_due(now: datetime) -> sa.ColumnElement[bool]:

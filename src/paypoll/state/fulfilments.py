@@ -39,6 +39,7 @@ def record_fulfilment(
         paid_at=payment.paid_at or now,
         fulfilled_at=now,
         by_person=isinstance(payment, OverriddenPayment),
+        transaction_id=payment.transaction_id,
     )
     row = {
         "order_id": done.order_id,

@@ -73,7 +73,14 @@ def with_records(connection: sa.Connection, fee: ListingFee) -> ListingFee:
         return fee
     settled = None
     if row["checkout_id"] is not None:
-        settled = Fulfilment(fee.id, row["checkout_id"], "", row["paid_at"], row["taken_at"])
+        settled = Fulfilment(
+            fee.id,
+            row["checkout_id"],
+            "",
+            row["paid_at"],
+            row["taken_at"],
+            transaction_id=row["transaction_id"] or "",
+        )
     seen: Mapping[str, Any] = row["seen"] or {}
     state = FeeState(row["state"])
     return replace(
@@ -131,7 +138,9 @@ def take_payment(
 
     Raise IntegrityError when it was taken for another one: the database refuses it.
     """
-    done = Fulfilment(fee.id, payment.checkout_id, "", payment.paid_at or now, now)
+    done = Fulfilment(
+        fee.id, payment.checkout_id, "", payment.paid_at or now, now, transaction_id=payment.transaction_id
+    )
     row = {
         "checkout_id": done.checkout_id,
         "transaction_id": payment.transaction_id or None,

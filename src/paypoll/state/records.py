@@ -37,6 +37,7 @@ _RECORDS = (
         watch.c.settled_at,
         watch.c.last_checked_at,
         fulfilment.c.checkout_id,
+        fulfilment.c.transaction_id,
         fulfilment.c.order_transaction_id,
         fulfilment.c.paid_at,
         fulfilment.c.fulfilled_at,
@@ -140,4 +141,5 @@ def _fulfilment(row: Mapping[str, Any]) -> Fulfilment | None:
         fulfilled_at=row["fulfilled_at"],
         by_person=row["by_person"],
         issued_by=row["issued_by"],
+        transaction_id=row["transaction_id"] or "",
     )

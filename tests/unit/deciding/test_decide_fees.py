@@ -136,7 +136,7 @@ def test_row_60e_late_payment_is_taken_and_told(state: FeeState) -> None:
 
 
 def test_row_60f_second_payment_is_told_and_what_is_open_is_closed() -> None:
-    second = paid(REDIRECT, id="chk-2")
+    second = paid(REDIRECT, id="chk-2", transaction_id="txn-2")
     third = an_answer("PENDING", id="chk-3", reference=REDIRECT)
     rows = tuple(a_checkout(id=n, reference="LF-1", checkout_ids=(f"chk-{n}",)) for n in (1, 2, 3))
     decision = outcome(a_fee(checkouts=rows), paid(), second, third)

@@ -10,7 +10,16 @@ import pytest
 from paypoll.alerts.orders import Level, OrderAlert, alert_about
 from paypoll.payments.decision import Decision, Outcome, Reason
 from paypoll.payments.fetch import fetch_evidence
-from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, Look, NoAnswer, NotAllowed, Refused
+from paypoll.payments.gateway import (
+    BrokenAnswer,
+    CheckoutAnswer,
+    Found,
+    Look,
+    NoAnswer,
+    NotAllowed,
+    NotFound,
+    Refused,
+)
 from paypoll.payments.order import Account, Fulfilment, Order, Ticket
 from paypoll.payments.rules import decide
 from paypoll.testing import (
@@ -403,6 +412,36 @@ class TestAgain:
         assert (decision.outcome, decision.reason) == (Outcome.RESTORE, Reason.REPLAYED)
         assert levels(decision) == [Level.ALERT]
 
+    @pytest.mark.parametrize("first", [NoAnswer("time-out"), NotFound("of another account")])
+    def test_row_12a_second_payment_is_told_while_sumup_does_not_show_the_first(self, first: Look[Any]) -> None:
+        gateway = sumup(an_answer())
+        gateway.checkouts["chk-1"] = first
+        gateway.searches["ORD-1001"] = Found((second := an_answer(id="chk-2", transaction_id="txn-2"),))
+        gateway.checkouts["chk-2"] = Found(second)
+        order = an_order(tickets=self.TICKETS, fulfilment=self.DONE, is_paid=True)
+        rows = (a_checkout(), a_checkout(id=2, checkout_ids=("chk-2",)))
+        decision = outcome(replace(order, checkouts=rows), gateway)
+        assert (decision.outcome, decision.reason) == (Outcome.RESTORE, Reason.REPLAYED)
+        assert [notice.key for notice in decision.notices] == ["replayed", "paid_twice:chk-2"]
+
+    def test_row_23_other_payment_stands_in_for_one_that_went_back(self) -> None:
+        gateway = sumup(an_answer(), refunded=Decimal(25))
+        gateway.checkouts["chk-2"] = Found(an_answer(id="chk-2", transaction_id="txn-2"))
+        order = an_order(tickets=self.TICKETS, fulfilment=self.DONE, is_paid=True)
+        rows = (a_checkout(), a_checkout(id=2, checkout_ids=("chk-2",)))
+        decision = outcome(replace(order, checkouts=rows), gateway)
+        assert [notice.key for notice in decision.notices] == ["replayed"]
+
+    def test_row_12_one_payment_under_two_checkouts_is_one(self) -> None:
+        gateway = sumup(an_answer())
+        gateway.checkouts["chk-2"] = Found(an_answer(id="chk-2"))
+        order = an_order(checkouts=(a_checkout(), a_checkout(id=2, checkout_ids=("chk-2",))))
+        decision = outcome(order, gateway)
+        assert (decision.outcome, decision.notices) == (Outcome.COMPLETE, ())
+        done = replace(self.DONE, transaction_id="txn-1")
+        completed = replace(order, status="completed", is_paid=True, tickets=self.TICKETS, fulfilment=done)
+        assert outcome(completed, gateway).notices == ()
+
     @pytest.mark.parametrize("trace", [{"had_refund": True}, {"was_void": True}])
     def test_row_24_after_a_refund_in_the_shop_goes_to_review(self, trace: dict[str, bool]) -> None:
         order = an_order(tickets=self.TICKETS, fulfilment=self.DONE, is_paid=True, **trace)
@@ -462,10 +501,16 @@ class TestAgain:
         assert decision.outcome is Outcome.UNCHANGED
         assert [notice.key for notice in decision.notices] == ["paid_not_issued:chk-1"]
 
-    def test_row_26_completed_by_the_shop_is_left_alone_and_not_asked(self) -> None:
+    def test_row_26_completed_by_the_shop_with_its_tickets_is_left_alone_and_not_asked(self) -> None:
         gateway = sumup(an_answer())
-        assert outcome(an_order(status="completed"), gateway).notices == ()
+        assert outcome(an_order(status="completed", tickets=self.TICKETS), gateway).notices == ()
         assert gateway.asked == []
+
+    @pytest.mark.parametrize("tickets", [(), TICKETS[:1]])
+    def test_row_26_completed_by_the_shop_without_all_its_tickets_is_asked_about(self, tickets: Any) -> None:
+        order = an_order(status="completed", tickets=tickets)
+        assert [notice.key for notice in outcome(order, sumup(an_answer())).notices] == ["paid_not_issued:chk-1"]
+        assert outcome(order, sumup(an_answer("PENDING"))).notices == ()
 
 
 class TestTheOrderItself:
