@@ -36,7 +36,8 @@ def astray(new_stage: Callable[[], Stage]) -> World:
     orders = {
         "none": by_the_shop("none", is_paid=True, transaction_id="the shop's own"),
         "some": by_the_shop("some", is_paid=False),
-        "completed": by_the_shop("completed", "completed", is_paid=True),
+        "completed": stage.order("ORD-COMPLETED", age=timedelta(minutes=1)),
+        "closed-before": by_the_shop("closedbefore", "completed", is_paid=True),
         "unreadable": by_the_shop("unreadable", "delivered", is_paid=True),
         "restored": by_the_shop("restored", "pending_verification"),
         "unpaid": stage.order("ORD-UNPAID", checkout="FAILED", status="failed"),
@@ -56,6 +57,7 @@ def astray(new_stage: Callable[[], Stage]) -> World:
     place_fee(stage, "LF-SOUND", "PAID", event={"status": "published"}, fee={"payment_status": "paid"})
     made = World(stage, orders)
     made.run()
+    stage.shop.update("orders_order", orders["completed"].id, status="completed")
     made.kept = {"listed": json.loads(stage.paypoll("queue", "--json").stdout)}
     made.kept["said"] = {"queue": stage.paypoll("queue").stdout, "check": stage.paypoll("check").stdout}
     return made

@@ -9,7 +9,7 @@ from tests.acceptance.papers import subject
 from tests.acceptance.promises import check_completed
 from tests.acceptance.stage import ROLE, Stage
 
-OK, USAGE, REFUSED, NOT_FOUND, SETTINGS = 0, 2, 65, 66, 78
+OK, USAGE, REFUSED, NOT_FOUND, TRY_LATER, SETTINGS = 0, 2, 65, 66, 75, 78
 
 
 # -- exit status ----------------------------------------------------------------------------------------------
@@ -129,9 +129,14 @@ def test_many_alerts_of_one_kind_in_a_run_become_one_mail_that_lists_them(stage:
 
 
 def test_expire_asks_sumup_first_closes_what_is_unpaid_and_fulfils_what_is_paid(stage: Stage) -> None:
-    unpaid, paid = stage.order("ORD-UNPAID"), stage.order("ORD-PAID", checkout="PAID")
-    run = stage.paypoll("expire", unpaid.number, paid.number, "--yes", "--json")
-    assert run.code == OK
+    unpaid, paid, held = stage.order("ORD-UNPAID"), stage.order("ORD-PAID", checkout="PAID"), stage.order("ORD-HELD")
+    stage.sql(
+        "INSERT INTO paypoll.watch (order_id, first_seen_at, lease_run, lease_until)"
+        " VALUES (:id, now(), 'another', now() + interval '2 minutes')",
+        id=held.id,
+    )
+    run = stage.paypoll("expire", unpaid.number, paid.number, held.number, "--yes", "--json")
+    assert (run.code, stage.status(held)) == (TRY_LATER, "pending_verification")
     assert stage.status(unpaid) == "expired"
     assert stage.sumup.checkout(unpaid.checkout).status == "EXPIRED"
     assert stage.history(unpaid) == ["expired"]

@@ -26,6 +26,15 @@ def reasons(bench: "Bench") -> list[Reason]:
     return [applied.reason for applied in record_run(bench.app, SWEEP).applied]
 
 
+def issue_as_the_shop(shop: SmallShop, order_id: int) -> None:
+    """Issue a ticket for every place, as a page of the shop does."""
+    (item,) = shop.rows("orders_orderitem", order_id=order_id)
+    buyer = shop.add_user("buyer@example.org")
+    for place in range(item["quantity"]):
+        shop.insert("events_ticket", ticket_number=f"OLD-{place}", order_id=order_id, event_id=item["event_id"],
+                    customer_id=buyer, status="valid")  # fmt: skip
+
+
 def look_until_the_end(bench: "Bench") -> None:
     """Let the window of every order pass, with a look at its end."""
     reasons(bench)
@@ -206,12 +215,44 @@ def test_row_22_order_taken_out_of_a_review_of_long_ago_has_a_last_look(
     assert reasons(bench) == []
 
 
+@pytest.mark.parametrize(("status", "reason"), [("cancelled", Reason.PAID_BUT_VOID), ("failed", Reason.REPLAYED)])
+def test_row_22_order_completed_long_ago_that_is_cancelled_now_is_told_and_a_stale_copy_healed(
+    bench: "Bench", shop: SmallShop, place: "Place", status: str, reason: Reason
+) -> None:
+    order_id = place("ORD-1")
+    reasons(bench)
+    look_until_the_end(bench)
+    bench.clock.move(40 * _DAY)
+    shop.update("orders_order", order_id, status=status)
+    assert reasons(bench) == [reason]
+    bench.clock.move(_DAY)
+    assert reasons(bench) in ([], [Reason.SETTLED])
+
+
+def test_row_12a_order_whose_number_somebody_changes_is_the_same_order(
+    bench: "Bench", shop: SmallShop, place: "Place", engine: sa.Engine
+) -> None:
+    order_id = place("ORD-1")
+    assert reasons(bench) == [Reason.PAID]
+    shop.update("orders_order", order_id, order_number="ORD-1-B")
+    bench.clock.move(timedelta(hours=1))
+    shop.add_checkout(order_id, "ORD-1-B", "chk-ORD-1-B", merchant_code=MERCHANT)
+    bench.gateway.checkouts["chk-ORD-1-B"] = Found(
+        an_answer(id="chk-ORD-1-B", reference="ORD-1-B", transaction_id="txn-2", attempts=())
+    )
+    assert reasons(bench) == [Reason.PAID_TWICE]
+    with transaction(engine) as connection:
+        alerts = connection.scalars(sa.text("SELECT dedupe_key FROM paypoll.outbox WHERE kind = 'alert'")).all()
+    assert [key.partition(":order:")[0] for key in alerts] == ["alert:paid_twice:chk-ORD-1-B"]
+
+
 def test_order_completed_by_the_shop_with_a_new_checkout_is_looked_at_once(
     bench: "Bench", shop: SmallShop, place: "Place"
 ) -> None:
     order_id = place("ORD-1", "PENDING")
     reasons(bench)
     shop.update("orders_order", order_id, status="completed")
+    issue_as_the_shop(shop, order_id)
     bench.clock.move(_DAY)
     made = bench.clock.now() - timedelta(hours=1)
     shop.add_checkout(order_id, "ORD-1-2", "chk-ORD-1-2", merchant_code=MERCHANT, created_at=made, updated_at=made)
@@ -257,8 +298,16 @@ def test_row_46_mail_that_was_put_off_under_a_clock_that_was_ahead_leaves_at_onc
     assert [recipients for _, recipients in bench.mailer.sent] == [("ord-1@example.org",)]
 
 
-@pytest.mark.parametrize("is_known", [True, False])
-@pytest.mark.parametrize("status", ["processing", "requires_manual_review"])
+@pytest.mark.parametrize(
+    ("status", "is_known"),
+    [
+        ("processing", True),
+        ("processing", False),
+        ("requires_manual_review", True),
+        ("requires_manual_review", False),
+        ("completed", True),
+    ],
+)
 def test_row_26_order_that_the_shop_moves_before_its_first_look_is_done_is_told_by_the_next_run(
     bench: "Bench", shop: SmallShop, place: "Place", status: str, *, is_known: bool
 ) -> None:
@@ -276,13 +325,14 @@ def test_row_26_order_that_the_shop_moves_before_its_first_look_is_done_is_told_
     assert Reason.PAID_NOT_ISSUED not in reasons(bench)
 
 
-def test_order_that_the_shop_completes_before_its_first_look_is_done_is_looked_at_once(
+def test_order_that_the_shop_completes_with_tickets_before_its_first_look_is_done_is_looked_at_once(
     bench: "Bench", shop: SmallShop, place: "Place"
 ) -> None:
     order_id = place("ORD-1")
     with transaction(bench.app.engine) as connection:
         watches.enrol(connection, bench.app.watch_rules, NOW)
     shop.update("orders_order", order_id, status="completed")
+    issue_as_the_shop(shop, order_id)
     bench.clock.move(timedelta(minutes=5))
     assert reasons(bench) == [Reason.NOT_WATCHED]
     bench.clock.move(timedelta(minutes=15))  # until then the shop may commit a checkout that is dated before the look

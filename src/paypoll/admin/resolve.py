@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from paypoll.admin.completion import as_unfulfilled, require_open
 from paypoll.admin.deciding import decision_about
-from paypoll.admin.weighing import Case, as_if_waiting, patient, payment_of, surplus_of, weigh
+from paypoll.admin.weighing import Case, as_if_waiting, is_another, patient, payment_of, surplus_of, weigh
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.alerts.orders import alert_about
@@ -163,6 +163,8 @@ class Resolver:
         if case.objections and not resolution.override:
             against = " ".join(case.objections)
             raise RefusedError(f"order {present.number}: {against} To issue its tickets all the same, add --override")
+        if is_another(asked, case):
+            raise RefusedError(f"order {present.number} was changed since SumUp was asked about it; look at it again")
         payment = payment_of(case, self.policy)
         note = _note(resolution, overridden=bool(case.objections))
         tickets = mended = 0

@@ -61,6 +61,14 @@ def weigh(order: Order, evidence: Evidence, policy: Policy, asked_at: datetime, 
     )
 
 
+def is_another(shown: Case, now: Case) -> bool:
+    """Say whether the case is not the one that a person was shown: for other places, or with more against it."""
+    before, after = (
+        [(item.id, item.event and item.event.id, item.quantity) for item in case.order.items] for case in (shown, now)
+    )
+    return before != after or not set(now.objections) <= set(shown.objections)
+
+
 def _forbidden(order: Order, seen: Assessment, policy: Policy) -> str:
     """Return why nobody may issue this order's tickets, whatever the reason given; empty when they may be issued."""
     if order.fulfilment is None and _shown(seen) and not _unspent(order, seen):

@@ -18,14 +18,12 @@ from paypoll.payments.matching import Flaw, VerifiedPayment
 from paypoll.payments.notices import to_review
 from paypoll.payments.order import Checkout, Event, Fulfilment, Order, SeenCheckout
 from paypoll.payments.order_statuses import OrderStatus
+from paypoll.payments.override import is_a_word
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import as_shown, is_late_sight, is_over
 
 _MARKED = "confirmed"
 """As an order that a page of the shop holds to be paid: nothing of it is changed, and its money is followed."""
-
-_WORD = "override:"
-"""So begins the checkout of a payment that rests on a person's word alone (`paypoll.payments.override`)."""
 
 _NOT_LISTED = frozenset({Reason.EVENT_GONE, Reason.EVENT_CANCELLED, Reason.EVENT_OVER, Reason.NOT_A_DRAFT})
 _AS_ORDER = {
@@ -313,7 +311,7 @@ def payment_stands(fee: ListingFee, seen: Assessment) -> bool:
     if fee.settled is None:
         return False
     held = {one.checkout_id for one in seen.verified} | {one.answer.id for one in seen.flawed if not one.returned}
-    return fee.settled.checkout_id.startswith(_WORD) or fee.settled.checkout_id in held
+    return is_a_word(fee.settled.checkout_id) or fee.settled.checkout_id in held
 
 
 def is_draft_again(fee: ListingFee, policy: Policy, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import Fulfilment, Order
-from paypoll.payments.override import OverriddenPayment
+from paypoll.payments.override import OverriddenPayment, is_a_word
 
 
 def review(reason: Reason, found: Iterable[str], payments: Iterable[str] = ()) -> Notice:
@@ -24,13 +24,19 @@ def paid_twice(
             NoticeKind.PAID_TWICE,
             other.id,
             (
-                f"It rests on checkout {kept.checkout_id}.",
+                _rests_on(kept),
                 f"Checkout {other.id} (transaction {other.transaction_code or 'not named'}) is PAID as well: "
                 + (show_amount(other.amount, other.currency) if other.amount is not None else currency),
             ),
         )
         for other in others
     )
+
+
+def _rests_on(kept: VerifiedPayment | OverriddenPayment | Fulfilment) -> str:
+    if is_a_word(kept.checkout_id):
+        return "It rests on a person's word alone: if that was about this payment, there is nothing to give back."
+    return f"It rests on checkout {kept.checkout_id}."
 
 
 def may_be_paid_twice(kept: VerifiedPayment | Fulfilment, left_open: Mapping[str, str]) -> tuple[Notice, ...]:
@@ -40,7 +46,7 @@ def may_be_paid_twice(kept: VerifiedPayment | Fulfilment, left_open: Mapping[str
             NoticeKind.MAY_BE_PAID_TWICE,
             checkout_id,
             (
-                f"It rests on checkout {kept.checkout_id}.",
+                _rests_on(kept),
                 f"It has another checkout, {checkout_id}: {why}.",
             ),
         )

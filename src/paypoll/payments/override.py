@@ -34,10 +34,18 @@ class OverriddenPayment:
     answer: CheckoutAnswer | None = None
 
 
+_WORD = "override:"
+
+
+def is_a_word(checkout_id: str) -> bool:
+    """Say whether this is no checkout of SumUp's, but a person's word for a payment."""
+    return checkout_id.startswith(_WORD)
+
+
 def rest_on(order: Order, shown: FlawedPayment | UncheckedPayment | None, currency: str) -> OverriddenPayment:
     """Return what the order's tickets rest on, given the payment that SumUp shows. `currency` is the site's."""
     if shown is None:
-        return OverriddenPayment(f"override:{order.id}", order.total, currency)
+        return OverriddenPayment(f"{_WORD}{order.id}", order.total, currency)
     answer = shown.answer
     attempt = next(iter(answer.successful_attempts), None)
     known = answer.amount is not None and abs(answer.amount) < _ABSURD

@@ -17,12 +17,20 @@ from paypoll.payments.order_statuses import SET_BY_SHOP, WAITING, OrderStatus
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import events, items, orders, tickets
 from paypoll.state.resolutions import closed_without_tickets
-from paypoll.state.tables import fulfilment
+from paypoll.state.tables import fulfilment, watch
 
 _NEWEST = 3000
 """So many orders are looked at: there is no index on their status or their time."""
 
 _RECENT = timedelta(days=60)
+
+# Set to completed while paypoll looked after it. Older ones may have tickets that do not say of which order they are;
+# and of one that paypoll completed, somebody has taken tickets away.
+_CLOSED_BY_SHOP = sa.and_(
+    orders.c.status == OrderStatus.COMPLETED,
+    sa.exists(watch.c.order_id).where(watch.c.order_id == orders.c.id),
+    ~sa.exists(fulfilment.c.order_id).where(fulfilment.c.order_id == orders.c.id),
+)
 
 
 class Kind(StrEnum):
@@ -90,7 +98,7 @@ def _facts(now: datetime) -> sa.Select[Any]:
             count().label("tickets"),
             count(tickets.c.status.in_(ADMITTING)).label("admitting"),
             unreadable.label("unreadable"),
-            sa.exists(fulfilment.c.order_id).where(fulfilment.c.order_id == orders.c.id).label("fulfilled"),
+            _CLOSED_BY_SHOP.label("closed_by_shop"),
         )
         .where(suspects)
         .order_by(orders.c.id.desc())
@@ -123,9 +131,7 @@ def _kinds_of(row: sa.Row[Any]) -> list[Kind]:
     kinds = []
     # The shop also has orders in `processing` that are simply under way.
     by_shop = row.status in SET_BY_SHOP and (row.is_paid or row.status != "processing")
-    # Of one that paypoll completed somebody has taken tickets away.
-    closed_by_shop = row.status == OrderStatus.COMPLETED and not row.fulfilled
-    if (by_shop or closed_by_shop) and row.tickets < row.places:
+    if (by_shop or row.closed_by_shop) and row.tickets < row.places:
         kinds.append(Kind.MISSING)
     if row.unreadable and (by_shop or row.status == OrderStatus.COMPLETED):
         kinds.append(Kind.UNREADABLE)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from paypoll.database import lower_case, readable
 from paypoll.payments.ledger import LedgerPayment, Owner, Role
 from paypoll.payments.order_statuses import WAITING
+from paypoll.payments.override import is_a_word
 from paypoll.payments.references import numbers_in
 from paypoll.payments.refunding import OPEN, RefundState
 from paypoll.shop.capacity import ADMITTING, USED
@@ -82,6 +83,7 @@ _FACTS = (
         fulfilment.c.transaction_id.label("fulfilled_by"),
         fulfilment.c.checkout_id.label("fulfilled_checkout"),
         sa.func.coalesce(fulfilment.c.order_number, watch.c.order_number).label("recorded_number"),
+        watch.c.order_created_at,
     )
     .select_from(orders)
     .outerjoin(watch, watch.c.order_id == orders.c.id)
@@ -163,7 +165,7 @@ def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
         claim.role is Role.OTHER
         and row.fulfilled is not None
         and row.fulfilled_by is None
-        and not row.fulfilled_checkout.startswith("override:")
+        and not is_a_word(row.fulfilled_checkout)
         and claim.checkout_id in {"", row.fulfilled_checkout}
     )
     role = Role.FULFILLED if unnamed else claim.role
@@ -186,7 +188,9 @@ def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
 
 def _is_anothers(claim: Claim, row: Any) -> bool:
     """Say whether what paypoll noted under this id is of another order: a restored shop gives ids out again (39a)."""
-    return claim.role is not Role.NOTED_BY_SHOP and row.recorded_number not in {None, row.order_number}
+    if claim.role is Role.NOTED_BY_SHOP or row.created_at == row.order_created_at:
+        return False
+    return row.recorded_number not in {None, row.order_number}
 
 
 def _is_new(row: Any, now: datetime) -> bool:

@@ -120,11 +120,14 @@ def records_in(rows: Mapping[str, Rows], order_ids: Iterable[int]) -> dict[int, 
 
 
 def _another_order(row: Mapping[str, Any]) -> str:
-    """Return the number of the order that the records under this id are of, if it is another one; else nothing."""
-    for number in (row["recorded_number"], row["fulfilled_number"]):
-        if number is not None and number != row["order_number"]:
-            return str(number)
+    """Return the number of the order that the records under this id are of, if it is another one; else nothing.
+
+    One that was made in the same microsecond is the same one, whose number somebody has changed.
+    """
     recorded = row["recorded_created_at"]
+    for number in (row["recorded_number"], row["fulfilled_number"]):
+        if number is not None and number != row["order_number"] and row["created_at"] != recorded:
+            return str(number)
     if recorded is not None and row["created_at"] > recorded:
         return f"{row['order_number']} of {recorded:%d %B %Y}"
     return "another order" if row["filled_by_another"] else ""

@@ -1,4 +1,4 @@
-"""Which orders are followed again: those tried anew at the shop, and old ones that somebody has taken out of review."""
+"""Which orders are followed again: those tried anew at the shop, and old ones that somebody has cancelled, say."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -27,20 +27,20 @@ class Horizon:
 def followed_again(horizon: Horizon, now: datetime) -> list[sa.Select[tuple[int]]]:
     """Return the queries for the orders that are not followed any more and shall be again."""
     queries = [tried_anew(horizon, now)]
-    return queries if horizon.made_after is not None else [*queries, _out_of_review()]
+    return queries if horizon.made_after is not None else [*queries, _moved_on()]
 
 
-def _out_of_review() -> sa.Select[tuple[int]]:
-    """Find the orders that paypoll left in review, a person's to look at, and that nobody looks at any more.
+def _moved_on() -> sa.Select[tuple[int]]:
+    """Find the orders that paypoll left in review or completed, and that somebody has set to another status since.
 
-    Somebody has cancelled them in the shop, say. Young ones are due by that; the old ones are found once a day, for
-    which no index is needed.
+    They are cancelled in the shop, say, and their money may not have been given back. Young ones are due by that; the
+    old ones, at which nobody looks any more, are found once a day, for which no index is needed.
     """
     return (
         sa.select(watch.c.order_id)
         .join(orders, orders.c.id == watch.c.order_id)
         .where(NOT_PAUSED, watch.c.next_check_at.is_(None))
-        .where(watch.c.status == OrderStatus.REVIEW, orders.c.status.in_(LATE | VOID))
+        .where(watch.c.status.in_([OrderStatus.REVIEW, OrderStatus.COMPLETED]), orders.c.status.in_(LATE | VOID))
     )
 
 

@@ -244,6 +244,18 @@ class TestIssue:
             issue(desk, "ORD-1", override=True, case=case)
         assert desk.tickets(order_id) == []
 
+    @pytest.mark.parametrize("changed", [{"quantity": 3}, {"total": Decimal("99.00")}])
+    def test_override_of_an_order_that_was_changed_after_it_was_shown_is_refused(
+        self, desk: "Desk", changed: dict[str, Any]
+    ) -> None:
+        order_id = desk.in_review("ORD-1")
+        case = look(desk, "ORD-1")
+        table = "orders_order" if "total" in changed else "orders_orderitem"
+        desk.shop.update(table, desk.shop.rows(table)[0]["id"], **changed)
+        with pytest.raises(RefusedError, match="changed since SumUp was asked"):
+            issue(desk, "ORD-1", override=True, case=case)
+        assert desk.tickets(order_id) == []
+
     def test_answer_that_is_out_of_date_is_refused(self, desk: "Desk") -> None:
         order_id = desk.in_review("ORD-1")
         desk.sumup_says("ORD-1", amount="25.00")

@@ -37,7 +37,8 @@ def expire_command(
     """Expire waiting orders by hand.
 
     SumUp is asked first, always: an order that proves paid is fulfilled instead, and one that SumUp gives no answer
-    about stays as it is (exit status 75: try again later). Checkouts are closed at SumUp before their order expires.
+    about, or that another run holds, stays as it is (exit status 75: try again later). Checkouts are closed at SumUp
+    before their order expires.
 
     \b
     Examples:
@@ -87,12 +88,13 @@ def _require_waiting(app: "App", chosen: list[int]) -> None:
 
 
 def _unanswered(report: "RunReport") -> int:
-    """Return 75 when an order stays as it is because SumUp did not say what was needed, else 0."""
+    """Return 75 when an order stays as it is, as SumUp did not say what was needed or another run has it, else 0."""
     from paypoll.exitcodes import ExitCode
     from paypoll.payments.decision import Reason
 
     unsaid = {Reason.NO_ANSWER, Reason.BROKEN_ANSWER, Reason.NOT_ALLOWED, Reason.NOT_CLOSED, Reason.CLOSING_FIRST}
-    return ExitCode.TRY_LATER if any(one.reason in unsaid for one in report.applied) else ExitCode.OK
+    stays = report.taken_over or any(one.reason in unsaid for one in report.applied)
+    return ExitCode.TRY_LATER if stays else ExitCode.OK
 
 
 def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
