@@ -43,7 +43,10 @@ def ended(new_stage: Callable[[], Stage]) -> World:
     weeks_old = stage.checkout(orders["weeks-old"], "PENDING", age=20 * DAY)
     with stage.sumup_time.back(SOON):
         stage.sumup.decline(weeks_old)
-    orders["gone"] = stage.order("ORD-GONE")
+    for name in ("gone", "gone-paid", "processing"):
+        orders[name] = stage.order(f"ORD-{name.upper()}")
+    for name in ("void", "void-back"):
+        orders[name] = stage.order(f"ORD-{name.upper()}", checkout="PAID", status="cancelled")
     orders["worthless"] = stage.order("ORD-WORTHLESS", checkout="PAID")
     stage.shop.update("orders_order", orders["worthless"].id, total=Decimal(0))
     made = World(stage, orders)
@@ -67,7 +70,7 @@ def ended(new_stage: Callable[[], Stage]) -> World:
         stage.sumup.pay(others[name], force=True)
         stage.sumup.contradict(others[name], Contradiction.FAILED_BUT_PAID)
     stage.sumup.fault(NO, path=f"*/{orders['silent'].checkout}")
-    delete(stage, orders["gone"])
+    put_out_of_reach(stage, orders)
     stage.let_age(orders["silent"], 28 * DAY)
     stage.let_time_pass()
     assert stage.run_once().code == 0
@@ -76,9 +79,21 @@ def ended(new_stage: Callable[[], Stage]) -> World:
     stage.sql("UPDATE paypoll.watch SET order_created_at = order_created_at - interval '4 days' WHERE order_id = :id",
               id=orders["gone"].id)  # fmt: skip
     stage.sumup.pay(weeks_old, force=True)
-    assert stage.run_once().code == 0
+    stage.checkout(orders["weeks-old"], "PAID", reference="ORD-WEEKS-OLD-b", age=timedelta(0))
+    last = stage.run_once(alerts__digest="00:00", metrics__textfile=str(stage.folder / "paypoll.prom"))
+    assert last.code == 0
     made.kept["others"] = others
     return made
+
+
+def put_out_of_reach(stage: Stage, orders: dict[str, Placed]) -> None:
+    """Have orders be paid, and deleted or moved on by the shop, so that their money buys nothing; give one's back."""
+    stage.shop.update("orders_order", orders["processing"].id, status="processing")
+    for name in ("gone-paid", "processing"):
+        stage.sumup.pay(orders[name].checkout, force=True)
+    for name in ("gone", "gone-paid"):
+        delete(stage, orders[name])
+    stage.sumup.refund(orders["void-back"].checkout)
 
 
 def delete(stage: Stage, order: Placed) -> None:
@@ -151,3 +166,32 @@ def test_row_30_payment_of_an_order_that_is_worth_nothing_is_named(ended: World)
 def test_row_20a_checkout_of_weeks_ago_that_was_declined_just_now_is_followed(ended: World) -> None:
     assert ended.stage.reasons(ended["weeks-old"])[1:] == ["payment_failed", "paid_late"]
     check_issued(ended.stage, ended["weeks-old"], on_paper=False)
+
+
+def test_row_45a_money_that_was_told_of_is_listed_until_it_is_settled(ended: World) -> None:
+    stage = ended.stage
+    cases = {row["order_number"]: row for row in stage.sql("SELECT * FROM paypoll.finding ORDER BY id")}
+    kinds = {number.removeprefix("ORD-").lower(): row["kind"] for number, row in cases.items()}
+    assert kinds == {
+        "cancelled-unclear": "may_be_paid", "gone": "order_gone_open", "gone-paid": "order_gone",
+        "processing": "paid_not_issued", "refused": "may_be_paid", "silent": "given_up", "unclear": "may_be_paid",
+        "void": "paid_but_void", "void-back": "paid_but_void", "weeks-old": "paid_twice",
+    }  # fmt: skip
+    assert cases["ORD-VOID-BACK"]["closed_why"] == "the money went back"
+    (digest,) = [body(one) for one in stage.sink.messages if "The last day" in subject(one)]
+    listed = set(kinds) - {"void-back"}
+    for name in ("void", "processing", "gone-paid"):  # of the run before: it leaves as a run begins
+        assert f"ORD-{name.upper()}" in digest
+    assert f"paypoll_findings_open {len(listed)}.0\n" in (stage.folder / "paypoll.prom").read_text()
+    # The alert has the command that closes it; then it is off the list.
+    (gone,) = [body(one) for one in stage.sink.messages if "deleted in the shop, and it was paid" in subject(one)]
+    number = cases["ORD-GONE-PAID"]["id"]
+    assert f'sudo paypoll resolve --finding {number} --reason "settled"' in gone
+    closed = stage.paypoll("resolve", "--finding", str(number), "--reason", "refunded at SumUp")
+    assert closed.code == 0, closed.stderr
+    shown = stage.paypoll("queue", "--reviews")
+    for name in listed - {"gone-paid"}:
+        case = cases[f"ORD-{name.upper()}"]
+        assert f"resolve --finding {case['id']} " in shown.stdout
+        assert f"ORD-{name.upper()}" in shown.stdout
+    assert "ORD-GONE-PAID" not in shown.stdout

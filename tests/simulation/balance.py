@@ -68,7 +68,7 @@ class _Ours:
         rows = books.world.bench.observer.execute
         findings = rows(
             "SELECT id, kind, coalesce(transaction_id, ''), order_id, amount, told_at, closed_at,"
-            " coalesce(closed_why, '') FROM paypoll.finding ORDER BY id"
+            " coalesce(closed_why, '') FROM paypoll.finding WHERE merchant_code <> '' ORDER BY id"  # the ledger's
         )
         return _Ours(
             books,

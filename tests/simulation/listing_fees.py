@@ -172,7 +172,7 @@ def _unaccounted(books: "Books", reference: str, taken: "RealCheckout | None") -
     told_by_ledger = {
         row[0]
         for row in books.world.bench.observer.execute(
-            "SELECT transaction_id FROM paypoll.finding WHERE told_at IS NOT NULL"
+            "SELECT transaction_id FROM paypoll.finding WHERE told_at IS NOT NULL AND merchant_code <> ''"
         )
     }
     for real in own:

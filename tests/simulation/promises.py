@@ -66,7 +66,7 @@ class Books:
         self.mails = rows("SELECT kind, order_id, state, message_id, maybe_twice, recipients FROM paypoll.outbox")
         known = rows("SELECT order_id FROM payments_sumupcheckout UNION SELECT order_id FROM paypoll.watch")
         self.known = {order_id for (order_id,) in known}
-        told = rows("SELECT transaction_id FROM paypoll.finding WHERE told_at IS NOT NULL")
+        told = rows("SELECT transaction_id FROM paypoll.finding WHERE told_at IS NOT NULL AND merchant_code <> ''")
         self.found = {name for (name,) in told}
         self.leases = rows(
             "SELECT 'order ' || order_id FROM paypoll.watch WHERE lease_until > %s"

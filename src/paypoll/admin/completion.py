@@ -12,6 +12,7 @@ from paypoll.payments.order_statuses import SET_BY_SHOP, OrderStatus
 from paypoll.payments.rules import VOID_TICKETS
 from paypoll.runs.completion import share_out
 from paypoll.state.astray import find_astray_among
+from paypoll.state.findings import find_of_order
 
 
 def as_unfulfilled(order: Order) -> Order:
@@ -62,6 +63,8 @@ def require_open(connection: sa.Connection, order: Order | None, wanted: str, no
         OrderStatus.EXPIRED: "paypoll still watches it; `paypoll run-once --order` asks SumUp now",
     }
     hint = next((text for status, text in possible.items() if status == order.status), "change it in the shop's admin")
+    if told := [str(one.id) for one in find_of_order(connection, order.id) if one.closed_at is None]:
+        hint = f"what was told of it is closed by `paypoll resolve --finding {' or '.join(told)}`"
     raise RefusedError(
         f"order {order.number} is {order.status}, and only orders in {OrderStatus.REVIEW.value} are resolved: {hint}"
     )

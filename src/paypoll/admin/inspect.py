@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import transaction
+from paypoll.errors import OrderNotFoundError
 from paypoll.payments.order import Order
 from paypoll.runs.apply import STATUS_AFTER
 from paypoll.runs.dry_run import DryRun
@@ -16,7 +17,7 @@ from paypoll.shop.find import find_order_id
 from paypoll.shop.tables import checkouts, tickets
 from paypoll.state.astray import AstrayOrder, find_astray_among
 from paypoll.state.audit import describe_evidence
-from paypoll.state.findings import Finding, find_of_order
+from paypoll.state.findings import Finding, find_of_order, find_open
 from paypoll.state.tables import audit, outbox, watch
 from paypoll.state.upgrade import require_ready
 
@@ -67,6 +68,15 @@ def inspect_order(engine: sa.Engine, wanted: str, now: datetime, *, live: DryRun
         rows["findings"] = tuple(find_of_order(connection, order_id))
         rows["astray"] = find_astray_among(connection, [order_id], now).get(order_id)
     return Inspection(order=order, live=_look(live, order) if live else None, now=now, **rows)
+
+
+def refuse_if_gone(engine: sa.Engine, wanted: str) -> None:
+    """Raise OrderNotFoundError, naming the case, where it is an order that is gone and whose money is one."""
+    with transaction(engine) as connection:
+        told = [one for one in find_open(connection) if one.order_id is None and one.order_number == wanted]
+    if told:
+        numbers = ", ".join(str(one.id) for one in told)
+        raise OrderNotFoundError(f"{wanted} is gone from the shop; `paypoll queue` has what is open of it: {numbers}")
 
 
 def _rows_about(connection: sa.Connection, order_id: int) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.admin.inspect import LiveLook
-from paypoll.alerts.next_steps import Step, fee_word, steps_of_fee, steps_of_finding
+from paypoll.alerts.ledger import closing_steps
+from paypoll.alerts.next_steps import Step, steps_of_fee
 from paypoll.database import transaction
 from paypoll.payments.decision import Reason
 from paypoll.payments.fee_statuses import FeeState
@@ -46,7 +47,7 @@ class FeeInspection:
         steps = steps_of_fee(f"review:{reason}" if reason else "", fee.reference)
         for finding in self.findings:
             if finding.closed_at is None:
-                steps += steps_of_finding(finding.id, fee_word(fee.reference))[1:-1]
+                steps += closing_steps(finding)[1:-1]
         return steps
 
 

@@ -129,7 +129,7 @@ def load_backlog(
             reviews=_urgent_first(connection, reviews_for_a_person(connection), now.astimezone(zone).date()),
             astray=() if only_reviews else tuple(find_astray(connection, now)),
             fees=tuple(fee for fee in waiting_fees(connection, now) if fee.for_person or not only_reviews),
-            findings=() if only_reviews else tuple(find_open(connection)),
+            findings=tuple(find_open(connection)),
             refunds=() if only_reviews else tuple(map(_refund, open_refunds(connection))),
             mails=() if only_reviews else unsent_mails(connection, now),
             troubles=() if only_reviews else _troubles(connection),

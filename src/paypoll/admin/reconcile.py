@@ -44,13 +44,15 @@ class Books:
 class Reconciled:
     """What came of a period. `refused` names the merchants whose ledger may not be read, and why.
 
-    `matched` counts the payments of orders that fit; `foreign` those that are nobody's finding.
+    `matched` counts the payments of orders that fit; `held` those of orders that have no tickets for them, or are void,
+    of which admins were told otherwise, or are about to be; `foreign` those that are nobody's finding.
     """
 
     since: datetime
     until: datetime
     payments: int = 0
     matched: int = 0
+    held: int = 0
     foreign: int = 0
     taken: dict[str, Decimal] = field(default_factory=dict)
     returned: dict[str, Decimal] = field(default_factory=dict)
@@ -63,6 +65,8 @@ class Reconciled:
         self.payments += 1
         if finding is not None:
             self.found.append(finding)
+        elif judged.is_held:
+            self.held += 1
         elif judged.owner is not None:
             self.matched += 1
         else:

@@ -33,6 +33,7 @@ from paypoll.payments.ledger import FindingKind
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.policy import Policy
+from paypoll.payments.told import ToldKind
 from paypoll.runs.apply import answer_for
 from paypoll.runs.completion import complete_missing
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
@@ -49,6 +50,9 @@ from paypoll.state.tables import outbox as outbox_table
 
 _FRESH = timedelta(minutes=5)
 """For so long what SumUp said may be acted upon: a person may leave the question unanswered for an hour."""
+
+_NOT_BY_TICKETS = (FindingKind.SECOND_PAYMENT.value, ToldKind.PAID_TWICE.value)
+"""Tickets issued give nobody's second payment back."""
 
 _NOTES = {Verdict.ISSUE: "issued", Verdict.REFUND_NOTED: "refund noted, no tickets", Verdict.REJECT: "rejected"}
 
@@ -232,8 +236,7 @@ def _record(connection: sa.Connection, settled: Settled, evidence: Evidence | No
     findings.close_of_order(
         connection,
         settled.order.id,
-        # Tickets issued give nobody's second payment back.
-        but=FindingKind.SECOND_PAYMENT if settled.resolution.verdict is Verdict.ISSUE else None,
+        but=_NOT_BY_TICKETS if settled.resolution.verdict is Verdict.ISSUE else (),
         why=f"{settled.resolution.verdict.value}: {explanation}",
         who=settled.resolution.who,
         now=now,

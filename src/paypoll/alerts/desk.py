@@ -4,21 +4,27 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
-from paypoll.alerts.next_steps import Step, order_word, steps_of_fee, steps_of_order, steps_of_whole
+from paypoll.alerts.next_steps import Step, order_word, steps_of_fee, steps_of_order, steps_of_told, steps_of_whole
 from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.mail.content.contexts import AlertContext, AlertOrder
 from paypoll.mail.content.message_id import new_message_id
+from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.listing_fees import ListingFee
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import Order
+from paypoll.payments.order_statuses import OrderStatus
+from paypoll.payments.told import TOLD_OF_FEES, ToldKind, told_kind
 from paypoll.settings.model import SiteSettings
-from paypoll.state import outbox, posted_alerts
+from paypoll.state import outbox, posted_alerts, told_cases
 from paypoll.state.incidents import end_trouble, note_trouble
+from paypoll.state.told_cases import ToldCase
 
 MANY = 5
 """From so many alerts of one topic on, admins get one summary instead."""
@@ -41,15 +47,20 @@ class AlertDesk:
     def tell_about_order(self, connection: sa.Connection, order: Order, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about an order, in the caller's transaction. False when it was told before."""
         key = f"alert:{alert.key}:order:{order.known_as}"
-        context = self.about_order(order, alert)
+        number = 0
+        # What came after a person had closed the review is listed as that review (24c).
+        if told_kind(alert.key) is not ToldKind.PAID_NOT_ISSUED or order.status != OrderStatus.REVIEW:
+            name = f"order:{order.id}:{order.number}"
+            number = self._keep(connection, alert, order.number, name, order.total, now, order_id=order.id)
+        context = self.about_order(order, alert, finding=number)
         posted = self._post(connection, key, context, now, order_id=order.id, topic=alert.topic)
         if posted:
             log_alert = log.error if alert.level is Level.CRITICAL else log.warning
             log_alert("admins told", headline=alert.headline, order=order.number, found=list(alert.found))
         return posted
 
-    def about_order(self, order: Order, alert: OrderAlert) -> AlertContext:
-        """Return what the mail of an alert about an order says."""
+    def about_order(self, order: Order, alert: OrderAlert, *, finding: int = 0) -> AlertContext:
+        """Return what the mail of an alert about an order says; `finding` is the number by which it is closed."""
         link = self.site.order_admin_link(order.id, order.number)
         return AlertContext(
             level=alert.level.value,
@@ -65,11 +76,13 @@ class AlertDesk:
             found=alert.found,
             what_to_do=alert.todo,
             links=(("The order in the shop", link),),
-            commands=tuple(steps_of_order(alert.key, order_word(order.id, order.number))),
+            commands=tuple(steps_of_order(alert.key, order_word(order.id, order.number), finding=finding)),
         )
 
     def tell_about_fee(self, connection: sa.Connection, fee: ListingFee, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about a listing fee, in the caller's transaction. False when it was told before."""
+        if told_kind(alert.key) in TOLD_OF_FEES:
+            self._keep(connection, alert, fee.reference, f"fee:{fee.reference}", fee.amount, now, currency=fee.currency)
         context = AlertContext(
             level=alert.level.value,
             headline=alert.headline,
@@ -91,8 +104,28 @@ class AlertDesk:
             log_alert("admins told", headline=alert.headline, fee=fee.reference, found=list(alert.found))
         return posted
 
-    def tell_of_one_gone(self, connection: sa.Connection, alert: OrderAlert, now: datetime) -> bool:
-        """Post an alert about an order, or a listing fee, that the shop has deleted. False when it was told before."""
+    def tell_of_one_gone(
+        self,
+        connection: sa.Connection,
+        alert: OrderAlert,
+        name: str,
+        now: datetime,
+        *,
+        payment: CheckoutAnswer | None = None,
+    ) -> bool:
+        """Post an alert about an order, or a listing fee, of this name, that the shop has deleted.
+
+        False when it was told before. `payment`: what was paid for it, if that is known.
+        """
+        number = self._keep(
+            connection,
+            alert,
+            name,
+            "gone",
+            (payment and payment.amount) or Decimal(0),
+            now,
+            transaction_id=payment.transaction_id if payment is not None else "",
+        )
         return self.tell(
             connection,
             alert.key,
@@ -101,7 +134,25 @@ class AlertDesk:
             found=alert.found,
             todo=alert.todo,
             now=now,
+            steps=steps_of_told(number, alert.topic) if number else None,
         )
+
+    def _keep(
+        self,
+        connection: sa.Connection,
+        alert: OrderAlert,
+        number: str,
+        known_as: str,
+        amount: Decimal,
+        now: datetime,
+        *,
+        currency: str = "",
+        **known: Any,
+    ) -> int:
+        """Keep what nothing else would show again; return the number by which a person closes it, 0 without one."""
+        currency = currency or self.site.currency
+        case = ToldCase(alert.key, alert.headline, alert.found, number, known_as, amount, currency, **known)
+        return told_cases.keep(connection, case, now)
 
     def tell(
         self,

@@ -7,10 +7,12 @@ from datetime import datetime, time, timedelta
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
+from paypoll.alerts.ledger import headline
 from paypoll.alerts.orders import Level
 from paypoll.clock import span
 from paypoll.mail.content.contexts import AlertOrder
 from paypoll.payments.money import show_amount
+from paypoll.state.findings import Finding, find_open
 from paypoll.state.incidents import open_troubles
 from paypoll.state.outbox import UNSENT
 from paypoll.state.pauses import pauses
@@ -22,6 +24,7 @@ from paypoll.state.waiting_fees import waiting_fees
 _DAY = timedelta(days=1)
 _MOST_LISTED = 50
 _FEES_NAMED = 10
+_FINDINGS_NAMED = 20
 _COUNTED = {
     "outcome_complete": "paid, tickets issued",
     "outcome_restore": "put back to completed",
@@ -41,7 +44,8 @@ def post_digest(connection: sa.Connection, desk: AlertDesk, at: time, now: datet
     happened = _happened(connection, now)
     reviews = reviews_for_a_person(connection)
     fees = [fee.reference for fee in waiting_fees(connection, now) if fee.for_person]
-    waits = list(_waits(connection, reviews, fees))
+    findings = find_open(connection)
+    waits = list(_waits(connection, reviews, fees, findings))
     if not happened and not waits:
         return False
     return desk.tell(
@@ -50,7 +54,7 @@ def post_digest(connection: sa.Connection, desk: AlertDesk, at: time, now: datet
         level=Level.ALERT,
         headline=f"The last day: {', '.join(happened) or 'nothing happened'}",
         found=waits or ["Nothing waits for you."],
-        todo=list(_todo(reviews, fees)) or ["Nothing."],
+        todo=list(_todo(reviews, fees, findings)) or ["Nothing."],
         now=now,
         orders=[_line(desk, review, now) for review in reviews[:_MOST_LISTED]],
     )
@@ -64,19 +68,29 @@ def _happened(connection: sa.Connection, now: datetime) -> list[str]:
     return [f"{sums[key]} {words}" for key, words in _COUNTED.items() if sums[key]]
 
 
-def _todo(reviews: list[OpenReview], fees: list[str]) -> Iterator[str]:
+def _todo(reviews: list[OpenReview], fees: list[str], findings: list[Finding]) -> Iterator[str]:
     if reviews:
         yield "Decide on the orders below, the oldest first."
     if fees:
         yield "Decide on the listing fees: `paypoll queue` has the commands for each."
+    if findings:
+        yield "Settle what does not fit, and close it: `paypoll queue` has the commands for each."
 
 
-def _waits(connection: sa.Connection, reviews: list[OpenReview], fees: list[str]) -> Iterator[str]:
+def _waits(
+    connection: sa.Connection, reviews: list[OpenReview], fees: list[str], findings: list[Finding]
+) -> Iterator[str]:
     if reviews:
         yield f"Orders that wait for a person: {len(reviews)}."
     if fees:
         more = f" and {len(fees) - _FEES_NAMED} more" if len(fees) > _FEES_NAMED else ""
         yield f"Listing fees that wait for a person: {', '.join(fees[:_FEES_NAMED])}{more}."
+    if findings:
+        yield f"Payments that do not fit, or may be held for nothing: {len(findings)}."
+        for finding in findings[:_FINDINGS_NAMED]:
+            yield f"Since {finding.first_seen_at:%d %B} (finding {finding.id}): {headline(finding)}."
+        if len(findings) > _FINDINGS_NAMED:
+            yield f"And {len(findings) - _FINDINGS_NAMED} more."
     states = sa.select(outbox.c.state, sa.func.count()).where(outbox.c.state.in_([*UNSENT, "undeliverable"]))
     numbers: Counter[str] = Counter()
     for state, number in connection.execute(states.where(outbox.c.attempts > 0).group_by(outbox.c.state)):

@@ -65,7 +65,11 @@ def tell_of_gone(
     now: datetime,
 ) -> list[str]:
     """Tell of money for what is gone from the shop, once a payment; return the checkouts told of now."""
-    return [payment.id for payment in payments if desk.tell_of_one_gone(connection, word(name, payment), now)]
+    return [
+        payment.id
+        for payment in payments
+        if desk.tell_of_one_gone(connection, word(name, payment), name, now, payment=payment)
+    ]
 
 
 def _says_paid(payment: CheckoutAnswer) -> str:

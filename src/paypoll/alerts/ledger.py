@@ -8,11 +8,12 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from paypoll.alerts.desk import MANY, AlertDesk
-from paypoll.alerts.next_steps import fee_word, order_word, steps_of_finding
+from paypoll.alerts.next_steps import Step, fee_word, order_word, steps_of_finding, steps_of_told
 from paypoll.alerts.orders import Level
 from paypoll.mail.content.contexts import AlertOrder
 from paypoll.payments.ledger import FindingKind
 from paypoll.payments.money import show_amount
+from paypoll.payments.told import OF_WHAT_IS_GONE, told_kind
 from paypoll.state.findings import Finding
 
 _MOST_LISTED = 200
@@ -100,8 +101,23 @@ def end_unread(desk: AlertDesk, connection: sa.Connection, merchant_code: str) -
     desk.forget_trouble(connection, f"ledger_unread:{merchant_code}")
 
 
+def is_told_case(found: Finding) -> bool:
+    """Say whether it is a case that was told, and none of SumUp's ledger."""
+    return told_kind(found.kind) is not None
+
+
+def closing_steps(found: Finding) -> list[Step]:
+    """Return what to paste about an open finding."""
+    if is_told_case(found):
+        return steps_of_told(found.id, found.kind, "" if told_kind(found.kind) in OF_WHAT_IS_GONE else _word(found))
+    return steps_of_finding(found.id, _word(found))
+
+
 def headline(found: Finding) -> str:
     """Return a finding as one line."""
+    if is_told_case(found):
+        said = str(found.detail.get("headline", ""))
+        return f"{said}: {found.order_number}" if told_kind(found.kind) in OF_WHAT_IS_GONE else said
     if _was_used(found):
         return _fill(_USED_HEADLINE, found)
     return _fill(_VOID_HEADLINE if _is_void(found) else _HEADLINES[FindingKind(found.kind)], found)
@@ -130,6 +146,8 @@ def _charged_back(found: Finding) -> Decimal:
 
 def facts(found: Finding) -> list[str]:
     """Return what is known of a finding, a sentence each."""
+    if is_told_case(found):
+        return [str(sentence) for sentence in found.detail.get("found", ())]
     detail = {name: str(value) for name, value in found.detail.items()}
     sentences = []
     if found.transaction_id:

@@ -202,12 +202,25 @@ def steps_of_review(reason: str, order: str) -> list[Step]:
     return _told(steps, order, known.value if known else "review")
 
 
-def steps_of_order(key: str, order: str) -> list[Step]:
-    """Return the steps for what an alert about one order tells, by the alert's key, such as `review:mismatch`."""
+def steps_of_order(key: str, order: str, *, finding: int = 0) -> list[Step]:
+    """Return the steps for what an alert about one order tells, by the alert's key, such as `review:mismatch`.
+
+    `finding`: the number of the case that is kept of an order that is in no review.
+    """
     kind, _, rest = key.partition(":")
     if kind == NoticeKind.REVIEW:
         return steps_of_review(rest.partition(":")[0], order)
-    return _told(_OF_ORDERS.get(kind, (_LOOK,)), order, kind)
+    steps = [step for step in _OF_ORDERS.get(kind, (_LOOK,)) if not (finding and step in {_OVERRIDE, _REFUNDED})]
+    return _told([*steps, *_closing(finding)], order, kind)
+
+
+def steps_of_told(number: int, kind: str, order: str = "") -> list[Step]:
+    """Return the steps for a case that was told and is kept; `order` names what it is about, if that is still there."""
+    return _told([*([_LOOK] if order else []), *_closing(number)], order, kind)
+
+
+def _closing(number: int) -> list[Step]:
+    return [Step("When it is settled: close it", _CLOSE.format(number=number))] if number else []
 
 
 def steps_of_whole(key: str) -> list[Step]:
@@ -224,8 +237,7 @@ def steps_of_finding(number: int, order: str = "", *, closed: bool = False) -> l
     One that is `closed` is over, and only told.
     """
     look = [_LOOK] if order else [_RECONCILE]
-    close = [] if closed else [Step("When it is settled: close it", _CLOSE.format(number=number))]
-    return _told([*look, *close], order, "finding")
+    return _told([*look, *([] if closed else _closing(number))], order, "finding")
 
 
 def fee_word(reference: str) -> str:

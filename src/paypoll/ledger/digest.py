@@ -18,9 +18,11 @@ from paypoll.payments.ledger import (
     LedgerPayment,
     LedgerRules,
     Owner,
+    Role,
     is_as_expected,
     judge,
 )
+from paypoll.payments.order_statuses import VOID
 from paypoll.payments.policy import Policy
 from paypoll.state.fee_payments import fees_of
 from paypoll.state.findings import NewFinding
@@ -51,6 +53,13 @@ class Judged:
             currency=payment.currency,
             paid_at=payment.paid_at,
         )
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is of an order for which it bought nothing, or that is void, and has not gone back."""
+        if self.owner is None or self.payment.gone:
+            return False
+        return self.owner.role is Role.OTHER or self.owner.status in VOID
 
     @property
     def finding(self) -> NewFinding | None:

@@ -11,11 +11,12 @@ from paypoll.payments.money import show_amount
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.refunding import RefundIntent, is_all_back
+from paypoll.payments.told import ToldKind
 from paypoll.shop.changes import note_order, set_order_status
 from paypoll.shop.find import lock_order
 from paypoll.shop.orders import load_order
 from paypoll.shop.refunds import VALID, add_refund, void_tickets
-from paypoll.state import told_payments, watches
+from paypoll.state import told_cases, told_payments, watches
 from paypoll.state.audit import record
 from paypoll.state.posted_alerts import forget_told
 from paypoll.state.records import load_records
@@ -77,8 +78,12 @@ class RefundRows:
                 withdraw_mail_of_tickets(connection, order.id)
             else:
                 note_order(connection, order, note, now, in_history=True)
+        made = {ToldKind.REFUND_NOT_MADE}
+        told_cases.end(connection, order.id, None, kinds=made, why="it was refunded after all", now=now, run_id=run_id)
         if is_all_back(told):
             told_payments.settle(connection, order.id, run_id, checkout_id=intent.checkout_id)
+            why = f"refunded by {intent.who}"
+            told_cases.end(connection, order.id, [intent.checkout_id], why=why, now=now, run_id=run_id)
         kept = sum(ticket.status == VALID and ticket.number not in voided for ticket in order.tickets)
         self.mail.post(
             connection,

@@ -195,7 +195,7 @@ class RefundEngine:
         if order is not None and order.number == intent.order_number:
             self.desk.tell_about_order(connection, order, alert, self.clock.now())
             return
-        self.desk.tell_of_one_gone(connection, alert, self.clock.now())
+        self.desk.tell_of_one_gone(connection, alert, intent.order_number, self.clock.now())
 
     def _trail(
         self,

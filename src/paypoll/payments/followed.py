@@ -91,10 +91,21 @@ def or_given_up(
     if decision.outcome is not Outcome.UNCHANGED or decision.reason in {Reason.NOT_WATCHED, Reason.BEFORE_OUR_TIME}:
         return decision
     ends = is_over(order, policy, now) and gives_up(order, policy, now)
-    if not ends or is_answer(order, seen, evidence, decision):
+    heard = _without_told(order, seen, decision)
+    only_of_told = heard.answered and decision.reason is Reason.NO_ANSWER
+    settled = replace(decision, reason=Reason.SETTLED) if only_of_told else decision
+    if not ends or is_answer(order, heard, evidence, settled):
         return decision
     told = notices.given_up(decision.explanation, checkout_ids(order, evidence, policy))
     return replace(decision, notices=(*decision.notices, told))
+
+
+def _without_told(order: Order, seen: Assessment, decision: Decision) -> Assessment:
+    """Return this without the transactions that could not be read of payments that admins are told of anyway."""
+    told = {checkout.checkout_id for checkout in order.seen if checkout.accounted}
+    if decision.accounts:
+        told |= {name for notice in decision.notices for name in notice.subject.split(",")}
+    return replace(seen, unchecked=tuple(one for one in seen.unchecked if one.answer.id not in told))
 
 
 def _told(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, now: datetime) -> tuple[Notice, ...]:

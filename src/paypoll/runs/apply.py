@@ -35,7 +35,7 @@ from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
 from paypoll.runs.load import as_found, load_for_decision
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.find import lock_order
-from paypoll.state import outbox, watches
+from paypoll.state import outbox, told_cases, watches
 from paypoll.state.audit import describe_evidence, record
 from paypoll.state.seen_checkouts import note_seen
 
@@ -159,6 +159,7 @@ class Applier:
         )
         seen = assess(order, evidence, self.policy)
         note_seen(connection, order, seen.answers, now, accounted=decision.accounts)
+        self._end_told_cases(connection, order, decision, seen, now)
         present = as_shown(replace(order, changed_at=now) if moved else order, seen.answers, now)
         watches.note_check(
             connection,
@@ -173,6 +174,18 @@ class Applier:
             missing=decision.reason in {Reason.MISSING_ONCE, Reason.HELD_BACK} and not seen.known_at_sumup,
         )
         return Applied.of(order, decision, tickets=tickets, told=told)
+
+    def _end_told_cases(
+        self, connection: sa.Connection, order: Order, decision: Decision, seen: Assessment, now: datetime
+    ) -> None:
+        """Close what was told of the order's payments that have gone back, or have bought its tickets after all."""
+        if order.looked_at is None:
+            return
+        if back := [payment.answer.id for payment in seen.flawed if payment.returned]:
+            told_cases.end(connection, order.id, back, why="the money went back", now=now, run_id=self.run_id)
+        if decision.payment is not None:
+            bought = [decision.payment.checkout_id]
+            told_cases.end(connection, order.id, bought, why="it bought the tickets", now=now, run_id=self.run_id)
 
     def _next_look(
         self, order: Order, evidence: Evidence, seen: Assessment, decision: Decision, now: datetime

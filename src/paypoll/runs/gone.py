@@ -171,7 +171,8 @@ class GoneRound:
             look = look_at_gone(order, evidence, terms, now)
             told = tell_of_gone(self.desk, connection, self.source.alert, gone.number, look.payments, now)
             for checkout_id, why in look.open.items():
-                if self.desk.tell_of_one_gone(connection, self.source.alert_open(gone.number, checkout_id, why), now):
+                alert = self.source.alert_open(gone.number, checkout_id, why)
+                if self.desk.tell_of_one_gone(connection, alert, gone.number, now):
                     told.append(checkout_id)
             record(
                 connection,

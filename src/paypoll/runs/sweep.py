@@ -23,7 +23,7 @@ from paypoll.runs.parts import RunParts
 from paypoll.runs.report import Swept
 from paypoll.runs.voiding import void_order
 from paypoll.settings.policy import ledger_rules
-from paypoll.state import findings, ledger, watches
+from paypoll.state import findings, ledger, told_cases, watches
 from paypoll.state.fee_payments import have_fee_looked_at
 from paypoll.state.ledger import Cursor
 
@@ -146,6 +146,7 @@ class Sweeper:
             for finding in findings.load_open_facts(connection, cursor.merchant_code):
                 if why := settled_why(finding):
                     findings.close(connection, finding.id, why=why, now=now, run_id=self._run_id)
+            told_cases.end_returned(connection, now, self._run_id)
             ledger.finish(connection, cursor, now)
             end_unread(self._desk, connection, cursor.merchant_code)
         log.info("ledger_swept", merchant=cursor.merchant_code, payments=swept.payments, findings=swept.findings)

@@ -1,6 +1,9 @@
-"""Findings: what SumUp's ledger and the orders do not agree about. Told once, and closed once."""
+"""Findings: what SumUp's ledger and the orders do not agree about, and the cases of `state.told_cases`.
 
-from collections.abc import Iterable, Mapping
+Each is told once, and closed once.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +14,7 @@ import sqlalchemy as sa
 from paypoll.database import insert_unless_there
 from paypoll.errors import NotFoundError, RefusedError
 from paypoll.payments.ledger import FindingKind, OpenFinding, finding_key
+from paypoll.payments.told import TOLD_OF_FEES
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import events, listing_fees, orders, tickets
 from paypoll.state.audit import ACTOR, record
@@ -120,6 +124,11 @@ def find_open(connection: sa.Connection, *, limit: int | None = None) -> list[Fi
     return [_read(row) for row in connection.execute(query.limit(limit)).mappings()]
 
 
+def count_open(connection: sa.Connection) -> int:
+    """Return how many findings are open."""
+    return connection.scalar(sa.select(sa.func.count()).where(finding.c.closed_at.is_(None))) or 0
+
+
 def find_of_order(connection: sa.Connection, order_id: int) -> list[Finding]:
     """Return all findings about an order, the oldest first."""
     query = sa.select(finding).where(finding.c.order_id == order_id).order_by(finding.c.id)
@@ -135,8 +144,8 @@ def find_of_fee(connection: sa.Connection, reference: str, *, only_open: bool = 
 
 
 def _of_fee(reference: str) -> sa.ColumnElement[bool]:
-    kind = FindingKind.FEE_RETURNED.value
-    return sa.and_(finding.c.order_id.is_(None), finding.c.kind == kind, finding.c.order_number == reference)
+    kinds = [FindingKind.FEE_RETURNED.value, *sorted(TOLD_OF_FEES)]  # of orders these have the order's id
+    return sa.and_(finding.c.order_id.is_(None), finding.c.kind.in_(kinds), finding.c.order_number == reference)
 
 
 def take_untold(connection: sa.Connection, merchant_code: str, now: datetime) -> list[Finding]:
@@ -193,12 +202,12 @@ def close(
 
 
 def close_of_order(
-    connection: sa.Connection, order_id: int, *, but: FindingKind | None, why: str, who: str, now: datetime
+    connection: sa.Connection, order_id: int, *, but: Collection[str], why: str, who: str, now: datetime
 ) -> None:
-    """Close the open findings about an order that a person has decided upon, `but` those of this kind."""
+    """Close the open findings about an order that a person has decided upon, `but` those of these kinds."""
     query = sa.select(finding.c.id, finding.c.kind).where(finding.c.order_id == order_id, finding.c.closed_at.is_(None))
     for row in connection.execute(query).all():
-        if row.kind != but:
+        if row.kind not in but:
             close(connection, row.id, why=why, now=now, who=who)
 
 
@@ -259,7 +268,11 @@ def load_open_facts(connection: sa.Connection, merchant_code: str) -> list[OpenF
             ),
         )
         .outerjoin(events, events.c.id == listing_fees.c.event_id)
-        .where(finding.c.merchant_code == merchant_code, finding.c.closed_at.is_(None))
+        .where(
+            finding.c.merchant_code == merchant_code,
+            finding.c.closed_at.is_(None),
+            finding.c.kind.in_([kind.value for kind in FindingKind]),
+        )
         .order_by(finding.c.id)
         .limit(_MOST)
     )

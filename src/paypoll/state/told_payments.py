@@ -19,7 +19,8 @@ from paypoll.payments.refunding import RefundState
 from paypoll.state.outbox import ALERT
 from paypoll.state.posted_alerts import forget_told, forget_told_of_fee
 from paypoll.state.resolutions import OpenReview, reviews
-from paypoll.state.tables import checkout_seen, ledger_entry, outbox, refund
+from paypoll.state.tables import outbox, refund
+from paypoll.state.told_cases import went_back
 
 _AFTER_CLOSING = NoticeKind.PAID_NOT_ISSUED
 _OF_FEES = (NoticeKind.PAID_TWICE, _AFTER_CLOSING)
@@ -54,7 +55,7 @@ def _paid_since(connection: sa.Connection, closed: Sequence[OpenReview]) -> list
             told[row["order_id"]].append(_told(row))
     if not told:
         return []
-    gone = _went_back(connection, list(told)) | _refund_asked(connection, {one: numbers[one] for one in told})
+    gone = went_back(connection, list(told)) | _refund_asked(connection, {one: numbers[one] for one in told})
     left = {
         order_id: [one for one in ones if (order_id, one.checkout_id) not in gone] for order_id, ones in told.items()
     }
@@ -75,16 +76,6 @@ def _paid_since(connection: sa.Connection, closed: Sequence[OpenReview]) -> list
 
 def _found(told: Sequence[ToldPayment]) -> str:
     return " ".join(dict.fromkeys(one.found for one in told))  # an alert an admin
-
-
-def _went_back(connection: sa.Connection, order_ids: Sequence[int]) -> set[tuple[int, str]]:
-    """Return the orders with their checkouts of which SumUp's ledger shows that all the money went back."""
-    query = (
-        sa.select(checkout_seen.c.order_id, checkout_seen.c.checkout_id)
-        .join(ledger_entry, ledger_entry.c.transaction_id == checkout_seen.c.transaction_id)
-        .where(checkout_seen.c.order_id.in_(order_ids), ledger_entry.c.returned >= ledger_entry.c.amount)
-    )
-    return {(row.order_id, row.checkout_id) for row in connection.execute(query)}
 
 
 def _refund_asked(connection: sa.Connection, numbers: Mapping[int, str]) -> set[tuple[int, str]]:

@@ -27,6 +27,7 @@ from paypoll.alerts.next_steps import (
     steps_of_order,
     steps_of_review,
     steps_of_status,
+    steps_of_told,
     steps_of_whole,
 )
 from paypoll.alerts.orders import Level, OrderAlert, alert_about
@@ -35,6 +36,7 @@ from paypoll.mail.content.compose import ComposeOptions, Composer
 from paypoll.mail.content.contexts import AlertContext
 from paypoll.payments.decision import Notice, NoticeKind, Reason
 from paypoll.payments.order_statuses import OrderStatus
+from paypoll.payments.told import ToldKind, told_kind
 from paypoll.settings.model import SiteSettings
 from paypoll.testing import an_order
 
@@ -156,9 +158,28 @@ def test_every_place_that_shows_commands_shows_those_that_the_program_takes() ->
         *steps_of_astray("ORD-1", paid=False),
         *steps_of_mail(17, "ORD-1"),
         *steps_of_mail(17, ""),
+        *steps_of_told(3, ToldKind.PAID_BUT_VOID, "ORD-1"),
+        *steps_of_told(3, ToldKind.ORDER_GONE),
     ]
     for step in shown:
         parse(step.command)
+
+
+def test_every_notice_of_money_is_a_case_or_is_listed_as_something_else() -> None:
+    waits = {NoticeKind.BROKEN_ANSWER, NoticeKind.UNKNOWN_STATUS}
+    review = {NoticeKind.REVIEW, NoticeKind.NOT_LISTED}
+    over = {NoticeKind.EXPIRED, NoticeKind.PAID_LATE, NoticeKind.REPLAYED, NoticeKind.ISSUED_BY_SHOP}
+    kept = {kind for kind in NoticeKind if told_kind(f"{kind}:chk-1") is not None}
+    assert kept == set(NoticeKind) - waits - review - over
+
+
+def test_alert_about_a_case_outside_a_review_has_no_command_that_is_refused() -> None:
+    of_review = [step.command for step in steps_of_order("paid_not_issued:chk-1", "ORD-1")]
+    of_case = [step.command for step in steps_of_order("paid_not_issued:chk-1", "ORD-1", finding=3)]
+    assert [command for command in of_review if "resolve ORD-1" in command]
+    assert [command for command in of_case if "resolve" in command] == [
+        'sudo paypoll resolve --finding 3 --reason "settled"'
+    ]
 
 
 def test_parsing_notices_an_option_that_is_not_there() -> None:

@@ -142,6 +142,22 @@ def test_gone_order_whose_payment_has_bought_another_is_looked_at_no_longer_than
     assert [(len(gone.payments), gone.following) for gone in looked] == [(1, None), (0, None)]
 
 
+@pytest.mark.parametrize("status", ["cancelled", "requires_manual_review"])
+def test_payment_that_was_told_is_not_told_again_because_its_transaction_can_never_be_read(status: str) -> None:
+    paid = FakeGateway(checkouts={"chk-1": Found(an_answer("PAID"))}, transactions={"txn-1": NoAnswer("503")})
+    order = late(created_at=GIVEN_UP, status=status, rejected=status != "cancelled")
+    told = replace(order, seen=(SeenCheckout("chk-1", MERCHANT, "PAID", accounted=True),))
+
+    def kinds(order: Order, gateway: FakeGateway = paid) -> list[str]:
+        return [notice.kind.value for notice in look(order, gateway)[0].notices]
+
+    assert "given_up" not in kinds(order)
+    assert "given_up" not in kinds(told)
+    paid.checkouts["chk-2"] = NoAnswer("503")
+    also_silent = replace(told, seen=(*told.seen, SeenCheckout("chk-2", MERCHANT, "PENDING")))
+    assert "given_up" in kinds(also_silent)
+
+
 def test_last_look_that_was_never_answered_is_told_when_it_is_given_up() -> None:
     silent = FakeGateway(checkouts={"chk-1": NoAnswer("503")})
 

@@ -33,7 +33,7 @@ def inspect_command(context: click.Context, *, order: str, live: bool, as_json: 
       paypoll inspect LF-1A2B3C4D
       paypoll inspect ada@example.org
     """
-    from paypoll.admin.inspect import inspect_order
+    from paypoll.admin.inspect import inspect_order, refuse_if_gone
     from paypoll.admin.search import search
     from paypoll.cli.render.found import found_json, found_lines
     from paypoll.cli.render.order import order_json, order_lines
@@ -49,6 +49,7 @@ def inspect_command(context: click.Context, *, order: str, live: bool, as_json: 
                 return 0
             found = search(app.engine, wanted)
             if not found:
+                refuse_if_gone(app.engine, wanted)
                 raise
             if len(found) > 1:
                 show(found_json(found)) if as_json else show_paged(found_lines(found, site, now))

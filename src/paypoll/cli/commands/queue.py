@@ -44,8 +44,9 @@ def queue_command(
 
     Also what was paid after a person had closed its review; listing fees that wait, are marked as paid without a
     payment, or were paid twice; and recent orders that a page of the shop completed by itself: paid with tickets
-    missing, tickets that no scanner reads, tickets of unpaid orders. And the open findings of SumUp's ledger, which
-    `paypoll resolve --finding` closes, and the refunds that have not ended.
+    missing, tickets that no scanner reads, tickets of unpaid orders. And what admins were told of money that bought
+    nothing, or may be held, and the open findings of SumUp's ledger: `paypoll resolve --finding` closes each. And the
+    refunds that have not ended.
 
     \b
     Examples:
@@ -74,8 +75,12 @@ def backlog_json(backlog: "Backlog", site: "SiteSettings") -> str:
 
 def backlog_lines(backlog: "Backlog", site: "SiteSettings", limit: int = _MOST_SHOWN) -> list[str]:
     """Return the backlog in lines of a terminal, so many of each kind."""
-    from paypoll.cli.render.findings import finding_lines
+    from paypoll.alerts.ledger import is_told_case
+    from paypoll.cli.render.findings import finding_entry
 
+    few = len(backlog.findings) <= _FEW
+    told = [finding for finding in backlog.findings if is_told_case(finding)]
+    ledger = [finding for finding in backlog.findings if not is_told_case(finding)]
     lines = _last_run_lines(backlog)
     if backlog.empty:
         return [*lines, "", "Nothing waits."]
@@ -83,7 +88,8 @@ def backlog_lines(backlog: "Backlog", site: "SiteSettings", limit: int = _MOST_S
         ("Waiting for a person", backlog.reviews, lambda review: _review_entry(review, backlog, site)),
         ("Completed by the shop itself", backlog.astray, lambda astray: _astray_lines(astray, backlog, site)),
         ("Listing fees", backlog.fees, lambda fee: _fee_lines(fee, backlog)),
-        ("SumUp's ledger does not fit", backlog.findings, lambda finding: finding_lines(finding, backlog.now)),
+        ("Told, and not settled", told, lambda finding: finding_entry(finding, backlog.now, few=few)),
+        ("SumUp's ledger does not fit", ledger, lambda finding: finding_entry(finding, backlog.now, few=few)),
         ("Refunds under way", backlog.refunds, lambda refund: _refund_lines(refund, backlog)),
         ("Mail not sent", backlog.mails, lambda mail: mail_lines(mail, backlog.now)),
         # Last: hundreds of these need nobody, and the rest is not to be looked for behind them.

@@ -2,10 +2,17 @@
 
 from datetime import datetime
 
-from paypoll.alerts.ledger import facts, headline
+from paypoll.alerts.ledger import closing_steps, facts, headline
+from paypoll.cli.render.steps import command_lines
 from paypoll.cli.render.words import wrapped
 from paypoll.clock import ago
 from paypoll.state.findings import Finding
+
+
+def finding_entry(finding: Finding, now: datetime, *, few: bool) -> list[str]:
+    """Return an open finding with what to paste; of many without the command that explains."""
+    steps = closing_steps(finding)
+    return finding_lines(finding, now) + command_lines(steps if few else steps[:-1])
 
 
 def finding_lines(finding: Finding, now: datetime) -> list[str]:

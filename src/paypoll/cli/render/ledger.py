@@ -27,6 +27,8 @@ def reconciled_lines(result: Reconciled, written: int | None) -> list[str]:
     lines += wrapped(
         f"{result.payments} online payments: {result.matched} fit an order, {result.foreign} are of something else"
     )
+    if result.held:
+        lines += wrapped(f"{result.held} are of orders that are void, or have no tickets for them: `paypoll queue`")
     for currency, amount in sorted(result.taken.items()):
         back = show_amount(result.returned.get(currency, Decimal(0)), currency)
         lines += wrapped(f"taken {show_amount(amount, currency)}, given back {back}")

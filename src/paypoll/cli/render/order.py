@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from paypoll.admin.inspect import Inspection, LiveLook
+from paypoll.alerts.ledger import closing_steps, is_told_case
 from paypoll.alerts.next_steps import Step, order_word, steps_of_review, steps_of_status
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.render.astray import astray_sentences, astray_steps
@@ -35,9 +36,9 @@ def order_lines(inspection: Inspection, site: SiteSettings) -> list[str]:
     if inspection.astray:
         lines += headed("Completed by the shop itself")
         lines += [line for sentence in astray_sentences(inspection.astray) for line in wrapped(sentence)]
-    if inspection.findings:
-        lines += headed("SumUp's ledger")
-        lines += [line for finding in inspection.findings for line in finding_lines(finding, now)]
+    for title, told in (("SumUp's ledger", False), ("Told by mail", True)):
+        if found := [finding for finding in inspection.findings if is_told_case(finding) is told]:
+            lines += headed(title) + [line for finding in found for line in finding_lines(finding, now)]
     lines += headed("Next steps") + step_lines(next_steps(inspection))
     lines += headed("Items")
     lines += [line for item in order.items for line in _item_lines(item, site)] or ["  none"]
@@ -66,7 +67,10 @@ def next_steps(inspection: Inspection) -> list[Step]:
     if order.status == OrderStatus.REVIEW and not order.rejected:
         reasons = [row["reason"] for row in inspection.trail if row["outcome"] == Outcome.REVIEW]
         return steps_of_review((reasons or [""])[-1] or "", word)
-    return steps_of_status(order.status, word)
+    still_open = (finding for finding in inspection.findings if finding.closed_at is None)
+    # Without what shows the order, and what explains it.
+    closing = [step for finding in still_open for step in closing_steps(finding)[1:-1]]
+    return steps_of_status(order.status, word) + closing
 
 
 def order_json(inspection: Inspection, site: SiteSettings) -> str:

@@ -88,6 +88,7 @@ def _measure(gauges: _Gauges, connection: sa.Connection, report: RunReport, late
 
 def _measure_backlog(gauges: _Gauges, connection: sa.Connection, report: RunReport) -> None:
     """Set what waits now."""
+    from paypoll.state.findings import count_open
     from paypoll.state.told_payments import reviews_for_a_person  # a run without metrics does not load it
 
     waiting, oldest = connection.execute(
@@ -105,6 +106,8 @@ def _measure_backlog(gauges: _Gauges, connection: sa.Connection, report: RunRepo
     # What `queue` lists, also a payment that came after a person had closed the review.
     reviews = reviews_for_a_person(connection)
     gauges.set("reviews_open", "Orders that a person must look at, as `paypoll queue` lists them.", len(reviews))
+    findings = "What was told of money and is not settled, and what SumUp's ledger does not fit: `paypoll queue`."
+    gauges.set("findings_open", findings, count_open(connection))
 
 
 def _measure_run(gauges: _Gauges, connection: sa.Connection, report: RunReport) -> None:
