@@ -16,7 +16,7 @@ from paypoll.payments.order import Order, SeenCheckout
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import checkouts, listing_fees, orders
 from paypoll.state.listing_fees import seen_from
-from paypoll.state.pauses import EVERYTHING, PAUSED_ORDERS
+from paypoll.state.pauses import EVERYTHING
 from paypoll.state.seen_checkouts import SEEN, seen_in
 from paypoll.state.tables import checkout_seen, listing_fee, watch
 from paypoll.state.watches import is_free
@@ -28,11 +28,7 @@ _NUMBER_IS_GONE = sa.and_(
     watch.c.order_number.is_not(None),
     watch.c.order_number != "",
 )
-_ORDER_IS_GONE = sa.and_(
-    ~sa.exists(orders.c.id).where(orders.c.id == watch.c.order_id),
-    _NUMBER_IS_GONE,
-    watch.c.order_id.not_in(PAUSED_ORDERS),
-)
+_ORDER_IS_GONE = sa.and_(~sa.exists(orders.c.id).where(orders.c.id == watch.c.order_id), _NUMBER_IS_GONE)
 _FEE_IS_GONE = ~sa.exists(listing_fees.c.id).where(listing_fees.c.payment_reference == listing_fee.c.reference)
 _ASIDE = watch.alias("aside")
 IS_SET_ASIDE = sa.exists(_ASIDE.c.order_id).where(_ASIDE.c.order_id == -watch.c.order_id)
