@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+from paypoll.admin.resolve import Resolution
 from paypoll.app import App
 from paypoll.database import transaction
 from paypoll.runs.record import record_run
 from paypoll.settings.load import load_settings
 from paypoll.shop.tables import orders
+from paypoll.state.resolutions import Verdict
 from paypoll.state.tables import outbox
 
 if TYPE_CHECKING:
@@ -99,3 +101,16 @@ def test_review_that_was_told_and_not_sent_yet_is_withdrawn_by_the_tickets(
         states = {row.kind: row.state for row in connection.execute(query)}
     assert states["under_review"] == "withdrawn"
     assert states["confirmation"] == "waiting"
+
+
+def test_row_09a_review_that_was_told_and_not_sent_yet_is_withdrawn_by_a_verdict(
+    telling: App, bench: "Bench", place: "Place", engine: sa.Engine
+) -> None:
+    place("ORD-1", total=24)
+    bench.mailer.down = "connection refused"
+    record_run(telling, "run-once")
+    found = telling.resolver.find_in_review("ORD-1")
+    telling.resolver.settle(found, Resolution(Verdict.REJECT, "margot", "not for us"))
+    with transaction(engine) as connection:
+        states = connection.scalars(sa.select(outbox.c.state).where(outbox.c.kind == "under_review")).all()
+    assert states == ["withdrawn"]

@@ -37,8 +37,11 @@ def resume(engine: sa.Engine, target: Target, *, who: str, clock: Clock) -> tupl
     """Resume it and return what is still paused. Raise RefusedError when it is not paused."""
     require_ready(engine)
     with transaction(engine) as connection:
-        scope = _scope(connection, target, must_be_there=False)
         there = {one.scope: one for one in pauses(connection)}
+        # An order that is gone from the shop has no number any more: it is listed by its id.
+        lost = (one.order_id for one in there.values() if one.order_id is not None and not one.order_number)
+        gone = {f"id:{order_id}": Scope(order_id=order_id) for order_id in lost}
+        scope = gone.get(target.order) or _scope(connection, target, must_be_there=False)
         if not end(connection, scope):
             others = "; ".join(f"{one.words} is" for one in there.values()) or "nothing is"
             raise RefusedError(f"{_words(target)} is not paused; {others}")

@@ -103,7 +103,8 @@ def surplus_of(case: Case, payment: VerifiedPayment | OverriddenPayment, policy:
     Told of them before they were, but that the order needs a person, not which of them is to be given back.
     """
     seen, _ = _assess(case.order, case.evidence, policy).without_spent(case.order.spent_elsewhere)
-    others = [answer for answer in seen.money if answer.id != payment.checkout_id]
+    own = {payment.checkout_id, payment.transaction_id}
+    others = [answer for answer in seen.money if not answer.payment_ids & own]
     return notices.paid_twice(payment, others, policy.currency)
 
 

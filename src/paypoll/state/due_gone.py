@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.shop.tables import listing_fees, orders
-from paypoll.state.pauses import EVERYTHING, PAUSED_ORDERS
+from paypoll.state.pauses import EVERYTHING
 from paypoll.state.tables import listing_fee, watch
 
 _THERE = orders.alias("there")
@@ -18,11 +18,7 @@ NUMBER_IS_GONE = sa.and_(
     watch.c.order_number.is_not(None),
     watch.c.order_number != "",
 )
-ORDER_IS_GONE = sa.and_(
-    ~sa.exists(orders.c.id).where(orders.c.id == watch.c.order_id),
-    NUMBER_IS_GONE,
-    watch.c.order_id.not_in(PAUSED_ORDERS),
-)
+ORDER_IS_GONE = sa.and_(~sa.exists(orders.c.id).where(orders.c.id == watch.c.order_id), NUMBER_IS_GONE)
 FEE_IS_GONE = ~sa.exists(listing_fees.c.id).where(listing_fees.c.payment_reference == listing_fee.c.reference)
 
 

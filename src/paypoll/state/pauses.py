@@ -11,7 +11,7 @@ from paypoll.state.tables import pause
 
 # Columns, and not the asterisk of `sa.exists()`: our role may read some columns of the shop's tables alone.
 EVERYTHING = sa.select(pause.c.scope).where(pause.c.everything)
-PAUSED_ORDERS = sa.select(pause.c.order_id).where(pause.c.order_id.is_not(None))
+_ORDERS = sa.select(pause.c.order_id).where(pause.c.order_id.is_not(None))
 _AN_EVENT = sa.select(pause.c.event_id).where(pause.c.event_id.is_not(None))
 # Asked for one order by its items' index. A list of all orders of the paused events would have all order items read,
 # and where it is too long for `work_mem` it is walked through again for every order.
@@ -24,7 +24,7 @@ _ITS_EVENT = (
 
 NOT_PAUSED: sa.ColumnElement[bool] = sa.and_(
     sa.not_(EVERYTHING.exists()),
-    orders.c.id.not_in(PAUSED_ORDERS),
+    orders.c.id.not_in(_ORDERS),
     # Whether any event is paused is answered once, and nearly always spares the rest.
     sa.or_(sa.not_(_AN_EVENT.exists()), sa.not_(_ITS_EVENT.exists())),
 )

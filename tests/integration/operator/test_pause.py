@@ -8,6 +8,7 @@ import pytest
 from paypoll.admin.pause import Target, pause, resume
 from paypoll.admin.recheck import Wanted, find_reviews
 from paypoll.cli.render.run import report_lines
+from paypoll.database import transaction
 from paypoll.errors import NotFoundError, OrderNotFoundError, RefusedError
 from paypoll.runs.record import record_run
 
@@ -58,6 +59,19 @@ def test_paused_order_is_looked_at_when_a_person_names_it(desk: "Desk") -> None:
     stop(desk, Target())
     record_run(desk.app, "run-once", only=[order_id])
     assert desk.status(order_id) == "completed"
+
+
+def test_paused_order_that_is_deleted_in_the_shop_is_resumed_by_its_id(desk: "Desk") -> None:
+    order_id = desk.place("ORD-1", "PENDING")
+    desk.run()
+    stop(desk, Target(order="ORD-1"))
+    with transaction(desk.app.engine) as connection:
+        for table in ("payments_sumupcheckout", "orders_orderitem", "orders_orderstatushistory"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - ours
+        connection.exec_driver_sql("DELETE FROM orders_order")
+    with pytest.raises(OrderNotFoundError):
+        resume(desk.app.engine, Target(order="ORD-1"), who="ana", clock=desk.app.clock)
+    assert resume(desk.app.engine, Target(order=f"id:{order_id}"), who="ana", clock=desk.app.clock) == ()
 
 
 def test_pause_twice_and_resume_of_what_is_not_paused_are_refused(desk: "Desk") -> None:

@@ -98,9 +98,14 @@ class TestIssue:
         for order_id, number, amount in ((review, "ORD-1", "24.00"), (shops, "ORD-2", "25.00")):
             desk.shop.add_checkout(order_id, f"{number}-again", f"chk-{number}-again", merchant_code=MERCHANT)
             desk.sumup_says(f"{number}-again", amount=amount)
+        # SumUp has one payment of an order under two checkouts: that is one.
+        same = desk.place("ORD-3", amount="24.99")
+        desk.shop.add_checkout(same, "ORD-3-again", "chk-ORD-3-again", merchant_code=MERCHANT)
+        desk.sumup_says("ORD-3-again", amount="24.99", transaction_id="txn-ORD-3")
+        desk.sumup_says("ORD-3", amount="24.99")
         desk.run()
         desk.bench.mailer.sent.clear()
-        for number in ("ORD-1", "ORD-2"):
+        for number in ("ORD-1", "ORD-2", "ORD-3"):
             assert issue(desk, number, override=True).tickets == 2
         desk.run()
         told = [subject for subject in desk.subjects() if "was paid twice" in subject]

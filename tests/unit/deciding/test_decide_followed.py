@@ -296,6 +296,12 @@ class TestFollowed:
         told = self.completed(seen=(SeenCheckout("chk-2", MERCHANT, "PAID", accounted=True),))
         assert outcome(told, self.gateway(self.SECOND)).notices == ()
 
+    def test_row_12a_payment_beside_a_persons_word_is_told_as_such(self) -> None:
+        word = replace(self.DONE, checkout_id="override:1001", by_person=True)
+        decision = outcome(replace(self.completed(), fulfilment=word), self.gateway())
+        assert [notice.key for notice in decision.notices] == ["paid_twice:chk-1"]
+        assert decision.notices[0].found[0].startswith("It rests on a person's word alone")
+
     def test_row_12a_what_can_still_be_paid_after_completion_is_closed(self) -> None:
         gateway = self.gateway(replace(self.SECOND, status="PENDING", attempts=()))
         assert outcome(self.completed(), gateway).notices == ()
