@@ -81,8 +81,10 @@ class AlertDesk:
 
     def tell_about_fee(self, connection: sa.Connection, fee: ListingFee, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about a listing fee, in the caller's transaction. False when it was told before."""
+        number = 0
         if told_kind(alert.key) in TOLD_OF_FEES:
-            self._keep(connection, alert, fee.reference, f"fee:{fee.reference}", fee.amount, now, currency=fee.currency)
+            name = f"fee:{fee.reference}"
+            number = self._keep(connection, alert, fee.reference, name, fee.amount, now, currency=fee.currency)
         context = AlertContext(
             level=alert.level.value,
             headline=alert.headline,
@@ -96,7 +98,7 @@ class AlertDesk:
             ),
             found=alert.found,
             what_to_do=alert.todo,
-            commands=tuple(steps_of_fee(alert.key, fee.reference)),
+            commands=tuple(steps_of_fee(alert.key, fee.reference, finding=number)),
         )
         posted = self._post(connection, f"alert:{alert.key}:fee:{fee.reference}", context, now)
         if posted:

@@ -245,16 +245,17 @@ def fee_word(reference: str) -> str:
     return reference if _PLAIN.fullmatch(reference) else ""
 
 
-def steps_of_fee(key: str, reference: str) -> list[Step]:
+def steps_of_fee(key: str, reference: str, *, finding: int = 0) -> list[Step]:
     """Return the steps for what an alert about a listing fee tells, by the alert's key, such as `review:mismatch`.
 
     Its reference is named where it is harmless. Without a key: a fee that needs nobody, but that somebody looks at.
+    `finding`: the number of the case that is kept of it.
     """
     kind, _, rest = key.partition(":")
     reason = (rest.partition(":")[0] if kind == NoticeKind.REVIEW else "") or kind
     if not (word := fee_word(reference)):
-        return _told([_QUEUE], "", reason)
-    return _told([_LOOK, *_OF_FEES.get(reason, ())], word, reason)
+        return _told([_QUEUE, *_closing(finding)], "", reason)
+    return _told([_LOOK, *_OF_FEES.get(reason, ()), *_closing(finding)], word, reason)
 
 
 def steps_of_status(status: str, order: str) -> list[Step]:

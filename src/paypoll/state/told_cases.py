@@ -111,7 +111,7 @@ def end_returned(connection: sa.Connection, now: datetime, run_id: str) -> None:
     """Close the cases of which SumUp's ledger shows that all the money went back, or which are findings of its own."""
     _end_of_gone(connection, now, run_id)
     is_open = sa.and_(finding.c.closed_at.is_(None), finding.c.kind.in_(_TOLD), finding.c.order_id.is_not(None))
-    order_ids = list(connection.scalars(sa.select(finding.c.order_id.distinct()).where(is_open)))
+    order_ids = list(connection.scalars(sa.select(finding.c.order_id).where(is_open).distinct()))
     if not order_ids:
         return
     back: dict[int, set[str]] = {}

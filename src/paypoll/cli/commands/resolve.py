@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @click.command("resolve")
 @click.argument("orders", nargs=-1, metavar="[ORDER]...")
-@click.option("--finding", type=int, help="Close this finding of SumUp's ledger instead; `paypoll queue` numbers them.")
+@click.option("--finding", type=int, help="Close this finding, or told case, instead; `paypoll queue` numbers them.")
 @click.option(
     "--of",
     "code",
@@ -94,7 +94,7 @@ def resolve_command(
     where SumUp's answer does not match; --refund-noted and --reject close it, and nothing is published by it. Of a fee
     that is paid and published they close what was told of it besides, such as a second payment.
 
-    --finding closes one finding of SumUp's ledger and changes nothing else.
+    --finding closes one finding of SumUp's ledger, or one case that admins were told of, and changes nothing else.
 
     \b
     Examples:

@@ -156,7 +156,7 @@ class _Page:
         yield from self._headed("Cases", *says)
         rows = [f"{row.opened} {words.plain(row.kind)} ({row.open_now} open)" for row in self._report.findings]
         if rows:
-            yield from self._headed("Ledger", *rows)
+            yield from self._headed("Findings", *rows)
 
     def _services(self) -> Iterator[str]:
         for title, sums, what in (
