@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from paypoll.database import readable
 from paypoll.payments.order import Order, SeenCheckout
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import checkouts, listing_fees, orders
 from paypoll.state.listing_fees import seen_from
 from paypoll.state.seen_checkouts import SEEN, seen_in
 from paypoll.state.tables import checkout_seen, listing_fee, watch
-from paypoll.state.watches import is_free
+from paypoll.state.watches import is_free, is_of_the_future
 
 _THERE = orders.alias("there")
 # Under its number the shop may have the order again, with another id: then that one is followed.
@@ -32,7 +33,8 @@ _FEE_IS_GONE = ~sa.exists(listing_fees.c.id).where(listing_fees.c.payment_refere
 _ASIDE = watch.alias("aside")
 IS_SET_ASIDE = sa.exists(_ASIDE.c.order_id).where(_ASIDE.c.order_id == -watch.c.order_id)
 """Whether what was noted of another order under this id is kept elsewhere: the rest is of the order that is there."""
-_KEPT = ("status", "first_seen_at", "settled_at", "last_checked_at", "order_number", "order_created_at")
+_MADE = "order_created_at"
+_KEPT = ("status", "first_seen_at", "settled_at", "last_checked_at", "order_number", _MADE)
 # As at the first look; but its number says whose tickets and payment are on record under the id.
 _AS_NEW = {
     "status": None,
@@ -78,15 +80,17 @@ class GoneRows:
         return claimed
 
     def are_due(self, now: datetime) -> sa.ColumnElement[bool]:
-        """Say whose money is to be looked at."""
-        return sa.and_(self.table.c.next_check_at <= now, self.is_gone)
+        """Say whose money is to be looked at: also what was looked at last under a clock that was ahead."""
+        is_due = sa.or_(self.table.c.next_check_at <= now, is_of_the_future(now, self.table))
+        return sa.and_(is_due, self.is_gone)
 
     def load(self, connection: sa.Connection, gone: Gone) -> Order | None:
         """Return what is known of it, as if it were a cancelled order: nothing is owed for its money.
 
         None when it is not gone any more.
         """
-        query = sa.select(self.table).where(self._are([gone]), self.is_gone)
+        kept = (readable(column).label(column.name) if column.name == _MADE else column for column in self.table.c)
+        query = sa.select(*kept).where(self._are([gone]), self.is_gone)
         row = connection.execute(query).mappings().first()
         if row is None:
             return None
@@ -100,7 +104,7 @@ class GoneRows:
             first_name="",
             last_name="",
             user_id=None,
-            created_at=row.get("order_created_at") or row["first_seen_at"],
+            created_at=row.get(_MADE) or row["first_seen_at"],
             seen=self.seen(connection, row),
             changed_at=row["settled_at"],
             looked_at=row["last_checked_at"],
