@@ -4,7 +4,7 @@ Nothing connects here, and nothing heavy is imported before it is needed: a run 
 requests nor WeasyPrint.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from paypoll.runs.dry_run import DryRun
     from paypoll.runs.fulfil import FulfilmentRules
     from paypoll.runs.listing_fees import FeeLooker, FeeRound
-    from paypoll.runs.report import RunReport, Swept
+    from paypoll.runs.report import OrderError, RunReport, Swept
     from paypoll.tickets.ticket import TicketPrinter
 
 
@@ -369,14 +369,15 @@ class App:
             note_new_ledgers(connection, self.settings, self.clock.now())
         carry_refunds_on(self.engine, lambda: self.refund_engine, self.clock, self.stop, report)
 
-    def _sweep(self, run_id: str, swept: "Swept", should_end: Callable[[], bool]) -> None:
-        """Read SumUp's ledgers that are due."""
+    def _sweep(self, run_id: str, swept: "Swept", should_end: Callable[[], bool]) -> Sequence["OrderError"]:
+        """Read SumUp's ledgers that are due, and return what nobody foresaw."""
         with transaction(self.engine) as connection:
             merchants = ledgers_due(connection, self.settings, self.clock.now())
-        if merchants:
-            from paypoll.runs.sweep import Sweeper
+        if not merchants:
+            return ()
+        from paypoll.runs.sweep import Sweeper
 
-            Sweeper(self, self.gateway, self.books, self.policy, run_id).sweep(merchants, swept, should_end)
+        return Sweeper(self, self.gateway, self.books, self.policy, run_id).sweep(merchants, swept, should_end)
 
     def deliver(self, run_id: str, should_stop: Callable[[], bool], whose: Whose = Whose.ALL) -> Delivered:
         """Send the mail that is due."""

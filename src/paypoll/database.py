@@ -199,13 +199,15 @@ def is_among(column: sa.ColumnElement[Any], query: sa.CompoundSelect[Any] | sa.S
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
-def readable(column: sa.ColumnElement[Any]) -> sa.ColumnElement[datetime]:
+def readable(column: sa.ColumnElement[Any], *, or_null: bool = False) -> sa.ColumnElement[datetime]:
     """Return a time of the shop's for a list or a sum: one that Python has no date for is drawn to the nearest it has.
 
-    PostgreSQL knows the year 20260, the year 44 BC and infinity. One such row must not spoil the whole list.
+    With `or_null` it is NULL. PostgreSQL knows the year 20260, the year 44 BC and infinity: no such row spoils a list.
     """
     first, last = (sa.literal(moment, UtcDateTime()) for moment in (_EARLIEST, _LATEST))
-    return sa.type_coerce(sa.case((column > last, last), (column < first, first), else_=column), UtcDateTime())
+    bounds = (sa.null(), sa.null()) if or_null else (last, first)
+    clipped = sa.case((column > last, bounds[0]), (column < first, bounds[1]), else_=column)
+    return sa.type_coerce(clipped, UtcDateTime())
 
 
 class _LowerCase(FunctionElement[str]):

@@ -126,5 +126,13 @@ def test_expire_while_sumup_does_not_answer_is_exit_75_and_changes_nothing(stage
         for options in (("--dry-run",), ("--yes",)):
             assert stage.paypoll("expire", "ORD-OLD", *options).code == TRY_LATER
     check_waiting(stage, order, reason="no_answer")
+    # Nor is it done where a run has the order just now, or the clocks differ so that ages mean nothing.
+    lease = "UPDATE paypoll.watch SET lease_run = 'another', lease_until = now() + :minutes * interval '1 minute'"
+    stage.sql(lease, minutes=3)
+    assert stage.paypoll("expire", "ORD-OLD", "--yes").code == TRY_LATER
+    stage.sql(lease, minutes=-1)
+    with stage.sumup_time.back(timedelta(hours=1)):
+        assert stage.paypoll("expire", "ORD-OLD", "--yes").code == TRY_LATER
+    check_waiting(stage, order, reason="clocks_differ")
     assert stage.paypoll("expire", "ORD-OLD", "--yes").code == 0
     assert stage.status(order) == "expired"

@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
-from tests.acceptance.papers import subject
+from tests.acceptance.papers import body, subject
 from tests.acceptance.promises import check_issued
 from tests.acceptance.stage import ADMIN, MERCHANT, PRICE, Placed, Stage
 from tests.acceptance.test_organisers import OVER, Connected
@@ -33,12 +35,14 @@ class _Refused:
 def poison(stage: Stage) -> list[Placed]:
     """Place orders of which each holds something that PostgreSQL takes and Python has nothing for."""
     far, old = (stage.event(title) for title in ("Far Concert", "Old Concert"))
-    orders = [stage.order(f"ORD-{name}", places=[(event, 1, PRICE)], checkout="PAID") for name, event in
-              (("FAR", far), ("OLD", old), ("NEVER", stage.concert), ("SUM", stage.concert))]  # fmt: skip
+    events = {"FAR": far, "OLD": old, **dict.fromkeys(("NEVER", "AHEAD", "SUM"), stage.concert)}
+    orders = [stage.order(f"ORD-{name}", places=[(event, 1, PRICE)], checkout="PAID") for name, event in events.items()]
     stage.sql("UPDATE events_event SET event_date = '20260-05-01' WHERE id = :event", event=far)
     stage.sql("UPDATE events_event SET event_date = '0044-03-15 BC' WHERE id = :event", event=old)
-    stage.sql("UPDATE orders_order SET created_at = '20260-05-01' WHERE id = :order", order=orders[2].id)
-    stage.sql("UPDATE orders_orderitem SET price = 'NaN' WHERE order_id = :order", order=orders[3].id)
+    for order in orders[2:4]:
+        stage.sql("UPDATE orders_order SET created_at = '20260-05-01' WHERE id = :order", order=order.id)
+    stage.sql("UPDATE orders_orderitem SET price = 'NaN' WHERE order_id = :order", order=orders[4].id)
+    stage.sql("UPDATE payments_sumupcheckout SET poll_count = 2147483647 WHERE order_id = :order", order=orders[4].id)
     return orders
 
 
@@ -55,23 +59,31 @@ def test_row_41a_row_that_cannot_be_read_holds_up_its_own_order_alone(stage: Sta
     ended = stage.run_once()
     for order in good:
         check_issued(stage, order)
+    assert stage.status(poisoned[4]) == "completed"
     for report in (dry.report, ended.report):
         assert {error["order"] for error in report["errors"]} >= {"ORD-FAR", "ORD-OLD", "ORD-NEVER"}
     assert any("year 20260 is out of range" in error["error"] for error in ended.report["errors"])
     assert ended.code == INCOMPLETE
-    for order in poisoned[:3]:
+    for order in poisoned[:4]:
         (row,) = stage.sql("SELECT status, payment_notes FROM orders_order WHERE id = :order", order=order.id)
         assert tuple(row.values()) == ("pending_verification", "")
         assert (stage.tickets(order), stage.mails(order)) == ([], [])
     # What lists them all, or one of them, says so instead of falling over.
     queue = stage.paypoll("queue")
-    assert (queue.code, queue.stdout.count("error: order ORD-")) == (0, 3)
+    assert (queue.code, queue.stdout.count("error: order ORD-")) == (0, 4)
     shown = stage.paypoll("inspect", "ORD-FAR")
     assert shown.code == INCOMPLETE
     assert "order ORD-FAR holds a value that cannot be read; put it right in the shop" in " ".join(shown.errors)
+    # Put right in the shop, they are whole again: nothing that paypoll keeps remembers the year 20260.
     stage.sql("UPDATE events_event SET event_date = current_date + 20 WHERE event_date > '9999-12-31'")
-    assert stage.run_once("--order", "ORD-FAR").code == 0
+    stage.sql("UPDATE orders_order SET created_at = now() WHERE id = :order", order=poisoned[2].id)
+    stage.sql("UPDATE paypoll.watch SET first_seen_at = now() - interval '1 hour'")
+    assert stage.run_once("--order", "ORD-FAR", "--order", "ORD-NEVER").code == 0
     check_issued(stage, poisoned[0])
+    check_issued(stage, poisoned[2])
+    # Who has waited for too long is told of, by whatever date.
+    (stuck,) = [body(mail) for mail in stage.sink.messages if "waiting for SumUp for too long" in subject(mail)]
+    assert "ORD-AHEAD" in stuck
 
 
 @pytest.mark.parametrize(
@@ -144,6 +156,9 @@ def test_row_41a_commands_over_many_orders_leave_the_one_that_cannot_be_read(sta
     lost = [stage.order(f"ORD-LOST-{name}", checkout="") for name in ("ONE", "SPOILT", "TWO")]
     for number, order in enumerate(lost):
         stage.shop.add_checkout(order.id, order.number, f"late-{number}", merchant_code=MERCHANT)
+    connected = Connected(stage)
+    for merchant in ("MBROKEN", "MSOUND"):
+        connected.organiser(merchant)
     stage.run_once()
     assert [stage.status(order) for order in lost] == [REVIEW] * 3
     for order in orders:
@@ -160,5 +175,29 @@ def test_row_41a_commands_over_many_orders_leave_the_one_that_cannot_be_read(sta
     done = stage.paypoll("recheck", "--reason", "not_found", "--why", "a wrong key", "--yes", "--json")
     assert (done.code, done.report["left"]) == (INCOMPLETE, ["ORD-LOST-SPOILT"])
     assert [one["number"] for one in done.report["waiting"]] == ["ORD-LOST-ONE", "ORD-LOST-TWO"]
+
+    # Nor are lists and the ledgers of others held up: by an order, a review's event, a refund, an organiser's expiry.
+    far = stage.event("Far Concert")
+    stage.sql("UPDATE orders_orderitem SET event_id = :event WHERE order_id = :order", event=far, order=lost[1].id)
+    stage.sql("UPDATE events_event SET event_date = '20260-05-01' WHERE id = :event", event=far)
+    stage.shop.insert("orders_refund", order_id=orders[2].id, amount=Decimal("NaN"), status="approved")
+    stage.sumup.refund(orders[2].checkout, Decimal("5.00"))
+    expiry = "UPDATE accounts_artistprofile SET sumup_expires_at = '20260-05-01' WHERE sumup_merchant_code = 'MSOUND'"
+    stage.sql(expiry)
+    stage.sql("INSERT INTO paypoll.ledger_cursor (merchant_code, read_until) VALUES ('MBROKEN', '20260-05-01')")
+    with stage.sumup_time.back(timedelta(hours=2)):
+        stage.sumup.sell(amount=Decimal("99.00"), merchant_code="MSOUND", payment_type="ECOM", description="Workshop")
+    swept = stage.run_once(ledger__every="30min")
+    assert [error["order"] for error in swept.report["errors"]] == ["SumUp's ledger of MBROKEN"]
+    found = stage.sql("SELECT kind, order_number, told_at IS NOT NULL AS told FROM paypoll.finding ORDER BY kind")
+    assert [(row["kind"], row["order_number"], row["told"]) for row in found] == [
+        ("returned", "ORD-TWO", True),
+        ("unplaced", None, True),
+    ]
+    assert stage.sql("SELECT key FROM paypoll.trouble WHERE key LIKE 'ledger%'") == [{"key": "ledger_unread:MBROKEN"}]
+    queue = stage.paypoll("queue")
+    assert (queue.code, "ORD-LOST-SPOILT" in queue.stdout) == (0, True)
+    # A search lists it, too.
+    assert "ORD-SPOILT" in stage.paypoll("inspect", "ada@buyer.example").stdout
     # The shop's own pages can read it no better.
     stage.sql("UPDATE orders_order SET created_at = now() WHERE created_at > '20000-01-01'")

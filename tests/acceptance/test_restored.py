@@ -74,6 +74,9 @@ def test_row_26b_order_that_is_gone_from_the_shop_is_made_unpayable_and_its_mone
         stage.let_age(order, timedelta(hours=1))
         restore_before(stage, order)
     stage.sumup.pay(paid_after.checkout, force=True)
+    # One was looked at last under a clock that was a month ahead.
+    ahead = "UPDATE paypoll.watch SET {0} = {0} + interval '30 days', {1} = {1} + interval '30 days'"
+    stage.sql(f"{ahead.format('next_check_at', 'last_checked_at')} WHERE order_id = :id", id=left.id)
     for _ in range(2):
         ended = stage.run_once()
         assert (ended.code, ended.report["errors"]) == (0, [])
@@ -83,8 +86,8 @@ def test_row_26b_order_that_is_gone_from_the_shop_is_made_unpayable_and_its_mone
         assert [[order.checkout in text for text in told].count(True) for order in (done, paid_after, back, left)] == [
             1, 1, 0, 0
         ]  # fmt: skip
+        assert stage.sumup.checkout(left.checkout).status == "EXPIRED"
         stage.sql("UPDATE paypoll.watch SET next_check_at = now() WHERE next_check_at IS NOT NULL")
-    assert stage.sumup.checkout(left.checkout).status == "EXPIRED"
 
 
 def test_row_39b_lost_records_stop_runs_until_a_person_adopts_the_shop(stage: Stage) -> None:
@@ -94,6 +97,9 @@ def test_row_39b_lost_records_stop_runs_until_a_person_adopts_the_shop(stage: St
     before = stage.order("ORD-BEFORE", checkout="PAID")
     # The shop is restored to a moment at which one lacked its tickets, and without paypoll's tables.
     stage.sql("DELETE FROM events_ticket WHERE order_id = :order", order=short.id)
+    # A mark of the future, and one that somebody typed, say nothing about what is to come.
+    stage.order("ORD-AHEAD", checkout="", status="failed", payment_notes="[2031-01-01 10:00 UTC] paypoll: failed")
+    stage.order("ORD-TYPED", checkout="", status="failed", payment_notes="[9026-13-45 99:99 UTC] paypoll: failed")
     stage.sql("DROP SCHEMA paypoll CASCADE")
     gone = stage.run_once()
     assert (gone.code, "paypoll db restore" in gone.stderr) == (SETTINGS, True)

@@ -18,13 +18,13 @@ from paypoll.state.memory import ADOPTED, Lost, adopt, is_lost, survey
 from paypoll.state.upgrade import require_ready
 
 
-def find_lost(engine: sa.Engine) -> Lost:
+def find_lost(engine: sa.Engine, now: datetime) -> Lost:
     """Return what another paypoll has left in the shop. Raise RefusedError when nothing is lost."""
     require_ready(engine)
     with transaction(engine) as connection:
         if not is_lost(connection):
             raise RefusedError("there is nothing to adopt: paypoll has its records, or was never at work in this shop")
-        return survey(connection)
+        return survey(connection, now)
 
 
 def take_over(engine: sa.Engine, lost: Lost, desk: AlertDesk, *, who: str, clock: Clock) -> None:

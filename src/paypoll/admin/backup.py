@@ -200,7 +200,7 @@ def _place(connection: sa.Connection, manifest: Manifest, now: datetime) -> Plac
         moments = [end for end in ends if end > manifest.taken_at]
     lost = None
     if connection.dialect.name == "postgresql" and not schema_problems(connection):
-        lost = survey(connection)
+        lost = survey(connection, now)
         if lost.newest_mark > manifest.taken_at + _MARKS_ARE_MINUTES:
             moments.append(lost.newest_mark)
         lost = Lost(max(moments), lost.marked, lost.short) if moments else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.database import transaction
+from paypoll.database import UtcDateTime, readable, transaction
 from paypoll.errors import OrderNotFoundError
 from paypoll.payments.order import Order
 from paypoll.runs.apply import STATUS_AFTER
@@ -81,7 +81,7 @@ def refuse_if_gone(engine: sa.Engine, wanted: str) -> None:
 
 def _rows_about(connection: sa.Connection, order_id: int) -> dict[str, Any]:
     def rows(table: sa.Table) -> tuple[Mapping[str, Any], ...]:
-        query = sa.select(table).where(table.c.order_id == order_id).order_by(table.c.id)
+        query = sa.select(*_shown(table)).where(table.c.order_id == order_id).order_by(table.c.id)
         return tuple(dict(row) for row in connection.execute(query).mappings())
 
     watched = connection.execute(sa.select(watch).where(watch.c.order_id == order_id)).mappings().first()
@@ -92,6 +92,13 @@ def _rows_about(connection: sa.Connection, order_id: int) -> dict[str, Any]:
         "trail": rows(audit),
         "watch": dict(watched) if watched is not None else None,
     }
+
+
+def _shown(table: sa.Table) -> list[sa.ColumnElement[Any]]:
+    """Return the table's columns as they are shown: of the shop's times, those that Python has a date for."""
+    return [
+        readable(column).label(column.name) if isinstance(column.type, UtcDateTime) else column for column in table.c
+    ]
 
 
 def _look(live: DryRun, order: Order) -> LiveLook:

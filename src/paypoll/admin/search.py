@@ -77,7 +77,16 @@ def _found_by_code(connection: sa.Connection, code: str) -> set[int]:
 
 def _described(connection: sa.Connection, order_ids: Sequence[int]) -> tuple[FoundOrder, ...]:
     query = (
-        sa.select(orders, readable(orders.c.created_at).label("placed"))
+        sa.select(
+            orders.c.id,
+            orders.c.order_number,
+            orders.c.status,
+            orders.c.delivery_first_name,
+            orders.c.delivery_last_name,
+            orders.c.email,
+            orders.c.total,
+            readable(orders.c.created_at).label("placed"),
+        )
         .where(orders.c.id.in_(order_ids))
         .order_by(orders.c.created_at.desc(), orders.c.id.desc())
         .limit(MOST)

@@ -125,6 +125,9 @@ class OutageReporter:
 
     def tell_of_stuck_orders(self, engine: sa.Engine, now: datetime) -> None:
         """List the orders that have been waiting for too long. Each is listed once, however long it goes on."""
+        # One that was placed in the future, by a wrong clock, has waited since it was first seen.
+        made, seen = orders.c.created_at, watch.c.first_seen_at
+        waits_since = sa.case((made > seen, seen), else_=made)
         with transaction(engine) as connection:
             stuck = (
                 sa.select(
@@ -138,7 +141,7 @@ class OutageReporter:
                 .where(
                     orders.c.status.in_(WAITING),
                     # 45: one that waits for the second time has waited since it was set back.
-                    sa.func.coalesce(watch.c.settled_at, orders.c.created_at) <= now - self._stuck_after,
+                    sa.func.coalesce(watch.c.settled_at, waits_since) <= now - self._stuck_after,
                     watch.c.stuck_told_at.is_(None),
                     watch.c.last_checked_at.is_not(None),
                     NOT_PAUSED,

@@ -41,8 +41,10 @@ log = structlog.get_logger(__name__)
 _FEE_RESERVE = 5.0
 """For so many seconds after the time budget listing fees may still be looked at: many orders never starve them."""
 
-Sweep = Callable[[Swept, Callable[[], bool]], None]
-"""Reads the ledgers that are due until its second argument says that it should end, and fills its first."""
+Sweep = Callable[[Swept, Callable[[], bool]], Sequence[OrderError]]
+"""Reads the ledgers that are due until its second argument says that it should end, and fills its first.
+
+Returns what nobody foresaw."""
 
 _DELIVERY_RESERVE = 20.0
 """For so many seconds after the time budget mail may still be sent."""
@@ -173,7 +175,9 @@ class Cycle:
             return False
         until = (self._clock.monotonic() + self._deadline) / 2
         try:
-            self._sweep(report.swept, lambda: self._should_end() or self._clock.monotonic() >= until)
+            report.order_errors += self._sweep(
+                report.swept, lambda: self._should_end() or self._clock.monotonic() >= until
+            )
         except (DatabaseUnavailableError, SettingsError):
             raise
         except Exception as error:

@@ -12,6 +12,7 @@ import structlog
 
 from paypoll.alerts.ledger import end_unread, tell_of_findings, tell_of_unread
 from paypoll.database import transaction
+from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.ledger.digest import Digest, Judged
 from paypoll.ledger.other_way import Unseen, missing_payments, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
@@ -20,7 +21,7 @@ from paypoll.payments.gateway import BrokenAnswer, Found, NotAllowed, NotFound, 
 from paypoll.payments.ledger import LedgerSource, Period, settled_why
 from paypoll.payments.policy import Policy
 from paypoll.runs.parts import RunParts
-from paypoll.runs.report import Swept
+from paypoll.runs.report import OrderError, Swept
 from paypoll.runs.voiding import void_order
 from paypoll.settings.policy import ledger_rules
 from paypoll.state import findings, ledger, told_cases, watches
@@ -49,20 +50,37 @@ class Sweeper:
         self._platform = policy.merchant_code
         self._mail = RefundMail(settings.site, settings.mail.domain) if settings.ledger.tell_customer else None
 
-    def sweep(self, merchants: Sequence[str], swept: Swept, should_end: Callable[[], bool]) -> None:
-        """Sweep each of these merchants' ledgers, as far as there is time; `swept` is filled as it goes on."""
+    def sweep(self, merchants: Sequence[str], swept: Swept, should_end: Callable[[], bool]) -> list[OrderError]:
+        """Sweep each of these merchants' ledgers, as far as there is time; `swept` is filled as it goes on.
+
+        Return what nobody foresaw: whatever stands in one ledger, or in what is known of it, the others are read.
+        """
+        errors: list[OrderError] = []
         for merchant_code in merchants:
             if should_end() or self._gateway.halted:
-                return
+                break
             with transaction(self._engine) as connection:
                 if not ledger.take(connection, merchant_code, self._run_id, self._lease):
                     continue
-                cursor = ledger.begin(connection, merchant_code, self._first_since, self._clock.now())
             try:
+                with transaction(self._engine) as connection:
+                    cursor = ledger.begin(connection, merchant_code, self._first_since, self._clock.now())
                 self._sweep_one(cursor, swept, should_end)
+            except (DatabaseUnavailableError, SettingsError):
+                raise
+            except Exception as error:
+                log.exception("the sweep met an unexpected error; it stays due", merchant=merchant_code)
+                errors.append(self._note_error(merchant_code, error))
             finally:
                 with transaction(self._engine) as connection:
                     ledger.give_back(connection, merchant_code, self._run_id)
+        return errors
+
+    def _note_error(self, merchant: str, error: Exception) -> OrderError:
+        met = OrderError.met(f"SumUp's ledger of {merchant}", error)
+        with transaction(self._engine) as connection:
+            tell_of_unread(self._desk, connection, merchant, met.error, self._clock.now())
+        return met
 
     def _sweep_one(self, cursor: Cursor, swept: Swept, should_end: Callable[[], bool]) -> None:
         page = cursor.next_page

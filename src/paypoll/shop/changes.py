@@ -27,6 +27,8 @@ _HISTORY_WIDTH = 20
 # varchar(255); a longer list of scopes is cut: it must not keep the tokens from being stored.
 _SCOPE_WIDTH = 255
 
+_MOST_POLLS = 2**31 - 1
+
 # Built once, not for every order. The payment notes get one more line, and keep what is there.
 _LINE = sa.bindparam("line", type_=orders.c.payment_notes.type)
 _MOVE_ORDER = later(
@@ -40,7 +42,7 @@ _NOTE_CHECKOUT = later(
     .where(checkouts.c.id == sa.bindparam("wanted"))
     .values(
         polling_started_at=sa.func.coalesce(checkouts.c.polling_started_at, sa.bindparam("now", type_=UtcDateTime)),
-        poll_count=checkouts.c.poll_count + 1,
+        poll_count=sa.case((checkouts.c.poll_count < _MOST_POLLS, checkouts.c.poll_count + 1), else_=_MOST_POLLS),
     )
 )
 

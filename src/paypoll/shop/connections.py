@@ -6,6 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from paypoll.database import readable
 from paypoll.shop.tables import organisers
 
 CONNECTED = "connected"
@@ -21,6 +22,15 @@ CONNECTED_MERCHANTS = (
     .distinct()
 )
 """The merchants of all organisers who are connected."""
+_CONNECTIONS = sa.select(
+    organisers.c.id,
+    organisers.c.sumup_merchant_code,
+    organisers.c.sumup_connection_status,
+    organisers.c.sumup_access_token,
+    organisers.c.sumup_refresh_token,
+    # An expiry that is no date here is none that was noted: SumUp says whether the token is good.
+    readable(organisers.c.sumup_expires_at, or_null=True).label("sumup_expires_at"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ def find_connections(connection: sa.Connection, merchant_code: str) -> tuple[Org
     """
     if not merchant_code:  # the shop stores "none" as an empty string
         return ()
-    query = sa.select(organisers).where(organisers.c.sumup_merchant_code == merchant_code).order_by(organisers.c.id)
+    query = _CONNECTIONS.where(organisers.c.sumup_merchant_code == merchant_code).order_by(organisers.c.id)
     return tuple(_connection(row) for row in connection.execute(query).mappings())
 
 
@@ -63,7 +73,7 @@ def connected_merchants(connection: sa.Connection) -> tuple[str, ...]:
 
 def reread_connection(connection: sa.Connection, known: OrganiserConnection) -> OrganiserConnection | None:
     """Return the connection as it is now; None when the profile is gone or belongs to another merchant now."""
-    query = sa.select(organisers).where(
+    query = _CONNECTIONS.where(
         organisers.c.id == known.profile_id, organisers.c.sumup_merchant_code == known.merchant_code
     )
     row = connection.execute(query).mappings().first()

@@ -74,8 +74,11 @@ def search_orders(connection: sa.Connection, text: str) -> set[int]:
 
 def next_events(connection: sa.Connection, order_ids: Sequence[int], today: date) -> dict[int, date]:
     """Return the date of the next event of each of these orders that has one still to come."""
+    first = sa.func.min(events.c.event_date)
+    # Python has no date for the year 20260, which must not spoil the list.
+    soonest = sa.case((first > date.max, date.max), else_=first)
     query = (
-        sa.select(items.c.order_id, sa.func.min(events.c.event_date))
+        sa.select(items.c.order_id, soonest)
         .join(events, events.c.id == items.c.event_id)
         .where(items.c.order_id.in_(list(order_ids)), events.c.event_date >= today)
         .group_by(items.c.order_id)

@@ -17,8 +17,8 @@ from paypoll.shop.tables import checkouts, events, listing_fees, organisers, use
 
 _FEE = (
     sa.select(
-        # All but the payment's data, which is SumUp's answer, and of any length.
-        *(column for column in listing_fees.c if column is not listing_fees.c.payment_data),
+        # Neither SumUp's answer, which is of any length, nor a time that nobody asks for, and that may be any.
+        *(column for column in listing_fees.c if column.name not in {"payment_data", "paid_at"}),
         *EVENT_COLUMNS,
         users.c.email,
         users.c.first_name,

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from paypoll.database import readable
 from paypoll.payments.order_statuses import SET_BY_SHOP, WAITING, OrderStatus
 from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import events, items, orders, tickets
@@ -93,7 +94,7 @@ def _facts(now: datetime) -> sa.Select[Any]:
             orders.c.total,
             orders.c.status,
             orders.c.is_paid,
-            orders.c.created_at,
+            readable(orders.c.created_at).label("created_at"),
             places.correlate(orders).scalar_subquery().label("places"),
             count().label("tickets"),
             count(tickets.c.status.in_(ADMITTING)).label("admitting"),

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from paypoll.shop.tables import listing_fees, orders
 from paypoll.state.pauses import EVERYTHING
 from paypoll.state.tables import listing_fee, watch
+from paypoll.state.watches import is_of_the_future
 
 _THERE = orders.alias("there")
 # Under its number the shop may have the order again, with another id: then that one is followed.
@@ -25,9 +26,11 @@ FEE_IS_GONE = ~sa.exists(listing_fees.c.id).where(listing_fees.c.payment_referen
 def are_due(table: sa.Table, is_gone: sa.ColumnElement[bool], now: datetime) -> sa.ColumnElement[bool]:
     """Say of which rows that remember what `is_gone` the money is to be looked at.
 
-    Of none while everything is paused, as when the shop is restored.
+    Also of what was looked at last under a clock that was ahead; of none while everything is paused, as when the shop
+    is restored.
     """
-    return sa.and_(table.c.next_check_at <= now, is_gone, sa.not_(EVERYTHING.exists()))
+    is_due = sa.or_(table.c.next_check_at <= now, is_of_the_future(now, table))
+    return sa.and_(is_due, is_gone, sa.not_(EVERYTHING.exists()))
 
 
 def any_gone_due(now: datetime) -> sa.ColumnElement[bool]:

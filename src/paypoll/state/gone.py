@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from paypoll.database import readable
 from paypoll.payments.order import Order, SeenCheckout
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import checkouts
@@ -24,7 +25,8 @@ from paypoll.state.watches import is_free
 _ASIDE = watch.alias("aside")
 IS_SET_ASIDE = sa.exists(_ASIDE.c.order_id).where(_ASIDE.c.order_id == -watch.c.order_id)
 """Whether what was noted of another order under this id is kept elsewhere: the rest is of the order that is there."""
-_KEPT = ("status", "first_seen_at", "settled_at", "last_checked_at", "order_number", "order_created_at")
+_MADE = "order_created_at"
+_KEPT = ("status", "first_seen_at", "settled_at", "last_checked_at", "order_number", _MADE)
 # As at the first look; but its number says whose tickets and payment are on record under the id.
 _AS_NEW = {
     "status": None,
@@ -74,7 +76,8 @@ class GoneRows:
 
         None when it is not gone any more.
         """
-        query = sa.select(self.table).where(self._are([gone]), self.is_gone)
+        kept = (readable(column).label(column.name) if column.name == _MADE else column for column in self.table.c)
+        query = sa.select(*kept).where(self._are([gone]), self.is_gone)
         row = connection.execute(query).mappings().first()
         if row is None:
             return None
@@ -88,7 +91,7 @@ class GoneRows:
             first_name="",
             last_name="",
             user_id=None,
-            created_at=row.get("order_created_at") or row["first_seen_at"],
+            created_at=row.get(_MADE) or row["first_seen_at"],
             seen=self.seen(connection, row),
             changed_at=row["settled_at"],
             looked_at=row["last_checked_at"],

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from paypoll.database import readable
 from paypoll.shop.accounts import locked_out
 from paypoll.shop.tables import orders, tickets, users
 from paypoll.state.tables import ticket_place
@@ -31,7 +32,7 @@ class Ownerless:
 
 def find_locked_out(connection: sa.Connection) -> list[LockedOut]:
     """Return the accounts that 0.1.0 made, by all that it wrote into them and nobody has changed since."""
-    query = sa.select(users.c.id, users.c.email, users.c.date_joined)
+    query = sa.select(users.c.id, users.c.email, readable(users.c.date_joined).label("date_joined"))
     query = query.where(locked_out(), _joined_with_a_ticket()).order_by(users.c.id)
     return [LockedOut(row.id, row.email, row.date_joined) for row in connection.execute(query)]
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
-from paypoll.database import transaction
+from paypoll.database import readable, transaction
 from paypoll.errors import SchemaError
 from paypoll.payments.order_statuses import SET_BY_SHOP, VOID, OrderStatus
 from paypoll.shop.schema_check import require_known_schema
@@ -74,16 +74,25 @@ def _is_as_ever(engine: sa.Engine) -> bool:
         return False
 
 
-def survey(connection: sa.Connection) -> Lost:
+def survey(connection: sa.Connection, now: datetime) -> Lost:
     """Return what another paypoll has left in the shop."""
     line = sa.func.max(sa.func.substring(orders.c.payment_notes, LAST_LINE))
     written, marked = connection.execute(sa.select(line, sa.func.count()).where(MARKED)).one()
-    reviewed = connection.scalar(sa.select(sa.func.max(history.c.created_at)).where(REVIEWED))
+    reviewed = connection.scalar(sa.select(readable(sa.func.max(history.c.created_at))).where(REVIEWED))
     moments = [reviewed] if reviewed is not None else []
-    if written:  # the lines have minutes
-        moments.append(datetime.strptime(written, "%Y-%m-%d %H:%M").replace(tzinfo=UTC) + timedelta(minutes=1))
-    newest = max(moments, default=datetime.min.replace(tzinfo=UTC))
+    if written:
+        moments.append(_moment(written, now))
+    # One of the future was written under a clock that was ahead, or by somebody else: what is to come is not before.
+    newest = min(max(moments, default=datetime.min.replace(tzinfo=UTC)), now)
     return Lost(newest, marked, tuple(connection.execute(_short(newest)).mappings()))
+
+
+def _moment(written: str, now: datetime) -> datetime:
+    """Return when a line was written, as late as that may be: it has minutes, and somebody may have typed month 13."""
+    try:
+        return datetime.strptime(written, "%Y-%m-%d %H:%M").replace(tzinfo=UTC) + timedelta(minutes=1)
+    except ValueError:
+        return now
 
 
 def adopt(connection: sa.Connection, lost: Lost, *, host: str, version: str, now: datetime) -> None:

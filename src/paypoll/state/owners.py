@@ -61,7 +61,12 @@ _admitting = _tickets.where(tickets.c.status.in_(ADMITTING)).scalar_subquery()
 _used = _tickets.where(tickets.c.status == USED).scalar_subquery()
 _refunded = (
     sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
-    .where(refunds.c.order_id == orders.c.id, lower_case(refunds.c.status).not_in(TURNED_DOWN))
+    # NaN is no amount: it would be larger than any other, and in Python no number to compare with.
+    .where(
+        refunds.c.order_id == orders.c.id,
+        refunds.c.amount < sa.literal_column("'NaN'"),
+        lower_case(refunds.c.status).not_in(TURNED_DOWN),
+    )
     .correlate(orders)
     .scalar_subquery()
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from paypoll.database import readable
 from paypoll.payments.order import Fulfilment, SeenCheckout
 from paypoll.shop.tables import items, orders, tickets
 from paypoll.state.gone import IS_SET_ASIDE
@@ -28,7 +29,7 @@ _RECORDS = (
         orders.c.order_number,
         orders.c.created_at,
         watch.c.order_number.label("recorded_number"),
-        watch.c.order_created_at.label("recorded_created_at"),
+        readable(watch.c.order_created_at, or_null=True).label("recorded_created_at"),
         fulfilment.c.order_number.label("fulfilled_number"),
         _FILLED_BY_ANOTHER.label("filled_by_another"),
         IS_SET_ASIDE.label("set_aside"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.database import insert_unless_there, is_among
+from paypoll.database import insert_unless_there, is_among, readable
 from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
 from paypoll.shop.capacity import halls_locked
 from paypoll.shop.tables import items, orders
@@ -50,10 +50,12 @@ _LEFT_IN = sa.select(watch.c.status).where(_WANTED)
 # PostgreSQL that knows the list to be empty reads it anew for each order, with what the same statement has put there:
 # 20,000 orders at once took 6 s. In the next statement it sees that the list has grown.
 _ENROLLED_AT_ONCE = 5000
+# A time that nothing can be made of is not kept: the shop puts it right, and a record of it would stay.
+_MADE = readable(orders.c.created_at, or_null=True)
 _ENROLLED = ["order_id", "first_seen_at", "order_number", "order_created_at", "next_check_at"]
 
 
-def _of_order(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
+def _of_order(column: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
     return sa.select(column).where(orders.c.id == watch.c.order_id).correlate(watch).scalar_subquery()
 
 
@@ -65,7 +67,7 @@ _NOTE = later(
         missing_checks=0,
         # Rows of 0.1.0 lack them. What is there stays: it says of which order the records are.
         order_number=sa.func.coalesce(watch.c.order_number, _of_order(orders.c.order_number)),
-        order_created_at=sa.func.coalesce(watch.c.order_created_at, _of_order(orders.c.created_at)),
+        order_created_at=sa.func.coalesce(watch.c.order_created_at, _of_order(_MADE)),
     )
 )
 _NOTE_MISSING = _NOTE.values(missing_checks=watch.c.missing_checks + 1)
@@ -91,7 +93,7 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
     """
     moment = sa.literal(now, watch.c.first_seen_at.type)
     new = (
-        sa.select(orders.c.id, moment, orders.c.order_number, orders.c.created_at, moment)
+        sa.select(orders.c.id, moment, orders.c.order_number, _MADE, moment)
         .outerjoin(watch, watch.c.order_id == orders.c.id)
         .where(watch.c.order_id.is_(None))
         # Two runs that enrol the same orders wait for each other's rows: sorted by id, so that they cannot
@@ -115,9 +117,7 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
 def enrol_order(connection: sa.Connection, order_id: int, now: datetime) -> None:
     """Put one order on the list, whatever its status."""
     moment = sa.literal(now, watch.c.first_seen_at.type)
-    one = sa.select(orders.c.id, moment, orders.c.order_number, orders.c.created_at, moment).where(
-        orders.c.id == order_id
-    )
+    one = sa.select(orders.c.id, moment, orders.c.order_number, _MADE, moment).where(orders.c.id == order_id)
     connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, one))
 
 
@@ -137,7 +137,7 @@ def claim(
     by itself, so a killed run blocks nobody. An order is claimed once a run, and not at all when another run has
     looked at it since this one `began`: a waiting order stays due, and concurrent runs would check it again and again.
     """
-    unchecked = sa.or_(watch.c.last_checked_at.is_(None), watch.c.last_checked_at <= began, _is_of_the_future(now))
+    unchecked = sa.or_(watch.c.last_checked_at.is_(None), watch.c.last_checked_at <= began, is_of_the_future(now))
     due = (
         sa.select(watch.c.order_id)
         .join(orders, orders.c.id == watch.c.order_id)
@@ -304,7 +304,7 @@ def _is_due(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
     kinds = [
         orders.c.status.in_(WAITING),
         watch.c.next_check_at <= now,
-        _is_of_the_future(now),
+        is_of_the_future(now),
         sa.and_(orders.c.status.in_(_open(rules)), orders.c.created_at > after, not_as_left),
     ]
     return sa.and_(is_among(orders.c.id, _candidates(rules, now, after)), sa.or_(*kinds), NOT_PAUSED)
@@ -319,13 +319,13 @@ def _candidates(rules: WatchRules, now: datetime, after: datetime) -> sa.Compoun
         sa.select(orders.c.id).where(orders.c.status.in_(WAITING)),
         sa.select(orders.c.id).where(orders.c.status.in_(_open(rules)), orders.c.created_at > after),
         sa.select(watch.c.order_id).where(watch.c.next_check_at <= now),
-        sa.select(watch.c.order_id).where(_is_of_the_future(now)),
+        sa.select(watch.c.order_id).where(is_of_the_future(now)),
     )
 
 
-def _is_of_the_future(now: datetime) -> sa.ColumnElement[bool]:
+def is_of_the_future(now: datetime, table: sa.Table = watch) -> sa.ColumnElement[bool]:
     """Say which orders were last looked at under a clock that was ahead, and is right again: its dates mean nothing."""
-    return watch.c.last_checked_at > now + _CLOCK_TOLERANCE
+    return table.c.last_checked_at > now + _CLOCK_TOLERANCE
 
 
 def _open(rules: WatchRules) -> frozenset[str]:

@@ -123,7 +123,7 @@ def adopt_command(context: click.Context, *, by: str | None, yes: bool, as_json:
     from paypoll.admin.adopt import find_lost, take_over
 
     with opened_app(context, quiet=True) as app:
-        lost = find_lost(app.engine)
+        lost = find_lost(app.engine, app.clock.now())
         short = [row["order_number"] for row in lost.short]
         document = {"schema": SCHEMA, "newest_mark": lost.newest_mark.isoformat(), "marked": lost.marked}
         if as_json:

@@ -37,8 +37,8 @@ def expire_command(
     """Expire waiting orders by hand.
 
     SumUp is asked first, always: an order that proves paid is fulfilled instead, and one that SumUp gives no answer
-    about, or that another run holds, stays as it is (exit status 75: try again later). Checkouts are closed at SumUp
-    before their order expires.
+    about, or that a run or the shop holds, stays as it is (exit status 75: try again later). Checkouts are closed at
+    SumUp before their order expires.
 
     \b
     Examples:
@@ -61,7 +61,7 @@ def expire_command(
         ask(f"Ask SumUp about {len(chosen)} waiting order(s), and expire what is unpaid?", yes=yes)
         report = record_run(app, "expire", only=chosen, max_age=timedelta(0), beside=progress_shown)
         show_report(report, as_json=as_json, verbose=True)
-        return app.stop.exit_code or exit_code(report) or _unanswered(report)
+        return app.stop.exit_code or exit_code(report) or _undecided(report, chosen)
 
 
 def _older_than(app: "App", age: timedelta) -> list[int]:
@@ -87,14 +87,17 @@ def _require_waiting(app: "App", chosen: list[int]) -> None:
                 raise RefusedError(f"order {number} is {status}: only orders in pending_verification can be expired")
 
 
-def _unanswered(report: "RunReport") -> int:
-    """Return 75 when an order stays as it is, as SumUp did not say what was needed or another run has it, else 0."""
-    from paypoll.exitcodes import ExitCode
-    from paypoll.payments.decision import Reason
+def _undecided(report: "RunReport", chosen: list[int]) -> int:
+    """Return 75 when one of these orders stays as it is because SumUp did not say what was needed, else 0.
 
-    unsaid = {Reason.NO_ANSWER, Reason.BROKEN_ANSWER, Reason.NOT_ALLOWED, Reason.NOT_CLOSED, Reason.CLOSING_FIRST}
-    stays = report.taken_over or any(one.reason in unsaid for one in report.applied)
-    return ExitCode.TRY_LATER if stays else ExitCode.OK
+    Or because nobody came to it: another run, or the shop, held it, or the time was up.
+    """
+    from paypoll.exitcodes import ExitCode
+    from paypoll.payments.decision import UNSETTLED, Reason
+
+    unsaid = UNSETTLED - {Reason.RETRYING} | {Reason.NOT_CLOSED}
+    decided = {one.order_id for one in report.applied if one.reason not in unsaid}
+    return ExitCode.OK if decided.issuperset(chosen) else ExitCode.TRY_LATER
 
 
 def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
@@ -102,4 +105,4 @@ def _show_candidates(app: "App", chosen: list[int], *, as_json: bool) -> int:
 
     report = app.dry_run(max_age=timedelta(0)).run(chosen)
     show(report_json(report) if as_json else report_lines(report, verbose=True))
-    return _unanswered(report)
+    return _undecided(report, chosen)
