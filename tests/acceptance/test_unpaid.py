@@ -44,6 +44,7 @@ def world(new_stage: Callable[[], Stage]) -> World:
         "expired-pending": stage.order("ORD-AGAIN2", checkout="EXPIRED"),
         **{f"basket-{state}": basket(stage, state) for state in ("PENDING", "FAILED", "EXPIRED")},
         "basket-gone": stage.order("ORD-BASKETGONE", status="pending", age=timedelta(hours=73)),
+        "basket-unknown": stage.order("ORD-BASKETUNKNOWN", status="pending", age=timedelta(hours=73), checkout=""),
     }
     for name in ("failed-pending", "expired-pending"):
         stage.checkout(orders[name], "PENDING", reference=f"{orders[name].number}-again")
@@ -139,6 +140,11 @@ def test_row_05b_abandoned_basket_is_asked_for_with_growing_pauses_until_the_win
     assert [one["reason"] for one in stage.audit(gone)] == ["before_our_time"]
     assert stage.next_look(gone) is None
     assert (stage.status(gone), stage.mails(gone), stage.alerts(gone)) == ("pending", [], [])
+    # Of this one SumUp knows nothing: a key of another account would say so as well, and it is asked once more.
+    unknown = world["basket-unknown"]
+    assert [one["reason"] for one in stage.audit(unknown)] == ["before_our_time", "abandoned"]
+    assert stage.next_look(unknown) is None
+    assert (stage.status(unknown), stage.mails(unknown), stage.alerts(unknown)) == ("pending", [], [])
 
 
 @pytest.mark.parametrize("name", list(BROKEN))

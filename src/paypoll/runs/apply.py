@@ -29,7 +29,7 @@ from paypoll.payments.order import Checkout, Order
 from paypoll.payments.order_statuses import BASKET, WAITING, OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide
-from paypoll.payments.schedule import as_shown, next_look
+from paypoll.payments.schedule import QUIET_LOOKS, as_shown, next_look
 from paypoll.runs.brake import Braked, NotCountedError, is_suspect
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
 from paypoll.runs.load import as_found, load_for_decision
@@ -191,6 +191,8 @@ class Applier:
         self, order: Order, evidence: Evidence, seen: Assessment, decision: Decision, now: datetime
     ) -> datetime | None:
         """Return when to look again; `order` is as it was before the decision, but for `changed_at`."""
+        if decision.reason is Reason.BEFORE_OUR_TIME and order.status in BASKET and not seen.known_at_sumup:
+            return now + QUIET_LOOKS[-1]  # a key of another account finds nothing either: nobody would ask again
         if decision.reason in {Reason.BEFORE_OUR_TIME, Reason.NOT_WATCHED}:
             return None
         return next_look(

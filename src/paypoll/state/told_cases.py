@@ -145,10 +145,12 @@ def _end_of_gone(connection: sa.Connection, now: datetime, run_id: str) -> None:
         )
         .where(finding.c.closed_at.is_(None), finding.c.kind.in_(_TOLD), finding.c.transaction_id.is_not(None))
     )
-    for number, is_back, listed_as in connection.execute(query).all():
-        if is_back or listed_as:
-            why = "the money went back" if is_back else _LISTED.format(listed_as)
-            close(connection, number, why=why, now=now, run_id=run_id)
+    ended: dict[int, str] = {}
+    for number, is_back, listed_as in connection.execute(query.with_for_update(of=finding)).all():
+        if is_back or listed_as:  # the ledger may have several findings of a payment
+            ended.setdefault(number, "the money went back" if is_back else _LISTED.format(listed_as))
+    for number, why in ended.items():
+        close(connection, number, why=why, now=now, run_id=run_id)
 
 
 def went_back(connection: sa.Connection, order_ids: Collection[int]) -> set[tuple[int, str]]:
@@ -162,7 +164,8 @@ def went_back(connection: sa.Connection, order_ids: Collection[int]) -> set[tupl
 
 
 def _open_of(connection: sa.Connection, order_id: int) -> Sequence[sa.RowMapping]:
+    """Return the order's open cases, locked: a person may close one just now."""
     query = sa.select(finding.c.id, finding.c.kind, finding.c.detail).where(
         finding.c.order_id == order_id, finding.c.closed_at.is_(None), finding.c.kind.in_(_TOLD)
     )
-    return connection.execute(query.order_by(finding.c.id)).mappings().all()
+    return connection.execute(query.order_by(finding.c.id).with_for_update()).mappings().all()
