@@ -84,6 +84,8 @@ def make_engine(options: DatabaseOptions, *, read_only: bool = False) -> sa.Engi
         pool_timeout=2 * options.statement_timeout.total_seconds(),
         # Escapes such as \u00e9 are refused by a database that is not in UTF-8, the letters themselves are not.
         json_serializer=partial(json.dumps, ensure_ascii=False),
+        # Python makes no number of thousands of digits: it stays a text.
+        json_deserializer=partial(json.loads, parse_int=lambda digits: digits if len(digits) > 4000 else int(digits)),  # noqa: PLR2004
         # A statement's parameters may be tokens and customers' data: they stay out of the errors' texts.
         hide_parameters=True,
         connect_args={

@@ -73,6 +73,17 @@ class NotAllowedError(PaypollError):
     exit_code = ExitCode.NOT_ALLOWED
 
 
+class UnreadableFeeError(PaypollError):
+    """A row of this listing fee, or of its event, holds a value that nothing can be made of."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+    def __init__(self, reference: str, words: str) -> None:
+        super().__init__(
+            f"listing fee {reference} holds a value that cannot be read; put it right in the shop: {words}"
+        )
+
+
 class UnreadableOrderError(PaypollError):
     """A row of this order holds a value that nothing can be made of, such as an event in the year 20260."""
 

@@ -411,6 +411,8 @@ def test_row_60n_poisoned_fee_spoils_no_other_and_kills_and_several_runs_publish
     let_fees_be_due(stage)
     ended = stage.run_once()
     assert [error["order"] for error in ended.report["errors"]] == ["LF-A-POISON"]
+    shown = stage.paypoll("inspect", "LF-A-POISON")
+    assert (shown.code, "cannot be read; put it right in the shop" in " ".join(shown.errors)) == (1, True)
     for fee in fees:
         assert (fee_row(stage, fee)["payment_status"], event_status(stage, fee)) == ("paid", "published")
         assert reasons_of(stage, fee).count("paid") == 1

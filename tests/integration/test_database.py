@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from tests.conftest import Server
 
 from paypoll.database import DatabaseOptions, Trouble, make_engine, sort_error, transaction
@@ -108,3 +109,11 @@ def test_text_that_does_not_fit_the_databases_encoding_is_no_bug(engine: sa.Engi
     """As in a database in LATIN1, which has no Ž, and in one in SQL_ASCII, which takes any bytes."""
     with pytest.raises(RefusedError, match="does not fit the encoding"), transaction(engine) as connection:
         connection.exec_driver_sql(statement)
+
+
+def test_number_of_thousands_of_digits_in_a_document_is_read_as_text(engine: sa.Engine) -> None:
+    """Python makes no number of it, and the shop keeps answers of SumUp's whole."""
+    column = sa.text("SELECT ('{\"long\": ' || repeat('9', 5000) || ', \"short\": 7}')::jsonb AS said")
+    with transaction(engine) as connection:
+        said = connection.execute(column.columns(said=JSONB)).scalar_one()
+    assert said == {"long": "9" * 5000, "short": 7}

@@ -16,7 +16,7 @@ import structlog
 
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.errors import DatabaseUnavailableError, SettingsError
+from paypoll.errors import DatabaseUnavailableError, SettingsError, UnreadableFeeError
 from paypoll.payments.decision import Decision
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import Closing, fetch_evidence
@@ -25,6 +25,7 @@ from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, list
 from paypoll.payments.order import Order
 from paypoll.payments.policy import Policy
 from paypoll.runs.apply_fee import FeeApplier, fee_applied, load_fee_for_decision, load_fee_with_records
+from paypoll.runs.load import describe_unreadable, is_the_data
 from paypoll.runs.report import OrderError, RunReport
 from paypoll.state import due_fees
 from paypoll.state import listing_fees as fee_records
@@ -56,9 +57,14 @@ class FeeLooker:
     clock: Clock
 
     def load(self, reference: str) -> ListingFee | None:
-        """Return the fee as it is now; None when it is gone."""
-        with transaction(self.engine) as connection:
-            return load_fee_with_records(connection, reference, self.policy)
+        """Return the fee as it is now; None when it is gone. Raise UnreadableFeeError."""
+        try:
+            with transaction(self.engine) as connection:
+                return load_fee_with_records(connection, reference, self.policy)
+        except Exception as error:
+            if not is_the_data(error):
+                raise
+            raise UnreadableFeeError(reference, describe_unreadable(error)) from error
 
     def fetch(self, fee: ListingFee, closing: Closing) -> Evidence:
         """Return SumUp's answers about the fee."""

@@ -138,8 +138,12 @@ def is_the_data(error: Exception) -> bool:
 
 def _unreadable(connection: sa.Connection, order_id: int, error: Exception) -> UnreadableOrderError:
     number = find_numbers(connection, [order_id]).get(order_id, "")
-    words = describe_error(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"
-    return UnreadableOrderError(order_id, number, words)
+    return UnreadableOrderError(order_id, number, describe_unreadable(error))
+
+
+def describe_unreadable(error: Exception) -> str:
+    """Return what a row holds that cannot be read, in a line."""
+    return describe_error(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"
 
 
 def load_for_decision(
