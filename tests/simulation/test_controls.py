@@ -262,7 +262,7 @@ def test_with_the_confirmation_posted_in_a_transaction_of_its_own_it_can_be_lost
 
     monkeypatch.setattr(paypoll.runs.fulfil, "post_confirmation", lambda _connection, *rest: later.append(rest))
     monkeypatch.setattr(Applier, "apply", apply_and_post)
-    assert worlds_until_broken(bench, "3 ", "0 confirmations were posted", first=539)
+    assert worlds_until_broken(bench, "3 ", "0 confirmations were posted", first=544)
 
 
 def test_with_mail_marked_as_sent_beforehand_it_can_be_lost(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
