@@ -44,6 +44,7 @@ class WorldConnection(pg.connection):  # type: ignore[misc]  # its base has no t
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.changed: list[str] = []
+        self.gave_up = False  # the shop's page that used it last
         self.all.add(self)
 
     def commit(self) -> None:

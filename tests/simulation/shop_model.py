@@ -90,10 +90,12 @@ class Shop:
     def page(self) -> Iterator[Any]:
         """One page of the shop: a transaction. It gives up when it waited too long for a lock, as the shop's do."""
         connection = self._idle.pop() if self._idle else self._connect()
+        connection.gave_up = False
         try:
             yield connection.cursor()
             connection.commit()
         except psycopg2.extensions.QueryCanceledError:
+            connection.gave_up = True
             connection.rollback()
         finally:
             self._idle.append(connection)
@@ -234,7 +236,8 @@ class Shop:
         )
         with self.page() as cursor:
             cursor.execute(row)
-        self.stored.add(real.id)
+        if not cursor.connection.gave_up:
+            self.stored.add(real.id)
 
     def reuse_checkout(self, order: Sold, real: RealCheckout) -> None:
         """Write another try's id into the first column of the newest row, as the shop does."""
@@ -244,7 +247,8 @@ class Shop:
                 " WHERE id = (SELECT max(id) FROM payments_sumupcheckout WHERE order_id = %s)",
                 (real.id, self.now(), order.id),
             )
-        self.stored.add(real.id)
+        if not cursor.connection.gave_up:
+            self.stored.add(real.id)
 
     def return_page(self, order: Sold) -> None:
         """The browser calls the return URL: whatever the order's status, it waits for verification now."""
