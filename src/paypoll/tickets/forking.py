@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ FORK_LINE = b"fork\n"
 """Comes in place of a job, with three files: the new process's input and output, and where the run is told of it."""
 
 _FILES = 3
+_THREADS_END_WITHIN = 0.1
+"""Seconds. Pango looks for a font in a thread that lives for a millisecond, and may outlive the ticket by as much."""
 _ENDED = 1
 """The exit status of a process of which nobody can tell any more."""
 
@@ -50,7 +53,7 @@ class Inbox:
         Nothing is forked where a library has a thread, as later Pangos do: the new process would wait for it for ever.
         """
         files, self._files = self._files, []
-        if len(files) == _FILES and len(list(Path("/proc/self/task").iterdir())) == 1:
+        if len(files) == _FILES and _has_one_thread():
             _reap()
             if _fork() == 0:
                 self._become_another(answers, *files)
@@ -74,6 +77,16 @@ class Inbox:
                 _tell_end(pid, told)
         finally:
             os._exit(0)  # whatever happened: it is no printing process
+
+
+def _has_one_thread() -> bool:
+    """Say whether this process has no thread but its own, or has none soon."""
+    deadline = time.monotonic() + _THREADS_END_WITHIN
+    while len(list(Path("/proc/self/task").iterdir())) > 1:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.001)
+    return True
 
 
 def _fork() -> int | None:

@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from tests.integration.conftest import Bench, Place
 from tests.integration.tickets.test_printer import FACE, ODD_FACES
 
 from paypoll.runs.record import record_run
+from paypoll.tickets.forking import forked
 from paypoll.tickets.printer import WeasyTicketPrinter
 from paypoll.tickets.ticket import PrinterMissingError, PrintError, TicketFace
 from paypoll.tickets.wire import PrinterOptions
@@ -281,6 +283,28 @@ def test_process_with_a_thread_is_not_forked() -> None:
     """Libraries start threads as they like: the new process would have none of them, and wait for them."""
     command = [sys.executable, "-c", _WITH_A_THREAD]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "None\n"  # noqa: S603 -- ours
+
+
+_WITH_A_SHORT_THREAD = """
+import socket, sys, threading, time
+from paypoll.tickets.forking import FORK_LINE, Inbox
+inbox = Inbox(socket.socket(fileno=0))
+assert next(inbox) == FORK_LINE
+threading.Thread(target=time.sleep, args=(0.01,)).start()
+inbox.fork(sys.stdout.buffer)
+"""
+
+
+def test_process_is_forked_when_a_thread_of_a_moment_has_ended() -> None:
+    """Pango looks for fonts in threads that may outlive the ticket: whoever forks just then need not load all anew."""
+    run, theirs = socket.socketpair()
+    with run, theirs, subprocess.Popen([sys.executable, "-c", _WITH_A_SHORT_THREAD], stdin=theirs.fileno()) as process:  # noqa: S603 -- ours
+        made = forked(run)
+        assert made is not None
+        another, jobs, answers = made
+        assert (another.wait(), process.wait()) == (0, 0)
+    jobs.close()
+    answers.close()
 
 
 def test_worker_is_deaf_to_what_stops_the_run(make_workers: MakeWorkers) -> None:
