@@ -129,9 +129,17 @@ def test_accounts_mail_that_tells_of_no_payment_does_not_count(bench: "Bench") -
 
 def test_accounts_mail_about_another_payment_does_not_count(bench: "Bench") -> None:
     books, order = live_until(bench, is_completed)
-    told = paid_again(books, order)
-    paid_again(books, order)
+    told, untold = paid_again(books, order), paid_again(books, order)
     tell_admins(books, f"Order {order.number} was paid twice", f"Checkout {told.id} is PAID as well")
+    assert len(found(books, "2 every payment")) == 1
+    # Told as another order's, it counts: if a checkout of that order shows it, and the mail names this one.
+    shows_it = books.world.sumup.open_checkout("ORD-3000", "ORD-3000", order.total)
+    tell_admins(books, "Order ORD-3000 needs a person: refunded", f"SumUp says PAID for checkout {shows_it.id}.")
+    assert len(found(books, "2 every payment")) == 1
+    shows_it.payment = untold.payment
+    assert not found(books, "2 every payment")
+    books.world.mail.inbox.pop()
+    tell_admins(books, "Order ORD-3000 needs a person: refunded", f"SumUp says PAID for checkout {told.id}.")
     assert len(found(books, "2 every payment")) == 1
 
 
