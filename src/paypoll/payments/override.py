@@ -11,6 +11,9 @@ from paypoll.payments.gateway import CheckoutAnswer
 from paypoll.payments.matching import FlawedPayment, UncheckedPayment
 from paypoll.payments.order import Order
 
+_WORD = "override:"
+"""So begins the checkout of a payment that rests on a person's word alone."""
+
 # The column that keeps it has nine digits before the point; what is more is no payment of anybody's.
 _ABSURD = Decimal(10) ** 9
 
@@ -32,9 +35,6 @@ class OverriddenPayment:
     transaction_code: str = ""
     paid_at: datetime | None = None
     answer: CheckoutAnswer | None = None
-
-
-_WORD = "override:"
 
 
 def is_a_word(checkout_id: str) -> bool:

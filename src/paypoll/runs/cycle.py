@@ -44,7 +44,8 @@ _FEE_RESERVE = 5.0
 Sweep = Callable[[Swept, Callable[[], bool]], Sequence[OrderError]]
 """Reads the ledgers that are due until its second argument says that it should end, and fills its first.
 
-Returns what nobody foresaw."""
+Returns what nobody foresaw.
+"""
 
 _DELIVERY_RESERVE = 20.0
 """For so many seconds after the time budget mail may still be sent."""
