@@ -47,18 +47,11 @@ TAKEN = (
     .group_by(tickets.c.event_id)
 )
 """How many places are taken of the halls that the orders `order_ids` have places in."""
-_admitted = (
-    sa.select(sa.func.count())
-    .where(tickets.c.event_id == events.c.id, tickets.c.status.in_(ADMITTING))
-    .scalar_subquery()
-)
+_admitted = TAKEN.subquery("admitted")
 _RAISE = later(
     sa.update(events)
-    .where(
-        events.c.id.in_(sa.select(items.c.event_id).where(items.c.order_id == sa.bindparam("of_order"))),
-        events.c.tickets_sold < _admitted,
-    )
-    .values(tickets_sold=_admitted)
+    .where(events.c.id == _admitted.c.event_id, events.c.tickets_sold < _admitted.c.taken)
+    .values(tickets_sold=_admitted.c.taken)
 )
 
 
@@ -103,7 +96,7 @@ def raise_tickets_sold(connection: sa.Connection, order: "Order", now: datetime)
 
     Never lowered: what the cart may have counted ahead stays. To be called under the events' locks.
     """
-    connection.execute(_RAISE, {"of_order": order.id, "updated_at": now})
+    connection.execute(_RAISE, {"order_ids": [order.id], "updated_at": now})
 
 
 def find_counted_wrong(connection: sa.Connection, now: datetime, *, limit: int) -> list[CountedWrong]:
@@ -112,7 +105,12 @@ def find_counted_wrong(connection: sa.Connection, now: datetime, *, limit: int) 
     Far is where the shop would stop selling though there are places, or go on though there are none, and where the
     two differ by more than a twentieth of the hall (and by five at least).
     """
-    issued = _admitted.label("issued")
+    issued = (
+        sa.select(sa.func.count())
+        .where(tickets.c.event_id == events.c.id, tickets.c.status.in_(ADMITTING))
+        .scalar_subquery()
+        .label("issued")
+    )
     counted = (
         sa.select(events.c.id, events.c.title, events.c.capacity, events.c.tickets_sold, events.c.event_date, issued)
         .where(events.c.event_date >= now.date(), events.c.status.in_(("published", "sold_out")))

@@ -4,7 +4,7 @@ A page of the shop may have completed an order, with its tickets, before paypoll
 same payment must not buy a second order's tickets.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -18,20 +18,10 @@ LOOKED_BACK = timedelta(days=60)
 _IDS: sa.BindParameter[str] = sa.bindparam("sumup_ids", expanding=True)
 _SINCE = sa.bindparam("since", type_=orders.c.created_at.type)
 _IS_PAID = sa.bindparam("is_paid", type_=sa.Boolean)
-# What paid for an order of our own is on record, whatever its rows say.
-_OTHER = sa.and_(
-    orders.c.id != sa.bindparam("order_id"),
-    sa.not_(sa.exists(fulfilment.c.order_id).where(fulfilment.c.order_id == orders.c.id)),
-)
-# Bought: by the shop's own column, or by tickets that still admit.
-_BOUGHT = sa.or_(
-    orders.c.is_paid,
-    sa.exists(tickets.c.id).where(tickets.c.order_id == orders.c.id, tickets.c.status.in_(ADMITTING)),
-)
 
 
-def _halved() -> sa.ScalarSelect[int]:
-    """Return an id of which the orders of the last sixty days are beyond.
+def _halved() -> sa.Select[int]:
+    """Return the query for an id that all orders made since `since` are beyond.
 
     The shop has no index on an order's time nor on its transaction_id. Ids grow with time, so its primary key finds
     where those days begin, by halving, in some twenty look-ups; from there on it is read.
@@ -47,21 +37,66 @@ def _halved() -> sa.ScalarSelect[int]:
             sa.case((is_before, middle), else_=search.c.low), sa.case((is_before, search.c.high), else_=middle - 1)
         ).where(search.c.low < search.c.high)
     )
-    return sa.select(search.c.low).where(search.c.low == search.c.high).scalar_subquery()
+    return sa.select(search.c.low).where(search.c.low == search.c.high)
 
 
-_BY_ORDER = sa.select(orders.c.transaction_id, sa.literal("").label("checkout_id")).where(
-    _IS_PAID, orders.c.id > sa.func.coalesce(_halved(), 0), _OTHER, orders.c.transaction_id.in_(_IDS), _BOUGHT
+_BEYOND = _halved()
+
+
+class LookBack:
+    """Which orders of the shop's are looked through for what a payment has bought: those of the last sixty days.
+
+    Their first id is found once for a whole run.
+    """
+
+    def __init__(self) -> None:
+        self._beyond: int | None = None
+
+    def beyond(self, connection: sa.Connection, asked_at: datetime | None) -> int:
+        """Return an id that all those orders are beyond. Without a time, all orders are meant."""
+        if asked_at is None:
+            return 0
+        if self._beyond is None:
+            # Some evidence of the run may be older than this: it was asked for side by side.
+            since = asked_at - LOOKED_BACK - timedelta(days=1)
+            self._beyond = connection.scalar(_BEYOND, {"since": since}) or 0
+        return self._beyond
+
+
+def _bought(found: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Say whether an order that was found has been bought: by the shop's own column, or by tickets that still admit.
+
+    What paid for an order of our own is on record, whatever its rows say.
+    """
+    admits = sa.exists(tickets.c.id).where(tickets.c.order_id == found.c.id, tickets.c.status.in_(ADMITTING))
+    is_ours = sa.exists(fulfilment.c.order_id).where(fulfilment.c.order_id == found.c.id)
+    return sa.and_(found.c.id != sa.bindparam("order_id"), sa.or_(found.c.is_paid, admits), sa.not_(is_ours))
+
+
+# OFFSET 0: PostgreSQL finds the few rows with these ids first. It would look for the tickets of each order before that.
+_named = (
+    sa.select(orders.c.id, orders.c.is_paid, orders.c.transaction_id)
+    .where(_IS_PAID, orders.c.id > sa.bindparam("beyond"), orders.c.transaction_id.in_(_IDS))
+    .offset(sa.literal_column("0"))
+    .subquery()
 )
+_BY_ORDER = sa.select(_named.c.transaction_id, sa.literal("").label("checkout_id")).where(_bought(_named))
 # A checkout may be stored for two orders: found by the index on the checkouts' own time.
-_STORED = (
-    sa.select(checkouts.c.sumup_checkout_id, checkouts.c.checkout_id)
-    .join(orders, orders.c.id == checkouts.c.order_id)
-    .where(_IS_PAID, checkouts.c.created_at > _SINCE, _OTHER, _BOUGHT)
+_shown = (
+    sa.select(checkouts.c.order_id, checkouts.c.sumup_checkout_id, checkouts.c.checkout_id)
+    .where(_IS_PAID, checkouts.c.created_at > _SINCE)
     .where(sa.or_(checkouts.c.sumup_checkout_id.in_(_IDS), checkouts.c.checkout_id.in_(_IDS)))
+    .offset(sa.literal_column("0"))
+    .subquery()
+)
+_STORED = (
+    sa.select(_shown.c.sumup_checkout_id, _shown.c.checkout_id)
+    .join(orders, orders.c.id == _shown.c.order_id)
+    .where(_bought(orders))
 )
 SPENT_IN_SHOP = (_BY_ORDER, _STORED)
-"""What has completed another order than `order_id`, of the SumUp ids `sumup_ids`, in the shop's rows from `since` on.
+"""What has completed another order than `order_id`, of the SumUp ids `sumup_ids`, in the shop's rows.
 
-The ids are those of checkouts, of transactions, and their codes. Unless `is_paid`, nothing is looked for.
+In orders whose id is `beyond` (see `LookBack`) and checkouts from `since` on. The ids are those of checkouts, of
+transactions, and their codes. Unless `is_paid`, nothing is looked for.
 """
