@@ -29,6 +29,12 @@ from paypoll.sumup.unreachable import what_happened
 LONGEST_ANSWER: Final = 1024 * 1024
 _PIECE: Final = 16 * 1024
 _LONGEST_RETRY_AFTER: Final = 10
+_HEADERS: Final = {
+    "User-Agent": f"paypoll/{__version__}",
+    "Accept": "application/problem+json, application/json",
+    # Answers are a few hundred bytes: compression gains nothing, and one that is compressed could grow huge.
+    "Accept-Encoding": "identity",
+}
 _BEARER: Final = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
@@ -132,12 +138,8 @@ class Transport:
         limits = self._options
         deadline = ANSWER_BY.set(time.monotonic() + limits.answer_timeout)
         try:
-            with session.request(
-                request.method,
-                limits.root + request.path,
-                params=dict(request.params),
-                data=dict(request.form) if request.form is not None else request.json,
-                headers=_headers(request),
+            with session.send(
+                _prepared(request, limits.root),
                 timeout=(limits.connect_timeout, limits.read_timeout),
                 allow_redirects=False,
                 stream=True,
@@ -182,14 +184,6 @@ def _http_date(text: str) -> datetime | None:
 def _new_session() -> requests.Session:
     session = _Session()
     session.trust_env = False
-    session.headers.update(
-        {
-            "User-Agent": f"paypoll/{__version__}",
-            "Accept": "application/problem+json, application/json",
-            # Answers are a few hundred bytes: compression gains nothing, and one that is compressed could grow huge.
-            "Accept-Encoding": "identity",
-        }
-    )
     session.mount("https://", TimedAdapter())
     session.mount("http://", TimedAdapter())
     return session
@@ -204,9 +198,23 @@ def _body(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _headers(request: Request) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {request.bearer}"} if request.bearer else {}
-    return headers if request.json is None else {**headers, "Content-Type": "application/json"}
+def _prepared(request: Request, root: str) -> requests.PreparedRequest:
+    """Return what goes over the wire.
+
+    Not prepared by the session: that would send back the cookies it was given, and takes an eighth longer.
+    """
+    headers = {**_HEADERS, "Authorization": f"Bearer {request.bearer}"} if request.bearer else {**_HEADERS}
+    if request.json is not None:
+        headers["Content-Type"] = "application/json"
+    prepared = requests.PreparedRequest()
+    prepared.prepare(
+        request.method,
+        root + request.path,
+        headers=headers,
+        params=dict(request.params),
+        data=dict(request.form) if request.form is not None else request.json,
+    )
+    return prepared
 
 
 def _was_never_sent(error: RequestException) -> bool:

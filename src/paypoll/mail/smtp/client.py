@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from email.policy import SMTP
 from pathlib import Path
 from typing import Literal, Self
 
@@ -29,15 +28,12 @@ from paypoll.mail.mailer import (
 )
 from paypoll.mail.refusal import About, Step, is_about_size, whom_it_is_about
 from paypoll.mail.smtp.connection import Connection, Deadline, TlsConnection
+from paypoll.mail.smtp.data import data_of
 from paypoll.mail.smtp.login import log_in
 from paypoll.mail.smtp.reply import show_reply
 from paypoll.settings.model import MailSettings
 
 log = structlog.get_logger(__name__)
-
-# Every part is ASCII, so that delivery does not depend on what the servers on the way support (8BITMIME).
-_SEVEN_BIT = SMTP.clone(cte_type="7bit")
-_INTERNATIONAL = _SEVEN_BIT.clone(utf8=True)
 
 _START_INPUT = 354
 _QUIT_SECONDS = 5.0
@@ -175,7 +171,7 @@ class _Session:
             raise RecipientRefusedError("the mail server takes no letters beyond ASCII before the @ (SMTPUTF8)")
         if not addresses:
             raise RecipientRefusedError("; ".join(refused) or "there is no recipient")
-        content = _dot_stuffed(message.as_bytes(policy=_INTERNATIONAL if international else _SEVEN_BIT))
+        content = data_of(message, international=international)
         self._check_size(len(content))
         self._say_sender(len(content), international=international)
         refused += self._say_recipients(addresses)
@@ -269,19 +265,6 @@ def _refusal_at_the_door(error: Exception) -> type[MailUnavailableError]:
 
 def _text(reply: bytes) -> str:
     return reply.decode(errors="replace")
-
-
-def _dot_stuffed(content: bytes) -> bytes:
-    """Return the message as it is sent after DATA, without the dot at its end (RFC 5321, 4.5.2).
-
-    A lone CR or LF could pass for the end of the message at some servers, and the rest for another one.
-    """
-    if not content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
-        content = re.sub(rb"\r\n|\r|\n", b"\r\n", content)
-    if not content.endswith(b"\r\n"):
-        content += b"\r\n"
-    stuffed = content.replace(b"\r\n.", b"\r\n..")
-    return b"." + stuffed if stuffed.startswith(b".") else stuffed
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
