@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from tests.benchmarks.bed import MERCHANT, PRICE, TICKETS
+from tests.benchmarks.bed import MERCHANT, NO_LEDGER, PRICE, TICKETS
 
 from paypoll.app import App
 from paypoll.database import Trouble, sort_error
@@ -101,7 +101,8 @@ class _App(App):
 def main() -> None:
     """Apply what is due."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    app = _App(load_settings(Path(sys.argv[1]), {"PAYPOLL_VERIFICATION__TIME_BUDGET": f"{sys.argv[2]}s"}))
+    environ = NO_LEDGER | {"PAYPOLL_VERIFICATION__TIME_BUDGET": f"{sys.argv[2]}s"}
+    app = _App(load_settings(Path(sys.argv[1]), environ))
     waits = _Waits(app.engine)
     now = app.clock.now()
     report = RunReport(run_id=new_run_id(now), started_at=now)
