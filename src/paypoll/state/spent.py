@@ -40,7 +40,11 @@ def _halved() -> sa.Select[int]:
     return sa.select(search.c.low).where(search.c.low == search.c.high)
 
 
-_BEYOND = _halved()
+# Where old orders were brought into the shop since, ids do not grow with time: then the checkouts' orders begin before.
+_FIRST = sa.select(
+    _halved().scalar_subquery().label("halved"),
+    sa.select(sa.func.min(checkouts.c.order_id)).where(checkouts.c.created_at > _SINCE).scalar_subquery().label("paid"),
+)
 
 
 class LookBack:
@@ -59,7 +63,8 @@ class LookBack:
         if self._beyond is None:
             # Some evidence of the run may be older than this: it was asked for side by side.
             since = asked_at - LOOKED_BACK - timedelta(days=1)
-            self._beyond = connection.scalar(_BEYOND, {"since": since}) or 0
+            halved, paid = connection.execute(_FIRST, {"since": since}).one()
+            self._beyond = min((one for one in (halved, paid and paid - 1) if one is not None), default=0)
         return self._beyond
 
 
