@@ -206,14 +206,17 @@ def test_row_58_findings_are_listed_inspected_and_closed_by_a_person_or_by_what_
 def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope_stops_nobody(stage: Stage) -> None:
     stage.grant(refunds=True)
     stage.environ.update(ON)
-    numbers = ("ORD-BACK", "ORD-SOME", "ORD-SHOP")
-    order, part, known = (stage.order(number, age=AGO, checkout="PAID") for number in numbers)
+    numbers = ("ORD-BACK", "ORD-SOME", "ORD-SHOP", "ORD-TWICE")
+    order, part, known, twice = (stage.order(number, age=AGO, checkout="PAID") for number in numbers)
+    stage.checkout(twice, "PAID", reference="ORD-TWICE-2")
     assert stage.run_once().code == 0
     stage.shop.update("orders_order", known.id, status="refunded")
     stage.sumup.refund(known.checkout)
     stage.sumup.refund(order.checkout, Decimal("5.00"))
     stage.sumup.charge_back(order.checkout)
     stage.sumup.refund(part.checkout, Decimal("12.50"))
+    (spent,) = stage.sql("SELECT checkout_id FROM paypoll.fulfilment WHERE order_id = :id", id=twice.id)
+    stage.sumup.refund(spent["checkout_id"])
     let_ledger_be_due(stage)
     assert stage.run_once(ledger__on_refund="void", ledger__tell_customer="true").report["ledger"]["voided"] == 1
     assert stage.status(order) == "refunded"
@@ -232,6 +235,10 @@ def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope
     assert "resolve --finding" not in body(alert)  # it is closed already
     assert stage.status(part) == "completed"
     assert {ticket["status"] for ticket in stage.tickets(part)} == {"valid"}
+    # Of two payments one went back, the one that is on record: the other pays for the tickets.
+    assert stage.status(twice) == "completed"
+    assert {ticket["status"] for ticket in stage.tickets(twice)} == {"valid"}
+    assert "The order was paid more than once" in body(stage.alerts(twice)[-1])
     # A credential that may not read the list stops nobody, and nobody is told.
     stage.sumup.add_merchant(MERCHANT, "sup_sk_narrow", scopes=frozenset({Scope.PAYMENTS}))
     let_ledger_be_due(stage)

@@ -42,6 +42,7 @@ _TODO: dict[FindingKind, str] = {
     FindingKind.TICKETS_UNPAID: "Cancel the tickets, or collect the money.",
     FindingKind.FEE_RETURNED: "Set the fee to refunded in the shop's admin and unpublish the event, or let it be.",
 }
+_HELD_TODO = "Look at both payments in SumUp's dashboard: if one was to go back, the tickets are paid by the other."
 _USED_TODO = "Its tickets were used: nobody is to be kept out. Set the order to refunded in the shop, if it is not."
 _CONTEST = "A charge-back can be contested at SumUp for a while; used tickets show that somebody came."
 _CLOSE = "Then close it by the command below. It closes by itself when the cause is gone."
@@ -125,6 +126,8 @@ def headline(found: Finding) -> str:
 
 def _todo(found: Finding) -> list[str]:
     what = _USED_TODO if _was_used(found) else _VOID_TODO if _is_void(found) else _TODO[FindingKind(found.kind)]
+    if found.detail.get("held"):
+        what = _HELD_TODO
     contest = [_CONTEST] if _charged_back(found) and found.order_id is not None else []
     return [what, *contest, *([] if _is_void(found) else [_CLOSE])]
 
@@ -162,6 +165,8 @@ def facts(found: Finding) -> list[str]:
         sentences.append(f"Of {show_amount(Decimal(detail['paid']), found.currency)}, {back}: {whole}.")
     if detail.get("used"):
         sentences.append(f"Of its {detail['admitting']} tickets, {detail['used']} had admitted somebody.")
+    if detail.get("held"):
+        sentences.append(f"The order was paid more than once: {detail['held']} has not gone back.")
     if detail.get("voided"):
         left = f"Its tickets are void now ({detail['voided']}), and" if detail["voided"] != "0" else "By now"
         sentences.append(f"{left} the order is refunded.")

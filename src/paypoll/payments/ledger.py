@@ -161,12 +161,11 @@ class Role(StrEnum):
 class Owner:
     """The order that a payment belongs to, and what is known of both.
 
-    `expected` is the amount that completed the order; `admitting` counts its tickets that admit or have admitted, and
-    `used` the latter. `fulfilled`: another payment, or this one, has completed it. `followed`: paypoll will look at it
-    again. `accounted`: an admin was told of this payment, or a person has judged it. `noted`: the refunds that the shop
-    has written down. `given_back`: what went back of this payment by `paypoll refund`, or is on its way;
+    `expected` is what completed the order; `admitting` counts its tickets that admit or have admitted, and `used` the
+    latter. `fulfilled`: a payment has completed it. `followed`: paypoll will look at it again. `accounted`: an admin was
+    told of this payment, or a person has judged it. `noted`: the refunds that the shop has written down. `given_back`: what went back of this payment by `paypoll refund`, or is on its way;
     `refunds_ended`: none of that is on its way any more, so tickets that admit are not as they were left (a shop that
-    was restored).
+    was restored). `held`: other payments of the order that have not gone back.
     """
 
     order_id: int
@@ -183,6 +182,7 @@ class Owner:
     given_back: Decimal = Decimal(0)
     refunds_ended: bool = False
     noted: Decimal = Decimal(0)
+    held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +255,13 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
             and rules.void_on_refund
             and owner.role is Role.FULFILLED
             and owner.status == OrderStatus.COMPLETED.value
+            and not owner.held  # 52: it was paid twice, and one of the two went back
         )
         facts = {"whole": "yes" if full else "no", "charged_back": str(payment.charged_back)}
         if owner.used:
             facts |= {"used": str(owner.used), "admitting": str(owner.admitting)}
+        if owner.held:
+            facts["held"] = ", ".join(owner.held)
         return Judgement(FindingKind.RETURNED, returned, void=void, facts=facts)  # 51, 52
     if not is_as_expected(payment, owner):
         return Judgement(FindingKind.AMOUNT_DIFFERS, payment.net, facts={"expected": str(owner.expected)})  # 57

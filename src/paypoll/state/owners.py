@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import lower_case, readable
+from paypoll.payments.gateway import CheckoutStatus
 from paypoll.payments.ledger import LedgerPayment, Owner, Role
 from paypoll.payments.order_statuses import WAITING
 from paypoll.payments.override import is_a_word
@@ -16,7 +17,7 @@ from paypoll.payments.references import numbers_in
 from paypoll.payments.refunding import OPEN, RefundState
 from paypoll.shop.capacity import ADMITTING, USED
 from paypoll.shop.tables import TURNED_DOWN, checkouts, orders, refunds, tickets
-from paypoll.state.tables import checkout_seen, fulfilment, listing_fee, refund, watch
+from paypoll.state.tables import checkout_seen, fulfilment, ledger_entry, listing_fee, refund, watch
 
 _BEFORE, _AFTER = timedelta(days=7), timedelta(minutes=10)
 _MOST_CANDIDATES = 5
@@ -55,6 +56,15 @@ _GIVEN_BACK = (
     )
     .where(refund.c.transaction_id.in_(_IDS), refund.c.state.in_([*OPEN, RefundState.DONE]))
     .group_by(refund.c.transaction_id)
+)
+# The payments of these orders, as the ledger last showed them, and as the looks at the orders saw them.
+_PAYMENTS = sa.select(
+    ledger_entry.c.order_id, ledger_entry.c.transaction_id, ledger_entry.c.returned < ledger_entry.c.amount
+).where(ledger_entry.c.order_id.in_(_ORDER_IDS))
+_SEEN_PAID = sa.select(checkout_seen.c.order_id, checkout_seen.c.transaction_id).where(
+    checkout_seen.c.order_id.in_(_ORDER_IDS),
+    checkout_seen.c.status == CheckoutStatus.PAID,
+    checkout_seen.c.transaction_id.is_not(None),
 )
 _tickets = sa.select(sa.func.count()).where(tickets.c.order_id == orders.c.id).correlate(orders)
 _admitting = _tickets.where(tickets.c.status.in_(ADMITTING)).scalar_subquery()
@@ -119,7 +129,8 @@ def find_owners(
 
     `placed`: payments whose order was found in another way, earlier or now.
     """
-    wanted = {payment.transaction_id: payment.names for payment in payments}
+    listed = {payment.transaction_id: payment for payment in payments}
+    wanted = {transaction_id: payment.names for transaction_id, payment in listed.items()}
     claims = _claims(connection, wanted)
     for transaction_id, order_id in placed.items():
         if transaction_id in wanted:
@@ -128,11 +139,13 @@ def find_owners(
     given_back: dict[str, Any] = {}
     if claims:
         given_back = {row[0]: row for row in connection.execute(_GIVEN_BACK, {"ids": list(claims)})}
+    held = _held(connection, claims, listed)
     return {
         transaction_id: replace(
             _owner(claim, facts[claim.order_id], currency, now),
             given_back=given_back[transaction_id][1] if transaction_id in given_back else Decimal(0),
             refunds_ended=transaction_id in given_back and given_back[transaction_id][2],
+            held=tuple(sorted(held[claim.order_id] - {transaction_id})),
         )
         for transaction_id, claim in claims.items()
         if claim.order_id in facts and not _is_anothers(claim, facts[claim.order_id])
@@ -155,6 +168,22 @@ def _claims(connection: sa.Connection, wanted: Mapping[str, Collection[str]]) ->
     for order_id, name in connection.execute(_NOTED, {"names": left}) if left else ():
         found.setdefault(by_name[name], Claim(order_id, Role.NOTED_BY_SHOP))
     return found
+
+
+def _held(
+    connection: sa.Connection, claims: Mapping[str, Claim], listed: Mapping[str, LedgerPayment]
+) -> dict[int, set[str]]:
+    """Return for each order the payments that have not gone back, as far as anybody knows."""
+    holds: dict[int, dict[str, bool]] = {claim.order_id: {} for claim in claims.values()}
+    if not claims:
+        return {}
+    for order_id, transaction_id in connection.execute(_SEEN_PAID, {"order_ids": list(holds)}):
+        holds[order_id][transaction_id] = True
+    for order_id, transaction_id, is_held in connection.execute(_PAYMENTS, {"order_ids": list(holds)}):
+        holds[order_id][transaction_id] = is_held
+    for transaction_id, claim in claims.items():
+        holds[claim.order_id][transaction_id] = not listed[transaction_id].gone
+    return {order_id: {name for name, is_held in known.items() if is_held} for order_id, known in holds.items()}
 
 
 def _facts(connection: sa.Connection, order_ids: Collection[int]) -> dict[int, Any]:

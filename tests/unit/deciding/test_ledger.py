@@ -138,6 +138,7 @@ def test_order_that_is_followed_is_due_at_once_and_a_second_payment_until_it_is_
         (paid(returned=Decimal(25)), replace(OWNER, status="processing"), False),
         (paid(returned=Decimal(25)), replace(OWNER, role=Role.NOTED_BY_SHOP), False),
         (paid(returned=Decimal(25)), OTHER, False),
+        (paid(returned=Decimal(25)), replace(OWNER, held=("TSB2",)), False),
     ],
 )
 def test_only_the_payment_that_fulfilled_the_order_makes_it_void_and_only_when_all_of_it_went_back(
