@@ -162,10 +162,10 @@ class Owner:
     """The order that a payment belongs to, and what is known of both.
 
     `expected` is what completed the order; `admitting` counts its tickets that admit or have admitted, and `used` the
-    latter. `fulfilled`: a payment has completed it. `followed`: paypoll will look at it again. `accounted`: an admin was
-    told of this payment, or a person has judged it. `noted`: the refunds that the shop has written down. `given_back`: what went back of this payment by `paypoll refund`, or is on its way;
-    `refunds_ended`: none of that is on its way any more, so tickets that admit are not as they were left (a shop that
-    was restored). `held`: other payments of the order that have not gone back.
+    latter. `fulfilled`: a payment has completed it. `followed`: paypoll will look at it again. `accounted`: admins were
+    told of this payment, or a person has judged it. `noted`: the refunds that the shop has written down. `given_back`:
+    what went back of it by `paypoll refund`, or is on its way; `refunds_ended`: none of that is on its way any more, so
+    tickets that admit are not as they were left (a restored shop). `held`: other payments that have not gone back.
     """
 
     order_id: int

@@ -6,7 +6,7 @@ tickets, a checkout that nobody asked about is asked for in the next run.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -38,7 +38,6 @@ from paypoll.shop.find import lock_order
 from paypoll.state import outbox, told_cases, watches
 from paypoll.state.audit import describe_evidence, record
 from paypoll.state.seen_checkouts import note_seen
-from paypoll.state.spent import LookBack
 
 STATUS_AFTER: dict[Outcome, str] = {
     Outcome.COMPLETE: OrderStatus.COMPLETED,
@@ -98,7 +97,6 @@ class Applier:
     desk: AlertDesk
     run_id: str
     lease: timedelta
-    _look_back: LookBack = field(default_factory=LookBack)
 
     def apply(self, order_id: int, evidence: Evidence, now: datetime, braked: Braked = Braked.OFF) -> Applied | None:
         """Decide about the order as it is now and write everything down. None when it is not this run's any more.
@@ -117,9 +115,7 @@ class Applier:
                 # 26a: the run was stopped or suspended in between. Nobody took the order, and it is asked about again.
                 watches.release(connection, [order_id], self.run_id)
                 return None
-            order = load_for_decision(
-                connection, order_id, evidence, lock=True, locked=held.halls, look_back=self._look_back
-            )
+            order = load_for_decision(connection, order_id, evidence, lock=True, locked=held.halls)
             if order is None:
                 return None
             order = as_found(order, held.status, now)

@@ -7,7 +7,7 @@ when it is known which payments SumUp shows.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -23,7 +23,7 @@ from paypoll.state import records as own
 from paypoll.state.fulfilments import SPENT
 from paypoll.state.gone import set_aside
 from paypoll.state.memory import ADOPTED_UNTIL
-from paypoll.state.spent import LOOKED_BACK, SPENT_IN_SHOP, LookBack
+from paypoll.state.spent import SPENT_IN_SHOP
 from paypoll.statements import Rows, Together
 
 _SPENT = sa.union_all(SPENT, *SPENT_IN_SHOP)  # SQLite takes no union within another
@@ -37,7 +37,6 @@ _ORDERS = Together(
     written_to=own.WRITTEN_TO,
     spent=_SPENT,
 )
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
@@ -45,7 +44,7 @@ def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int
 
     The places taken are counted as well: what is to be closed hangs on whether a late payment can be honoured.
     """
-    rows = _ORDERS.ask(connection, {"order_ids": list(order_ids), **_to_be_spent(0, Evidence(), 0)})
+    rows = _ORDERS.ask(connection, {"order_ids": list(order_ids), **_to_be_spent(0, Evidence())})
     return _orders_in(connection, rows)
 
 
@@ -147,23 +146,15 @@ def describe_unreadable(error: Exception) -> str:
 
 
 def load_for_decision(
-    connection: sa.Connection,
-    order_id: int,
-    evidence: Evidence,
-    *,
-    lock: bool,
-    locked: Collection[int] = (),
-    look_back: LookBack | None = None,
+    connection: sa.Connection, order_id: int, evidence: Evidence, *, lock: bool, locked: Collection[int] = ()
 ) -> Order | None:
     """Return the order with all that a decision about it rests on, or None when it is gone.
 
     Beside `load_order`: which of the payments in the evidence have paid for another order. With `lock` (a run, under
     the order's row lock) the events of an order that may get its tickets now are locked before their places are
-    counted, and stay so until the transaction ends; `locked` are those that are locked already. `look_back` is the
-    run's.
+    counted, and stay so until the transaction ends; `locked` are those that are locked already.
     """
-    spent = _to_be_spent(order_id, evidence, _beyond(connection, evidence, look_back or LookBack()))
-    while (order := _loaded_for_decision(connection, order_id, evidence, spent)) is not None:
+    while (order := _loaded_for_decision(connection, order_id, evidence)) is not None:
         halls = {item.event.id for item in order.items if item.event is not None}
         if not lock or halls <= set(locked) or not may_fulfil(order, evidence):
             return order
@@ -172,10 +163,8 @@ def load_for_decision(
     return None
 
 
-def _loaded_for_decision(
-    connection: sa.Connection, order_id: int, evidence: Evidence, spent: Mapping[str, object]
-) -> Order | None:
-    rows = _ORDERS.ask(connection, {"order_ids": [order_id], **spent})
+def _loaded_for_decision(connection: sa.Connection, order_id: int, evidence: Evidence) -> Order | None:
+    rows = _ORDERS.ask(connection, {"order_ids": [order_id], **_to_be_spent(order_id, evidence)})
     order = _orders_in(connection, rows).get(order_id)
     return order and replace(order, spent_elsewhere=_spent_in((row.values() for row in rows["spent"]), evidence))
 
@@ -185,23 +174,16 @@ def spent_elsewhere(connection: sa.Connection, order_id: int, evidence: Evidence
 
     Where a transaction has, its checkout is among them.
     """
-    spent = _to_be_spent(order_id, evidence, _beyond(connection, evidence, LookBack()))
-    return _spent_in(connection.execute(_SPENT, spent), evidence)
+    return _spent_in(connection.execute(_SPENT, _to_be_spent(order_id, evidence)), evidence)
 
 
-def _beyond(connection: sa.Connection, evidence: Evidence, look_back: LookBack) -> int:
-    return look_back.beyond(connection, evidence.asked_at) if evidence.shows_payment else 0
-
-
-def _to_be_spent(order_id: int, evidence: Evidence, beyond: int) -> dict[str, object]:
+def _to_be_spent(order_id: int, evidence: Evidence) -> dict[str, object]:
     """Return the values of `_SPENT`. The shop's rows are looked through only where money was taken."""
     return {
         "order_id": order_id,
         # Among no ids at all, PostgreSQL would look through the whole table.
         "sumup_ids": sorted(evidence.sumup_ids) or [""],
         "is_paid": evidence.shows_payment,
-        "beyond": beyond,
-        "since": evidence.asked_at - LOOKED_BACK if evidence.asked_at is not None else _EVER,
     }
 
 

@@ -44,7 +44,7 @@ def check_indexes(connection: sa.Connection) -> Iterator[Finding]:
     missing = [column for column in _PAYMENTS if not _is_indexed(connection, column)]
     if missing and size > _LARGE:
         names = ", ".join(str(column) for column in missing)
-        text = f"no index on {names}: for each paid order, what was sold in sixty days is read"
+        text = f"no index on {names}: for each paid order, all orders are read"
         yield advice("index of payments", text, "; ".join(map(_statement, missing)))
 
 
