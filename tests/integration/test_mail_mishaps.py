@@ -322,6 +322,32 @@ def test_mail_of_an_order_that_becomes_void_while_its_tickets_are_printed_does_n
     assert states(engine) == [("waiting", 1)]
 
 
+def test_mail_leaves_without_the_tickets_that_were_made_void_while_it_waited_its_turn(
+    bench: "Bench", engine: sa.Engine, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claimed and printed with others of its batch, and posted a moment ago: its order is as it was (35e)."""
+    one, part, none = (place(f"ORD-{name}", email=f"{name}@one.example") for name in ("ONE", "PART", "NONE"))
+    send, void = bench.mailer.send, list[str]()
+
+    def while_it_sends(message: EmailMessage, to: "Sequence[str]") -> None:
+        if not void:
+            with transaction(engine) as connection:
+                first = sa.text(
+                    "UPDATE events_ticket SET status = 'cancelled' WHERE order_id = :none"
+                    " OR id = (SELECT min(id) FROM events_ticket WHERE order_id = :part) RETURNING ticket_number"
+                )
+                void.extend(connection.scalars(first, {"part": part, "none": none}))
+        send(message, to)
+
+    monkeypatch.setattr(bench.mailer, "send", while_it_sends)
+    record_run(bench.app, "run-once")
+    assert one
+    assert "NONE@one.example" not in recipients(bench)
+    (mail,) = [message for message, to in bench.mailer.sent if "PART@" in to[0]]
+    assert len(attached(mail, "application/pdf")) == 1
+    assert not any(number in text_of(mail) for number in void)
+
+
 def attached(message: EmailMessage, kind: str) -> list[EmailMessage]:
     return [part for part in message.iter_attachments() if part.get_content_type() == kind]
 

@@ -5,7 +5,7 @@ One mail's failure never stops the others; a mail server that is down, or refuse
 run. What was never tried goes first, and what failed before has a share.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Protocol
@@ -49,11 +49,13 @@ _MOST_FAILURES_IN_A_ROW = 3
 class Parcel:
     """A mail as it is sent: one message, or several where the tickets do not fit into one.
 
-    `boxes` are letters on its tickets that no font here has, and `legible` the others.
+    `tickets` are the ids of those that it carries; `boxes` are letters on them that no font here has, and `legible` the
+    others.
     """
 
     subject: str
     messages: tuple[EmailMessage, ...]
+    tickets: tuple[int, ...] = ()
     boxes: frozenset[str] = frozenset()
     legible: frozenset[str] = frozenset()
 
@@ -174,13 +176,13 @@ class Delivery:
             why = "the mail server turns us away" if refused else "the mail server is out of reach"
             self._outcomes.halted(mail, error, why, everything=True)
             return
-        if self._begin_sending(mail):
+        if self._begin_sending(mail, parcel.tickets):
             self._send(mail, parcel)
             return
         readdressed, overtaken = self._as_it_is_now(mail)
         if overtaken:
             self._outcomes.overtaken(mail, overtaken)
-        elif readdressed is not mail:
+        elif self._is_ours(mail):  # packed anew: for another address, or without a ticket that was made void meanwhile
             self._deliver_one(readdressed)
 
     def _as_it_is_now(self, mail: Mail) -> tuple[Mail, str]:
@@ -261,7 +263,7 @@ class Delivery:
             try:
                 for message in parcel.messages:
                     # Anew before each: many large ones take longer than a lease, and another run would send them too.
-                    if goes_on and not self._begin_sending(mail, goes_on=True):
+                    if goes_on and not self._begin_sending(mail, (), goes_on=True):
                         return False
                     goes_on = True
                     self._session.get().send(message, mail.recipients)
@@ -285,12 +287,17 @@ class Delivery:
             return None
         return smaller if smaller.largest < parcel.largest else None
 
-    def _begin_sending(self, mail: Mail, *, goes_on: bool = False) -> bool:
+    def _begin_sending(self, mail: Mail, carried: Collection[int], *, goes_on: bool = False) -> bool:
         until = self._clock.now() + self._rules.lease
+        untrue = untrue_when(mail.kind)
         with transaction(self._engine) as connection:
             return outbox.begin_sending(
-                connection, mail, self._run_id, until, untrue_when=untrue_when(mail.kind), goes_on=goes_on
+                connection, mail, self._run_id, until, untrue_when=untrue, carried=carried, goes_on=goes_on
             )
+
+    def _is_ours(self, mail: Mail) -> bool:
+        with transaction(self._engine) as connection:
+            return outbox.is_ours(connection, mail)
 
 
 def _problem(mail: Mail) -> str | None:

@@ -88,7 +88,10 @@ class MailPacker:
         except ComposeError as error:
             raise PrintError(f"the {mail.kind} mail cannot be composed: {error}") from error
         parcel = Parcel(str(messages[0]["Subject"]), messages)
-        return parcel if paper is None else replace(parcel, boxes=paper.boxes, legible=paper.legible)
+        if paper is None:
+            return parcel
+        carried = tuple(ticket.id for ticket in paper.tickets)
+        return replace(parcel, tickets=carried, boxes=paper.boxes, legible=paper.legible)
 
     def _message(self, mail: Mail, attachments: Sequence[Attachment], part: int, parts: int) -> EmailMessage:
         return self._composer.compose(

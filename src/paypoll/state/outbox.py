@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
-from paypoll.shop.tables import orders
+from paypoll.shop.tables import orders, tickets
 from paypoll.state.tables import outbox
 from paypoll.statements import later
 
@@ -35,9 +35,12 @@ _ORDER_HAS_CHANGED = sa.exists(orders.c.id).where(
         orders.c.status.in_(sa.bindparam("untrue_when", expanding=True)),
     ),
 )
+_A_TICKET_IS_VOID = sa.exists(tickets.c.id).where(
+    tickets.c.id.in_(sa.bindparam("carried", expanding=True)), tickets.c.status.in_(("cancelled", "refunded"))
+)
 _BEGIN_SENDING = (
     sa.update(outbox)
-    .where(_WANTED, *_OURS, sa.not_(_ORDER_HAS_CHANGED))
+    .where(_WANTED, *_OURS, sa.not_(_ORDER_HAS_CHANGED), sa.not_(_A_TICKET_IS_VOID))
     .values(
         state="sending",
         maybe_twice=sa.or_(outbox.c.maybe_twice, sa.bindparam("interrupted", type_=outbox.c.maybe_twice.type)),
@@ -132,21 +135,30 @@ def begin_sending(
     until: datetime,
     *,
     untrue_when: Collection[str] = (),
+    carried: Collection[int] = (),
     goes_on: bool = False,
 ) -> bool:
     """Mark the mail as being sent, just before the mail server is given it, or (`goes_on`) its next message.
 
-    False when the lease was lost, or its order has another address by now, or a status with which it says what is
-    `untrue_when` so: of several messages, all go where the first went.
+    False when the lease was lost, its order has another address by now, or a status with which it says what is
+    `untrue_when` so, or one of the tickets that are `carried` (ids) was made void: of several messages, all go where
+    the first went, and with it.
     """
     is_looked_at = mail.follows_its_order and not goes_on
     order = {
         "number": mail.content.get("order_number"),
         "address": ", ".join(mail.recipients) if is_looked_at else None,
         "untrue_when": sorted(untrue_when) if is_looked_at else [],
+        "carried": [] if goes_on else list(carried),
     }
     began = {"wanted": mail.id, "holder": run_id, "lease_until": until, "interrupted": mail.interrupted, **order}
     return connection.execute(_BEGIN_SENDING, began).rowcount == 1
+
+
+def is_ours(connection: sa.Connection, mail: Mail) -> bool:
+    """Say whether this run holds the mail still."""
+    query = sa.select(sa.exists(outbox.c.id).where(_WANTED, *_OURS))
+    return bool(connection.scalar(query, {"wanted": mail.id, "holder": mail.lease_run}))
 
 
 def mark_sent(connection: sa.Connection, mail: Mail, subject: str, now: datetime) -> None:
