@@ -79,11 +79,15 @@ def test_shops_oddest_rows_spoil_no_report(engine: sa.Engine, shop: SmallShop) -
                 order_id=odd, paid_at=NOW, fulfilled_at=at, issued_by="paypoll", order_number="OTHER", **paid
             )
         )
+    # Old orders were brought in from elsewhere: their ids are between those of two of today.
+    for number in range(60):
+        shop.add_order(f"OLD-{number}", "c@example.org", [], created_at=NOW - timedelta(days=400))
+    shop.add_order("NEW-1", "d@example.org", [(event, 1, Decimal(5))], created_at=NOW - timedelta(minutes=5))
     report = build_report(engine, period, NOW)
     # The order under this id is another one than was paid for: the shop was restored from a backup.
     (row,) = report.money[0].rows
     assert (row.event, row.taken) == ("(order gone from the shop)", Decimal(5))
-    assert report.orders.placed == 1
+    assert report.orders.placed == 2
     # SumUp's clock is ahead: nobody waited for less than no time.
     assert report.waits.spread is not None
     assert report.waits.spread.longest == 0
