@@ -99,14 +99,30 @@ class WeasyTicketPrinter:
     def print_tickets(self, faces: Sequence[TicketFace]) -> list[PrintedTicket]:
         """Return one ticket a face, in the same order. Raise PrintError when one cannot be made."""
         printed = self._guarded(self._tickets, faces) if faces else []
+        if not faces or not _no_glyph:
+            return printed
         boxes = "".join(sorted(_no_glyph))
-        return [replace(ticket, boxes=boxes) for ticket in printed] if boxes else printed
+        _tell_of_boxes(faces)
+        return [replace(self._guarded(self._afresh, [face]), boxes=boxes) for face in faces]
 
     def print_together(self, faces: Sequence[TicketFace]) -> bytes:
         """Return one PDF with a page a face. Raise PrintError when it cannot be made, as for no face at all."""
         if not faces:
             raise PrintError("there is no ticket to print")
-        return self._guarded(lambda coded: self._written(self._one_page_each(coded)), faces)
+        printed = self._guarded(self._together, faces)
+        if not _no_glyph:
+            return printed
+        _tell_of_boxes(faces)
+        with self._renderer.afresh():
+            return self._guarded(self._together, faces)
+
+    def _together(self, coded: Sequence[_Coded]) -> bytes:
+        return self._written(self._one_page_each(coded))
+
+    def _afresh(self, coded: Sequence[_Coded]) -> PrintedTicket:
+        """Return a ticket with letters that no font has as it would be the first one of all."""
+        with self._renderer.afresh():
+            return PrintedTicket(self._together(coded), coded[0].qr_png)
 
     def _guarded(self, make: Callable[[Sequence[_Coded]], _Made], faces: Sequence[TicketFace]) -> _Made:
         """Return what is made of the faces. Raise PrintError, which names the order and no secret, for any failure."""
@@ -120,11 +136,6 @@ class WeasyTicketPrinter:
             orders = ", ".join(dict.fromkeys(face.order_number for face in faces))
             # The cause is left out of the chain: its text may hold a data URI with the ticket's code.
             raise PrintError(f"the tickets of order {orders} could not be printed: {_describe(error)}") from None
-        if _no_glyph:
-            scripts = scripts_of(_no_glyph)
-            install = f"apt-get install {packages_for(scripts)}"
-            order = ", ".join(dict.fromkeys(face.order_number for face in faces))
-            say("warning", "ticket_shows_boxes", scripts=", ".join(scripts), next_step=install, order=order)
         return made
 
     def _tickets(self, coded: Sequence[_Coded]) -> list[PrintedTicket]:
@@ -271,6 +282,13 @@ def _unchanging_fonts() -> Iterator[None]:
 
 _no_glyph: set[str] = set()
 """The letters of the tickets being printed that no font has."""
+
+
+def _tell_of_boxes(faces: Sequence[TicketFace]) -> None:
+    scripts = scripts_of(_no_glyph)
+    install = f"apt-get install {packages_for(scripts)}"
+    order = ", ".join(dict.fromkeys(face.order_number for face in faces))
+    say("warning", "ticket_shows_boxes", scripts=", ".join(scripts), next_step=install, order=order)
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 Import it only where tickets are printed: WeasyPrint takes long to load.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -43,6 +44,17 @@ class _DataFetcher(URLFetcher):  # type: ignore[misc]  # WeasyPrint has no types
         return super().fetch(url, headers)
 
 
+class _Typesetting:
+    """Fonts as they are looked up, and the styles, parsed once for all tickets that are laid out with these."""
+
+    def __init__(self, sources: Sequence[str], fetcher: _DataFetcher) -> None:
+        self.fonts = FontConfiguration()
+        self.styles = [
+            weasyprint.CSS(string=source, base_url=_NO_BASE, url_fetcher=fetcher, font_config=self.fonts)
+            for source in sources
+        ]
+
+
 class Renderer:
     """Makes pages of sheets. Files are read and fonts looked up at the first one.
 
@@ -58,6 +70,7 @@ class Renderer:
         self._site_name = " ".join(printable(site_name))
         self._look = look
         self._fetcher = _DataFetcher()
+        self._new: _Typesetting | None = None
 
     def begin(self) -> None:
         """Forget what was refused before."""
@@ -71,7 +84,7 @@ class Renderer:
     def get_ready(self) -> None:
         """Do what is done once for all pages. Raise whatever is wrong with the templates."""
         self._template  # noqa: B018 -- each is kept once it was asked for
-        self._styles  # noqa: B018
+        self._usual  # noqa: B018
 
     def fill(self, sheets: Sequence[Sheet]) -> str:
         """Return the template filled for these tickets."""
@@ -89,7 +102,17 @@ class Renderer:
 
     def lay_out(self, page: weasyprint.HTML) -> weasyprint.Document:
         """Return the page laid out."""
-        return page.render(stylesheets=self._styles, font_config=self._fonts)
+        typesetting = self._new or self._usual
+        return page.render(stylesheets=typesetting.styles, font_config=typesetting.fonts)
+
+    @contextmanager
+    def afresh(self) -> Iterator[None]:
+        """Lay out as for the first ticket: what stands for a letter without a font hangs on the fonts used before."""
+        self._new = _Typesetting(self.style_sources, self._fetcher)
+        try:
+            yield
+        finally:
+            self._new = None
 
     @cached_property
     def style_sources(self) -> Sequence[str]:
@@ -127,16 +150,8 @@ class Renderer:
         return self._environment.get_template(TEMPLATE)
 
     @cached_property
-    def _fonts(self) -> FontConfiguration:
-        return FontConfiguration()
-
-    @cached_property
-    def _styles(self) -> list[weasyprint.CSS]:
-        """The styles, parsed once for all tickets."""
-        return [self._parsed(source) for source in self.style_sources]
-
-    def _parsed(self, styles: str) -> weasyprint.CSS:
-        return weasyprint.CSS(string=styles, base_url=_NO_BASE, url_fetcher=self._fetcher, font_config=self._fonts)
+    def _usual(self) -> _Typesetting:
+        return _Typesetting(self.style_sources, self._fetcher)
 
 
 def title_of(sheets: Sequence[Sheet]) -> str:

@@ -281,6 +281,18 @@ def test_print_after_other_tickets_has_the_same_bytes_as_alone(printer: WeasyTic
     assert printer.print_tickets([*others, FACE])[-1].pdf == only(printer, FACE)
 
 
+@pytest.mark.parametrize("stamping", [False, True])
+def test_print_of_letters_that_no_font_has_is_the_same_whatever_was_printed_before(*, stamping: bool) -> None:
+    """Those of a private use and of Cuneiform, after scripts that some font has: then Pango would draw other boxes."""
+    boxed = [replace(FACE, holder_name=name) for name in ("\ue000\ue001 Bob", "\U00012000\U00012040 Ada")]
+    printer = WeasyTicketPrinter(stamping=stamping)
+    printer.print_tickets([replace(FACE, holder_name=name) for name in ("ひカ夏", "สมชาย", "ქართული", "Ada")])
+    alone = [WeasyTicketPrinter(stamping=stamping).print_tickets([face])[0] for face in boxed]
+    assert printer.print_tickets(boxed)[0].boxes
+    assert [ticket.pdf for ticket in printer.print_tickets(boxed)] == [ticket.pdf for ticket in alone]
+    assert printer.print_together(boxed[:1]) == WeasyTicketPrinter(stamping=stamping).print_together(boxed[:1])
+
+
 def test_print_at_another_time_has_the_same_bytes_where_fonttools_cuts_the_fonts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
