@@ -35,6 +35,7 @@ _ORDER_HAS_CHANGED = sa.exists(orders.c.id).where(
         orders.c.status.in_(sa.bindparam("untrue_when", expanding=True)),
     ),
 )
+# As `payments.rules.VOID_TICKETS`, which a run with nothing to do does not load.
 _A_TICKET_IS_VOID = sa.exists(tickets.c.id).where(
     tickets.c.id.in_(sa.bindparam("carried", expanding=True)), tickets.c.status.in_(("cancelled", "refunded"))
 )
