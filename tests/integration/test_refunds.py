@@ -292,6 +292,41 @@ def test_refund_that_is_not_final_waits_and_failing_it_is_told(desk: Desk) -> No
     assert desk.shop.rows("orders_refund") == []
 
 
+def test_refund_that_was_finished_after_the_backup_is_not_written_or_mailed_a_second_time(desk: Desk) -> None:
+    engine = desk.app.refund_engine
+    part, beside = desk.paid_order("ORD-PART"), replace(desk.paid_order("ORD-BESIDE"), beside=True)
+    whole = replace(desk.paid_order("ORD-WHOLE"), amount=Decimal(25))
+    for wanted in (part, beside, whole):
+        intent = engine.begin(wanted)
+        assert intent is not None
+        engine.carry_on(intent, AT_ONCE, run_id="run", attended=True)
+    before = _written(desk)
+    # The backup has them as they were before they were finished, and the shop goes on.
+    with transaction(desk.app.engine) as connection:
+        begun = _now() - timedelta(minutes=2)
+        connection.execute(sa.update(refund).values(state="asked", next_look_at=_now(), created_at=begun))
+        assert connection.execute(sa.text("DELETE FROM paypoll.outbox")).rowcount == 3
+    assert engine.carry_on_due("run", lambda: False) == []
+    assert _written(desk) == before
+    with transaction(desk.app.engine) as connection:
+        assert list(connection.scalars(sa.select(refund.c.state))) == ["done"] * 3
+        assert connection.scalar(sa.text("SELECT count(*) FROM paypoll.outbox")) == 0
+        said = connection.scalars(sa.text("SELECT explanation FROM paypoll.audit WHERE run_id IS NOT NULL ORDER BY id"))
+        assert ["nothing was written or mailed again" in words for words in said] == [False] * 3 + [True] * 3
+    # One in the same words that was begun since is another.
+    intent = engine.begin(desk.as_it_stands(part))
+    assert intent is not None
+    engine.carry_on(intent, AT_ONCE, run_id="run", attended=True)
+    assert len(desk.shop.rows("orders_refund")) == 3
+
+
+def _written(desk: Desk) -> list[tuple[object, ...]]:
+    """Return what refunds have written into the shop."""
+    orders = [(row["status"], row["payment_notes"]) for row in desk.shop.rows("orders_order")]
+    tables = ("orders_refund", "orders_orderstatushistory")
+    return [*sorted(orders), *((table, len(desk.shop.rows(table))) for table in tables)]
+
+
 def test_refund_of_an_order_that_is_gone_ends_and_is_told(desk: Desk) -> None:
     engine = desk.app.refund_engine
     intent = engine.begin(desk.paid_order("ORD-1"))

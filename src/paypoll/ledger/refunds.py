@@ -48,6 +48,7 @@ PATIENTLY: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 8.0)
 
 _MOST_IN_A_RUN = 50
 NO_SCOPE = "SumUp does not let our credential refund; it needs the scope refunds.write or payments"
+_HAD_IT = "the shop had it already, from before our records were restored: nothing was written or mailed again"
 
 log = structlog.get_logger(__name__)
 
@@ -165,11 +166,12 @@ class RefundEngine:
                 self._tell(connection, done, alerts.order_gone(intent))
                 return Progress(done, found.why)
             written = self.rows.write(connection, order, done, told, run_id=run_id, now=now)
-            self._trail(connection, done, order.status, found.why, status_to=written.status, run_id=run_id)
+            why = f"{found.why}; {_HAD_IT}" if written.again else found.why
+            self._trail(connection, done, order.status, why, status_to=written.status, run_id=run_id)
             if found.surplus > Decimal(0):
                 self._tell(connection, done, alerts.surplus_went_back(intent, found))
         log.info("refund done", order=intent.order_number, refund=intent.id, status_to=written.status)
-        return Progress(done, found.why, written.voided, written.status)
+        return Progress(done, why, written.voided, written.status)
 
     def _wait_on(self, intent: RefundIntent, found: Next) -> Progress:
         now = self.clock.now()
