@@ -3,6 +3,7 @@
 import itertools
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ MERCHANT, KEY = "MPLATFORM", "sup_sk_refunds"
 REFUNDS = "*/refunds"
 ORDERS, EACH = 25, 20
 PART = Decimal("0.10")
+_UNSEEN = {"state": "unseen", "next_look_at": None}
 
 
 class Killed(BaseException):
@@ -252,6 +254,52 @@ def test_refund_that_several_carry_on_at_once_is_sent_by_one_and_written_by_one(
 def _carry_on_together(engine: RefundEngine, intent: RefundIntent, meet: threading.Barrier) -> None:
     meet.wait()
     engine.carry_on(intent, (0.0, 0.05, 0.2, 1.0), run_id="run", attended=True)
+
+
+class _Delayed:
+    """The clock and the gateway of a process to which something happens when it has asked for the gateway so often."""
+
+    def __init__(self, gateway: PaymentGateway, at: int, what: Callable[["_Delayed"], object]) -> None:
+        self._gateway, self._at, self._what = gateway, at, what
+        self._asked, self.by = 0, timedelta(0)
+
+    def gateway(self) -> PaymentGateway:
+        self._asked += 1
+        if self._asked == self._at:
+            self._what(self)
+        return self._gateway
+
+    def stop(self) -> None:
+        self.by = timedelta(minutes=4)
+
+    def now(self) -> datetime:
+        return _now() + self.by
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+def test_row_26a_refund_of_a_process_that_was_stopped_is_not_sent_upon_what_is_old(desk: Desk) -> None:
+    def ended_by_a_run(_: _Delayed) -> None:
+        with transaction(desk.app.engine) as connection:
+            connection.execute(sa.update(refund).where(refund.c.order_number == "ORD-ENDED").values(_UNSEEN))
+
+    def carried_on(number: str, at: int, what: Callable[[_Delayed], object]) -> RefundState:
+        held = _Delayed(desk.app.gateway, at, what)
+        engine = replace(desk.app.refund_engine, gateway=held.gateway, clock=held)
+        intent = engine.begin(desk.paid_order(number))
+        assert intent is not None
+        return engine.carry_on(intent, AT_ONCE, run_id="run", attended=True).intent.state
+
+    # Before it may have been sent, the next look decides; from then on it is looked for, and no more.
+    assert carried_on("ORD-READ", 1, _Delayed.stop) is RefundState.INTENDED
+    assert carried_on("ORD-ASKED", 2, _Delayed.stop) is RefundState.ASKED
+    assert carried_on("ORD-ENDED", 2, ended_by_a_run) is RefundState.UNSEEN
+    assert desk.sim.count("POST", REFUNDS) == 0
+    desk.let_pass(timedelta(0))
+    desk.app.refund_engine.carry_on_due("run", lambda: False)
+    with transaction(desk.app.engine) as connection:
+        assert list(connection.scalars(sa.select(refund.c.state).order_by(refund.c.id))) == ["done", "asked", "unseen"]
 
 
 def test_refund_of_a_payment_is_one_at_a_time(desk: Desk) -> None:

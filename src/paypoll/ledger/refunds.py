@@ -9,6 +9,7 @@ decided by `paypoll.payments.refunding`; here it is done.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -70,7 +71,8 @@ class Progress:
 class RefundEngine:
     """Carries refunds on. `gateway` is made when first needed; `wait` sleeps and says whether to stop.
 
-    `allowed`: the settings let refunds be sent. Without it one is only ever finished.
+    `allowed`: the settings let refunds be sent. Without it one is only ever finished. What was read or written down
+    longer ago than the `lease` is not sent upon.
     """
 
     engine: sa.Engine
@@ -80,6 +82,7 @@ class RefundEngine:
     clock: Clock
     wait: Callable[[float], bool]
     allowed: bool
+    lease: timedelta
 
     def begin(self, wanted: RefundIntent) -> RefundIntent | None:
         """Write a refund down. None when another of the same payment is open."""
@@ -122,10 +125,13 @@ class RefundEngine:
             intent = self._reload(intent)
             if intent.state not in OPEN:
                 return Progress(intent, intent.note)
+            asked_at = self.clock.now()
             look = self.gateway().read_transaction(intent.transaction_id, intent.merchant_code)
             found = next_step(intent, look, self.clock.now(), allowed=self.allowed)
-            if found.step is Step.SEND:
-                progress = self._send(intent, attended=attended)
+            if found.step is Step.SEND and self._is_long_ago(asked_at):
+                progress = Progress(intent, "what SumUp said is too long ago: its transaction is read again")
+            elif found.step is Step.SEND:
+                progress = self._send(intent, asked_at, attended=attended)
                 waits = waits or [0.0]  # what was sent is looked for at once
             elif found.step is Step.FINISH and isinstance(look, Found):
                 return self._finish(intent, look.value, found, run_id)
@@ -135,17 +141,28 @@ class RefundEngine:
                 return self._end(intent, ENDS[found.step], found.why, attended=attended)
         return progress
 
+    def _is_long_ago(self, moment: datetime) -> bool:
+        return self.clock.now() - moment > self.lease
+
     def _reload(self, intent: RefundIntent) -> RefundIntent:
         with transaction(self.engine) as connection:
             return state.load_refund(connection, intent.id)
 
-    def _send(self, intent: RefundIntent, *, attended: bool) -> Progress:
-        """Send the request, if nobody else has; only reading leads on from here, unless SumUp surely refused."""
+    def _send(self, intent: RefundIntent, asked_at: datetime, *, attended: bool) -> Progress:
+        """Send the request, if nobody else has; only reading leads on from here, unless SumUp surely refused.
+
+        A process may be stopped anywhere and go on a day later: what SumUp said at `asked_at` means nothing then, and
+        somebody else may have looked for the request in vain, and ended the refund (26a).
+        """
         with transaction(self.engine) as connection:
             if not state.begin_sending(connection, intent.id, self.clock.now()):
                 return Progress(intent, "somebody else has sent it")
-        asked = replace(intent, state=RefundState.ASKED)
-        answer = self.gateway().refund(intent.transaction_id, intent.merchant_code, intent.amount, intent.currency)
+        gateway = self.gateway()
+        asked = self._reload(intent)
+        if asked.state is not RefundState.ASKED or self._is_long_ago(min(asked_at, asked.changed_at)):
+            log.warning("the refund is not sent, as too much time has passed", refund=intent.id)
+            return Progress(asked, "too much time had passed when it was to be sent, and it was not")
+        answer = gateway.refund(intent.transaction_id, intent.merchant_code, intent.amount, intent.currency)
         log.info("refund asked for", order=intent.order_number, refund=intent.id, answer=type(answer).__name__)
         refusal = _refusal(answer)
         if refusal:
