@@ -51,11 +51,13 @@ def everything(engine: sa.Engine) -> Mapping[str, Any]:
         return {**rows, "rights": list(map(tuple, connection.execute(GRANTS, {"role": ROLE})))}
 
 
-def put_back(bench: Bench, made: BackedUp, *, copy_to: Path | None = None, as_it_was: bool = False) -> admin.Outcome:
+def put_back(
+    bench: Bench, made: BackedUp, *, copy_to: Path | None = None, as_it_was: bool = False, shop_restored: bool = False
+) -> admin.Outcome:
     with made.path.open("rb") as file, opened_backup(file, str(made.path)) as backup:
         return restore(
             bench.app.engine, backup, bench.app.desk, who="ada", now=bench.clock.now(), copy_to=copy_to,
-            as_it_was=as_it_was,
+            as_it_was=as_it_was, shop_restored=shop_restored,
         )  # fmt: skip
 
 
@@ -238,6 +240,36 @@ def test_restore_while_any_run_is_under_way_is_refused(bench: Bench, engine: sa.
     # What it did is before now, whatever it is dated.
     assert done.place.lost is not None
     assert done.place.lost.newest_mark == bench.clock.now()
+
+
+def test_backup_of_another_shop_is_refused_unless_this_one_has_given_ids_out_again(
+    bench: Bench, place: Place, engine: sa.Engine, tmp_path: Path
+) -> None:
+    for number in ("ORD-1", "ORD-2", "ORD-3"):
+        place(number)
+    record_run(bench.app, "run-once")
+    made = back_up(engine, tmp_path, bench.clock.now())
+    bench.clock.move(timedelta(hours=1))
+
+    def change(numbers: list[str], changes: str) -> None:
+        with transaction(engine) as connection:
+            statement = sa.text(f"UPDATE orders_order SET {changes} WHERE order_number = ANY(:numbers)")  # noqa: S608 - ours
+            connection.execute(statement, {"numbers": numbers})
+
+    # A number that somebody has changed, and an id that was given out again: it is still this shop.
+    change(["ORD-1", "ORD-2"], "order_number = 'NEW-' || order_number")
+    change(["NEW-ORD-1"], "created_at = created_at + interval '1 hour'")
+    put_back(bench, made, copy_to=tmp_path / "copies")
+    change(["NEW-ORD-2"], "created_at = created_at + interval '1 hour'")
+    before = everything(engine)
+    bench.clock.move(timedelta(hours=1))
+    with pytest.raises(
+        RefusedError, match=r"another shop.* 3 .*, 2 are other orders \(NEW-ORD-2 here is ORD-2 there\)"
+    ):
+        put_back(bench, made, copy_to=tmp_path / "copies")
+    assert everything(engine) == before
+    bench.clock.move(timedelta(hours=1))
+    put_back(bench, made, copy_to=tmp_path / "copies", shop_restored=True)
 
 
 def test_restore_that_fails_in_the_middle_changes_nothing(

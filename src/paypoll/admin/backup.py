@@ -25,6 +25,7 @@ from paypoll.state.runs import run_history, run_under_way
 from paypoll.state.since import reaches_back, refund_begun_since, written_since
 from paypoll.state.unsure import hold_unsure
 from paypoll.state.upgrade import HEAD, current_version, next_step, oldest_version, upgrade
+from paypoll.state.whose_backup import why_of_another_shop
 
 KEPT = 5
 """So many backups from before upgrades are kept in their folder; those made by hand are nobody's to remove."""
@@ -159,11 +160,13 @@ def restore(
     now: datetime,
     copy_to: Path | None,
     as_it_was: bool = False,
+    shop_restored: bool = False,
 ) -> Outcome:
     """Put the backup in the place of paypoll's own tables, in one transaction, and bring them to this version.
 
     `copy_to`: where the records that are there are backed up first; None: there must be none. `as_it_was`: leave the
-    tables at the backup's version, for the release that made it.
+    tables at the backup's version, for the release that made it. `shop_restored`: it may know other orders by the
+    shop's ids.
     """
     place = look_at_place(engine, backup, now)
     if place.filled and copy_to is None:
@@ -178,6 +181,8 @@ def restore(
     with transaction(engine) as connection:
         place = _place(connection, backup.manifest, now)  # once more: the backup took its time
         restored = tables.put_back(connection, backup, target=target)
+        if target == HEAD and not shop_restored and not schema_problems(connection):
+            _require_this_shops(connection)
         if place.unsure:
             held = hold_unsure(connection, now)
         if place.lost is not None:
@@ -188,6 +193,14 @@ def restore(
         of = f"{backup.manifest.taken_at:%Y-%m-%d %H:%M} UTC, version {backup.manifest.version}"
         record(connection, now=now, action="restored", actor=who, explanation=f"restored the backup of {of}")
     return Outcome(restored, place, replaced, held)
+
+
+def _require_this_shops(connection: sa.Connection) -> None:
+    if why := why_of_another_shop(connection):
+        raise RefusedError(
+            f"the backup is of another shop, and nothing was changed: {why}; if the shop was itself restored to an "
+            "older moment, and has given ids out again, say --shop-restored"
+        )
 
 
 def _place(connection: sa.Connection, manifest: Manifest, now: datetime) -> Place:

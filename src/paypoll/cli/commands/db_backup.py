@@ -76,13 +76,16 @@ def backup_document(made: "BackedUp") -> dict[str, Any]:
 @click.option(
     "--as-it-was", is_flag=True, help="Leave the tables at the backup's version, for the older release that made it."
 )
+@click.option(
+    "--shop-restored", is_flag=True, help="The shop was restored to an older moment, and has given ids out again."
+)
 @click.option("--by", metavar="NAME", help="Who decides. Else whoever called sudo, or is logged in.")
 @yes_option
 @json_option
 @click.pass_context
 def restore_command(
-    context: click.Context, *, file: Path, replace: bool, folder: Path | None, as_it_was: bool, by: str | None,
-    yes: bool, as_json: bool,
+    context: click.Context, *, file: Path, replace: bool, folder: Path | None, as_it_was: bool, shop_restored: bool,
+    by: str | None, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Restore paypoll's own tables from a FILE of `paypoll db backup` (- is standard input). Run it as their owner.
 
@@ -93,7 +96,7 @@ def restore_command(
     what `paypoll db adopt` says, and it is asked. Mail to customers that waited is not sent by itself then
     (`paypoll mail list`), and a refund that was only intended is looked for at SumUp, and not sent. The same where
     nothing that is there goes back to when the backup was made. While a run is under way, or a refund that the backup
-    does not have, it is refused.
+    does not have, it is refused; and where most of its newest orders are others in this shop, as then it is another's.
 
     \b
     Examples:
@@ -126,8 +129,9 @@ def restore_command(
             show(_before_lines(backup.manifest, place), err=as_json)
         ask("Restore it?", yes=yes)
         done = restore(
-            app.engine, backup, app.desk, who=person(by, os.environ), now=now, copy_to=copy_to, as_it_was=as_it_was
-        )
+            app.engine, backup, app.desk, who=person(by, os.environ), now=now, copy_to=copy_to, as_it_was=as_it_was,
+            shop_restored=shop_restored,
+        )  # fmt: skip
     show(_restored_json(backup.manifest, done) if as_json else _restored_lines(backup.manifest, done))
 
 
