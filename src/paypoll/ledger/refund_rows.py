@@ -10,7 +10,7 @@ from paypoll.payments.gateway import TransactionAnswer
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import OrderStatus
-from paypoll.payments.refunding import RefundIntent, is_all_back
+from paypoll.payments.refunding import RefundIntent, RefundState, is_all_back
 from paypoll.payments.told import ToldKind
 from paypoll.shop.changes import note_order, set_order_status, was_noted
 from paypoll.shop.find import lock_order
@@ -20,6 +20,7 @@ from paypoll.state import told_cases, told_payments, watches
 from paypoll.state.audit import record
 from paypoll.state.posted_alerts import forget_told
 from paypoll.state.records import load_records
+from paypoll.state.refunds import refunds_of
 from paypoll.state.resolutions import ACTION, Verdict
 
 
@@ -70,7 +71,7 @@ class RefundRows:
         note = f"{show_amount(intent.amount, intent.currency)} refunded, asked for by {intent.who}: {intent.reason}"
         if beside:
             note = f"{note} (payment {intent.checkout_id}, beside the order's own)"
-        if again := was_noted(connection, order, note, intent.created_at):
+        if again := was_noted(connection, order, note, _begun_after(connection, intent)):
             done = Written(order.status, again=again)
         elif beside:
             note_order(connection, order, note, now)
@@ -155,3 +156,16 @@ class RefundRows:
             status_from=order.status,
             status_to=OrderStatus.REFUNDED.value,
         )
+
+
+def _begun_after(connection: sa.Connection, intent: RefundIntent) -> datetime:
+    """Return when no line about the refund can have been written yet.
+
+    Those of a payment are one at a time. The line of the one before may be of a host whose clock is a little ahead.
+    """
+    before = (
+        one.changed_at
+        for one in refunds_of(connection, intent.order_id, intent.order_number)
+        if one.transaction_id == intent.transaction_id and one.state is RefundState.DONE and one.id < intent.id
+    )
+    return max([intent.created_at, *before])

@@ -63,7 +63,7 @@ def note_order(connection: sa.Connection, order: Order, note: str, now: datetime
 def was_noted(connection: sa.Connection, order: Order, note: str, since: datetime) -> bool:
     """Say whether this was written for the order since then: into its history, or, in a later minute, its notes."""
     line = sa.select(history.c.id).where(
-        history.c.order_id == order.id, history.c.note == note, history.c.created_at >= since
+        history.c.order_id == order.id, history.c.note == note, history.c.created_at > since
     )
     if connection.scalar(line.limit(1)) is not None:
         return True
