@@ -286,6 +286,7 @@ class App:
             clock=self.clock,
             wait=self.stop.wait,
             allowed=self.settings.sumup.allow_refunds,
+            lease=self.settings.verification.lease,
         )
 
     @cached_property

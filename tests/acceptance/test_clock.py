@@ -40,6 +40,9 @@ def test_row_46_clocks_that_differ_no_run_begins_and_it_is_told_once(stage: Stag
     for by, said in (("3 minutes", "s behind the database"), ("-3 minutes", "s ahead of the")):
         move_clock_of_database(stage, by)
         check_refused(stage.run_once(), said)
+        # By its date a restore tells what has happened since.
+        check_refused(stage.paypoll("db", "backup", "--to", str(stage.folder / "backups")), said)
+    assert not (stage.folder / "backups").exists()
     assert stage.status(order) == "pending_verification"
     assert stage.sumup.requests == ()
     assert len(alerts(stage)) == 1

@@ -23,8 +23,8 @@ from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state.backup_file import opened_backup
 from paypoll.state.grants import grants_sql
 from paypoll.state.memory import ADOPTED_UNTIL
-from paypoll.state.refunds import write_down
-from paypoll.state.tables import metadata, refund, run
+from paypoll.state.refunds import end, write_down
+from paypoll.state.tables import metadata, outbox, refund, run
 from paypoll.state.upgrade import HEAD, current_version, upgrade
 from paypoll.testing import NOW
 
@@ -51,11 +51,13 @@ def everything(engine: sa.Engine) -> Mapping[str, Any]:
         return {**rows, "rights": list(map(tuple, connection.execute(GRANTS, {"role": ROLE})))}
 
 
-def put_back(bench: Bench, made: BackedUp, *, copy_to: Path | None = None, as_it_was: bool = False) -> admin.Outcome:
+def put_back(
+    bench: Bench, made: BackedUp, *, copy_to: Path | None = None, as_it_was: bool = False, shop_restored: bool = False
+) -> admin.Outcome:
     with made.path.open("rb") as file, opened_backup(file, str(made.path)) as backup:
         return restore(
             bench.app.engine, backup, bench.app.desk, who="ada", now=bench.clock.now(), copy_to=copy_to,
-            as_it_was=as_it_was,
+            as_it_was=as_it_was, shop_restored=shop_restored,
         )  # fmt: skip
 
 
@@ -153,6 +155,68 @@ def test_mail_and_refunds_of_an_older_backup_do_not_leave_a_second_time(
     assert not [subject for subject in _subjects(bench)[sent:] if "ticket" in subject.lower()]
 
 
+@pytest.mark.parametrize(
+    ("meanwhile", "lost_after"),
+    [
+        ("nothing", None),
+        ("mailed by a command", timedelta(minutes=10)),
+        ("begun to mail by a command", timedelta(minutes=20)),
+        ("a clock ahead", timedelta(hours=1)),  # nobody knows: until now
+        ("tables lost", None),  # the shop's marks are all from before
+        ("tables lost in the same minute", timedelta(seconds=30)),
+    ],
+)
+def test_mail_that_waited_is_held_unless_it_is_on_record_that_nothing_was_done(
+    bench: Bench, place: Place, engine: sa.Engine, tmp_path: Path, meanwhile: str, lost_after: timedelta | None
+) -> None:
+    bench.clock.move(timedelta(seconds=30))
+    place("ORD-1")
+    bench.mailer.down = "down"
+    record_run(bench.app, "run-once")
+    if not meanwhile.endswith("in the same minute"):
+        bench.clock.move(timedelta(minutes=2))
+    at = bench.clock.now()
+    made = back_up(engine, tmp_path, at + timedelta(days=1) if meanwhile == "a clock ahead" else at)
+    bench.clock.move(timedelta(hours=1))
+    values: dict[str, object] = {}
+    if meanwhile == "mailed by a command":
+        values = {"state": "sent", "sent_at": at + timedelta(minutes=10)}
+    elif meanwhile == "begun to mail by a command":
+        values = {"lease_run": "c", "lease_until": at + timedelta(minutes=20)}
+    if values:
+        with transaction(engine) as connection:
+            connection.execute(sa.update(outbox).values(values))
+    if meanwhile.startswith("tables lost"):
+        drop(engine)
+    done = put_back(bench, made, copy_to=tmp_path / "copies")
+    assert done.held == (meanwhile != "nothing")
+    assert (done.place.lost.newest_mark - at if done.place.lost else None) == lost_after
+    # Once restored, nobody knows any more what a second restore would bring back.
+    assert put_back(bench, made, copy_to=tmp_path / "more").held == 1
+
+
+def test_refund_that_the_backup_does_not_have_is_let_end_first(bench: Bench, engine: sa.Engine, tmp_path: Path) -> None:
+    made = back_up(engine, tmp_path, bench.clock.now())
+    nothing = Standing(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
+    with transaction(engine) as connection:
+        # Under a clock that is behind: it is told by its id.
+        begun = write_down(
+            connection,
+            RefundIntent(
+                0, 1, "ORD-1", "c", "t", "M", Decimal(1), "GBP", (), False, "ada", "why", RefundState.INTENDED, nothing,
+                NOW, NOW,
+            ),
+            NOW - timedelta(hours=2),
+        )  # fmt: skip
+    assert begun is not None
+    bench.clock.move(timedelta(minutes=30))
+    with pytest.raises(RefusedError, match=r"a refund of order ORD-1 is under way .*`paypoll run-once`"):
+        put_back(bench, made, copy_to=tmp_path / "copies")
+    with transaction(engine) as connection:
+        end(connection, begun.id, RefundState.INTENDED, RefundState.WITHDRAWN, "", bench.clock.now())
+    assert put_back(bench, made, copy_to=tmp_path / "copies").place.lost is not None
+
+
 def refund_states(engine: sa.Engine) -> list[str]:
     with transaction(engine) as connection:
         return list(connection.scalars(sa.select(refund.c.state)))
@@ -162,12 +226,50 @@ def _subjects(bench: Bench) -> list[str]:
     return [str(message["Subject"]) for message, _ in bench.mailer.sent]
 
 
-def test_restore_while_a_run_is_under_way_is_refused(bench: Bench, engine: sa.Engine, tmp_path: Path) -> None:
+def test_restore_while_any_run_is_under_way_is_refused(bench: Bench, engine: sa.Engine, tmp_path: Path) -> None:
     made = back_up(engine, tmp_path, bench.clock.now())
+    began = {"h": NOW - timedelta(minutes=9), "killed": NOW + timedelta(hours=20)}  # that one: under a clock ahead
     with transaction(engine) as connection:
-        connection.execute(sa.insert(run).values(id="r", command="run-once", host="h", version="1", started_at=NOW))
+        for host, at in began.items():
+            row = {"id": host, "command": "run-once", "host": host, "version": "1", "started_at": at}
+            connection.execute(sa.insert(run).values(row))
     with pytest.raises(RefusedError, match="a run has been under way on h since"):
         put_back(bench, made, copy_to=tmp_path)
+    bench.clock.move(timedelta(minutes=2))
+    done = put_back(bench, made, copy_to=tmp_path / "copies")
+    # What it did is before now, whatever it is dated.
+    assert done.place.lost is not None
+    assert done.place.lost.newest_mark == bench.clock.now()
+
+
+def test_backup_of_another_shop_is_refused_unless_this_one_has_given_ids_out_again(
+    bench: Bench, place: Place, engine: sa.Engine, tmp_path: Path
+) -> None:
+    for number in ("ORD-1", "ORD-2", "ORD-3"):
+        place(number)
+    record_run(bench.app, "run-once")
+    made = back_up(engine, tmp_path, bench.clock.now())
+    bench.clock.move(timedelta(hours=1))
+
+    def change(numbers: list[str], changes: str) -> None:
+        with transaction(engine) as connection:
+            statement = sa.text(f"UPDATE orders_order SET {changes} WHERE order_number = ANY(:numbers)")  # noqa: S608 - ours
+            connection.execute(statement, {"numbers": numbers})
+
+    # A number that somebody has changed, and an id that was given out again: it is still this shop.
+    change(["ORD-1", "ORD-2"], "order_number = 'NEW-' || order_number")
+    change(["NEW-ORD-1"], "created_at = created_at + interval '1 hour'")
+    put_back(bench, made, copy_to=tmp_path / "copies")
+    change(["NEW-ORD-2"], "created_at = created_at + interval '1 hour'")
+    before = everything(engine)
+    bench.clock.move(timedelta(hours=1))
+    with pytest.raises(
+        RefusedError, match=r"another shop.* 3 .*, 2 are other orders \(NEW-ORD-2 here is ORD-2 there\)"
+    ):
+        put_back(bench, made, copy_to=tmp_path / "copies")
+    assert everything(engine) == before
+    bench.clock.move(timedelta(hours=1))
+    put_back(bench, made, copy_to=tmp_path / "copies", shop_restored=True)
 
 
 def test_restore_that_fails_in_the_middle_changes_nothing(

@@ -3,6 +3,7 @@
 import itertools
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ MERCHANT, KEY = "MPLATFORM", "sup_sk_refunds"
 REFUNDS = "*/refunds"
 ORDERS, EACH = 25, 20
 PART = Decimal("0.10")
+_UNSEEN = {"state": "unseen", "next_look_at": None}
 
 
 class Killed(BaseException):
@@ -254,6 +256,52 @@ def _carry_on_together(engine: RefundEngine, intent: RefundIntent, meet: threadi
     engine.carry_on(intent, (0.0, 0.05, 0.2, 1.0), run_id="run", attended=True)
 
 
+class _Delayed:
+    """The clock and the gateway of a process to which something happens when it has asked for the gateway so often."""
+
+    def __init__(self, gateway: PaymentGateway, at: int, what: Callable[["_Delayed"], object]) -> None:
+        self._gateway, self._at, self._what = gateway, at, what
+        self._asked, self.by = 0, timedelta(0)
+
+    def gateway(self) -> PaymentGateway:
+        self._asked += 1
+        if self._asked == self._at:
+            self._what(self)
+        return self._gateway
+
+    def stop(self) -> None:
+        self.by = timedelta(minutes=4)
+
+    def now(self) -> datetime:
+        return _now() + self.by
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+def test_row_26a_refund_of_a_process_that_was_stopped_is_not_sent_upon_what_is_old(desk: Desk) -> None:
+    def ended_by_a_run(_: _Delayed) -> None:
+        with transaction(desk.app.engine) as connection:
+            connection.execute(sa.update(refund).where(refund.c.order_number == "ORD-ENDED").values(_UNSEEN))
+
+    def carried_on(number: str, at: int, what: Callable[[_Delayed], object]) -> RefundState:
+        held = _Delayed(desk.app.gateway, at, what)
+        engine = replace(desk.app.refund_engine, gateway=held.gateway, clock=held)
+        intent = engine.begin(desk.paid_order(number))
+        assert intent is not None
+        return engine.carry_on(intent, AT_ONCE, run_id="run", attended=True).intent.state
+
+    # Before it may have been sent, the next look decides; from then on it is looked for, and no more.
+    assert carried_on("ORD-READ", 1, _Delayed.stop) is RefundState.INTENDED
+    assert carried_on("ORD-ASKED", 2, _Delayed.stop) is RefundState.ASKED
+    assert carried_on("ORD-ENDED", 2, ended_by_a_run) is RefundState.UNSEEN
+    assert desk.sim.count("POST", REFUNDS) == 0
+    desk.let_pass(timedelta(0))
+    desk.app.refund_engine.carry_on_due("run", lambda: False)
+    with transaction(desk.app.engine) as connection:
+        assert list(connection.scalars(sa.select(refund.c.state).order_by(refund.c.id))) == ["done", "asked", "unseen"]
+
+
 def test_refund_of_a_payment_is_one_at_a_time(desk: Desk) -> None:
     wanted = desk.paid_order("ORD-1")
     engine = desk.app.refund_engine
@@ -290,6 +338,44 @@ def test_refund_that_is_not_final_waits_and_failing_it_is_told(desk: Desk) -> No
     engine.carry_on_due("run", lambda: False)
     assert _load(desk, intent.id).state is RefundState.FAILED
     assert desk.shop.rows("orders_refund") == []
+
+
+def test_refund_that_was_finished_after_the_backup_is_not_written_or_mailed_a_second_time(desk: Desk) -> None:
+    engine = desk.app.refund_engine
+    part, beside = desk.paid_order("ORD-PART"), replace(desk.paid_order("ORD-BESIDE"), beside=True)
+    whole = replace(desk.paid_order("ORD-WHOLE"), amount=Decimal(25))
+    for wanted in (part, beside, whole):
+        intent = engine.begin(wanted)
+        assert intent is not None
+        engine.carry_on(intent, AT_ONCE, run_id="run", attended=True)
+    before = _written(desk)
+    # The backup has them as they were before they were finished, and the shop goes on.
+    with transaction(desk.app.engine) as connection:
+        begun = _now() - timedelta(minutes=2)
+        connection.execute(sa.update(refund).values(state="asked", next_look_at=_now(), created_at=begun))
+        assert connection.execute(sa.text("DELETE FROM paypoll.outbox")).rowcount == 3
+    assert engine.carry_on_due("run", lambda: False) == []
+    assert _written(desk) == before
+    with transaction(desk.app.engine) as connection:
+        assert list(connection.scalars(sa.select(refund.c.state))) == ["done"] * 3
+        assert connection.scalar(sa.text("SELECT count(*) FROM paypoll.outbox")) == 0
+        said = connection.scalars(sa.text("SELECT explanation FROM paypoll.audit WHERE run_id IS NOT NULL ORDER BY id"))
+        assert ["nothing was written or mailed again" in words for words in said] == [False] * 3 + [True] * 3
+    # One in the same words that was begun since is another, also by a host whose clock is a minute behind.
+    intent = engine.begin(desk.as_it_stands(part))
+    assert intent is not None
+    with transaction(desk.app.engine) as connection:
+        behind = intent.created_at - timedelta(minutes=1)
+        connection.execute(sa.update(refund).where(refund.c.id == intent.id).values(created_at=behind))
+    engine.carry_on(intent, AT_ONCE, run_id="run", attended=True)
+    assert len(desk.shop.rows("orders_refund")) == 3
+
+
+def _written(desk: Desk) -> list[tuple[object, ...]]:
+    """Return what refunds have written into the shop."""
+    orders = [(row["status"], row["payment_notes"]) for row in desk.shop.rows("orders_order")]
+    tables = ("orders_refund", "orders_orderstatushistory")
+    return [*sorted(orders), *((table, len(desk.shop.rows(table))) for table in tables)]
 
 
 def test_refund_of_an_order_that_is_gone_ends_and_is_told(desk: Desk) -> None:

@@ -21,9 +21,11 @@ from paypoll.state import backup as tables
 from paypoll.state.audit import record
 from paypoll.state.backup_file import Backup, Manifest, written_backup
 from paypoll.state.memory import Lost, adopt, survey
-from paypoll.state.runs import run_history
+from paypoll.state.runs import run_history, run_under_way
+from paypoll.state.since import reaches_back, refund_begun_since, written_since
 from paypoll.state.unsure import hold_unsure
 from paypoll.state.upgrade import HEAD, current_version, next_step, oldest_version, upgrade
+from paypoll.state.whose_backup import why_of_another_shop
 
 KEPT = 5
 """So many backups from before upgrades are kept in their folder; those made by hand are nobody's to remove."""
@@ -118,11 +120,15 @@ def _thin_out(folder: Path) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a backup would come into. `lost`: what paypoll did after it was made would be forgotten, until when."""
+    """What a backup would come into. `lost`: what paypoll did after it was made would be forgotten, until when.
+
+    `unsure`: something was done since, or may have been, as nothing that is there goes back so far.
+    """
 
     version: str | None
     filled: bool
     lost: Lost | None
+    unsure: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,10 @@ class Outcome:
 
 
 def look_at_place(engine: sa.Engine, backup: Backup, now: datetime) -> Place:
-    """Return what the backup would come into. Raise RefusedError when it does not fit, or a run is under way."""
+    """Return what the backup would come into.
+
+    Raise RefusedError when it does not fit, or a run is under way, or a refund that the backup does not have.
+    """
     tables.require_fitting(backup.manifest, engine.dialect.name)
     with transaction(engine) as connection:
         return _place(connection, backup.manifest, now)
@@ -151,11 +160,13 @@ def restore(
     now: datetime,
     copy_to: Path | None,
     as_it_was: bool = False,
+    shop_restored: bool = False,
 ) -> Outcome:
     """Put the backup in the place of paypoll's own tables, in one transaction, and bring them to this version.
 
     `copy_to`: where the records that are there are backed up first; None: there must be none. `as_it_was`: leave the
-    tables at the backup's version, for the release that made it.
+    tables at the backup's version, for the release that made it. `shop_restored`: it may know other orders by the
+    shop's ids.
     """
     place = look_at_place(engine, backup, now)
     if place.filled and copy_to is None:
@@ -170,8 +181,11 @@ def restore(
     with transaction(engine) as connection:
         place = _place(connection, backup.manifest, now)  # once more: the backup took its time
         restored = tables.put_back(connection, backup, target=target)
-        if place.lost is not None:
+        if target == HEAD and not shop_restored and not schema_problems(connection):
+            _require_this_shops(connection)
+        if place.unsure:
             held = hold_unsure(connection, now)
+        if place.lost is not None:
             if target == HEAD:
                 take_over_within(connection, place.lost, desk, who=who, now=now)
             else:
@@ -181,30 +195,53 @@ def restore(
     return Outcome(restored, place, replaced, held)
 
 
+def _require_this_shops(connection: sa.Connection) -> None:
+    if why := why_of_another_shop(connection):
+        raise RefusedError(
+            f"the backup is of another shop, and nothing was changed: {why}; if the shop was itself restored to an "
+            "older moment, and has given ids out again, say --shop-restored"
+        )
+
+
 def _place(connection: sa.Connection, manifest: Manifest, now: datetime) -> Place:
     version = current_version(connection)
     if version is not None and version > HEAD:
         # What that one has made beside the tables that we know would stay, and be in its way.
         raise SchemaError(f"the tables are of version {version}: restore with the newer paypoll that made them")
-    moments = []
+    known, moments = False, []
     if version is not None and not next_step(connection, version):
-        newest = run_history(connection, limit=1)
-        if newest and not newest[0].ended and now - newest[0].started_at < _RUN_UNDER_WAY:
-            raise RefusedError(
-                f"a run has been under way on {newest[0].host} since {newest[0].started_at:%H:%M:%S} UTC: stop the "
-                "timer (systemctl stop paypoll.timer paypoll.path), wait until it is over, and try again"
-            )
+        _require_quiet(connection, manifest, now)
         # Also the run that was under way when the backup was made. Idle ones have forgotten nothing.
         busy = run_history(connection, limit=1, since=manifest.taken_at - _LONGEST_RUN, idle=False)
         ends = [run.ended_at or run.started_at for run in busy]
         moments = [end for end in ends if end > manifest.taken_at]
+        if connection.dialect.name == "postgresql":
+            moments += written_since(connection, manifest, now)
+        known = reaches_back(connection, manifest.taken_at)
+    if manifest.taken_at > now:  # made under a clock that was ahead: what came after it cannot be told by dates
+        moments.append(now)
     lost = None
     if connection.dialect.name == "postgresql" and not schema_problems(connection):
         lost = survey(connection, now)
-        if lost.newest_mark > manifest.taken_at + _MARKS_ARE_MINUTES:
+        # What has a mark is on record, where the records reach back. Else the minute of the backup may be after it.
+        if lost.newest_mark > manifest.taken_at + (_MARKS_ARE_MINUTES if known else timedelta(0)):
             moments.append(lost.newest_mark)
-        lost = Lost(max(moments), lost.marked, lost.short) if moments else None
-    return Place(version, tables.rows_there(connection), lost)
+        lost = Lost(min(max(moments), now), lost.marked, lost.short) if moments else None
+    return Place(version, tables.rows_there(connection), lost, unsure=bool(moments) or not known)
+
+
+def _require_quiet(connection: sa.Connection, manifest: Manifest, now: datetime) -> None:
+    """Raise RefusedError while something is under way that would go on with records that are not there any more."""
+    if (run := run_under_way(connection, now, _RUN_UNDER_WAY)) is not None:
+        raise RefusedError(
+            f"a run has been under way on {run.host} since {run.started_at:%H:%M:%S} UTC: stop the "
+            "timer (systemctl stop paypoll.timer paypoll.path), wait until it is over, and try again"
+        )
+    if (number := refund_begun_since(connection, manifest, now)) is not None:
+        raise RefusedError(
+            f"a refund of order {number} is under way that the backup does not have, and would be forgotten: let it "
+            f"end first (`paypoll run-once` looks at it; `paypoll inspect {number}` says how far it is)"
+        )
 
 
 def _sqlite_manifest(connection: sa.Connection, url: sa.URL, now: datetime) -> Manifest:

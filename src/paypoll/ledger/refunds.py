@@ -9,6 +9,7 @@ decided by `paypoll.payments.refunding`; here it is done.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -48,6 +49,7 @@ PATIENTLY: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 8.0)
 
 _MOST_IN_A_RUN = 50
 NO_SCOPE = "SumUp does not let our credential refund; it needs the scope refunds.write or payments"
+_HAD_IT = "the shop had it already, from before our records were restored: nothing was written or mailed again"
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +71,8 @@ class Progress:
 class RefundEngine:
     """Carries refunds on. `gateway` is made when first needed; `wait` sleeps and says whether to stop.
 
-    `allowed`: the settings let refunds be sent. Without it one is only ever finished.
+    `allowed`: the settings let refunds be sent. Without it one is only ever finished. What was read or written down
+    longer ago than the `lease` is not sent upon.
     """
 
     engine: sa.Engine
@@ -79,6 +82,7 @@ class RefundEngine:
     clock: Clock
     wait: Callable[[float], bool]
     allowed: bool
+    lease: timedelta
 
     def begin(self, wanted: RefundIntent) -> RefundIntent | None:
         """Write a refund down. None when another of the same payment is open."""
@@ -121,10 +125,13 @@ class RefundEngine:
             intent = self._reload(intent)
             if intent.state not in OPEN:
                 return Progress(intent, intent.note)
+            asked_at = self.clock.now()
             look = self.gateway().read_transaction(intent.transaction_id, intent.merchant_code)
             found = next_step(intent, look, self.clock.now(), allowed=self.allowed)
-            if found.step is Step.SEND:
-                progress = self._send(intent, attended=attended)
+            if found.step is Step.SEND and self._is_long_ago(asked_at):
+                progress = Progress(intent, "what SumUp said is too long ago: its transaction is read again")
+            elif found.step is Step.SEND:
+                progress = self._send(intent, asked_at, attended=attended)
                 waits = waits or [0.0]  # what was sent is looked for at once
             elif found.step is Step.FINISH and isinstance(look, Found):
                 return self._finish(intent, look.value, found, run_id)
@@ -134,17 +141,28 @@ class RefundEngine:
                 return self._end(intent, ENDS[found.step], found.why, attended=attended)
         return progress
 
+    def _is_long_ago(self, moment: datetime) -> bool:
+        return self.clock.now() - moment > self.lease
+
     def _reload(self, intent: RefundIntent) -> RefundIntent:
         with transaction(self.engine) as connection:
             return state.load_refund(connection, intent.id)
 
-    def _send(self, intent: RefundIntent, *, attended: bool) -> Progress:
-        """Send the request, if nobody else has; only reading leads on from here, unless SumUp surely refused."""
+    def _send(self, intent: RefundIntent, asked_at: datetime, *, attended: bool) -> Progress:
+        """Send the request, if nobody else has; only reading leads on from here, unless SumUp surely refused.
+
+        A process may be stopped anywhere and go on a day later: what SumUp said at `asked_at` means nothing then, and
+        somebody else may have looked for the request in vain, and ended the refund (26a).
+        """
         with transaction(self.engine) as connection:
             if not state.begin_sending(connection, intent.id, self.clock.now()):
                 return Progress(intent, "somebody else has sent it")
-        asked = replace(intent, state=RefundState.ASKED)
-        answer = self.gateway().refund(intent.transaction_id, intent.merchant_code, intent.amount, intent.currency)
+        gateway = self.gateway()
+        asked = self._reload(intent)
+        if asked.state is not RefundState.ASKED or self._is_long_ago(min(asked_at, asked.changed_at)):
+            log.warning("the refund is not sent, as too much time has passed", refund=intent.id)
+            return Progress(asked, "too much time had passed when it was to be sent, and it was not")
+        answer = gateway.refund(intent.transaction_id, intent.merchant_code, intent.amount, intent.currency)
         log.info("refund asked for", order=intent.order_number, refund=intent.id, answer=type(answer).__name__)
         refusal = _refusal(answer)
         if refusal:
@@ -165,11 +183,12 @@ class RefundEngine:
                 self._tell(connection, done, alerts.order_gone(intent))
                 return Progress(done, found.why)
             written = self.rows.write(connection, order, done, told, run_id=run_id, now=now)
-            self._trail(connection, done, order.status, found.why, status_to=written.status, run_id=run_id)
+            why = f"{found.why}; {_HAD_IT}" if written.again else found.why
+            self._trail(connection, done, order.status, why, status_to=written.status, run_id=run_id)
             if found.surplus > Decimal(0):
                 self._tell(connection, done, alerts.surplus_went_back(intent, found))
         log.info("refund done", order=intent.order_number, refund=intent.id, status_to=written.status)
-        return Progress(done, found.why, written.voided, written.status)
+        return Progress(done, why, written.voided, written.status)
 
     def _wait_on(self, intent: RefundIntent, found: Next) -> Progress:
         now = self.clock.now()

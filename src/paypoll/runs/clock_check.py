@@ -52,9 +52,23 @@ def require_same_time(parts: RunParts, run_id: str) -> None:
         if was_told:
             _tell_that_it_is_over(parts)
         return
+    _tell(parts, run_id, describe_difference(ahead), ahead)
+    raise _too_far_apart(ahead, tolerance)
+
+
+def refuse_other_time(engine: sa.Engine, clock: Clock, tolerance: timedelta) -> None:
+    """Raise ClockError as a run does. For a command whose dates others rely on; whoever called it is told by that."""
+    if engine.dialect.name != "postgresql":
+        return
+    with transaction(engine) as connection:
+        ahead = clock_difference(clock, connection)
+    if abs(ahead) > tolerance:
+        raise _too_far_apart(ahead, tolerance)
+
+
+def _too_far_apart(ahead: timedelta, tolerance: timedelta) -> ClockError:
     said = describe_difference(ahead)
-    _tell(parts, run_id, said, ahead)
-    raise ClockError(f"{said}, and more than {tolerance.total_seconds():.0f} s are not tolerated: set both by NTP")
+    return ClockError(f"{said}, and more than {tolerance.total_seconds():.0f} s are not tolerated: set both by NTP")
 
 
 class _CorrectedClock:

@@ -1,7 +1,7 @@
 """Statements that change tables of the shop; with `accounts` and `capacity`, all there are in paypoll."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -58,6 +58,19 @@ def note_order(connection: sa.Connection, order: Order, note: str, now: datetime
     if in_history:
         status = next((short for long, short in _HISTORY_STATUS.items() if long == order.status), order.status)
         _add_history(connection, order, status[:_HISTORY_WIDTH], note, now)
+
+
+def was_noted(connection: sa.Connection, order: Order, note: str, since: datetime) -> bool:
+    """Say whether this was written for the order since then: into its history, or, in a later minute, its notes."""
+    line = sa.select(history.c.id).where(
+        history.c.order_id == order.id, history.c.note == note, history.c.created_at > since
+    )
+    if connection.scalar(line.limit(1)) is not None:
+        return True
+    # Not in the same minute: it may be that of one before, in the same words.
+    notes = connection.scalar(sa.select(orders.c.payment_notes).where(orders.c.id == order.id)) or ""
+    oldest, behind = _line(note, since + timedelta(minutes=1)), len(_line("", since))
+    return any(written[behind:] == note and written >= oldest for written in notes.splitlines())
 
 
 def complete_order(

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,14 +62,29 @@ def run_history(
         query = query.limit(limit)
     found = []
     for row in connection.execute(query):
-        one = LastRun(
-            row.id, row.command, row.host, row.started_at, row.ended_at, row.ended or "", row.version, row.counts or {}
-        )
+        one = _run(row)
         if idle or one.ended != "finished" or any(one.counts.values()):
             found.append(one)
         if len(found) == limit:
             break
     return found
+
+
+def run_under_way(connection: sa.Connection, now: datetime, within: timedelta) -> LastRun | None:
+    """Return the oldest run that has begun `within` this time and has not ended.
+
+    One that began as much later than now was killed under a clock that was ahead.
+    """
+    at = run.c.started_at
+    query = sa.select(run).where(run.c.ended.is_(None), at > now - within, at < now + within).order_by(at)
+    row = connection.execute(query.limit(1)).one_or_none()
+    return _run(row) if row is not None else None
+
+
+def _run(row: sa.Row[Any]) -> LastRun:
+    return LastRun(
+        row.id, row.command, row.host, row.started_at, row.ended_at, row.ended or "", row.version, row.counts or {}
+    )
 
 
 def last_sweep(now: datetime) -> sa.Select[datetime]:

@@ -50,14 +50,16 @@ def upgrade_command(context: click.Context, *, backup_to: Path | None, no_backup
       paypoll db upgrade
     """
     from paypoll.admin.backup import find_folder, upgrade_safely
+    from paypoll.runs.clock_check import refuse_other_time
 
     with opened_app(context) as app:
         database = app.settings.database
-        before, after, made = upgrade_safely(
-            app.engine,
-            None if no_backup else lambda: backup_to or find_folder(database.backup_folder, os.environ),
-            app.clock.now(),
-        )
+
+        def find() -> Path:
+            refuse_other_time(app.engine, app.clock, database.clock_tolerance)
+            return backup_to or find_folder(database.backup_folder, os.environ)
+
+        before, after, made = upgrade_safely(app.engine, None if no_backup else find, app.clock.now())
     if as_json:
         backup = backup_document(made) if made else None
         show(json_text({"schema": SCHEMA, "before": before, "after": after, "backup": backup}))

@@ -33,14 +33,19 @@ def backup_command(context: click.Context, *, folder: Path | None, as_json: bool
     it may read it (mode 0600), and is named by its time and the tables' version. `paypoll db restore` reads it; the
     shop's own tables are not in it.
 
+    Where this machine's clock and the database's differ, none is made (exit status 75): a restore tells by its date
+    what has happened since.
+
     \b
     Examples:
       paypoll db backup
       paypoll db backup --to /srv/backups
     """
     from paypoll.admin.backup import back_up, find_folder
+    from paypoll.runs.clock_check import refuse_other_time
 
     with opened_app(context, quiet=True, read_only=True) as app:
+        refuse_other_time(app.engine, app.clock, app.settings.database.clock_tolerance)
         where = folder or find_folder(app.settings.database.backup_folder, os.environ)
         made = back_up(app.engine, where.absolute(), app.clock.now())
     if as_json:
@@ -71,13 +76,16 @@ def backup_document(made: "BackedUp") -> dict[str, Any]:
 @click.option(
     "--as-it-was", is_flag=True, help="Leave the tables at the backup's version, for the older release that made it."
 )
+@click.option(
+    "--shop-restored", is_flag=True, help="The shop was restored to an older moment, and has given ids out again."
+)
 @click.option("--by", metavar="NAME", help="Who decides. Else whoever called sudo, or is logged in.")
 @yes_option
 @json_option
 @click.pass_context
 def restore_command(
-    context: click.Context, *, file: Path, replace: bool, folder: Path | None, as_it_was: bool, by: str | None,
-    yes: bool, as_json: bool,
+    context: click.Context, *, file: Path, replace: bool, folder: Path | None, as_it_was: bool, shop_restored: bool,
+    by: str | None, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Restore paypoll's own tables from a FILE of `paypoll db backup` (- is standard input). Run it as their owner.
 
@@ -86,7 +94,9 @@ def restore_command(
 
     If paypoll has been at work in this shop since the backup was made, those records are lost: what is said then is
     what `paypoll db adopt` says, and it is asked. Mail to customers that waited is not sent by itself then
-    (`paypoll mail list`), and a refund that was only intended is looked for at SumUp, and not sent.
+    (`paypoll mail list`), and a refund that was only intended is looked for at SumUp, and not sent. The same where
+    nothing that is there goes back to when the backup was made. While a run is under way, or a refund that the backup
+    does not have, it is refused; and where most of its newest orders are others in this shop, as then it is another's.
 
     \b
     Examples:
@@ -95,6 +105,7 @@ def restore_command(
     """
     from paypoll.admin.backup import find_folder, look_at_place, restore, spooled
     from paypoll.errors import NotFoundError, RefusedError
+    from paypoll.runs.clock_check import refuse_other_time
     from paypoll.state.backup_file import opened_backup
 
     try:
@@ -104,6 +115,7 @@ def restore_command(
     except OSError as error:
         raise RefusedError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from None
     with source, opened_backup(source, str(file)) as backup, opened_app(context, quiet=True) as app:
+        refuse_other_time(app.engine, app.clock, app.settings.database.clock_tolerance)
         now = app.clock.now()
         place = look_at_place(app.engine, backup, now)
         copy_to = None
@@ -117,8 +129,9 @@ def restore_command(
             show(_before_lines(backup.manifest, place), err=as_json)
         ask("Restore it?", yes=yes)
         done = restore(
-            app.engine, backup, app.desk, who=person(by, os.environ), now=now, copy_to=copy_to, as_it_was=as_it_was
-        )
+            app.engine, backup, app.desk, who=person(by, os.environ), now=now, copy_to=copy_to, as_it_was=as_it_was,
+            shop_restored=shop_restored,
+        )  # fmt: skip
     show(_restored_json(backup.manifest, done) if as_json else _restored_lines(backup.manifest, done))
 
 
@@ -135,6 +148,12 @@ def _before_lines(manifest: "Manifest", place: "Place") -> list[str]:
             f"paypoll was at work in this shop until {place.lost.newest_mark:%Y-%m-%d %H:%M} UTC: what it did after "
             "the backup will not be on record. Orders from before that prove paid and lack tickets go to review; mail "
             "to customers that waits in the backup is not sent by itself.",
+            0,
+        )
+    elif place.unsure:
+        lines += wrapped(
+            "Whether paypoll was at work in this shop after the backup is not on record: mail to customers that waits "
+            "in it is not sent by itself.",
             0,
         )
     return lines
