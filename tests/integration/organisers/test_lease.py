@@ -50,6 +50,16 @@ def test_lease_that_ran_out_belongs_to_whoever_takes_it_and_the_first_holder_can
         assert leases.renew(connection, NAME, "two", LENGTH)
 
 
+def test_row_46_lease_that_was_taken_under_a_clock_that_was_ahead_is_free(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        assert leases.take(connection, NAME, "one", LENGTH)
+        for ahead, is_free in (("25 seconds", False), ("7 days", True)):
+            connection.execute(sa.text(f"UPDATE paypoll.lease SET until = until + interval '{ahead}'"))  # noqa: S608
+            assert leases.take(connection, NAME, "two", LENGTH) is is_free
+        assert not leases.take(connection, NAME, "three", LENGTH)
+        assert not leases.renew(connection, NAME, "one", LENGTH)
+
+
 def test_lease_of_somebody_else_is_not_waited_for_when_the_run_is_told_to_stop(engine: sa.Engine) -> None:
     with transaction(engine) as connection:
         assert leases.take(connection, NAME, "one", LENGTH)
