@@ -400,3 +400,8 @@ def test_run_looks_at_a_refund_although_nothing_else_is_due(desk: Desk) -> None:
     with transaction(desk.app.engine) as connection:
         connection.execute(sa.text("DELETE FROM orders_order"))
     assert not desk.app.is_idle()
+    # Or put off under a clock that was ahead, for longer than any pause is.
+    for ahead, is_idle in ((timedelta(minutes=29), True), (timedelta(hours=23), False)):
+        with transaction(desk.app.engine) as connection:
+            connection.execute(sa.update(refund).values(next_look_at=_now() + ahead))
+        assert desk.app.is_idle() is is_idle

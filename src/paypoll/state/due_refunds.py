@@ -10,6 +10,9 @@ import sqlalchemy as sa
 
 from paypoll.state.tables import refund
 
+LONGEST_PAUSE = timedelta(minutes=30)
+"""No look at a refund is put off for longer than this."""
+
 
 def is_refund_due(connection: sa.Connection, now: datetime) -> bool:
     """Say whether a run has a refund to look at."""
@@ -28,5 +31,5 @@ def due_refunds(connection: sa.Connection, now: datetime, *, limit: int) -> Sequ
 
 
 def _is_due(now: datetime) -> sa.ColumnElement[bool]:
-    # One that is put off for longer than any pause was looked at under a clock that was ahead.
-    return sa.or_(refund.c.next_look_at <= now, refund.c.next_look_at > now + timedelta(days=1))
+    # One that is put off for longer than any pause was written under a clock that was ahead.
+    return sa.or_(refund.c.next_look_at <= now, refund.c.next_look_at > now + LONGEST_PAUSE)

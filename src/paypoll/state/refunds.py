@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from paypoll.payments.refunding import OPEN, RefundIntent, RefundState, Standing
+from paypoll.state.due_refunds import LONGEST_PAUSE
 from paypoll.state.tables import refund
 
 LOOK_EVERY = timedelta(minutes=1)
@@ -79,7 +80,7 @@ def end(
 
 def note_look(connection: sa.Connection, intent: RefundIntent, note: str, now: datetime, *, told: bool) -> None:
     """Write down a look that led to no end. The next is the later, the longer it lasts."""
-    pause = max(LOOK_EVERY, min((now - intent.changed_at) / 10, timedelta(minutes=30)))
+    pause = max(LOOK_EVERY, min((now - intent.changed_at) / 10, LONGEST_PAUSE))
     values = {"note": note, "next_look_at": now + pause, "told": sa.or_(refund.c.told, sa.literal(told))}
     _move(connection, intent.id, intent.state, now, **values)
 
