@@ -5,6 +5,9 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as time_of_day
 from typing import Protocol
 
+CLOCK_TOLERANCE = timedelta(minutes=10)
+"""Clocks of one another's may differ by so much. What is dated later was written under a clock that was ahead."""
+
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 

@@ -13,6 +13,7 @@ from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state import watches
 from paypoll.state.runs import SOME, SWEEP
+from paypoll.state.tables import outbox
 from paypoll.testing import MERCHANT, NOW, a_transaction, an_answer
 
 if TYPE_CHECKING:
@@ -294,6 +295,36 @@ def test_row_46_mail_that_was_put_off_under_a_clock_that_was_ahead_leaves_at_onc
     assert bench.mailer.sent == []
     bench.clock.move(-_DAY + timedelta(minutes=5))
     bench.mailer.down = ""
+    reasons(bench)
+    assert [recipients for _, recipients in bench.mailer.sent] == [("ord-1@example.org",)]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "left", "tries"),
+    [
+        (50, {"state": "sending", "lease_run": "killed", "lease_until": NOW + timedelta(minutes=53)}, 2),
+        (50, {"attempts": 0, "next_attempt_at": NOW + timedelta(minutes=59)}, 2),
+        (5, {"attempts": 0, "next_attempt_at": sa.column("created_at")}, 1),
+    ],
+    ids=["killed while it was sent", "held back", "never tried"],
+)
+def test_row_46_mail_that_was_posted_under_a_clock_that_was_ahead_by_less_than_a_pause_leaves_at_once(
+    bench: "Bench", place: "Place", ahead: int, left: dict[str, object], tries: int
+) -> None:
+    place("ORD-1")
+    bench.clock.move(timedelta(minutes=ahead))
+    bench.mailer.down = "the mail server is out of reach"
+    reasons(bench)
+    with transaction(bench.app.engine) as connection:
+        connection.execute(sa.update(outbox).values(left))
+    bench.clock.move(timedelta(minutes=-ahead))
+    reasons(bench)
+    reasons(bench)
+    with transaction(bench.app.engine) as connection:
+        # It is tried at once, and then waits as any other.
+        assert connection.scalar(sa.select(outbox.c.attempts)) == tries
+    bench.mailer.down = ""
+    bench.clock.move(timedelta(minutes=3))
     reasons(bench)
     assert [recipients for _, recipients in bench.mailer.sent] == [("ord-1@example.org",)]
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from paypoll.clock import CLOCK_TOLERANCE
 from paypoll.database import insert_unless_there
 from paypoll.payments.decision import Reason
 from paypoll.payments.fee_statuses import LISTED, PAID, VOID, FeeState
@@ -17,7 +18,6 @@ from paypoll.state.pauses import FEE_NOT_PAUSED
 from paypoll.state.tables import listing_fee
 
 _ENROLLED = ["reference", "first_seen_at", "next_check_at"]
-_CLOCK_TOLERANCE = timedelta(minutes=10)
 _LOOKED_THROUGH = timedelta(days=1)
 _JUST_MADE = timedelta(minutes=15)
 """The shop dates a row before it commits it, and by a clock of its own: the last look may have come in between."""
@@ -69,9 +69,9 @@ def claim_fees(
     SKIP LOCKED, leases and "once a run" as for orders (`paypoll.state.watches.claim`).
     """
     until = listing_fee.c.lease_until
-    free = sa.or_(until.is_(None), until <= now, until > now + lease + _CLOCK_TOLERANCE)
+    free = sa.or_(until.is_(None), until <= now, until > now + lease + CLOCK_TOLERANCE)
     last = listing_fee.c.last_checked_at
-    unchecked = sa.or_(last.is_(None), last <= began, last > now + _CLOCK_TOLERANCE)
+    unchecked = sa.or_(last.is_(None), last <= began, last > now + CLOCK_TOLERANCE)
     due = (
         sa.select(listing_fee.c.reference)
         .join(listing_fees, listing_fees.c.payment_reference == listing_fee.c.reference)
@@ -132,7 +132,7 @@ def _is_due(rules: FeeRules, now: datetime) -> sa.ColumnElement[bool]:
     """Say which of the listed fees are to be looked at: their time has come, or they are not as they were left."""
     return sa.or_(
         listing_fee.c.next_check_at <= now,
-        listing_fee.c.last_checked_at > now + _CLOCK_TOLERANCE,
+        listing_fee.c.last_checked_at > now + CLOCK_TOLERANCE,
         listing_fee.c.last_checked_at.is_(None),
         listing_fee.c.status != listing_fees.c.payment_status,
         listing_fee.c.named_checkout != sa.func.trim(listing_fees.c.sumup_checkout_id),

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
+from paypoll.clock import CLOCK_TOLERANCE
 from paypoll.state.outbox import ALERT, LONGEST_PAUSE, UNSENT, Mail
 from paypoll.state.tables import outbox
 
@@ -88,10 +89,16 @@ def any_mail_due(now: datetime, whose: Whose = Whose.ALL) -> sa.ColumnElement[bo
 
 
 def _due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    """Unsent, and its time has come; or it lies further ahead than any pause, as when the clock was wrong."""
+    """Unsent, and its time has come; or it was posted or put off under a clock that was ahead.
+
+    That shows by a time that lies further ahead than any pause, and by when it was posted, until it was tried twice:
+    by then its pauses are those of a clock that is right. What was posted to leave at once waits for no time at all.
+    """
     in_time = outbox.c.next_attempt_at <= now
     beyond = outbox.c.next_attempt_at > now + LONGEST_PAUSE
-    return outbox.c.state.in_(UNSENT), sa.or_(in_time, beyond)
+    of_the_future = sa.and_(outbox.c.attempts <= 1, outbox.c.created_at > now + CLOCK_TOLERANCE)
+    at_once = sa.and_(outbox.c.attempts <= 0, outbox.c.next_attempt_at <= outbox.c.created_at)
+    return outbox.c.state.in_(UNSENT), sa.or_(in_time, beyond, of_the_future, at_once)
 
 
 def _is_free(now: datetime, lease: timedelta) -> sa.ColumnElement[bool]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from paypoll.clock import CLOCK_TOLERANCE
 from paypoll.database import insert_unless_there
 from paypoll.state import leases
 from paypoll.state.tables import fulfilment, ledger_cursor, ledger_entry
@@ -20,7 +21,6 @@ LOOK_BACK = timedelta(days=7)
 """Once a day all payments of so long are listed again, to see whether one is gone."""
 
 _LOOK_BACK_EVERY = timedelta(days=1)
-_CLOCK_TOLERANCE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def due_among(cursors: Rows, merchants: Sequence[str], every: timedelta, now: da
             due.append(code)
         elif row["sweep_since"] is not None and row["refused"] is None:
             due.append(code)  # a run was killed in it, or had no more time
-        elif not now - every < row["asked_at"] <= now + _CLOCK_TOLERANCE:
+        elif not now - every < row["asked_at"] <= now + CLOCK_TOLERANCE:
             due.append(code)
     return due
 
@@ -89,7 +89,7 @@ def begin(connection: sa.Connection, merchant_code: str, first_since: timedelta,
     same = ledger_cursor.c.merchant_code == merchant_code
     row = connection.execute(sa.select(ledger_cursor).where(same)).one()
     # One that began in the future did so under a clock that was ahead.
-    if row.sweep_since is not None and row.sweep_began_at <= now + _CLOCK_TOLERANCE:
+    if row.sweep_since is not None and row.sweep_began_at <= now + CLOCK_TOLERANCE:
         connection.execute(sa.update(ledger_cursor).where(same).values(asked_at=now))
         return Cursor(merchant_code, row.sweep_since, row.sweep_began_at, row.next_page or "", row.read_until is None)
     if row.read_until is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from paypoll.clock import CLOCK_TOLERANCE
 from paypoll.database import insert_unless_there, is_among, readable
 from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
 from paypoll.shop.capacity import halls_locked
@@ -16,9 +17,6 @@ from paypoll.state.runs import last_sweep
 from paypoll.state.tables import watch
 from paypoll.state.tries import Horizon, followed_again, is_old_and_tried, looked_through
 from paypoll.statements import later
-
-_CLOCK_TOLERANCE = timedelta(minutes=10)
-"""What is dated later than this from now was written under a clock that was ahead."""
 
 # Built once, not for every order.
 _WANTED = watch.c.order_id == sa.bindparam("wanted")
@@ -325,7 +323,7 @@ def _candidates(rules: WatchRules, now: datetime, after: datetime) -> sa.Compoun
 
 def is_of_the_future(now: datetime, table: sa.Table = watch) -> sa.ColumnElement[bool]:
     """Say which orders were last looked at under a clock that was ahead, and is right again: its dates mean nothing."""
-    return table.c.last_checked_at > now + _CLOCK_TOLERANCE
+    return table.c.last_checked_at > now + CLOCK_TOLERANCE
 
 
 def _open(rules: WatchRules) -> frozenset[str]:
@@ -336,7 +334,7 @@ def _open(rules: WatchRules) -> frozenset[str]:
 def is_free(now: datetime, lease: timedelta, table: sa.Table = watch) -> sa.ColumnElement[bool]:
     """Say which orders nobody holds. A lease that is longer than any was taken under a clock that was ahead."""
     until = table.c.lease_until
-    return sa.or_(until.is_(None), until <= now, until > now + lease + _CLOCK_TOLERANCE)
+    return sa.or_(until.is_(None), until <= now, until > now + lease + CLOCK_TOLERANCE)
 
 
 def _lease(connection: sa.Connection, order_ids: Sequence[int], run_id: str, until: datetime) -> None:
