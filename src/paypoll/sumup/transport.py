@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Final
 
 import requests
@@ -134,7 +135,7 @@ class Transport:
         for session in sessions:
             session.close()
 
-    def _exchange(self, session: requests.Session, request: Request) -> Reply:
+    def _exchange(self, session: requests.Session, request: Request) -> Reply | Lost:
         limits = self._options
         deadline = ANSWER_BY.set(time.monotonic() + limits.answer_timeout)
         try:
@@ -144,6 +145,10 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             ) as response:
+                if response.status_code < HTTPStatus.OK:
+                    # http.client skips only 100. The answer itself is still to come: to the next request, as it looks.
+                    session.close()
+                    return Lost(f"SumUp answered HTTP {response.status_code} (interim), which nobody asked for")
                 return Reply(
                     response.status_code,
                     _body(response),

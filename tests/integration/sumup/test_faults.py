@@ -58,6 +58,26 @@ def test_read_checkout_connection_lost_is_asked_again_then_no_answer(
     assert isinstance(client.read_checkout("co-1", "MC1"), Found)
 
 
+@pytest.mark.parametrize("status", [102, 103])
+def test_read_checkout_interim_answer_is_asked_again_and_shifts_no_later_answer(
+    server: "FaultyServer", client: SumUpClient, status: int
+) -> None:
+    def answer_late(connection: socket.socket) -> None:
+        connection.sendall(f"HTTP/1.1 {status} Interim\r\nLink: </style.css>\r\n\r\n".encode())
+        if connection.recv(65_536):  # the next request came before the answer
+            connection.sendall(server.json(CHECKOUT))
+
+    server.says(answer_late, server.json({"id": "co-2", "status": "PENDING"}))
+    look = client.read_checkout("co-2", "MC1")
+    assert isinstance(look, Found)
+    assert look.value.id == "co-2"
+    assert len(server.asked) == 2
+    server.says(server.http(status))
+    look = client.read_checkout("co-2", "MC1")
+    assert isinstance(look, NoAnswer)
+    assert f"HTTP {status} (interim)" in look.detail
+
+
 def test_read_checkout_nobody_listens_is_no_answer(make_client: "MakeClient") -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -50,7 +50,7 @@ def test_refund_asks_for_the_amount_in_major_units_to_the_last_digit(
     assert (asked.body, asked.headers["content-type"]) == (body, "application/json")
 
 
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [103, 408, 500, 502, 503, 504])
 def test_refund_without_an_answer_that_tells_is_sent_once(
     server: "FaultyServer", client: SumUpClient, status: int
 ) -> None:
