@@ -25,7 +25,7 @@ from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.tables import tickets
 from paypoll.state.due_mail import Whose, claim_mail
 from paypoll.state.incidents import cause, note_trouble, open_troubles
-from paypoll.state.outbox import give_up, mark_sent, post, put_off, withdraw
+from paypoll.state.outbox import give_up, mark_sent, post, put_off, withdraw, withdraw_ours
 from paypoll.state.tables import outbox
 from paypoll.testing import NOW, FakeMailer, FakePrinter
 from paypoll.tickets.files import TicketFiles
@@ -390,8 +390,9 @@ def test_run_that_lost_its_lease_cannot_put_off_what_is_settled(engine: sa.Engin
             mark_sent(connection, quick, "Your payment did not go through", later)
         else:
             assert withdraw(connection, 1, "payment_failed")
-        put_off(connection, slow, "cannot be printed", later)
-        give_up(connection, slow, "no address")
+        assert not put_off(connection, slow, "cannot be printed", later)
+        assert not give_up(connection, slow, "no address")
+        assert not withdraw_ours(connection, slow, "it is refunded")
     assert [mail["state"] for mail in mails(engine)] == [fate]
 
 

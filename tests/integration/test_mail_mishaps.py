@@ -16,6 +16,7 @@ from paypoll.errors import NotFoundError, RefusedError
 from paypoll.mail.content.samples import SAMPLES
 from paypoll.mail.mailer import (
     DoubtfulRefusalError,
+    MailUnavailableError,
     RecipientDeferredError,
     RecipientRefusedError,
     SenderRefusedError,
@@ -27,6 +28,7 @@ from paypoll.state.due_mail import Whose, claim_mail, hand_back
 from paypoll.state.outbox import Mail, last_taken_from_customers, post
 from paypoll.state.posted_alerts import forget_told, hand_over, waiting_alerts
 from paypoll.state.tables import outbox
+from paypoll.tickets.ticket import PrintError
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
@@ -346,6 +348,50 @@ def test_mail_leaves_without_the_tickets_that_were_made_void_while_it_waited_its
     (mail,) = [message for message, to in bench.mailer.sent if "PART@" in to[0]]
     assert len(attached(mail, "application/pdf")) == 1
     assert not any(number in text_of(mail) for number in void)
+
+
+@pytest.mark.parametrize(
+    "met",
+    [
+        RecipientRefusedError("550 no such user"),
+        DoubtfulRefusalError("554 no", recipient_if_others_are_taken=True),
+        RecipientDeferredError("450 greylisted"),
+        MailUnavailableError("421 closing", answered=True),
+        SenderRefusedError("535 who are you"),
+        PrintError("a letter that no font has"),
+        RuntimeError("nobody foresaw this"),
+        None,
+    ],
+    ids=lambda met: type(met).__name__,
+)
+def test_run_that_lost_a_mail_while_it_was_stopped_tells_nothing_of_it(
+    bench: "Bench", engine: sa.Engine, place: Place, monkeypatch: pytest.MonkeyPatch, met: Exception | None
+) -> None:
+    """Another run has delivered it by the time at which this one goes on."""
+    order_id = place("ORD-1", email="ada@one.example")
+
+    def stopped(*_: object) -> "list[PrintedTicket]":
+        with transaction(engine) as connection:
+            connection.execute(sa.update(outbox).values(state="sent", lease_run=None, lease_until=None))
+        if met is not None:
+            raise met
+        correct(engine, order_id, status="refunded")
+        return []
+
+    if met is None or isinstance(met, PrintError):
+        monkeypatch.setattr(bench.printer, "print_tickets", stopped)
+    else:
+        monkeypatch.setattr(bench.mailer, "send", stopped)
+    report = record_run(bench.app, "run-once")
+    assert states(engine) == [("sent", 1)]
+    assert (report.delivered.put_off, report.delivered.undeliverable, report.delivered.unexpected) == (0, 0, 0)
+    with transaction(engine) as connection:
+        told = [
+            *connection.scalars(sa.text("SELECT dedupe_key FROM paypoll.outbox WHERE kind = 'alert'")),
+            *connection.scalars(sa.text("SELECT action FROM paypoll.audit WHERE action = 'undeliverable'")),
+            *connection.scalars(sa.text("SELECT key FROM paypoll.trouble")),
+        ]
+    assert told == []
 
 
 def attached(message: EmailMessage, kind: str) -> list[EmailMessage]:

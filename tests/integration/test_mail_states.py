@@ -28,6 +28,7 @@ CHANGES: dict[str, Change] = {
     "mark_sent": lambda connection, mail: outbox.mark_sent(connection, mail, "Your tickets", NOW),
     "put_off": lambda connection, mail: outbox.put_off(connection, mail, "later", NOW),
     "give_up": lambda connection, mail: outbox.give_up(connection, mail, "no such mailbox"),
+    "withdraw_ours": lambda connection, mail: outbox.withdraw_ours(connection, mail, "it is refunded"),
     "withdraw": lambda connection, _mail: outbox.withdraw(connection, 1, outbox.ALERT),
     "withdraw_about": lambda connection, _mail: outbox.withdraw_about(connection, "alert:", "told again"),
     "hand_back": lambda connection, mail: due_mail.hand_back(connection, [mail], RUN),

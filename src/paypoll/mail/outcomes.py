@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 import sqlalchemy as sa
 import structlog
@@ -120,7 +121,9 @@ class MailOutcomes:
             self.result.halted = detail
         now = self.clock.now()
         with transaction(self.engine) as connection:
-            outbox.put_off(connection, mail, str(error), now, maybe_sent=error.maybe_sent)
+            if not outbox.put_off(connection, mail, str(error), now, maybe_sent=error.maybe_sent):
+                _note_lost(mail, detail)
+                return
             if mail.is_alert and not everything:
                 self.alerts.tell_alert_refused(connection, mail, str(error), now)
             elif isinstance(error, SenderRefusedError):
@@ -131,12 +134,16 @@ class MailOutcomes:
         what = "alerts halt; they wait" if mail.is_alert and not everything else "mail halts; everything waits"
         log.critical(what, reason=detail, maybe_sent=error.maybe_sent)
 
-    def put_off(self, mail: Mail, error: MailError, *, at_once: bool = False) -> None:
-        """This mail alone waits; the others go on. `at_once`: admins are told now, not only when it lasts."""
+    def put_off(self, mail: Mail, error: MailError, *, at_once: bool = False) -> bool:
+        """This mail alone waits; the others go on. `at_once`: admins are told now, not only when it lasts.
+
+        False when it is not this run's any more: then nothing is written down or told, as in all of these.
+        """
         now = self.clock.now()
         maybe_sent = isinstance(error, MailUnavailableError) and error.maybe_sent
         with transaction(self.engine) as connection:
-            outbox.put_off(connection, mail, str(error), now, maybe_sent=maybe_sent)
+            if not outbox.put_off(connection, mail, str(error), now, maybe_sent=maybe_sent):
+                return _note_lost(mail, str(error))
             if mail.is_alert:
                 self.alerts.tell_alert_refused(connection, mail, str(error), now)
             else:
@@ -148,11 +155,15 @@ class MailOutcomes:
         # An alert that cannot leave: the log is the last place where somebody may see it.
         tell = log.critical if mail.is_alert else log.warning
         tell("mail waits", kind=mail.kind, order=mail.order_id, error=str(error), maybe_sent=maybe_sent)
+        return True
 
     def doubtful(self, mail: Mail, error: DoubtfulRefusalError) -> None:
         """The server refused a customer's mail, and it cannot be told at once whom that is about."""
         now = self.clock.now()
         with transaction(self.engine) as connection:
+            if not outbox.is_ours(connection, mail):
+                _note_lost(mail, str(error))
+                return
             verdict = weigh(connection, mail, error, now)
         after_one_taken, self._last_was_taken = self._last_was_taken, False
         if verdict is Verdict.GIVE_UP:
@@ -160,11 +171,9 @@ class MailOutcomes:
         elif verdict is Verdict.US:
             self._unsettled.clear()
             self.halted(mail, SenderRefusedError(str(error)), "the mail server refuses one mail after the other")
-        else:
-            self.put_off(mail, error, at_once=True)
-            if error.recipient_if_others_are_taken:
-                self._unsettled.append((mail, error))
-                self._settles_at_the_end = after_one_taken and len(self._unsettled) == 1
+        elif self.put_off(mail, error, at_once=True) and error.recipient_if_others_are_taken:
+            self._unsettled.append((mail, error))
+            self._settles_at_the_end = after_one_taken and len(self._unsettled) == 1
 
     def given_up(self, mail: Mail, error: str) -> None:
         """Mark the mail as undeliverable and tell the admins. An alert is never given up: it waits."""
@@ -172,7 +181,9 @@ class MailOutcomes:
             self.put_off(mail, MailError(error))
             return
         with transaction(self.engine) as connection:
-            outbox.give_up(connection, mail, error)
+            if not outbox.give_up(connection, mail, error):
+                _note_lost(mail, error)
+                return
             self._tell_undeliverable(connection, mail, error)
         self._count_undeliverable(mail, error)
 
@@ -182,17 +193,23 @@ class MailOutcomes:
         ended = now - mail.created_at > _HELD_FOR
         with transaction(self.engine) as connection:
             if ended:
-                outbox.withdraw_these(connection, [mail.id], why)
-                settle(connection, mail.id)
+                is_ours = outbox.withdraw_ours(connection, mail, why)
             else:
-                outbox.put_off(connection, mail, f"held back: {why}", now)
+                is_ours = outbox.put_off(connection, mail, f"held back: {why}", now)
+            if not is_ours:
+                _note_lost(mail, why)
+                return
+            if ended:
+                settle(connection, mail.id)
         log.info("mail is withdrawn" if ended else "mail is held back", kind=mail.kind, order=mail.order_id, why=why)
 
     def unexpected(self, mail: Mail, error: str) -> None:
         """The mail met an error nobody foresaw; it waits for a person."""
         now = self.clock.now()
         with transaction(self.engine) as connection:
-            outbox.put_off(connection, mail, error, now, maybe_sent=True)
+            if not outbox.put_off(connection, mail, error, now, maybe_sent=True):
+                _note_lost(mail, error)
+                return
             self.alerts.tell_meets_error(connection, mail, error, now)
         self.result.put_off += 1
         self.result.unexpected += 1
@@ -201,7 +218,9 @@ class MailOutcomes:
         """Something of the mail cannot be printed, stored or composed; it waits for a person."""
         now = self.clock.now()
         with transaction(self.engine) as connection:
-            outbox.put_off(connection, mail, error, now)
+            if not outbox.put_off(connection, mail, error, now):
+                _note_lost(mail, error)
+                return
             self.alerts.tell_cannot_be_made(connection, mail, error, now)
         self.result.put_off += 1
         log.error("mail waits: it cannot be made", kind=mail.kind, order=mail.order_id, error=error)
@@ -247,3 +266,12 @@ class MailOutcomes:
     def _count_undeliverable(self, mail: Mail, error: str) -> None:
         self.result.undeliverable += 1
         log.warning("mail is undeliverable", kind=mail.kind, order=mail.order_id, error=error)
+
+
+def _note_lost(mail: Mail, error: str) -> Literal[False]:
+    """Say of a mail whose lease this run has lost, as one that was stopped for long, that its own attempt failed.
+
+    Whoever has the mail now, or has delivered it, tells what becomes of it.
+    """
+    log.warning("the mail is not this run's any more; nothing is told", mail=mail.id, order=mail.order_id, error=error)
+    return False

@@ -173,17 +173,28 @@ def is_sent(connection: sa.Connection, mail: Mail) -> bool:
     return connection.scalar(sa.select(outbox.c.state).where(outbox.c.id == mail.id)) == "sent"
 
 
-def put_off(connection: sa.Connection, mail: Mail, error: str, now: datetime, *, maybe_sent: bool = False) -> None:
-    """Let the mail wait for its next attempt, with growing pauses. `maybe_sent`: it may have arrived all the same."""
+def put_off(connection: sa.Connection, mail: Mail, error: str, now: datetime, *, maybe_sent: bool = False) -> bool:
+    """Let the mail wait for its next attempt, with growing pauses. `maybe_sent`: it may have arrived all the same.
+
+    False, and nothing changed, when it is not this run's any more.
+    """
     pause = _PAUSES[min(mail.attempts, len(_PAUSES) - 1)]
     values: dict[str, Any] = {"state": "waiting", "last_error": error, "next_attempt_at": now + pause}
-    _give_back_ours(connection, mail, values | _what_may_have_arrived(mail, maybe_sent=maybe_sent))
+    return _give_back_ours(connection, mail, values | _what_may_have_arrived(mail, maybe_sent=maybe_sent))
 
 
-def give_up(connection: sa.Connection, mail: Mail, error: str) -> None:
-    """Mark the mail as undeliverable: the address is not valid, or the server refuses it for good."""
+def give_up(connection: sa.Connection, mail: Mail, error: str) -> bool:
+    """Mark the mail as undeliverable: the address is not valid, or the server refuses it for good.
+
+    False, and nothing changed, when it is not this run's any more.
+    """
     undeliverable = _what_may_have_arrived(mail, maybe_sent=False) | {"state": "undeliverable", "last_error": error}
-    _give_back_ours(connection, mail, undeliverable)
+    return _give_back_ours(connection, mail, undeliverable)
+
+
+def withdraw_ours(connection: sa.Connection, mail: Mail, why: str) -> bool:
+    """Withdraw a mail that is not true any more. False, and nothing changed, when it is not this run's any more."""
+    return _give_back_ours(connection, mail, {"state": "withdrawn", "last_error": why})
 
 
 def withdraw(connection: sa.Connection, order_id: int, *kinds: str) -> bool:
@@ -267,6 +278,7 @@ def _what_may_have_arrived(mail: Mail, *, maybe_sent: bool) -> dict[str, Any]:
     return {"maybe_twice": True} if maybe_sent or mail.interrupted else {}
 
 
-def _give_back_ours(connection: sa.Connection, mail: Mail, values: Mapping[str, Any]) -> None:
+def _give_back_ours(connection: sa.Connection, mail: Mail, values: Mapping[str, Any]) -> bool:
     # A run whose lease ran out must not put off what another run has sent meanwhile, or what was withdrawn.
-    connection.execute(_GIVE_BACK.where(*_OURS), {"wanted": mail.id, "holder": mail.lease_run, **values})
+    given = connection.execute(_GIVE_BACK.where(*_OURS), {"wanted": mail.id, "holder": mail.lease_run, **values})
+    return given.rowcount == 1
