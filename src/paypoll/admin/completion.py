@@ -58,7 +58,7 @@ def require_open(connection: sa.Connection, order: Order | None, wanted: str, no
         return order
     possible = {
         OrderStatus.PENDING_VERIFICATION: "paypoll is still asking SumUp about it; `paypoll run-once --order` asks now",
-        OrderStatus.COMPLETED: "its tickets are issued; `paypoll resend` sends them again",
+        OrderStatus.COMPLETED: _what_admits(order),
         OrderStatus.FAILED: "paypoll still watches it; `paypoll run-once --order` asks SumUp now",
         OrderStatus.EXPIRED: "paypoll still watches it; `paypoll run-once --order` asks SumUp now",
     }
@@ -68,3 +68,13 @@ def require_open(connection: sa.Connection, order: Order | None, wanted: str, no
     raise RefusedError(
         f"order {order.number} is {order.status}, and only orders in {OrderStatus.REVIEW.value} are resolved: {hint}"
     )
+
+
+def _what_admits(order: Order) -> str:
+    """Say how many places of a completed order have a ticket that admits, and what sends those again, if anything."""
+    admit = sum(ticket.status not in VOID_TICKETS for ticket in order.tickets)
+    hint = "its tickets are issued"
+    if admit < order.places:
+        hint = f"{admit} of its {order.places} places have a ticket that admits; put that right in the shop's admin"
+    by_paypoll = order.fulfilment is not None and order.fulfilment.issued_by != "shop"
+    return f"{hint}; `paypoll resend` sends them again" if by_paypoll and admit else hint

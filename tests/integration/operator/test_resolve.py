@@ -139,9 +139,32 @@ class TestIssue:
         order_id = desk.in_review("ORD-1")
         case = look(desk, "ORD-1")
         issue(desk, "ORD-1", override=True, case=case)
-        with pytest.raises(RefusedError, match=r"is completed.*paypoll resend"):
+        with pytest.raises(RefusedError, match=r"is completed.*its tickets are issued; `paypoll resend` sends them"):
             issue(desk, "ORD-1", override=True, case=case)
         assert len(desk.tickets(order_id)) == 2
+
+    def test_hint_about_a_completed_order_counts_the_tickets_that_admit(self, desk: "Desk") -> None:
+        order_id = desk.place("ORD-1")
+        desk.run()
+        first, second = (ticket["id"] for ticket in desk.tickets(order_id))
+        desk.shop.update("events_ticket", first, status="cancelled")
+        said = r"1 of its 2 places have a ticket that admits; put that right in the shop's admin; `paypoll resend`"
+        with pytest.raises(RefusedError, match=said):
+            close(desk, "ORD-1")
+        desk.shop.update("events_ticket", second, status="refunded")
+        with pytest.raises(RefusedError, match=r"0 of its 2 places .* in the shop's admin$"):
+            close(desk, "ORD-1")
+
+    def test_hint_about_an_order_that_the_shop_issued_names_no_command_that_refuses_it(self, desk: "Desk") -> None:
+        order_id = desk.place("ORD-1", status=CheckoutStatus.PENDING)
+        desk.shop.update("orders_order", order_id, status="completed", is_paid=True)
+        (item,) = desk.shop.rows("orders_orderitem", order_id=order_id)
+        buyer = desk.shop.add_user("buyer@example.org")
+        for place, status in enumerate(("valid", "cancelled")):
+            desk.shop.insert("events_ticket", ticket_number=f"OLD-{place}", order_id=order_id, status=status,
+                             event_id=item["event_id"], customer_id=buyer, qr_data="code")  # fmt: skip
+        with pytest.raises(RefusedError, match=r"1 of its 2 places .* in the shop's admin$"):
+            close(desk, "ORD-1")
 
     def test_issue_of_tickets_that_exist_puts_the_order_back_and_mails_nothing(self, desk: "Desk") -> None:
         order_id = desk.in_review("ORD-1")
