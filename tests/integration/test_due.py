@@ -1,6 +1,6 @@
 """When an order is looked at again: after a new checkout, and after a clock was wrong."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +11,7 @@ from paypoll.payments.decision import Reason
 from paypoll.payments.gateway import Found, NotAllowed
 from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
-from paypoll.state import watches
+from paypoll.state import ledger, watches
 from paypoll.state.runs import SOME, SWEEP
 from paypoll.state.tables import outbox
 from paypoll.testing import MERCHANT, NOW, a_transaction, an_answer
@@ -327,6 +327,25 @@ def test_row_46_mail_that_was_posted_under_a_clock_that_was_ahead_by_less_than_a
     bench.clock.move(timedelta(minutes=3))
     reasons(bench)
     assert [recipients for _, recipients in bench.mailer.sent] == [("ord-1@example.org",)]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=12), 7 * _DAY])
+def test_row_46_sweep_under_a_clock_that_was_ahead_is_made_good_once_it_is_right(
+    engine: sa.Engine, ahead: timedelta
+) -> None:
+    """Listed was what had changed since a time that had not come yet: nothing."""
+
+    def sweep(now: datetime) -> timedelta:
+        with transaction(engine) as connection:
+            cursor = ledger.begin(connection, MERCHANT, timedelta(days=30), now)
+            ledger.finish(connection, cursor, now)
+        return now - cursor.since
+
+    hour = timedelta(hours=1)
+    assert [sweep(NOW), sweep(NOW + hour)] == [timedelta(days=30), 2 * hour]
+    sweep(NOW + 2 * hour + ahead)
+    # The clock is right again: a week is looked through, once.
+    assert [sweep(NOW + 9 * hour), sweep(NOW + 10 * hour)] == [ledger.LOOK_BACK, 2 * hour]
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,10 @@ def begin(connection: sa.Connection, merchant_code: str, first_since: timedelta,
         since = now - first_since
     else:
         since = min(row.read_until, now) - OVERLAP
-        if row.looked_back_at is None or now - row.looked_back_at >= _LOOK_BACK_EVERY:
+        # What is dated in the future was read under a clock that was ahead: until when in truth, nobody can tell.
+        newest = now + CLOCK_TOLERANCE
+        looked_back = row.looked_back_at is not None and now - _LOOK_BACK_EVERY < row.looked_back_at <= newest
+        if not looked_back or row.read_until > newest:
             since = min(since, now - LOOK_BACK)
     values = {"sweep_since": since, "sweep_began_at": now, "next_page": None, "asked_at": now}
     connection.execute(sa.update(ledger_cursor).where(same).values(values))
