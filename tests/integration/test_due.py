@@ -329,6 +329,28 @@ def test_row_46_mail_that_was_posted_under_a_clock_that_was_ahead_by_less_than_a
     assert [recipients for _, recipients in bench.mailer.sent] == [("ord-1@example.org",)]
 
 
+@pytest.mark.parametrize("by", ["a person or a sweep", "a new checkout", "the list"])
+def test_row_46_order_that_was_made_due_under_a_clock_that_was_ahead_is_due(
+    bench: "Bench", shop: SmallShop, place: "Place", by: str
+) -> None:
+    """That run, or the command, came to its end without a look."""
+    order_id = place("ORD-1", "FAILED")
+    if by == "the list":
+        shop.update("orders_order", order_id, status="failed", created_at=NOW - 40 * _DAY)
+    else:
+        look_until_the_end(bench)
+    now = bench.clock.now()
+    made = now - timedelta(hours=1)
+    shop.add_checkout(order_id, "ORD-1-2", "chk-ORD-1-2", merchant_code=MERCHANT, created_at=made, updated_at=made)
+    place.set_status("ORD-1-2", "PAID")
+    with transaction(bench.app.engine) as connection:
+        if by == "a person or a sweep":
+            watches.follow(connection, order_id, now + _DAY)
+        else:
+            watches.enrol(connection, bench.app.watch_rules, now + timedelta(minutes=50))
+    assert reasons(bench) == [Reason.PAID_LATE]
+
+
 @pytest.mark.parametrize("ahead", [timedelta(hours=12), 7 * _DAY])
 def test_row_46_sweep_under_a_clock_that_was_ahead_is_made_good_once_it_is_right(
     engine: sa.Engine, ahead: timedelta

@@ -11,6 +11,7 @@ from paypoll.payments.fee_statuses import PAID, VOID
 from paypoll.payments.references import numbers_in
 from paypoll.shop.tables import events, listing_fees
 from paypoll.state.due_fees import enrol_fee
+from paypoll.state.due_marks import due_since_last_look
 from paypoll.state.tables import listing_fee
 
 _MOST_CANDIDATES = 5
@@ -65,4 +66,4 @@ def have_fee_looked_at(connection: sa.Connection, reference: str, transaction_id
     query = sa.update(listing_fee).where(
         listing_fee.c.reference == reference, listing_fee.c.transaction_id.is_distinct_from(transaction_id)
     )
-    return connection.execute(query.values(next_check_at=now)).rowcount > 0
+    return connection.execute(query.values(next_check_at=due_since_last_look(listing_fee, now))).rowcount > 0

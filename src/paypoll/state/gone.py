@@ -17,6 +17,7 @@ from paypoll.payments.order import Order, SeenCheckout
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import checkouts
 from paypoll.state.due_gone import FEE_IS_GONE, NUMBER_IS_GONE, ORDER_IS_GONE, are_due
+from paypoll.state.due_marks import due_since_last_look
 from paypoll.state.listing_fees import seen_from
 from paypoll.state.seen_checkouts import SEEN, seen_in
 from paypoll.state.tables import checkout_seen, listing_fee, watch
@@ -137,7 +138,7 @@ def set_aside(connection: sa.Connection, order_ids: Sequence[int], now: datetime
     lost = sa.and_(watch.c.order_id.in_(list(order_ids)), NUMBER_IS_GONE, ~IS_SET_ASIDE)
     if not (taken := list(connection.scalars(sa.select(watch.c.order_id).where(lost)))):
         return []
-    following = sa.case((watch.c.next_check_at.is_not(None), now))
+    following = sa.case((watch.c.next_check_at.is_not(None), due_since_last_look(watch, now)))
     kept = sa.select(-watch.c.order_id, following, *(watch.c[name] for name in _KEPT)).where(
         watch.c.order_id.in_(taken)
     )

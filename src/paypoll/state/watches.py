@@ -12,6 +12,7 @@ from paypoll.database import insert_unless_there, is_among, readable
 from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
 from paypoll.shop.capacity import halls_locked
 from paypoll.shop.tables import items, orders
+from paypoll.state.due_marks import due_since_last_look, due_since_made
 from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.runs import last_sweep
 from paypoll.state.tables import watch
@@ -91,7 +92,7 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
     """
     moment = sa.literal(now, watch.c.first_seen_at.type)
     new = (
-        sa.select(orders.c.id, moment, orders.c.order_number, _MADE, moment)
+        sa.select(orders.c.id, moment, orders.c.order_number, _MADE, due_since_made(_MADE, moment))
         .outerjoin(watch, watch.c.order_id == orders.c.id)
         .where(watch.c.order_id.is_(None))
         # Two runs that enrol the same orders wait for each other's rows: sorted by id, so that they cannot
@@ -109,13 +110,15 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
         locked = again.order_by(watch.c.order_id).with_for_update(of=watch, skip_locked=True)
         order_ids |= set(connection.scalars(locked))
     if order_ids:
-        connection.execute(sa.update(watch).where(watch.c.order_id.in_(order_ids)).values(next_check_at=now))
+        found = sa.update(watch).where(watch.c.order_id.in_(order_ids))
+        connection.execute(found.values(next_check_at=due_since_last_look(watch, now)))
 
 
 def enrol_order(connection: sa.Connection, order_id: int, now: datetime) -> None:
     """Put one order on the list, whatever its status."""
     moment = sa.literal(now, watch.c.first_seen_at.type)
-    one = sa.select(orders.c.id, moment, orders.c.order_number, _MADE, moment).where(orders.c.id == order_id)
+    since = due_since_made(_MADE, moment)
+    one = sa.select(orders.c.id, moment, orders.c.order_number, _MADE, since).where(orders.c.id == order_id)
     connection.execute(insert_unless_there(connection, watch).from_select(_ENROLLED, one))
 
 
@@ -229,7 +232,8 @@ def left_in(connection: sa.Connection, order_id: int) -> str | None:
 
 def follow(connection: sa.Connection, order_id: int, now: datetime) -> None:
     """Have the order looked at in the next run, whatever its status."""
-    connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(next_check_at=now))
+    followed = sa.update(watch).where(watch.c.order_id == order_id)
+    connection.execute(followed.values(next_check_at=due_since_last_look(watch, now)))
 
 
 def note_void(connection: sa.Connection, order_id: int, status: str, now: datetime) -> None:
