@@ -555,5 +555,9 @@ def test_trouble_is_told_again_every_day_and_its_key_knows_the_cause_and_not_the
     with transaction(engine) as connection:
         connection.execute(sa.text("UPDATE paypoll.trouble SET since = since + interval '1 year', told_at = NULL"))
     assert note(3)
+    # Told while it was ahead by less than the time after which it is told again.
+    with transaction(engine) as connection:
+        connection.execute(sa.text("UPDATE paypoll.trouble SET told_at = told_at + interval '20 hours'"))
+    assert [note(day) for day in (3.1, 3.2)] == [True, False]
     assert cause("/media/a/T-1.pdf: No space left on device") == cause("/media/b/T-22.pdf: No space left on device")
     assert cause("No space left on device") != cause("Read-only file system")

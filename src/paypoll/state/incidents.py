@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from paypoll.clock import CLOCK_TOLERANCE
 from paypoll.database import insert_unless_there
 from paypoll.state.tables import trouble
 
@@ -45,7 +46,7 @@ def note_trouble(
     )
     untold = sa.and_(trouble.c.told_at.is_(None), trouble.c.since <= now - tell_after)
     if remind_every is not None:
-        untold = sa.or_(untold, trouble.c.told_at <= now - remind_every, trouble.c.told_at > now + remind_every)
+        untold = sa.or_(untold, trouble.c.told_at <= now - remind_every, trouble.c.told_at > now + CLOCK_TOLERANCE)
     told = connection.execute(sa.update(trouble).where(trouble.c.key == key, untold).values(told_at=now))
     return told.rowcount == 1
 
