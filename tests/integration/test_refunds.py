@@ -333,6 +333,10 @@ def test_refund_that_is_not_final_waits_and_failing_it_is_told(desk: Desk) -> No
     progress = engine.carry_on(intent, AT_ONCE, run_id="run", attended=True)
     assert (progress.intent.state, progress.why) == (RefundState.ASKED, "SumUp shows it, and it is not final yet")
     assert desk.shop.rows("orders_refund") == []
+    # Asked for under a clock that was ahead, it lasts from the first look under one that is right.
+    desk.let_pass(timedelta(days=-2))
+    engine.carry_on_due("run", lambda: False)
+    assert _load(desk, intent.id).changed_at <= _now()
     desk.sim.ledger.settle_returns(intent.transaction_id, "FAILED")
     desk.let_pass(timedelta(0))
     engine.carry_on_due("run", lambda: False)

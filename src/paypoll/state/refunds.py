@@ -81,8 +81,17 @@ def end(
 def note_look(connection: sa.Connection, intent: RefundIntent, note: str, now: datetime, *, told: bool) -> None:
     """Write down a look that led to no end. The next is the later, the longer it lasts."""
     pause = max(LOOK_EVERY, min((now - intent.changed_at) / 10, LONGEST_PAUSE))
-    values = {"note": note, "next_look_at": now + pause, "told": sa.or_(refund.c.told, sa.literal(told))}
-    _move(connection, intent.id, intent.state, now, **values)
+    _move(
+        connection,
+        intent.id,
+        intent.state,
+        now,
+        note=note,
+        next_look_at=now + pause,
+        told=sa.or_(refund.c.told, sa.literal(told)),
+        # One of the future was written while the clock was wrong: it lasts from now on.
+        changed_at=sa.case((refund.c.changed_at > now, now), else_=refund.c.changed_at),
+    )
 
 
 def _move(connection: sa.Connection, refund_id: int, before: RefundState, now: datetime, **values: object) -> bool:
