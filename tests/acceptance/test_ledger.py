@@ -208,7 +208,7 @@ def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope
     stage.environ.update(ON)
     numbers = ("ORD-BACK", "ORD-SOME", "ORD-SHOP", "ORD-TWICE")
     order, part, known, twice = (stage.order(number, age=AGO, checkout="PAID") for number in numbers)
-    stage.checkout(twice, "PAID", reference="ORD-TWICE-2")
+    second = stage.checkout(twice, "PAID", reference="ORD-TWICE-2")
     assert stage.run_once().code == 0
     stage.shop.update("orders_order", known.id, status="refunded")
     stage.sumup.refund(known.checkout)
@@ -239,6 +239,14 @@ def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope
     assert stage.status(twice) == "completed"
     assert {ticket["status"] for ticket in stage.tickets(twice)} == {"valid"}
     assert "The order was paid more than once" in body(stage.alerts(twice)[-1])
+    # Then that one goes back as well: nobody paid for the tickets any more.
+    alerts = len(stage.alerts(twice))
+    stage.sumup.refund(({twice.checkout, second} - {spent["checkout_id"]}).pop())
+    let_ledger_be_due(stage)
+    assert stage.run_once(ledger__on_refund="void").code == 0
+    assert ["went back, and its tickets still admit" in subject(mail) for mail in stage.alerts(twice)[alerts:]] == [
+        True
+    ]
     # A credential that may not read the list stops nobody, and nobody is told.
     stage.sumup.add_merchant(MERCHANT, "sup_sk_narrow", scopes=frozenset({Scope.PAYMENTS}))
     let_ledger_be_due(stage)

@@ -161,11 +161,11 @@ class Role(StrEnum):
 class Owner:
     """The order that a payment belongs to, and what is known of both.
 
-    `expected` is what completed the order; `admitting` counts its tickets that admit or have admitted, and `used` the
-    latter. `fulfilled`: a payment has completed it. `followed`: paypoll will look at it again. `accounted`: admins were
-    told of this payment, or a person has judged it. `noted`: the refunds that the shop has written down. `given_back`:
-    what went back of it by `paypoll refund`, or is on its way; `refunds_ended`: none of that is on its way any more, so
-    tickets that admit are not as they were left (a restored shop). `held`: other payments that have not gone back.
+    `expected` completed the order; `admitting` counts its tickets that admit or have, `used` the latter. `fulfilled`: a
+    payment has completed it. `followed`: paypoll will look at it again. `accounted`: admins were told of this payment,
+    or a person has judged it. `noted`: the refunds that the shop has. `given_back`: what went back by `paypoll refund`,
+    or is on its way; `refunds_ended`: none is, so tickets that admit are not as they were left (a restored shop).
+    `held`: other payments that pay for the tickets; `unpaid`: this was the last that did.
     """
 
     order_id: int
@@ -183,6 +183,7 @@ class Owner:
     refunds_ended: bool = False
     noted: Decimal = Decimal(0)
     held: tuple[str, ...] = ()
+    unpaid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +256,12 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
             and rules.void_on_refund
             and owner.role is Role.FULFILLED
             and owner.status == OrderStatus.COMPLETED.value
-            and not owner.held  # 52: it was paid twice, and one of the two went back
+            and not owner.held  # 52
         )
         facts = {"whole": "yes" if full else "no", "charged_back": str(payment.charged_back)}
         if owner.used:
             facts |= {"used": str(owner.used), "admitting": str(owner.admitting)}
-        if owner.held:
-            facts["held"] = ", ".join(owner.held)
+        facts |= {"held": ", ".join(owner.held)} if owner.held else {}
         return Judgement(FindingKind.RETURNED, returned, void=void, facts=facts)  # 51, 52
     if not is_as_expected(payment, owner):
         return Judgement(FindingKind.AMOUNT_DIFFERS, payment.net, facts={"expected": str(owner.expected)})  # 57
@@ -278,7 +278,8 @@ def is_as_expected(payment: LedgerPayment, owner: Owner) -> bool:
 def _of_other_checkout(payment: LedgerPayment, owner: Owner) -> Judgement:
     """Judge a payment of an order that was not completed by it, or not yet."""
     if payment.gone:
-        return NOTHING
+        told = owner.unpaid and owner.admitting and owner.status not in VOID  # 52
+        return Judgement(FindingKind.RETURNED, payment.net, facts={"whole": "yes"}) if told else NOTHING
     kept = payment.amount - payment.returned
     if owner.fulfilled:  # 53: row 12, whenever it comes
         return Judgement(FindingKind.SECOND_PAYMENT, kept, follow=not owner.accounted)

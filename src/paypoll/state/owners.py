@@ -4,12 +4,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from paypoll.database import lower_case, readable
-from paypoll.payments.gateway import CheckoutStatus
 from paypoll.payments.ledger import LedgerPayment, Owner, Role
 from paypoll.payments.order_statuses import WAITING
 from paypoll.payments.override import is_a_word
@@ -57,15 +56,13 @@ _GIVEN_BACK = (
     .where(refund.c.transaction_id.in_(_IDS), refund.c.state.in_([*OPEN, RefundState.DONE]))
     .group_by(refund.c.transaction_id)
 )
-# The payments of these orders, as the ledger last showed them, and as the looks at the orders saw them.
+# What is left of these orders' payments, as the ledger last showed them.
 _PAYMENTS = sa.select(
-    ledger_entry.c.order_id, ledger_entry.c.transaction_id, ledger_entry.c.returned < ledger_entry.c.amount
+    ledger_entry.c.order_id,
+    ledger_entry.c.transaction_id,
+    ledger_entry.c.currency,
+    (ledger_entry.c.amount - ledger_entry.c.returned).label("kept"),
 ).where(ledger_entry.c.order_id.in_(_ORDER_IDS))
-_SEEN_PAID = sa.select(checkout_seen.c.order_id, checkout_seen.c.transaction_id).where(
-    checkout_seen.c.order_id.in_(_ORDER_IDS),
-    checkout_seen.c.status == CheckoutStatus.PAID,
-    checkout_seen.c.transaction_id.is_not(None),
-)
 _tickets = sa.select(sa.func.count()).where(tickets.c.order_id == orders.c.id).correlate(orders)
 _admitting = _tickets.where(tickets.c.status.in_(ADMITTING)).scalar_subquery()
 _used = _tickets.where(tickets.c.status == USED).scalar_subquery()
@@ -107,6 +104,9 @@ _FACTS = (
 )
 
 
+_Kept: TypeAlias = tuple[Decimal, str]  # what is left of a payment, and its currency
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What ties a payment to an order. `accounted`: an admin was told of it, or it bought the tickets."""
@@ -139,13 +139,19 @@ def find_owners(
     given_back: dict[str, Any] = {}
     if claims:
         given_back = {row[0]: row for row in connection.execute(_GIVEN_BACK, {"ids": list(claims)})}
-    held = _held(connection, claims, listed)
+    before = _kept(connection, facts)
+    now_kept = _listed_of(claims, listed)
     return {
         transaction_id: replace(
-            _owner(claim, facts[claim.order_id], currency, now),
+            _with_the_others(
+                _owner(claim, facts[claim.order_id], currency, now),
+                transaction_id,
+                facts[claim.order_id],
+                before[claim.order_id],
+                now_kept[claim.order_id],
+            ),
             given_back=given_back[transaction_id][1] if transaction_id in given_back else Decimal(0),
             refunds_ended=transaction_id in given_back and given_back[transaction_id][2],
-            held=tuple(sorted(held[claim.order_id] - {transaction_id})),
         )
         for transaction_id, claim in claims.items()
         if claim.order_id in facts and not _is_anothers(claim, facts[claim.order_id])
@@ -170,20 +176,40 @@ def _claims(connection: sa.Connection, wanted: Mapping[str, Collection[str]]) ->
     return found
 
 
-def _held(
-    connection: sa.Connection, claims: Mapping[str, Claim], listed: Mapping[str, LedgerPayment]
-) -> dict[int, set[str]]:
-    """Return for each order the payments that have not gone back, as far as anybody knows."""
-    holds: dict[int, dict[str, bool]] = {claim.order_id: {} for claim in claims.values()}
-    if not claims:
-        return {}
-    for order_id, transaction_id in connection.execute(_SEEN_PAID, {"order_ids": list(holds)}):
-        holds[order_id][transaction_id] = True
-    for order_id, transaction_id, is_held in connection.execute(_PAYMENTS, {"order_ids": list(holds)}):
-        holds[order_id][transaction_id] = is_held
+def _listed_of(claims: Mapping[str, Claim], listed: Mapping[str, LedgerPayment]) -> dict[int, dict[str, _Kept]]:
+    found: dict[int, dict[str, _Kept]] = {claim.order_id: {} for claim in claims.values()}
     for transaction_id, claim in claims.items():
-        holds[claim.order_id][transaction_id] = not listed[transaction_id].gone
-    return {order_id: {name for name, is_held in known.items() if is_held} for order_id, known in holds.items()}
+        payment = listed[transaction_id]
+        left = Decimal(0) if payment.gone else payment.net - payment.returned
+        found[claim.order_id][transaction_id] = (left, payment.currency)
+    return found
+
+
+def _kept(connection: sa.Connection, order_ids: Iterable[int]) -> dict[int, dict[str, _Kept]]:
+    """Return what was left of these orders' payments when they were listed last, by their transaction ids."""
+    kept: dict[int, dict[str, _Kept]] = {order_id: {} for order_id in order_ids}
+    for row in connection.execute(_PAYMENTS, {"order_ids": list(kept)}) if kept else ():
+        kept[row.order_id][row.transaction_id] = (row.kept, row.currency)
+    return kept
+
+
+def _with_the_others(
+    owner: Owner, transaction_id: str, row: Any, before: Mapping[str, _Kept], now: Mapping[str, _Kept]
+) -> Owner:
+    """Return the owner with its other payments: as they were `before` this page, and as it lists them `now`."""
+    if row.amount is None:
+        return owner
+
+    def pay(payments: Mapping[str, _Kept]) -> set[str]:
+        return {name for name, (left, kind) in payments.items() if left >= row.amount and kind == row.currency}
+
+    left = pay({**before, **now})
+    paid = pay(before)
+    return replace(
+        owner,
+        held=tuple(sorted(left - {transaction_id})),
+        unpaid=not left and transaction_id in paid and row.fulfilled_by not in paid,
+    )
 
 
 def _facts(connection: sa.Connection, order_ids: Collection[int]) -> dict[int, Any]:

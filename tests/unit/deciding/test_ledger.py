@@ -8,6 +8,7 @@ import pytest
 
 from paypoll.ledger.reading import needs_details, sort_lines
 from paypoll.payments.ledger import (
+    NOTHING,
     PATIENCE,
     FindingKind,
     Judgement,
@@ -145,6 +146,13 @@ def test_only_the_payment_that_fulfilled_the_order_makes_it_void_and_only_when_a
     payment: LedgerPayment, owner: Owner, void: bool
 ) -> None:
     assert judge(payment, owner, LedgerRules(void_on_refund=True), NOW).void is void
+
+
+def test_last_payment_that_paid_for_the_tickets_is_told_when_it_went_back_as_well() -> None:
+    back, last = paid(returned=Decimal(25)), replace(OTHER, unpaid=True)
+    assert judge(back, last, RULES, NOW).kind is FindingKind.RETURNED
+    for silent in (replace(last, unpaid=False), replace(last, admitting=0), replace(last, status="refunded")):
+        assert judge(back, silent, RULES, NOW) == NOTHING
 
 
 def test_payment_that_fits_no_order_is_given_time_and_another_shops_is_left_alone() -> None:
