@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from paypoll.mail.content.compose import Composer
     from paypoll.mail.mailer import Mailer
     from paypoll.mail.packing import MailPacker
+    from paypoll.payments.books import LedgerSource
     from paypoll.payments.gateway import PaymentGateway
-    from paypoll.payments.ledger import LedgerSource
     from paypoll.payments.policy import Policy
     from paypoll.runs.apply import Applier
     from paypoll.runs.cycle import Cycle

@@ -20,6 +20,7 @@ from tests.simulation.sumup_answers import (
 )
 from tests.simulation.sumup_entries import Payment, RealCheckout, Return, Said
 
+from paypoll.payments.books import LedgerPage, Period
 from paypoll.payments.gateway import (
     Accepted,
     BrokenAnswer,
@@ -35,7 +36,6 @@ from paypoll.payments.gateway import (
     Refused,
     TransactionAnswer,
 )
-from paypoll.payments.ledger import LedgerPage, Period
 from paypoll.sumup import books
 
 _LINKS_LIVE = timedelta(hours=1.5)

@@ -8,8 +8,7 @@ import sqlalchemy as sa
 
 from paypoll.errors import OrderNotFoundError, RefusedError
 from paypoll.payments.order import Order
-from paypoll.payments.order_statuses import SET_BY_SHOP, OrderStatus
-from paypoll.payments.rules import VOID_TICKETS
+from paypoll.payments.order_statuses import SET_BY_SHOP, VOID_TICKETS, OrderStatus
 from paypoll.runs.completion import share_out
 from paypoll.state.astray import find_astray_among
 from paypoll.state.findings import find_of_order

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.errors import TryLaterError
+from paypoll.payments.books import LedgerSource
 from paypoll.payments.gateway import Found, NotAllowed, NotFound
-from paypoll.payments.ledger import LedgerSource
 from paypoll.payments.payouts import PAYOUT, Difference, PayoutLine, difference, lines_of
 from paypoll.state.paid_orders import find_paid_between, find_paid_orders
 

@@ -18,8 +18,9 @@ from paypoll.errors import TryLaterError
 from paypoll.ledger.digest import Digest, Judged
 from paypoll.ledger.other_way import Unseen, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
+from paypoll.payments.books import LedgerSource, Period
 from paypoll.payments.gateway import Found, NotAllowed, NotFound, PaymentGateway
-from paypoll.payments.ledger import LedgerRules, LedgerSource, Period
+from paypoll.payments.ledger import LedgerRules
 from paypoll.payments.policy import Policy
 from paypoll.state import findings
 from paypoll.state.findings import NewFinding

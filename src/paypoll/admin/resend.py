@@ -17,7 +17,7 @@ from paypoll.mail.address import address_problem
 from paypoll.mail.delivered import Delivered
 from paypoll.mail.doubts import settle
 from paypoll.payments.order import Order
-from paypoll.payments.rules import VOID_TICKETS
+from paypoll.payments.order_statuses import VOID_TICKETS
 from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
 from paypoll.runs.load import load_order
 from paypoll.shop.find import find_order_id, lock_order

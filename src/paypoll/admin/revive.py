@@ -8,8 +8,7 @@ import sqlalchemy as sa
 from paypoll.errors import NotFoundError
 from paypoll.mail.doubts import settle
 from paypoll.payments.order import Order
-from paypoll.payments.order_statuses import VOID, OrderStatus
-from paypoll.payments.rules import VOID_TICKETS
+from paypoll.payments.order_statuses import VOID, VOID_TICKETS, OrderStatus
 from paypoll.state.outbox import ADDRESS_STANDS, ALERT, UNSENT
 from paypoll.state.tables import outbox
 

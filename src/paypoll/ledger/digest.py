@@ -9,19 +9,10 @@ import sqlalchemy as sa
 from paypoll.database import transaction
 from paypoll.ledger.placing import place, place_on_fee
 from paypoll.ledger.reading import needs_details, read_details, sort_lines
+from paypoll.payments.books import LedgerPage
 from paypoll.payments.fee_ledger import PaidFee, judge_fee
 from paypoll.payments.gateway import PaymentGateway
-from paypoll.payments.ledger import (
-    NOTHING,
-    Judgement,
-    LedgerPage,
-    LedgerPayment,
-    LedgerRules,
-    Owner,
-    Role,
-    is_as_expected,
-    judge,
-)
+from paypoll.payments.ledger import NOTHING, Judgement, LedgerPayment, LedgerRules, Owner, Role, is_as_expected, judge
 from paypoll.payments.order_statuses import VOID
 from paypoll.payments.policy import Policy
 from paypoll.state.fee_payments import fees_of

@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from paypoll.payments.books import ONLINE, LedgerItem
 from paypoll.payments.gateway import Found, Look, NotFound, PaymentGateway, TransactionAnswer, TransactionStatus
-from paypoll.payments.ledger import ONLINE, LedgerItem, LedgerPayment
+from paypoll.payments.ledger import LedgerPayment
 from paypoll.state.ledger import Entry
 
 _NOT_TAKEN = frozenset({TransactionStatus.CANCELLED, TransactionStatus.FAILED})

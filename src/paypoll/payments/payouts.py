@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-from paypoll.payments.ledger import PayoutRecord
+from paypoll.payments.books import PayoutRecord
 from paypoll.payments.money import exponent, same_amount
 
 PAYOUT = "PAYOUT"

@@ -16,12 +16,9 @@ from paypoll.payments.evidence import Evidence
 from paypoll.payments.matching import Flaw, VerifiedPayment
 from paypoll.payments.notices import to_review
 from paypoll.payments.order import Fulfilment, Order
-from paypoll.payments.order_statuses import LATE, VOID, WAITING, WATCHED
+from paypoll.payments.order_statuses import LATE, VOID, VOID_TICKETS, WAITING, WATCHED
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import as_shown, is_late_sight, is_over
-
-VOID_TICKETS = frozenset({"cancelled", "refunded"})
-"""Ticket statuses that admit nobody any more."""
 
 
 def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> Decision:

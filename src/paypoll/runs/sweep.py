@@ -17,8 +17,9 @@ from paypoll.ledger.digest import Digest, Judged
 from paypoll.ledger.other_way import Unseen, missing_payments, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
 from paypoll.ledger.refund_mail import RefundMail
+from paypoll.payments.books import LedgerSource, Period
 from paypoll.payments.gateway import BrokenAnswer, Found, NotAllowed, NotFound, PaymentGateway
-from paypoll.payments.ledger import LedgerSource, Period, settled_why
+from paypoll.payments.ledger import settled_why
 from paypoll.payments.policy import Policy
 from paypoll.runs.parts import RunParts
 from paypoll.runs.report import OrderError, Swept

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from paypoll.database import lower_case
 from paypoll.payments.order import Account, Checkout, Event, Order, OrderItem, Ticket
-from paypoll.payments.order_statuses import OrderStatus
+from paypoll.payments.order_statuses import VOID
 from paypoll.shop.accounts import account_of, accounts_with
 from paypoll.shop.tables import (
     TURNED_DOWN,
@@ -26,8 +26,6 @@ from paypoll.shop.tables import (
     users,
 )
 from paypoll.statements import Row, Rows, Together
-
-_VOID = (OrderStatus.CANCELLED.value, OrderStatus.REFUNDED.value)
 
 # Built once, not for every order: SQLAlchemy takes longer to put a wide SELECT together than PostgreSQL to answer it.
 _ORDER_IDS: sa.BindParameter[int] = sa.bindparam("order_ids", expanding=True)
@@ -115,7 +113,7 @@ _MARKS = sa.union_all(
         refunds.c.order_id.in_(_ORDER_IDS), lower_case(refunds.c.status).not_in(TURNED_DOWN)
     ),
     sa.select(history.c.order_id, sa.literal_column(f"'{_ONCE_VOID}'", sa.String)).where(
-        history.c.order_id.in_(_ORDER_IDS), history.c.status.in_(_VOID)
+        history.c.order_id.in_(_ORDER_IDS), history.c.status.in_(sorted(VOID))
     ),
 )
 QUERIES: Mapping[str, sa.Select[Any] | sa.CompoundSelect[Any]] = {

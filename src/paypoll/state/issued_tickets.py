@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.clock import local_moment
-from paypoll.payments.rules import VOID_TICKETS
+from paypoll.payments.order_statuses import VOID_TICKETS
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.orders import organiser_name
 from paypoll.shop.tables import events, items, orders, organisers, tickets, users

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
+from paypoll.payments.order_statuses import VOID_TICKETS
 from paypoll.shop.tables import orders, tickets
 from paypoll.state.tables import outbox
 from paypoll.statements import later
@@ -35,9 +36,8 @@ _ORDER_HAS_CHANGED = sa.exists(orders.c.id).where(
         orders.c.status.in_(sa.bindparam("untrue_when", expanding=True)),
     ),
 )
-# As `payments.rules.VOID_TICKETS`, which a run with nothing to do does not load.
 _A_TICKET_IS_VOID = sa.exists(tickets.c.id).where(
-    tickets.c.id.in_(sa.bindparam("carried", expanding=True)), tickets.c.status.in_(("cancelled", "refunded"))
+    tickets.c.id.in_(sa.bindparam("carried", expanding=True)), tickets.c.status.in_(sorted(VOID_TICKETS))
 )
 _BEGIN_SENDING = (
     sa.update(outbox)

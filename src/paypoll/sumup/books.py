@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Final
 from urllib.parse import parse_qsl
 
+from paypoll.payments.books import LedgerItem, LedgerPage, PayoutRecord
 from paypoll.payments.gateway import BrokenAnswer, Found
-from paypoll.payments.ledger import LedgerItem, LedgerPage, PayoutRecord
 from paypoll.sumup import document, fields
 from paypoll.sumup.document import UnreadableError
 

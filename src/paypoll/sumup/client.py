@@ -15,6 +15,7 @@ from typing import Final, TypeVar, cast
 import structlog
 
 from paypoll.clock import Clock
+from paypoll.payments.books import ONLINE, LedgerPage, PayoutRecord, Period
 from paypoll.payments.gateway import (
     BrokenAnswer,
     CheckoutAnswer,
@@ -31,7 +32,6 @@ from paypoll.payments.gateway import (
     Refused,
     TransactionAnswer,
 )
-from paypoll.payments.ledger import ONLINE, LedgerPage, PayoutRecord, Period
 from paypoll.payments.money import exponent, minor_units
 from paypoll.sumup import books, statuses, wire
 from paypoll.sumup.auth import Credential, Credentials

@@ -7,17 +7,16 @@ from decimal import Decimal
 import pytest
 
 from paypoll.ledger.reading import needs_details, sort_lines
+from paypoll.payments.books import LedgerItem, PayoutRecord
 from paypoll.payments.ledger import (
     NOTHING,
     PATIENCE,
     FindingKind,
     Judgement,
-    LedgerItem,
     LedgerPayment,
     LedgerRules,
     OpenFinding,
     Owner,
-    PayoutRecord,
     Role,
     finding_key,
     judge,

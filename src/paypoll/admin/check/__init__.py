@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from paypoll.database import DatabaseOptions
     from paypoll.mail.content.compose import Composer
     from paypoll.mail.mailer import Mailer
+    from paypoll.payments.books import LedgerSource
     from paypoll.payments.gateway import PaymentGateway
-    from paypoll.payments.ledger import LedgerSource
     from paypoll.tickets.ticket import TicketPrinter
 
 Check = Callable[[], Iterable[Finding]]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from paypoll.admin.check.finding import Finding, Mark, advice, fine, skipped, unreachable, wrong
+from paypoll.payments.books import LedgerSource, Period
 from paypoll.payments.gateway import (
     Accepted,
     BrokenAnswer,
@@ -17,7 +18,6 @@ from paypoll.payments.gateway import (
     Refunding,
     RefundRefused,
 )
-from paypoll.payments.ledger import LedgerSource, Period
 from paypoll.settings.model import Settings
 from paypoll.sumup.unreachable import NO_SUCH_NAME, NO_TLS, REFUSED, TOO_SLOW
 
