@@ -206,9 +206,10 @@ def test_row_58_findings_are_listed_inspected_and_closed_by_a_person_or_by_what_
 def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope_stops_nobody(stage: Stage) -> None:
     stage.grant(refunds=True)
     stage.environ.update(ON)
-    numbers = ("ORD-BACK", "ORD-SOME", "ORD-SHOP", "ORD-TWICE")
-    order, part, known, twice = (stage.order(number, age=AGO, checkout="PAID") for number in numbers)
+    numbers = ("ORD-BACK", "ORD-SOME", "ORD-SHOP", "ORD-TWICE", "ORD-PENNY")
+    order, part, known, twice, cheap = (stage.order(number, age=AGO, checkout="PAID") for number in numbers)
     second = stage.checkout(twice, "PAID", reference="ORD-TWICE-2")
+    stage.checkout(cheap, "PAID", reference="ORD-PENNY-2", amount=Decimal("0.01"))
     assert stage.run_once().code == 0
     stage.shop.update("orders_order", known.id, status="refunded")
     stage.sumup.refund(known.checkout)
@@ -217,8 +218,9 @@ def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope
     stage.sumup.refund(part.checkout, Decimal("12.50"))
     (spent,) = stage.sql("SELECT checkout_id FROM paypoll.fulfilment WHERE order_id = :id", id=twice.id)
     stage.sumup.refund(spent["checkout_id"])
+    stage.sumup.refund(cheap.checkout)
     let_ledger_be_due(stage)
-    assert stage.run_once(ledger__on_refund="void", ledger__tell_customer="true").report["ledger"]["voided"] == 1
+    assert stage.run_once(ledger__on_refund="void", ledger__tell_customer="true").report["ledger"]["voided"] == 2
     assert stage.status(order) == "refunded"
     (told,) = [mail for mail in stage.mails(order) if "refunded - order" in subject(mail)]
     assert "Its tickets are no longer valid: " in body(told)
@@ -235,9 +237,9 @@ def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope
     assert "resolve --finding" not in body(alert)  # it is closed already
     assert stage.status(part) == "completed"
     assert {ticket["status"] for ticket in stage.tickets(part)} == {"valid"}
-    # Of two payments one went back, the one that is on record: the other pays for the tickets.
-    assert stage.status(twice) == "completed"
-    assert {ticket["status"] for ticket in stage.tickets(twice)} == {"valid"}
+    # Of two payments one went back, the one that is on record: the other pays for the tickets, and a penny does not.
+    for other, status, admits in ((twice, "completed", "valid"), (cheap, "refunded", "refunded")):
+        assert [stage.status(other), {one["status"] for one in stage.tickets(other)}] == [status, {admits}]
     assert "The order was paid more than once" in body(stage.alerts(twice)[-1])
     # Then that one goes back as well: nobody paid for the tickets any more.
     alerts = len(stage.alerts(twice))
