@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -164,6 +164,12 @@ def test_payouts_are_held_against_the_orders_and_printed_for_a_bookkeeper(swept:
     text = stage.paypoll("reconcile", "--payouts", "--since", "1d").stdout
     assert "ORD-OTHER: paid 24.00 GBP, in the payout 25.00 GBP" in text
     assert "still to come: 25.00 GBP" in text  # the forgotten payment
+    # A payout belongs to its own day alone: it is in the books of one month.
+    today = date.fromisoformat(sound["date"])
+    for last, lines in ((today, len(rows)), (today - timedelta(days=1), 0)):
+        span = ("--since", str(today - timedelta(days=2)), "--until", str(last))
+        month = stage.paypoll("reconcile", "--payouts", *span, "--csv")
+        assert len(list(csv.DictReader(io.StringIO(month.stdout)))) == lines
     # Nothing was paid out in that week, and nothing differs; but of one merchant nobody knows.
     both = ("--merchant", MERCHANT, "--merchant", "MSLIP")
     part = stage.paypoll("reconcile", "--payouts", "--since", "40d", "--until", "33d", "--csv", *both)

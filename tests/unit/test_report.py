@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paypoll.cli.commands.report import MomentType, asked_period
+from paypoll.cli.commands.report import asked_period
+from paypoll.cli.moments import MomentType
 from paypoll.cli.render.report import sparks, summed
 from paypoll.payments.money import exponent
 from paypoll.report import words
@@ -203,8 +204,9 @@ def test_sparkline_never_hides_a_value_and_fits_its_room() -> None:
     [
         ("7d", None, "2026-11-19T12:00:00+00:00", "2026-11-26T12:00:00+00:00"),
         ("30d", "1d", "2026-10-27T12:00:00+00:00", "2026-11-25T12:00:00+00:00"),
-        # A day begins with the midnight of the site's zone: in July at eleven in the evening, by UTC.
-        ("2026-07-01", "2026-08-01", "2026-06-30T23:00:00+00:00", "2026-07-31T23:00:00+00:00"),
+        # A day begins with the midnight of the site's zone: in July at eleven in the evening, by UTC. The last counts.
+        ("2026-07-01", "2026-07-31", "2026-06-30T23:00:00+00:00", "2026-07-31T23:00:00+00:00"),
+        ("2026-11-01", "2026-12-31", "2026-11-01T00:00:00+00:00", "2026-11-26T12:00:00+00:00"),
     ],
 )
 def test_period_is_asked_for_by_days_or_by_how_long_ago(since: str, until: str | None, begin: str, end: str) -> None:
@@ -213,7 +215,8 @@ def test_period_is_asked_for_by_days_or_by_how_long_ago(since: str, until: str |
 
 
 @pytest.mark.parametrize(
-    ("since", "until"), [("1d", "2d"), ("9999d", None), ("9999-12-31", None), ("0001-01-01", "1d")]
+    ("since", "until"),
+    [("1d", "2d"), ("9999d", None), ("9999-12-31", None), ("1d", "9999-12-31"), ("0001-01-01", "1d")],
 )
 def test_period_that_cannot_be_is_refused(since: str, until: str | None) -> None:
     with pytest.raises(click.UsageError):

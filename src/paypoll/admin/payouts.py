@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -19,7 +19,9 @@ _AT_ONCE = 1000
 
 @dataclass(slots=True)
 class PaidOut:
-    """The payouts of a period. `to_come`: payments of the period that no payout names yet, by currency.
+    """The payouts of a period, whose times are in the site's zone: a payout has a day, and no time of day.
+
+    `to_come`: payments of the period that no payout in it names, by currency.
 
     `unknown` counts the records of nothing that paypoll knows: card readers, another shop, an order of before.
     """
@@ -32,14 +34,27 @@ class PaidOut:
     unknown: int = 0
     refused: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def first_day(self) -> date:
+        """The first day of the period."""
+        return self.since.date()
+
+    @property
+    def last_day(self) -> date:
+        """The last day of the period, which ends with a midnight or within a day."""
+        return (self.until - datetime.resolution).date()
+
 
 def hold_payouts(
     engine: sa.Engine, source: LedgerSource, merchants: Sequence[str], since: datetime, until: datetime
 ) -> PaidOut:
-    """Return what SumUp paid out to these merchants, against the orders. Raise TryLaterError."""
+    """Return what SumUp paid out to these merchants, against the orders; times in the site's zone.
+
+    Raise TryLaterError.
+    """
     result = PaidOut(since, until)
     for merchant_code in merchants:
-        look = source.list_payouts(merchant_code, since.date().isoformat(), until.date().isoformat())
+        look = source.list_payouts(merchant_code, result.first_day.isoformat(), result.last_day.isoformat())
         if isinstance(look, NotAllowed | NotFound):
             result.refused[merchant_code] = look.detail
             continue

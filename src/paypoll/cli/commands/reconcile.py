@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.moments import MomentType, asked_span
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, verbose_option
 from paypoll.cli.render.screen import show
@@ -19,30 +20,11 @@ if TYPE_CHECKING:
     from paypoll.app import App
 
 
-class MomentType(click.ParamType[timedelta | date]):
-    """A time in the past as people write it: a duration ago (12h, 30d), or a day (2026-10-01)."""
-
-    name = "when"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | date:
-        """Return the duration or the day, or complain about the option."""
-        if isinstance(value, timedelta | date):
-            return value
-        from paypoll.settings.units import parse_duration
-
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            pass
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(f"{error}, or a day like 2026-10-01", param, ctx)
-
-
 @click.command("reconcile")
-@click.option("--since", type=MomentType(), default="7d", show_default=True, help="From when: 30d ago, or 2026-10-01.")
-@click.option("--until", type=MomentType(), help="Until when; a day is included. Now, if nothing is said.")
+@click.option(
+    "--since", type=MomentType(), default="7d", show_default=True, help="Its beginning: so long ago, or a day."
+)
+@click.option("--until", type=MomentType(), help="So long ago, or a day, which is included. Else now.")
 @click.option("--merchant", "merchants", multiple=True, metavar="CODE", help="Only this one's. May be given again.")
 @click.option("--payouts", is_flag=True, help="SumUp's payouts instead: fees, deductions, sums by organiser and event.")
 @click.option("--record", is_flag=True, help="Write down what does not fit, and tell admins in one summary.")
@@ -78,19 +60,11 @@ def reconcile_command(
     if payouts and record:
         raise click.UsageError("--record is not for --payouts: they are only shown")
     with opened_app(context, verbose=verbose, quiet=True, read_only=not record) as app:
-        zone, now = app.settings.site.zone, app.clock.now()
-
-        def moment(value: timedelta | date, *, end: bool = False) -> datetime:
-            if isinstance(value, timedelta):
-                return now - value
-            return datetime.combine(value + timedelta(days=end), time(), zone).astimezone(now.tzinfo)
-
-        begin, finish = moment(since), min(now, moment(until, end=True)) if until is not None else now
-        if begin >= finish:
-            raise click.UsageError("--since is not before --until")
+        zone = app.settings.site.zone
+        begin, finish = asked_span(since, until, zone, app.clock.now())
         codes = list(dict.fromkeys(merchants)) or _merchants(app)
         if payouts:
-            return _payouts(app, codes, begin, finish, as_csv=as_csv, as_json=as_json)
+            return _payouts(app, codes, begin.astimezone(zone), finish.astimezone(zone), as_csv=as_csv, as_json=as_json)
         return _reconcile(app, codes, begin, finish, record=record, as_csv=as_csv, as_json=as_json)
 
 

@@ -1,11 +1,12 @@
 """`paypoll report`."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.moments import MomentType, asked_span
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import SCHEMA, json_option, verbose_option
 from paypoll.cli.render.screen import json_text, show, show_paged
@@ -16,30 +17,9 @@ if TYPE_CHECKING:
     from paypoll.report.period import Period
 
 
-class MomentType(click.ParamType["timedelta | date"]):
-    """A time as people write it: 7d for seven days ago, or the day on whose midnight it is."""
-
-    name = "7d|YYYY-MM-DD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | date:
-        """Return how long ago, or the day, or complain about the option."""
-        if isinstance(value, timedelta | date):
-            return value
-        from paypoll.settings.units import parse_duration
-
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            pass
-        try:
-            return parse_duration(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a day, such as 2026-11-01, nor so long ago, such as 7d", param, ctx)
-
-
 @click.command("report")
 @click.option("--since", type=MomentType(), help="Its beginning: so long ago, or a day. Else report.since [7d].")
-@click.option("--until", type=MomentType(), help="Its end: so long ago, or the midnight that a day begins with.")
+@click.option("--until", type=MomentType(), help="Its end: so long ago, or a day, which is included. Else now.")
 @click.option(
     "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write it as one HTML file, with plots."
 )
@@ -68,7 +48,7 @@ def report_command(
     Examples:
       paypoll report
       paypoll report --since 30d --html report.html
-      paypoll report --since 2026-11-01 --until 2026-12-01 --csv november
+      paypoll report --since 2026-11-01 --until 2026-11-30 --csv november
     """
     from paypoll.errors import CannotWriteError
     from paypoll.exitcodes import ExitCode
@@ -108,19 +88,10 @@ def report_command(
 
 
 def asked_period(since: timedelta | date, until: timedelta | date | None, zone: "ZoneInfo", now: datetime) -> "Period":
-    """Return the period that was asked for. A day stands for the midnight that it begins with, in the site's zone."""
-    from paypoll.clock import local_moment
+    """Return the period that was asked for, as `asked_span` has it. Raise UsageError where no report is so long."""
     from paypoll.report.period import LONGEST, Period
 
-    def moment(asked: timedelta | date) -> datetime:
-        try:
-            return now - asked if isinstance(asked, timedelta) else local_moment(asked, time(0), zone).astimezone(UTC)
-        except OverflowError:
-            raise click.UsageError("that is beyond the calendar") from None
-
-    begin, end = moment(since), now if until is None else moment(until)
-    if begin >= end:
-        raise click.UsageError("--since must be before --until")
+    begin, end = asked_span(since, until, zone, now)
     if end - begin > LONGEST:
         raise click.UsageError(f"a report is about {LONGEST.days} days at most")
     return Period(begin, end, zone)

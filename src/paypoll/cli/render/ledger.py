@@ -73,7 +73,7 @@ def reconciled_csv(result: Reconciled) -> str:
 
 def paid_out_parts(result: PaidOut) -> list[str | Table]:
     """Return the payouts' sums by organiser and event, and what does not fit."""
-    lines: list[str | Table] = [f"Payouts from {result.since:%Y-%m-%d} to {result.until:%Y-%m-%d}"]
+    lines: list[str | Table] = [f"Payouts from {result.first_day} to {result.last_day}"]
     for merchant, why in result.refused.items():
         lines += wrapped(f"The payouts of {merchant} may not be read: {why}")
     if result.lines:

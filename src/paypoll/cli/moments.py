@@ -1,0 +1,50 @@
+"""The beginning and the end of a period, as people write them."""
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+
+import click
+
+
+class MomentType(click.ParamType["timedelta | date"]):
+    """A time as people write it: 7d for seven days ago, or a day."""
+
+    name = "7d|YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | date:
+        """Return how long ago, or the day, or complain about the option."""
+        if isinstance(value, timedelta | date):
+            return value
+        from paypoll.settings.units import parse_duration
+
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+        try:
+            return parse_duration(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a day, such as 2026-11-01, nor so long ago, such as 7d", param, ctx)
+
+
+def asked_span(
+    since: timedelta | date, until: timedelta | date | None, zone: tzinfo, now: datetime
+) -> tuple[datetime, datetime]:
+    """Return the beginning and the end of a period, in UTC. Days are those of the site's zone, the last one included.
+
+    It ends now at the latest, and now if nothing is said. Raise UsageError where nothing lies between the two.
+    """
+    from paypoll.clock import local_moment
+
+    def moment(asked: timedelta | date, *, end: bool = False) -> datetime:
+        if isinstance(asked, timedelta):
+            return now - asked
+        return local_moment(asked + timedelta(days=end), time(0), zone).astimezone(UTC)
+
+    try:
+        begin, finish = moment(since), now if until is None else min(moment(until, end=True), now)
+    except OverflowError:
+        raise click.UsageError("that is beyond the calendar") from None
+    if begin >= finish:
+        raise click.UsageError("--since must be before --until")
+    return begin, finish
