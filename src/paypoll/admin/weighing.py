@@ -74,7 +74,7 @@ def _forbidden(order: Order, seen: Assessment, policy: Policy) -> str:
     if order.fulfilment is None and _shown(seen) and not _unspent(order, seen):
         return "its payment has paid for another order already, and cannot pay for two"
     if order.records_of:
-        return f"paypoll's records under its id are of {order.records_of}: issue its tickets in the shop's admin"
+        return f"paypoll's records under its id are of {order.records_of}: refund the payment"
     if order.tickets or order.fulfilment is not None:
         flaw = ticket_flaw(order)
         return f"{flaw[1]} No place gets a second ticket: put them right in the shop's admin" if flaw else ""

@@ -43,7 +43,7 @@ def pause_command(
     """Have runs leave an order alone, the orders of an event, or all, until `paypoll resume`.
 
     Nothing is asked about them, decided, expired or issued; mail that is posted already still leaves. What a person
-    names is done all the same: `resolve`, `resend`, `run-once --order`. A run that has taken an order already ends it.
+    names is done all the same: `resolve`, `resend`, `run-once --order`. An order that a run has taken is finished.
 
     \b
     Examples:

@@ -75,7 +75,7 @@ def resolve_command(
     """Decide, as a person, on an order in review (requires_manual_review), or one that the shop completed by itself.
 
     Several orders, or --of, --event and --since, decide on many alike: they are listed first, and each is decided on
-    by itself. What is refused for one (exit status 1) keeps none of the others.
+    by itself. What is refused for one (exit status 1) does not stop the others.
 
     --issue asks SumUp now and shows what it says. Where nothing speaks against it, the tickets are issued and the
     confirmation is sent. Where something does, --override issues them all the same, and what did not match stands

@@ -28,7 +28,7 @@ _MANY = 7
 
 
 @click.command("setup")
-@click.option("--answers", "file", type=click.Path(path_type=Path), help="A TOML file with answers, see below.")
+@click.option("--answers", "file", type=click.Path(path_type=Path), help="A TOML file with answers, see above.")
 @click.option("--shop", help="The shop's folder, with its manage.py; or the address of its database.")
 @click.option(
     "--sumup-key-file", type=click.Path(path_type=Path), help="A file that holds SumUp's API key, closed to others."
@@ -47,7 +47,7 @@ _MANY = 7
 @click.option("--no-start", is_flag=True, help="Leave the timer off: for a shop whose older poller is still at work.")
 @click.option("--dry-run", is_flag=True, help="Ask and try all the same, and write nothing.")
 @click.option(
-    "--units", is_flag=True, help="Only install units, user, manual and Tab key, after `pip install paypoll`."
+    "--units", is_flag=True, help="Only install units, user, manual and Tab key, for a program installed by pip."
 )
 @click.pass_context
 def setup_command(
