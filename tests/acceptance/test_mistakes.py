@@ -12,8 +12,8 @@ import pytest
 from tests.acceptance.papers import subject
 from tests.acceptance.stage import MERCHANT, ROLE, Stage
 
-from paypoll.admin.check.finding import Finding, Mark
-from paypoll.cli.commands.check import finding_lines
+from paypoll.admin.check.result import CheckResult, Mark
+from paypoll.cli.commands.check import result_lines
 from paypoll.cli.render.screen import shown
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def check(stage: Stage, **environ: str) -> Checked:
 
 def text_of(findings: list[dict[str, str]]) -> str:
     """Return what a person reads of findings."""
-    made = (Finding(Mark(one["mark"]), one["topic"], one["text"], one["next_step"]) for one in findings)
-    return "".join(f"{click.unstyle(shown(line))}\n" for one in made for line in finding_lines(one))
+    made = (CheckResult(Mark(one["mark"]), one["topic"], one["text"], one["next_step"]) for one in findings)
+    return "".join(f"{click.unstyle(shown(line))}\n" for one in made for line in result_lines(one))
 
 
 @pytest.fixture

@@ -225,7 +225,7 @@ def test_row_20_two_late_payments_do_not_both_take_the_last_places_thanks_to_the
 
     monkeypatch.setattr(paypoll.runs.load, "with_places_taken", count_and_meet)
     if not is_locked:
-        monkeypatch.setattr(paypoll.runs.load, "lock_halls", lambda *_: None)
+        monkeypatch.setattr(paypoll.runs.load, "lock_events", lambda *_: None)
         monkeypatch.setattr(paypoll.state.watches, "_HOLD_WITH_HALLS", paypoll.state.watches._HOLD)
     run_together([apps(), apps()], *late)
     assert sorted(order["status"] for order in shop.rows("orders_order")) == ends

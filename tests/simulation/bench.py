@@ -111,7 +111,7 @@ class Bench:
         self._world: World | None = None
         self._is_tidy = False
         # The one stand-in that no port has room for: real threads would run whenever the machine likes.
-        modules = ("runs.asking", "runs.listing_fees", "mail.delivery_thread", "mail.papers")
+        modules = ("runs.asking", "runs.listing_fees", "mail.delivery_thread", "mail.print_ahead")
         self._pools: list[Any] = [mock.patch(f"paypoll.{module}.ThreadPoolExecutor", FiberPool) for module in modules]
         # A world has a time of its own, by which leases run out as well.
         self._pools.append(mock.patch("paypoll.state.leases._now", new=self._now))

@@ -19,8 +19,8 @@ from paypoll.admin.completion import as_unfulfilled, require_open
 from paypoll.admin.deciding import decision_about
 from paypoll.admin.weighing import Case, as_if_waiting, is_another, patient, payment_of, surplus_of, weigh
 from paypoll.alerts.desk import AlertDesk
-from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.alerts.orders import alert_about
+from paypoll.alerts.overbooked import tell_of_overfull_halls
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError

@@ -46,7 +46,7 @@ _MOST_FAILURES_IN_A_ROW = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PackedMail:
     """A mail as it is sent: one message, or several where the tickets do not fit into one.
 
     `tickets` are the ids of those that it carries; `boxes` are letters on them that no font here has, and `legible` the
@@ -71,7 +71,7 @@ class Packer(Protocol):
     def expect(self, mails: Sequence[Mail]) -> None:
         """Take note of the mails that will be packed next, so that their tickets are printed ahead."""
 
-    def pack(self, mail: Mail, size_limit: int | None = None) -> Parcel:
+    def pack(self, mail: Mail, size_limit: int | None = None) -> PackedMail:
         """Return the mail's messages. Raise PrintError when it must wait.
 
         `size_limit`: in bytes, where the mail server takes less than the settings say.
@@ -162,7 +162,7 @@ class Delivery:
                 self._outcomes.overtaken(mail, overtaken)
                 return
         try:
-            parcel = self._packer.pack(mail)
+            packed = self._packer.pack(mail)
         except PrintError as error:
             self._outcomes.cannot_be_made(mail, str(error))
             return
@@ -176,8 +176,8 @@ class Delivery:
             why = "the mail server turns us away" if refused else "the mail server is out of reach"
             self._outcomes.halted(mail, error, why, everything=True)
             return
-        if self._begin_sending(mail, parcel.tickets):
-            self._send(mail, parcel)
+        if self._begin_sending(mail, packed.tickets):
+            self._send(mail, packed)
             return
         readdressed, overtaken = self._as_it_is_now(mail)
         if overtaken:
@@ -214,11 +214,11 @@ class Delivery:
             )
             return readdressed, ""
 
-    def _send(self, mail: Mail, parcel: Parcel) -> None:
+    def _send(self, mail: Mail, packed: PackedMail) -> None:
         """Hand the mail over, which is marked as being sent, and write down what became of it."""
         try:
-            if self._hand_over(mail, parcel):
-                self._outcomes.sent(mail, parcel.subject, boxes=parcel.boxes, legible=parcel.legible)
+            if self._hand_over(mail, packed):
+                self._outcomes.sent(mail, packed.subject, boxes=packed.boxes, legible=packed.legible)
                 self._failures_in_a_row = 0
         except MailUnavailableError as error:
             worn_out = self._session.refusals > 0
@@ -252,7 +252,7 @@ class Delivery:
         else:
             self._outcomes.put_off(mail, error)
 
-    def _hand_over(self, mail: Mail, parcel: Parcel) -> bool:
+    def _hand_over(self, mail: Mail, packed: PackedMail) -> bool:
         """Hand the messages over: smaller ones, where the server takes none so large and that helps.
 
         False when another run has taken the mail over.
@@ -261,7 +261,7 @@ class Delivery:
         while True:
             taken = 0
             try:
-                for message in parcel.messages:
+                for message in packed.messages:
                     # Anew before each: many large ones take longer than a lease, and another run would send them too.
                     if goes_on and not self._begin_sending(mail, (), goes_on=True):
                         return False
@@ -272,20 +272,20 @@ class Delivery:
                 error.maybe_sent = error.maybe_sent or taken > 0  # of several, some have arrived
                 raise
             except MessageRefusedError as error:
-                smaller = None if taken or not error.too_large else self._packed_smaller(mail, parcel)
+                smaller = None if taken or not error.too_large else self._packed_smaller(mail, packed)
                 if smaller is None:
                     raise
-                parcel = smaller
+                packed = smaller
             else:
                 return True
 
-    def _packed_smaller(self, mail: Mail, parcel: Parcel) -> Parcel | None:
+    def _packed_smaller(self, mail: Mail, packed: PackedMail) -> PackedMail | None:
         """Return the mail in smaller messages, or None where it cannot be any smaller."""
         try:
-            smaller = self._packer.pack(mail, parcel.largest // 2)
+            smaller = self._packer.pack(mail, packed.largest // 2)
         except PrintError:
             return None
-        return smaller if smaller.largest < parcel.largest else None
+        return smaller if smaller.largest < packed.largest else None
 
     def _begin_sending(self, mail: Mail, carried: Collection[int], *, goes_on: bool = False) -> bool:
         until = self._clock.now() + self._rules.lease

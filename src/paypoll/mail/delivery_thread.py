@@ -21,7 +21,7 @@ class ShouldStop(Protocol):
         ...
 
 
-class Courier:
+class DeliveryThread:
     """Delivers the outbox, one delivery at a time, and adds the numbers of each to `result`.
 
     A context manager: at its end it waits for the delivery that is under way, and raises what that raised. When the
@@ -36,7 +36,7 @@ class Courier:
         self._abandoned = False
 
     def __enter__(self) -> Self:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="courier")
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="delivery")
         self._pool.__enter__()
         return self
 

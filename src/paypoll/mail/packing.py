@@ -13,9 +13,9 @@ from paypoll.mail.content.compose import Attachment, Composer
 from paypoll.mail.content.contexts import ConfirmationContext
 from paypoll.mail.content.message_id import part_message_id
 from paypoll.mail.content.reading import ComposeError
-from paypoll.mail.delivery import Parcel
+from paypoll.mail.delivery import PackedMail
 from paypoll.mail.overtaken import WITH_TICKETS, is_new
-from paypoll.mail.papers import Paper, Papers
+from paypoll.mail.print_ahead import PrintAhead, PrintedOrder
 from paypoll.mail.splitting import mailed_size, plan_attachments
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import set_ticket_files
@@ -44,7 +44,7 @@ class MailPacker:
     ) -> None:
         self._engine = engine
         self._printer = printer
-        self._papers = Papers(printer, files)
+        self._print_ahead = PrintAhead(printer, files)
         self._composer = composer
         self._site = site
         self._clock = clock
@@ -65,33 +65,33 @@ class MailPacker:
         self._loaded |= loaded
         now = self._clock.now()
         new = {mail.order_id for mail in mails if is_new(mail, now) and mail.order_id is not None}
-        self._papers.expect({order: loaded[order] for order in wanted if order in loaded}, store=new)
+        self._print_ahead.expect({order: loaded[order] for order in wanted if order in loaded}, store=new)
 
     def close(self) -> None:
         """Drop what was printed ahead."""
-        self._papers.close()
+        self._print_ahead.close()
 
-    def pack(self, mail: Mail, size_limit: int | None = None) -> Parcel:
+    def pack(self, mail: Mail, size_limit: int | None = None) -> PackedMail:
         """Return the mail's messages, of at most `size_limit` bytes if given, else what the settings say.
 
         Raise PrintError when something of it cannot be made or stored now.
         """
         limit = min(size_limit or self._size_limit, self._size_limit)
         try:
-            paper = self._paper(mail) if mail.kind in WITH_TICKETS else None
-            if paper is not None:
-                mail = replace(mail, content=_without_void(mail.content, paper.tickets))
-            groups = [()] if paper is None else self._attachments(mail, paper, limit)
+            printed = self._print(mail) if mail.kind in WITH_TICKETS else None
+            if printed is not None:
+                mail = replace(mail, content=_without_void(mail.content, printed.tickets))
+            groups = [()] if printed is None else self._attachments(mail, printed, limit)
             messages = tuple(
                 self._message(mail, attachments, part, len(groups)) for part, attachments in enumerate(groups, start=1)
             )
         except ComposeError as error:
             raise PrintError(f"the {mail.kind} mail cannot be composed: {error}") from error
-        parcel = Parcel(str(messages[0]["Subject"]), messages)
-        if paper is None:
-            return parcel
-        carried = tuple(ticket.id for ticket in paper.tickets)
-        return replace(parcel, tickets=carried, boxes=paper.boxes, legible=paper.legible)
+        packed = PackedMail(str(messages[0]["Subject"]), messages)
+        if printed is None:
+            return packed
+        carried = tuple(ticket.id for ticket in printed.tickets)
+        return replace(packed, tickets=carried, boxes=printed.boxes, legible=printed.legible)
 
     def _message(self, mail: Mail, attachments: Sequence[Attachment], part: int, parts: int) -> EmailMessage:
         return self._composer.compose(
@@ -105,25 +105,25 @@ class MailPacker:
             parts=parts,
         )
 
-    def _paper(self, mail: Mail) -> Paper:
+    def _print(self, mail: Mail) -> PrintedOrder:
         """Print the order's tickets, and store their files, where there is a media folder, and then their paths."""
         if mail.order_id is None:
             raise PrintError(f"mail {mail.id} has tickets, but no order")
         tickets = self._tickets(mail.order_id)
         if not tickets:
             raise PrintError(f"not every ticket of order {mail.order_id} is there to be printed")
-        paper = self._papers.make(mail.order_id, tickets)
-        if paper.paths:
+        printed = self._print_ahead.make(mail.order_id, tickets)
+        if printed.paths:
             with transaction(self._engine) as connection:
-                set_ticket_files(connection, paper.paths)
-        return paper
+                set_ticket_files(connection, printed.paths)
+        return printed
 
-    def _attachments(self, mail: Mail, paper: Paper, limit: int) -> Sequence[Sequence[Attachment]]:
+    def _attachments(self, mail: Mail, printed: PrintedOrder, limit: int) -> Sequence[Sequence[Attachment]]:
         """Return the order's tickets as attachments of one message or several."""
-        pdfs = [ticket.pdf for ticket in paper.printed]
+        pdfs = [ticket.pdf for ticket in printed.documents]
         calendar = self._calendar(mail)
         beside = sum(mailed_size(len(file.content)) for file in calendar)
-        first, *others = self._parcels(paper.tickets, pdfs, limit, beside=beside)
+        first, *others = self._by_message(printed.tickets, pdfs, limit, beside=beside)
         return [[*first, *calendar], *others]
 
     def _calendar(self, mail: Mail) -> Sequence[Attachment]:
@@ -140,7 +140,7 @@ class MailPacker:
         with transaction(self._engine) as connection:
             return load_issued_tickets(connection, [order_id], self._site).get(order_id, ())
 
-    def _parcels(
+    def _by_message(
         self, tickets: Sequence[IssuedTicket], pdfs: Sequence[bytes], limit: int, *, beside: int
     ) -> Sequence[Sequence[Attachment]]:
         """Return the tickets of each message, as `plan_attachments` lays them out.

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.gone import order_gone, tell_of_gone
-from paypoll.alerts.halls import tell_of_overfull_halls
 from paypoll.alerts.orders import alert_about
+from paypoll.alerts.overbooked import tell_of_overfull_halls
 from paypoll.database import transaction
 from paypoll.mail.content.contexts import ConfirmationContext, FailureContext
 from paypoll.mail.content.message_id import new_message_id

@@ -19,7 +19,7 @@ from paypoll.alerts.outages import OutageReporter
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
-from paypoll.mail.delivery_thread import Courier, Deliver
+from paypoll.mail.delivery_thread import Deliver, DeliveryThread
 from paypoll.payments.decision import Outcome
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.gateway import PaymentGateway
@@ -116,13 +116,13 @@ class Cycle:
 
     def run(self, report: RunReport, only: Sequence[int] = ()) -> RunReport:
         """Do one run over what is due, or over the orders `only`. The report is filled as the run goes on."""
-        with self._courier(report) as courier:
+        with self._delivery_thread(report) as delivery:
             if not only:
                 self._beforehand(report)
-            courier.nudge()
-            self._look_at_orders(report, only, courier)
+            delivery.nudge()
+            self._look_at_orders(report, only, delivery)
             if not only and self._sweep_ledgers(report):
-                self._look_at_orders(report, only, courier)
+                self._look_at_orders(report, only, delivery)
             self._tell_of_brake(report, whole=not only)
             if self._gone is not None and not only and not self._asker.is_halted(report):
                 self._gone.run(report, self._should_end, self._outages.observe)
@@ -137,27 +137,27 @@ class Cycle:
             if self._gone_fees is not None and not only and not self._asker.is_halted(report):
                 self._gone_fees.run(report, self._should_end, self._outages.observe)
             if not only and (to_ask := self._to_ask_about()):
-                self._look_at_orders(report, to_ask, courier)
+                self._look_at_orders(report, to_ask, delivery)
             report.standstills += self._outages.tell_of_sumup(self._engine, self._clock.now())
             self._outages.tell_of_stuck_orders(self._engine, self._clock.now())
             self._outages.summarise_alerts(self._engine, self._clock.now())
             if self._applier.rules.tell_organisers:
                 with transaction(self._engine) as connection:
                     release_digests(connection, self._run_id, self._clock.now())
-            courier.send_all()
+            delivery.send_all()
         if self._stopped():
             report.ended = "stopped"
         elif report.delivered.cut_short:
             report.ended = "out_of_time"
         return report
 
-    def _look_at_orders(self, report: RunReport, only: Sequence[int], courier: Courier) -> None:
+    def _look_at_orders(self, report: RunReport, only: Sequence[int], delivery: DeliveryThread) -> None:
         with closing(self._asker.answers(report, only)) as answers:
             for order, evidence, braked in self._braked(answers, report):
                 applied = self._apply(order, evidence, report, braked)
                 self._outages.observe(evidence)
                 if applied is not None and applied.outcome is not Outcome.UNCHANGED:
-                    courier.nudge()
+                    delivery.nudge()
 
     def _to_ask_about(self) -> list[int]:
         """Return orders to ask about because a trouble with SumUp lasts and no order is due that would show it."""
@@ -252,8 +252,8 @@ class Cycle:
 
     # -- deliver ------------------------------------------------------------------------------------------
 
-    def _courier(self, report: RunReport) -> Courier:
-        return Courier(self._deliver, report.delivered, self._should_end_delivery)
+    def _delivery_thread(self, report: RunReport) -> DeliveryThread:
+        return DeliveryThread(self._deliver, report.delivered, self._should_end_delivery)
 
     def _should_end(self) -> bool:
         return self._stopped() or self._clock.monotonic() >= self._deadline

@@ -17,7 +17,7 @@ from paypoll.errors import DatabaseUnavailableError, SettingsError, UnreadableOr
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.order import Order
 from paypoll.shop import orders as shop
-from paypoll.shop.capacity import TAKEN, lock_halls, may_fulfil, with_places_taken
+from paypoll.shop.capacity import TAKEN, lock_events, may_fulfil, with_places_taken
 from paypoll.shop.find import find_numbers
 from paypoll.state import records as own
 from paypoll.state.fulfilments import SPENT
@@ -158,7 +158,7 @@ def load_for_decision(
         halls = {item.event.id for item in order.items if item.event is not None}
         if not lock or halls <= set(locked) or not may_fulfil(order, evidence):
             return order
-        lock_halls(connection, halls)
+        lock_events(connection, halls)
         locked = halls
     return None
 

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 import paypoll
-from paypoll.alerts.standstills import mail_standstills
+from paypoll.alerts.mail_standstills import mail_standstills
 from paypoll.database import busy_means_later, describe_error, transaction
 from paypoll.errors import DatabaseUnavailableError, PaypollError, SettingsError
 from paypoll.exitcodes import ExitCode

@@ -23,7 +23,7 @@ ADMITTING = ("valid", USED)
 """Ticket statuses that take a place in the hall."""
 
 
-def halls_locked(event_ids: Any) -> sa.Select[tuple[int]]:
+def events_locked(event_ids: Any) -> sa.Select[tuple[int]]:
     """Return the query that locks these events, given as what `in_` takes, until the end of the transaction.
 
     In the order of their ids, so that two runs cannot block each other for ever. Not FOR UPDATE, which would also wait
@@ -35,7 +35,7 @@ def halls_locked(event_ids: Any) -> sa.Select[tuple[int]]:
 
 
 _EVENT_IDS: sa.BindParameter[int] = sa.bindparam("event_ids", expanding=True)
-_LOCK = halls_locked(_EVENT_IDS)
+_LOCK = events_locked(_EVENT_IDS)
 TAKEN = (
     sa.select(tickets.c.event_id, sa.func.count().label("taken"))
     .where(
@@ -71,7 +71,7 @@ def may_fulfil(order: "Order", evidence: "Evidence") -> bool:
     return not order.tickets and order.fulfilment is None and evidence.shows_paid
 
 
-def lock_halls(connection: sa.Connection, event_ids: Iterable[int]) -> None:
+def lock_events(connection: sa.Connection, event_ids: Iterable[int]) -> None:
     """Lock these events until the end of the transaction.
 
     Of two orders for the last places, the second is counted when the first has its tickets. The count must be of a

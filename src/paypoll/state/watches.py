@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from paypoll.clock import CLOCK_TOLERANCE
 from paypoll.database import insert_unless_there, is_among, readable
 from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
-from paypoll.shop.capacity import halls_locked
+from paypoll.shop.capacity import events_locked
 from paypoll.shop.tables import items, orders
 from paypoll.state.due_marks import due_since_last_look, due_since_made
 from paypoll.state.pauses import NOT_PAUSED
@@ -29,7 +29,7 @@ _LOCKED = (
     .with_for_update(of=(orders, watch))
 )
 _held = _LOCKED.cte("held")
-_halls = halls_locked(
+_halls = events_locked(
     sa.select(items.c.event_id)
     .join(_held, _held.c.id == items.c.order_id)
     .where(_held.c.lease_run == sa.bindparam("holder"))

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from tests.settings_text import API_KEY, MERCHANT
 
 from paypoll.admin.check import check_all, exit_code
-from paypoll.admin.check.finding import Finding, Mark
 from paypoll.admin.check.host import _there_below, check_timer
 from paypoll.admin.check.printing import check_printing
+from paypoll.admin.check.result import CheckResult, Mark
 from paypoll.app import App
 from paypoll.database import CONNECTIONS, transaction
 from paypoll.mail.mailer import RecipientRefusedError
@@ -67,20 +67,20 @@ def make_app(settings_file: Path, simulator: Simulator, sink: MailSink) -> Itera
         app.close()
 
 
-def check(app: App, *, send_test_alert: bool = False) -> dict[str, list[Finding]]:
+def check(app: App, *, send_test_alert: bool = False) -> dict[str, list[CheckResult]]:
     """Return the findings by topic."""
-    found: dict[str, list[Finding]] = {}
+    found: dict[str, list[CheckResult]] = {}
     for finding in check_all(app, send_test_alert=send_test_alert):
         found.setdefault(finding.topic, []).append(finding)
     return found
 
 
-def one(found: dict[str, list[Finding]], topic: str) -> Finding:
+def one(found: dict[str, list[CheckResult]], topic: str) -> CheckResult:
     (finding,) = found[topic]
     return finding
 
 
-def is_problem(finding: Finding, *words: str, code: int = 78) -> bool:
+def is_problem(finding: CheckResult, *words: str, code: int = 78) -> bool:
     assert finding.next_step
     assert all(word in finding.text + finding.next_step for word in words), finding
     return finding.mark is Mark.PROBLEM and finding.exit_code == code

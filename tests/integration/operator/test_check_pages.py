@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paypoll.admin.check.finding import Finding, Mark
 from paypoll.admin.check.pages import DANGEROUS, NOWHERE, check_pages
+from paypoll.admin.check.result import CheckResult, Mark
 from paypoll.exitcodes import ExitCode
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def open_site() -> Iterator[Callable[..., ShopSite]]:
 OpenSite = Callable[..., ShopSite]
 
 
-def only(url: str) -> Finding:
+def only(url: str) -> CheckResult:
     (finding,) = check_pages(url)
     return finding
 

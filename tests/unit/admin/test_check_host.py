@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from tests.settings_text import Section, sound_settings, write_settings_file
 
-from paypoll.admin.check.finding import Mark
 from paypoll.admin.check.host import check_folders, check_placeholders
+from paypoll.admin.check.result import Mark
 from paypoll.admin.check.sumup import next_step
 from paypoll.settings.load import load_settings
 from paypoll.settings.model import Settings

@@ -12,9 +12,9 @@ from tests.settings_text import sound_settings, write_settings_file
 
 from paypoll.__main__ import main
 from paypoll.admin.check import exit_code
-from paypoll.admin.check.finding import fine, unreachable, wrong
+from paypoll.admin.check.result import fine, unreachable, wrong
 from paypoll.cli import cli
-from paypoll.cli.commands.check import finding_lines
+from paypoll.cli.commands.check import result_lines
 from paypoll.cli.person import person
 from paypoll.cli.render.screen import shown
 
@@ -90,9 +90,9 @@ def test_exit_code_of_a_check_is_the_settings_before_what_is_out_of_reach() -> N
 
 
 def test_finding_has_its_next_step_behind_it_or_below() -> None:
-    (line,) = finding_lines(wrong("timer", "disabled", "enable it"))
+    (line,) = result_lines(wrong("timer", "disabled", "enable it"))
     assert click.unstyle(shown(line)) == "PROBLEM timer: disabled → enable it"
-    assert finding_lines(wrong("timer", "y" * 70, "x"))[-1] == "        → x"
+    assert result_lines(wrong("timer", "y" * 70, "x"))[-1] == "        → x"
 
 
 def test_restore_of_a_file_that_is_not_there_is_66(tmp_path: Path) -> None:

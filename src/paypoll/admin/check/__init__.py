@@ -1,9 +1,9 @@
-"""Is everything there that a run needs? One module a concern; each yields findings, and goes on after a problem."""
+"""Is everything there that a run needs? One module a concern; each yields results, and goes on after a problem."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from paypoll.admin.check.finding import Finding, Mark, skipped
+from paypoll.admin.check.result import CheckResult, Mark, skipped
 from paypoll.clock import Clock
 from paypoll.errors import PaypollError
 from paypoll.exitcodes import ExitCode
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from paypoll.payments.gateway import PaymentGateway
     from paypoll.tickets.ticket import TicketPrinter
 
-Check = Callable[[], Iterable[Finding]]
+Check = Callable[[], Iterable[CheckResult]]
 
 
 class Installation(Protocol):
@@ -64,7 +64,7 @@ class Installation(Protocol):
         ...
 
 
-def check_all(there: Installation, *, send_test_alert: bool = False, shop_url: str = "") -> Iterator[Finding]:
+def check_all(there: Installation, *, send_test_alert: bool = False, shop_url: str = "") -> Iterator[CheckResult]:
     """Look at everything, one after the other. Changes nothing; sends a mail only with `send_test_alert`.
 
     With `shop_url`, the shop there is asked as well which of its pages are still there.
@@ -99,19 +99,19 @@ def check_all(there: Installation, *, send_test_alert: bool = False, shop_url: s
     for topic, check in checks:
         try:
             with busy_means_later():
-                for finding in check():
-                    no_database |= finding.topic == "database" and finding.mark is Mark.PROBLEM
-                    yield finding
+                for result in check():
+                    no_database |= result.topic == "database" and result.mark is Mark.PROBLEM
+                    yield result
         except PaypollError as error:
             if no_database:
                 # Organisers' connections to SumUp stand there; one problem is told once.
                 yield skipped(topic, "it needs the database, see above")
             else:
-                step = "see the other findings, then run the check again"
-                yield Finding(Mark.PROBLEM, topic, f"could not go on: {error}", step, error.exit_code)
+                step = "see the other lines, then run the check again"
+                yield CheckResult(Mark.PROBLEM, topic, f"could not go on: {error}", step, error.exit_code)
 
 
-def exit_code(findings: Iterable[Finding]) -> ExitCode:
+def exit_code(results: Iterable[CheckResult]) -> ExitCode:
     """Return 78 when a person must put something right, else 75 when something is out of reach, else 0."""
-    codes = {finding.exit_code for finding in findings if finding.mark is Mark.PROBLEM}
+    codes = {result.exit_code for result in results if result.mark is Mark.PROBLEM}
     return max(codes, default=ExitCode.OK)

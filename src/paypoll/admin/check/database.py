@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from paypoll.admin.check.finding import Finding, advice, fine, skipped, unreachable, wrong
 from paypoll.admin.check.indexes import check_indexes
+from paypoll.admin.check.result import CheckResult, advice, fine, skipped, unreachable, wrong
 from paypoll.admin.check.sessions import check_sessions, is_pooled
+from paypoll.alerts.mail_standstills import mail_standstills
 from paypoll.alerts.next_steps import order_word
-from paypoll.alerts.standstills import mail_standstills
 from paypoll.clock import Clock, ago
 from paypoll.database import (
     NAME_THE_PRIMARY,
@@ -58,7 +58,9 @@ _TAKES_NO_WRITES = sa.text(
 )
 
 
-def check_database(engine: sa.Engine, options: DatabaseOptions, settings: Settings, clock: Clock) -> Iterator[Finding]:
+def check_database(
+    engine: sa.Engine, options: DatabaseOptions, settings: Settings, clock: Clock
+) -> Iterator[CheckResult]:
     """Look at all of it, in one transaction that changes nothing. Out of reach, the rest is skipped."""
     try:
         with busy_means_later(), transaction(engine) as connection:
@@ -93,7 +95,7 @@ def _way_in(problem: str, settings: Settings) -> str:
     return f"correct the section [database]; if a right is missing, {_GRANTS}"
 
 
-def _server(connection: sa.Connection) -> Finding:
+def _server(connection: sa.Connection) -> CheckResult:
     if connection.dialect.name != "postgresql":
         return fine("database", f"{connection.dialect.name}: for the demo, not for a shop")
     role, name = connection.execute(sa.text("SELECT current_user, current_database()")).one()
@@ -108,7 +110,7 @@ def _server(connection: sa.Connection) -> Finding:
     return fine("database", text)
 
 
-def _clock(settings: Settings, clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
+def _clock(settings: Settings, clock: Clock, connection: sa.Connection) -> Iterator[CheckResult]:
     if connection.dialect.name != "postgresql":
         return
     ahead = clock_difference(clock, connection)
@@ -121,7 +123,7 @@ def _clock(settings: Settings, clock: Clock, connection: sa.Connection) -> Itera
     yield wrong("clock", text, "set both clocks by NTP")
 
 
-def _rights(connection: sa.Connection, settings: Settings) -> Iterator[Finding]:
+def _rights(connection: sa.Connection, settings: Settings) -> Iterator[CheckResult]:
     if connection.dialect.name != "postgresql":
         yield skipped("rights", "only PostgreSQL has any")
         return
@@ -145,7 +147,7 @@ def _rights(connection: sa.Connection, settings: Settings) -> Iterator[Finding]:
         yield advice("rights", f"the role may also {', '.join(excess)}", f"{_GRANTS}, and log in as that role")
 
 
-def _schema(connection: sa.Connection) -> Iterator[Finding]:
+def _schema(connection: sa.Connection) -> Iterator[CheckResult]:
     problems = schema_problems(connection)
     for problem in problems:
         new = _NEW_COLUMN.match(problem)
@@ -155,7 +157,7 @@ def _schema(connection: sa.Connection) -> Iterator[Finding]:
         yield fine("shop's tables", "as paypoll knows them")
 
 
-def _merchant(settings: Settings, connection: sa.Connection) -> Iterator[Finding]:
+def _merchant(settings: Settings, connection: sa.Connection) -> Iterator[CheckResult]:
     """Compare our merchant with the shop's newest checkouts: SumUp says of a stranger's no more than "not found"."""
     ours = settings.sumup.merchant_code
     reading = settings.database.read_only
@@ -170,7 +172,7 @@ def _merchant(settings: Settings, connection: sa.Connection) -> Iterator[Finding
         yield wrong("merchant in the shop", text, "correct sumup.merchant_code: it is the shop's own merchant")
 
 
-def _own_tables(settings: Settings, clock: Clock, connection: sa.Connection) -> Iterator[Finding]:
+def _own_tables(settings: Settings, clock: Clock, connection: sa.Connection) -> Iterator[CheckResult]:
     version = current_version(connection)
     if version is None and bears_marks(connection):
         text = "they are gone, but the shop's orders bear paypoll's marks: no run begins"
@@ -203,7 +205,7 @@ def _resume(one: Pause) -> str:
     return f"paypoll resume --event {one.event_id}" if one.event_id is not None else "paypoll resume --all"
 
 
-def _last_run(now: datetime, run: LastRun | None) -> Finding:
+def _last_run(now: datetime, run: LastRun | None) -> CheckResult:
     if run is None:
         return advice("last run", "there was none yet", "start the timer, or run `paypoll run-once`")
     text = f"{ago(run.started_at, now)} on {run.host}, {run.ended or 'under way, or killed'}"

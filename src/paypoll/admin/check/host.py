@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
-from paypoll.admin.check.finding import Finding, advice, fine, skipped, wrong
+from paypoll.admin.check.result import CheckResult, advice, fine, skipped, wrong
 from paypoll.settings.model import Settings
 from paypoll.templates import missing_folders
 
@@ -32,7 +32,7 @@ _PLACEHOLDER = re.compile(r"(?:^|[@/.])example\.(?:org|com|net)\b", re.IGNORECAS
 _TICKET_FOLDERS = ("tickets/pdfs", "tickets/qr_codes")
 
 
-def check_settings(settings: Settings) -> Iterator[Finding]:
+def check_settings(settings: Settings) -> Iterator[CheckResult]:
     """Look at the settings file; that its keys and secrets are sound is why we got here."""
     source = settings.source
     if source is None:
@@ -45,7 +45,7 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     yield fine("settings", f"{source} (mode {mode:03o}){secrets}")
 
 
-def check_placeholders(settings: Settings, host_zone: tzinfo | None = None) -> Iterator[Finding]:
+def check_placeholders(settings: Settings, host_zone: tzinfo | None = None) -> Iterator[CheckResult]:
     """Look for what the example file says and no shop means. `host_zone`: this machine's, if not as it is set."""
     given = {
         "site.base_url": (settings.site.base_url,),
@@ -67,7 +67,7 @@ def check_placeholders(settings: Settings, host_zone: tzinfo | None = None) -> I
             yield wrong("settings", text, 'set site.time_zone to the shop\'s, such as "Europe/Jersey"')
 
 
-def check_folders(settings: Settings) -> Iterator[Finding]:
+def check_folders(settings: Settings) -> Iterator[CheckResult]:
     """Try to write where runs write: the shop's media folder, and the folders of log, metrics, token and report."""
     media = settings.tickets.media_folder
     if media is None:
@@ -98,7 +98,7 @@ def check_folders(settings: Settings) -> Iterator[Finding]:
         yield advice("user", "root can read and write everything", "run the check as paypoll's own user, to be sure")
 
 
-def check_timer(*, systemd: Path = Path("/run/systemd/system")) -> Iterator[Finding]:
+def check_timer(*, systemd: Path = Path("/run/systemd/system")) -> Iterator[CheckResult]:
     """Ask systemd whether the timer starts with the machine and is running. `systemd` is there where systemd runs."""
     if not systemd.is_dir() or shutil.which("systemctl") is None:
         yield skipped("timer", "systemd does not run here; something else must start `paypoll run-once`")
@@ -140,7 +140,7 @@ def _there_or_above(folder: Path | None) -> Path | None:
     return folder if folder is None or folder.is_dir() else folder.parent
 
 
-def _writable(topic: str, folder: Path, key: str) -> Finding:
+def _writable(topic: str, folder: Path, key: str) -> CheckResult:
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from paypoll.admin.check.finding import Finding, advice, fine
+from paypoll.admin.check.result import CheckResult, advice, fine
 from paypoll.shop.tables import checkouts, orders
 
 _LARGE = 50_000
@@ -27,7 +27,7 @@ _PAYMENTS = (orders.c.transaction_id, checkouts.c.sumup_checkout_id, checkouts.c
 """By these it is found whether a payment has completed another order (`paypoll.state.spent`)."""
 
 
-def check_indexes(connection: sa.Connection) -> Iterator[Finding]:
+def check_indexes(connection: sa.Connection) -> Iterator[CheckResult]:
     """Recommend indexes for what runs ask. Only a large table is worth one."""
     if connection.dialect.name != "postgresql":
         return

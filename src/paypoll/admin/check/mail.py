@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from paypoll.admin.check.finding import Finding, fine, skipped, unreachable, wrong
+from paypoll.admin.check.result import CheckResult, fine, skipped, unreachable, wrong
 from paypoll.mail.content.compose import Composer
 from paypoll.mail.content.contexts import AlertContext
 from paypoll.mail.content.message_id import new_message_id
@@ -15,7 +15,7 @@ _TOPIC = "mail server"
 _TEST = "test alert"
 
 
-def check_mail(composer: Composer, mailer: Mailer, settings: Settings) -> Iterator[Finding]:
+def check_mail(composer: Composer, mailer: Mailer, settings: Settings) -> Iterator[CheckResult]:
     """Fill every template, connect and log in. No mail is sent."""
     from paypoll.mail.content.samples import template_problems
 
@@ -28,7 +28,7 @@ def check_mail(composer: Composer, mailer: Mailer, settings: Settings) -> Iterat
     yield _connect(mailer, settings)
 
 
-def _connect(mailer: Mailer, settings: Settings) -> Finding:
+def _connect(mailer: Mailer, settings: Settings) -> CheckResult:
     mail = settings.mail
     try:
         with mailer.connect():
@@ -45,12 +45,12 @@ def _connect(mailer: Mailer, settings: Settings) -> Finding:
     return fine(_TOPIC, f"{mail.host}:{mail.port} by {how}, {login}")
 
 
-def send_test_alert(composer: Composer, mailer: Mailer, settings: Settings, now: datetime) -> Iterator[Finding]:
+def send_test_alert(composer: Composer, mailer: Mailer, settings: Settings, now: datetime) -> Iterator[CheckResult]:
     """Send a test alert to alerts.to."""
     yield _send_test(composer, mailer, settings, now)
 
 
-def _send_test(composer: Composer, mailer: Mailer, settings: Settings, now: datetime) -> Finding:
+def _send_test(composer: Composer, mailer: Mailer, settings: Settings, now: datetime) -> CheckResult:
     to = settings.alerts.to
     content = AlertContext(
         level="Alert",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import paypoll
-from paypoll.admin.check.finding import Finding, advice, fine, unreachable, wrong
+from paypoll.admin.check.result import CheckResult, advice, fine, unreachable, wrong
 
 TOPIC = "shop's pages"
 
@@ -25,7 +25,7 @@ _REDIRECTS = range(300, 400)
 _STEP = "take the page out of the shop's URLs, see docs/shop.md"
 
 
-def check_pages(shop_url: str) -> Iterator[Finding]:
+def check_pages(shop_url: str) -> Iterator[CheckResult]:
     """Ask for the head of each page, without a parameter: no page knows an order by that. No redirect is followed."""
     import requests
 
@@ -54,7 +54,7 @@ def check_pages(shop_url: str) -> Iterator[Finding]:
         yield fine(TOPIC, f"{base}: none of the {len(DANGEROUS)} that issue or complete by themselves answers")
 
 
-def _cannot_tell(base: str, status: int, leads_to: str) -> Finding:
+def _cannot_tell(base: str, status: int, leads_to: str) -> CheckResult:
     text = f"{base} answers {status} for a page that no shop has, so it cannot be told which pages are there"
     if status in _REDIRECTS and (elsewhere := urlsplit(leads_to)).netloc:
         return advice(TOPIC, text, f"give --shop the address that it leads to: {elsewhere.scheme}://{elsewhere.netloc}")

@@ -9,7 +9,7 @@ from datetime import date
 
 import sqlalchemy as sa
 
-from paypoll.admin.check.finding import Finding, advice, fine, skipped, wrong
+from paypoll.admin.check.result import CheckResult, advice, fine, skipped, wrong
 from paypoll.database import transaction
 from paypoll.settings.model import Settings, TicketSettings
 from paypoll.shop.tables import events
@@ -29,7 +29,7 @@ _FONT_NAME = re.compile(rb"/FontName\s*/(?:[A-Z]{6}\+)?([A-Za-z0-9_.-]+)")
 _STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
 
 
-def check_printing(printer: TicketPrinter, settings: Settings) -> Iterator[Finding]:
+def check_printing(printer: TicketPrinter, settings: Settings) -> Iterator[CheckResult]:
     """Print a few tickets. Libraries that are missing show when they are loaded, templates when they are filled."""
     try:
         # One by one, as orders come: of the operator's own templates the second is printed both ways, to compare.
@@ -48,7 +48,7 @@ def check_printing(printer: TicketPrinter, settings: Settings) -> Iterator[Findi
     yield from _subsetter()
 
 
-def _stamping(settings: TicketSettings, last: PrintedTicket) -> Finding:
+def _stamping(settings: TicketSettings, last: PrintedTicket) -> CheckResult:
     """Say whether tickets are made from earlier ones, which takes a fifth of the time."""
     if not settings.stamping:
         return fine("stamping", "off, so that every ticket is printed in full (tickets.stamping)")
@@ -61,7 +61,7 @@ def _stamping(settings: TicketSettings, last: PrintedTicket) -> Finding:
     return advice("stamping", "tickets are all printed in full, which takes five times as long", _PINNED)
 
 
-def _fonts(pdf: bytes) -> Iterator[Finding]:
+def _fonts(pdf: bytes) -> Iterator[CheckResult]:
     names = sorted({name.decode() for part in (pdf, *_unpacked(pdf)) for name in _FONT_NAME.findall(part)})
     if names:
         yield fine("fonts", f"the sample ticket uses {', '.join(names)}")
@@ -69,7 +69,7 @@ def _fonts(pdf: bytes) -> Iterator[Finding]:
         yield wrong("fonts", "the sample ticket has none: its text cannot be read", "apt-get install fonts-dejavu-core")
 
 
-def check_scripts() -> Finding:
+def check_scripts() -> CheckResult:
     """Say which scripts have no font here, and which packages have them."""
     with loaded_lightly():
         from paypoll.tickets.fonts import missing_scripts
@@ -81,7 +81,7 @@ def check_scripts() -> Finding:
     return advice("scripts", text, f"apt-get install {packages_for(missing)}")
 
 
-def check_event_scripts(engine: sa.Engine, today: date) -> Iterator[Finding]:
+def check_event_scripts(engine: sa.Engine, today: date) -> Iterator[CheckResult]:
     """Say whether all letters of the events on sale can be printed, whatever their script."""
     with transaction(engine) as connection:
         on_sale = sa.and_(events.c.status == "published", events.c.event_date >= today)
@@ -111,7 +111,7 @@ def _unpacked(pdf: bytes) -> Iterator[bytes]:
             yield zlib.decompressobj().decompress(stream)
 
 
-def _subsetter() -> Iterator[Finding]:
+def _subsetter() -> Iterator[CheckResult]:
     from paypoll.tickets.printer import subsets_fonts_fast
 
     if subsets_fonts_fast():

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from paypoll.admin.check.finding import Finding, advice, fine, unreachable, wrong
+from paypoll.admin.check.result import CheckResult, advice, fine, unreachable, wrong
 from paypoll.database import CONNECTIONS, DatabaseOptions, transaction_settings
 
 _LIMITS = sa.text(
@@ -24,7 +24,7 @@ def is_pooled(connection: sa.Connection) -> bool:
     return given is not None and given.info.backend_pid != connection.scalar(sa.text("SELECT pg_backend_pid()"))
 
 
-def check_sessions(options: DatabaseOptions, connection: sa.Connection) -> Iterator[Finding]:
+def check_sessions(options: DatabaseOptions, connection: sa.Connection) -> Iterator[CheckResult]:
     """Compare what the server says with what runs need. Only PostgreSQL has sessions."""
     if connection.dialect.name != "postgresql":
         return
@@ -35,7 +35,7 @@ def check_sessions(options: DatabaseOptions, connection: sa.Connection) -> Itera
         yield from _connections(connection)
 
 
-def _time_outs(options: DatabaseOptions, connection: sa.Connection) -> Iterator[Finding]:
+def _time_outs(options: DatabaseOptions, connection: sa.Connection) -> Iterator[CheckResult]:
     wanted = transaction_settings(options)
     there = {row.name: row.setting for row in connection.execute(_IN_FORCE, {"names": list(wanted)})}
     others = [f"{name} is {there.get(name)}, not {value}" for name, value in wanted.items() if there.get(name) != value]
@@ -46,7 +46,7 @@ def _time_outs(options: DatabaseOptions, connection: sa.Connection) -> Iterator[
         yield fine("time-outs", "the server says that ours are in force")
 
 
-def _connections(connection: sa.Connection) -> Iterator[Finding]:
+def _connections(connection: sa.Connection) -> Iterator[CheckResult]:
     row = connection.execute(_LIMITS).one()
     name = connection.dialect.identifier_preparer.quote
     limits = {

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from paypoll.admin.check.finding import Finding, advice, fine, skipped
+from paypoll.admin.check.result import CheckResult, advice, fine, skipped
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import SettingsError
@@ -18,7 +18,7 @@ from paypoll.state.waiting_fees import fees_without_payment
 _MOST_SHOWN = 10
 
 
-def check_shop(engine: sa.Engine, clock: Clock) -> Iterator[Finding]:
+def check_shop(engine: sa.Engine, clock: Clock) -> Iterator[CheckResult]:
     """Look at the shop's rows, changing nothing. What keeps us from reading them, the database's own check names."""
     try:
         with transaction(engine) as connection:
@@ -45,14 +45,14 @@ def check_shop(engine: sa.Engine, clock: Clock) -> Iterator[Finding]:
         yield _fees_without_payment([fee.reference for fee in unpaid_fees])
 
 
-def _fees_without_payment(references: Sequence[str]) -> Finding:
+def _fees_without_payment(references: Sequence[str]) -> CheckResult:
     named = ", ".join(one_line(reference) for reference in references[:_MOST_SHOWN])
     more = f" and {len(references) - _MOST_SHOWN} more" if len(references) > _MOST_SHOWN else ""
     text = f"{len(references)} recent listing fees are marked as paid without a payment at SumUp: {named}{more}"
     return advice("paid elsewhere", text, "`paypoll queue` has the commands for each")
 
 
-def _counted_wrong(event: CountedWrong) -> Finding:
+def _counted_wrong(event: CountedWrong) -> CheckResult:
     text = (
         f"event {event.event_id} ({one_line(event.title)}) has {event.capacity} places and {event.issued} tickets that "
         f"admit somebody, and the shop counts {event.sold} as sold"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from paypoll.admin.check.finding import Finding, Mark, advice, fine, skipped, unreachable, wrong
+from paypoll.admin.check.result import CheckResult, Mark, advice, fine, skipped, unreachable, wrong
 from paypoll.payments.books import LedgerSource, Period
 from paypoll.payments.gateway import (
     Accepted,
@@ -34,7 +34,7 @@ _NO_TRANSACTION = "00000000-0000-4000-8000-000000000000"
 _LEAST = Decimal(1)
 
 
-def check_sumup(gateway: PaymentGateway, books: LedgerSource, settings: Settings) -> Iterator[Finding]:
+def check_sumup(gateway: PaymentGateway, books: LedgerSource, settings: Settings) -> Iterator[CheckResult]:
     """Ask for a checkout and a transaction that do not exist, and whose credential it is."""
     where = settings.sumup.base_url
     match gateway.find_checkouts(_NO_REFERENCE, settings.sumup.merchant_code):
@@ -42,7 +42,7 @@ def check_sumup(gateway: PaymentGateway, books: LedgerSource, settings: Settings
             yield fine("SumUp", f"{where} lets us in")
             key = list(_membership(gateway, settings))
             yield from key
-            if all(finding.mark is not Mark.PROBLEM for finding in key):  # one mistake is told once
+            if all(result.mark is not Mark.PROBLEM for result in key):  # one mistake is told once
                 yield from _merchant(gateway, books, settings)
         case NotAllowed(detail=detail):
             yield wrong("SumUp", f"{where} refuses our credential: {detail}", f"correct {_which(settings)}")
@@ -69,7 +69,7 @@ def next_step(detail: str) -> str:
     return "look at the network; try again later"
 
 
-def _refunds(answer: Refunding, merchant: str) -> Finding:
+def _refunds(answer: Refunding, merchant: str) -> CheckResult:
     """Say what SumUp makes of a refund of a transaction that does not exist: who may not refund hears so first."""
     match answer:
         case NotFound() | RefundRefused():
@@ -87,7 +87,7 @@ def _refunds(answer: Refunding, merchant: str) -> Finding:
             return wrong("refunds", "SumUp took a refund of a transaction that is none", "tell the developers")
 
 
-def _membership(gateway: PaymentGateway, settings: Settings) -> Iterator[Finding]:
+def _membership(gateway: PaymentGateway, settings: Settings) -> Iterator[CheckResult]:
     """Compare the key's own merchants with ours: to the key of another account, every checkout is "not found"."""
     ours = settings.sumup.merchant_code
     if not ours:
@@ -108,7 +108,7 @@ def _membership(gateway: PaymentGateway, settings: Settings) -> Iterator[Finding
             yield unreachable("key's merchant", f"SumUp does not answer: {detail}", "try again later")
 
 
-def _merchant(gateway: PaymentGateway, books: LedgerSource, settings: Settings) -> Iterator[Finding]:
+def _merchant(gateway: PaymentGateway, books: LedgerSource, settings: Settings) -> Iterator[CheckResult]:
     merchant = settings.sumup.merchant_code
     if not merchant:
         step = "set sumup.merchant_code, unless every checkout or organiser names its merchant"
@@ -135,7 +135,7 @@ def _merchant(gateway: PaymentGateway, books: LedgerSource, settings: Settings) 
             yield skipped("merchant", f"SumUp's answer says nothing about {merchant}: {detail}")
 
 
-def _ledger(books: LedgerSource, settings: Settings) -> Iterator[Finding]:
+def _ledger(books: LedgerSource, settings: Settings) -> Iterator[CheckResult]:
     """Ask for a minute of the ledger: without the scope, orders are followed as ever, and the rest is not seen."""
     merchant, end = settings.sumup.merchant_code, datetime.now(UTC)
     if not settings.ledger.every:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from paypoll.admin.check import Installation
-from paypoll.admin.check.finding import Finding, Mark
 from paypoll.admin.check.mail import check_mail, send_test_alert
+from paypoll.admin.check.result import CheckResult, Mark
 from paypoll.admin.check.sumup import next_step
 from paypoll.admin.setup.database import NoWayInError, ShopDatabase, look_at, owner_ways
 from paypoll.admin.setup.django_settings import UnreadableSettingsError, read_django_settings
@@ -137,12 +137,12 @@ class Session:
         try:
             settings = self.draft.settings()
             with self.open_app(settings) as app:
-                *_, finding = check_mail(app.composer, app.mailer, settings)
+                *_, result = check_mail(app.composer, app.mailer, settings)
         except SettingsError as error:
             self.mail_problem = "; ".join(error.problems)
             return []
-        self.mail_problem = problem_of(finding)
-        return [] if self.mail_problem else [f"mail server: {finding.text}"]
+        self.mail_problem = problem_of(result)
+        return [] if self.mail_problem else [f"mail server: {result.text}"]
 
     def _default_mail(self) -> None:
         if not self.draft.get("mail", "host"):
@@ -166,10 +166,10 @@ class Session:
         """Send the test alert. Return what was said of it; raise AnswerError where the server does not take it."""
         settings = self.draft.settings()
         with self.open_app(settings) as app:
-            (finding,) = send_test_alert(app.composer, app.mailer, settings, app.clock.now())
-        if problem := problem_of(finding):
+            (result,) = send_test_alert(app.composer, app.mailer, settings, app.clock.now())
+        if problem := problem_of(result):
             raise AnswerError(problem)
-        return finding.text
+        return result.text
 
     # --- SumUp ------------------------------------------------------------------------------------------------
 
@@ -246,11 +246,11 @@ class Session:
         return sorted(lines)
 
 
-def problem_of(finding: Finding) -> str:
-    """Return a finding's problem with the next step; empty if it is none."""
-    if finding.mark is not Mark.PROBLEM:
+def problem_of(result: CheckResult) -> str:
+    """Return a result's problem with the next step; empty if it is none."""
+    if result.mark is not Mark.PROBLEM:
         return ""
-    return f"{finding.text}: {finding.next_step}" if finding.next_step else finding.text
+    return f"{result.text}: {result.next_step}" if result.next_step else result.text
 
 
 def _shown(section: str, key: str, value: object) -> object:

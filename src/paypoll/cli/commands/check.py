@@ -12,7 +12,7 @@ from paypoll.cli.render.marks import styled, width
 from paypoll.cli.render.screen import json_text, show
 
 if TYPE_CHECKING:
-    from paypoll.admin.check.finding import Finding
+    from paypoll.admin.check.result import CheckResult
     from paypoll.errors import SettingsError
 
 _COLOURS = {"OK": "green", "WARNING": "yellow", "PROBLEM": "red", "SKIPPED": "cyan"}
@@ -54,46 +54,46 @@ def check_command(context: click.Context, *, send_test_alert: bool, shop_url: st
     from paypoll.admin.check import exit_code
 
     found = []
-    for finding in _findings(context, send_test_alert=send_test_alert, shop_url=shop_url, verbose=verbose):
-        found.append(finding)
+    for result in _results(context, send_test_alert=send_test_alert, shop_url=shop_url, verbose=verbose):
+        found.append(result)
         if not as_json:
-            show(finding_lines(finding))
+            show(result_lines(result))
     code = exit_code(found)
     if as_json:
-        show(findings_json(found, int(code)))
+        show(results_json(found, int(code)))
     return code
 
 
-def finding_lines(finding: "Finding") -> list[str]:
-    """Return a finding in lines; the next step goes on a line of its own where it does not fit."""
-    mark = styled(f"{finding.mark.value:<7}", fg=_COLOURS[finding.mark.value])
+def result_lines(result: "CheckResult") -> list[str]:
+    """Return a result in lines; the next step goes on a line of its own where it does not fit."""
+    mark = styled(f"{result.mark.value:<7}", fg=_COLOURS[result.mark.value])
     # A next step stays in one piece: it may be a command to be copied.
     first, *more = textwrap.wrap(
-        f"{finding.topic}: {finding.text}",
+        f"{result.topic}: {result.text}",
         width(),
         initial_indent=_INDENT,
         subsequent_indent=_INDENT,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    fits = len((more or [first])[-1]) + len(finding.next_step) + 3 <= width()
+    fits = len((more or [first])[-1]) + len(result.next_step) + 3 <= width()
     lines = [f"{mark} {first.removeprefix(_INDENT)}", *more]
-    if not finding.next_step:
+    if not result.next_step:
         return lines
     if not fits:
-        return [*lines, f"{_INDENT}→ {finding.next_step}"]
-    return [*lines[:-1], f"{lines[-1]} → {finding.next_step}"]
+        return [*lines, f"{_INDENT}→ {result.next_step}"]
+    return [*lines[:-1], f"{lines[-1]} → {result.next_step}"]
 
 
-def findings_json(found: "list[Finding]", code: int) -> str:
-    """Return the findings as JSON."""
+def results_json(found: "list[CheckResult]", code: int) -> str:
+    """Return the results as JSON."""
     entries = [
         {"mark": one.mark.value, "topic": one.topic, "text": one.text, "next_step": one.next_step} for one in found
     ]
     return json_text({"schema": SCHEMA, "exit": code, "findings": entries})
 
 
-def _findings(context: click.Context, *, send_test_alert: bool, shop_url: str, verbose: bool) -> "Iterator[Finding]":
+def _results(context: click.Context, *, send_test_alert: bool, shop_url: str, verbose: bool) -> "Iterator[CheckResult]":
     from paypoll.admin.check import check_all
     from paypoll.errors import SettingsError
 
@@ -105,8 +105,8 @@ def _findings(context: click.Context, *, send_test_alert: bool, shop_url: str, v
         yield from _settings_problems(error)
 
 
-def _settings_problems(error: "SettingsError") -> "Iterator[Finding]":
-    from paypoll.admin.check.finding import skipped, wrong
+def _settings_problems(error: "SettingsError") -> "Iterator[CheckResult]":
+    from paypoll.admin.check.result import skipped, wrong
 
     for problem in error.problems:
         yield wrong("settings", problem, f"correct it in {error.source}")

@@ -211,7 +211,7 @@ def _look_and_start(places: "Places", *, yes: bool, no_start: bool) -> int:
 
     show(["", styled("What `paypoll check` finds:", bold=True)])
     findings, code = check(places)
-    _show_findings(findings)
+    _show_results(findings)
     if code:
         show(["", "The timer was not started. Put these right, then run `paypoll setup` again."], err=True)
         return code
@@ -257,12 +257,12 @@ def _show_problem(text: str) -> None:
     show([f"{styled('PROBLEM', fg='red')} {first.strip()}", *rest], err=True)
 
 
-def _show_findings(findings: list[dict[str, Any]]) -> None:
-    from paypoll.admin.check.finding import Finding, Mark
-    from paypoll.cli.commands.check import finding_lines
+def _show_results(findings: list[dict[str, Any]]) -> None:
+    from paypoll.admin.check.result import CheckResult, Mark
+    from paypoll.cli.commands.check import result_lines
 
     for one in findings:
-        show(finding_lines(Finding(Mark(one["mark"]), one["topic"], one["text"], one["next_step"])))
+        show(result_lines(CheckResult(Mark(one["mark"]), one["topic"], one["text"], one["next_step"])))
 
 
 def _now() -> datetime:

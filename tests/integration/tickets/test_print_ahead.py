@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from paypoll.mail.papers import Papers
+from paypoll.mail.print_ahead import PrintAhead
 from paypoll.state.issued_tickets import IssuedTicket
 from paypoll.testing import FakePrinter
 from paypoll.tickets.files import TicketFiles
@@ -56,20 +56,20 @@ def printer() -> Printer:
 
 
 @pytest.fixture
-def papers(printer: Printer, tmp_path: Path) -> Iterator[Papers]:
-    papers = Papers(printer, TicketFiles(tmp_path))
-    yield papers
-    papers.close()
+def ahead(printer: Printer, tmp_path: Path) -> Iterator[PrintAhead]:
+    ahead = PrintAhead(printer, TicketFiles(tmp_path))
+    yield ahead
+    ahead.close()
 
 
 def test_expected_tickets_are_stored_before_they_are_asked_for(
-    papers: Papers, printer: Printer, tmp_path: Path
+    ahead: PrintAhead, printer: Printer, tmp_path: Path
 ) -> None:
     orders = {order: tickets_of(order) for order in range(5)}
-    papers.expect(orders, store=orders)
-    made = papers.make(4, orders[4])
+    ahead.expect(orders, store=orders)
+    made = ahead.make(4, orders[4])
     assert made.paths == {4: ("tickets/pdfs/ticket_T-4.pdf", "tickets/qr_codes/ticket_T-4_qr.png")}
-    assert [papers.make(order, orders[order]).printed[0].pdf for order in range(4)] == [
+    assert [ahead.make(order, orders[order]).documents[0].pdf for order in range(4)] == [
         f"%PDF-fake T-{order} TICKET:{order}".encode() for order in range(4)
     ]
     assert sorted(printer.asked) == [(f"ORD-{order}", "paper") for order in range(5)]
@@ -77,31 +77,31 @@ def test_expected_tickets_are_stored_before_they_are_asked_for(
 
 
 def test_what_is_not_to_be_stored_ahead_is_stored_when_it_is_asked_for(
-    papers: Papers, printer: Printer, tmp_path: Path
+    ahead: PrintAhead, printer: Printer, tmp_path: Path
 ) -> None:
-    papers.expect({1: tickets_of(1)}, store=())
-    papers.close()
+    ahead.expect({1: tickets_of(1)}, store=())
+    ahead.close()
     assert stored(tmp_path) == set()
-    assert papers.make(1, tickets_of(1)).paths.keys() == {1}
+    assert ahead.make(1, tickets_of(1)).paths.keys() == {1}
     assert printer.asked == [("ORD-1", "MainThread")]
 
 
-def test_tickets_that_changed_since_they_were_expected_are_printed_anew(papers: Papers) -> None:
-    papers.expect({1: tickets_of(1)}, store=[1])
-    assert papers.make(1, tickets_of(2)).printed[0].pdf == b"%PDF-fake T-2 TICKET:2"
+def test_tickets_that_changed_since_they_were_expected_are_printed_anew(ahead: PrintAhead) -> None:
+    ahead.expect({1: tickets_of(1)}, store=[1])
+    assert ahead.make(1, tickets_of(2)).documents[0].pdf == b"%PDF-fake T-2 TICKET:2"
 
 
-def test_tickets_with_files_are_not_written_again(papers: Papers, tmp_path: Path) -> None:
-    papers.expect({1: tickets_of(1, has_files=True)}, store=[1])
-    assert papers.make(1, tickets_of(1, has_files=True)).paths == {}
+def test_tickets_with_files_are_not_written_again(ahead: PrintAhead, tmp_path: Path) -> None:
+    ahead.expect({1: tickets_of(1, has_files=True)}, store=[1])
+    assert ahead.make(1, tickets_of(1, has_files=True)).paths == {}
     assert stored(tmp_path) == set()
 
 
 def test_order_that_cannot_be_stored_ahead_is_told_when_it_is_asked_for_and_not_before(
-    papers: Papers, tmp_path: Path
+    ahead: PrintAhead, tmp_path: Path
 ) -> None:
     (tmp_path / "tickets/pdfs/ticket_T-1.pdf").mkdir(parents=True)
-    papers.expect({1: tickets_of(1), 2: tickets_of(2)}, store=[1, 2])
-    assert papers.make(2, tickets_of(2)).paths.keys() == {2}
+    ahead.expect({1: tickets_of(1), 2: tickets_of(2)}, store=[1, 2])
+    assert ahead.make(2, tickets_of(2)).paths.keys() == {2}
     with pytest.raises(PrintError, match="a ticket's files cannot be stored"):
-        papers.make(1, tickets_of(1))
+        ahead.make(1, tickets_of(1))

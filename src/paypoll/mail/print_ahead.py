@@ -14,17 +14,17 @@ _AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class PrintedOrder:
     """An order's tickets as they were printed. `paths`: by the ticket's id, where its new files are."""
 
     tickets: Sequence[IssuedTicket]
-    printed: Sequence[PrintedTicket]
+    documents: Sequence[PrintedTicket]
     paths: Mapping[int, tuple[str, str]]
 
     @property
     def boxes(self) -> frozenset[str]:
         """The letters that no font here has."""
-        return frozenset(letter for ticket in self.printed for letter in ticket.boxes)
+        return frozenset(letter for document in self.documents for letter in document.boxes)
 
     @property
     def legible(self) -> frozenset[str]:
@@ -32,7 +32,7 @@ class Paper:
         return frozenset(letter for ticket in self.tickets for letter in ticket.face.letters) - self.boxes
 
 
-class Papers:
+class PrintAhead:
     """Prints and stores orders' tickets; those of the mails that come next ahead, while others are on their way.
 
     The disk takes as long for an order's files as the mail server for its mail. Without `files` nothing is stored.
@@ -41,7 +41,7 @@ class Papers:
     def __init__(self, printer: TicketPrinter, files: TicketFiles | None) -> None:
         self._printer = printer
         self._files = files
-        self._ahead: dict[int, tuple[Sequence[IssuedTicket], Future[Paper]]] = {}
+        self._ahead: dict[int, tuple[Sequence[IssuedTicket], Future[PrintedOrder]]] = {}
         self._pool: ThreadPoolExecutor | None = None
 
     def close(self) -> None:
@@ -62,20 +62,20 @@ class Papers:
                 begun = self._pool.submit(copy_context().run, self._make, tickets)
                 self._ahead[order_id] = (tickets, begun)
 
-    def make(self, order_id: int, tickets: Sequence[IssuedTicket]) -> Paper:
+    def make(self, order_id: int, tickets: Sequence[IssuedTicket]) -> PrintedOrder:
         """Return the order's tickets, printed and stored. Raise PrintError when one cannot be made or stored now."""
         expected, begun = self._ahead.pop(order_id, ((), None))
         if begun is not None and expected == tickets:
             return begun.result()
         return self._make(tickets)
 
-    def _make(self, tickets: Sequence[IssuedTicket]) -> Paper:
+    def _make(self, tickets: Sequence[IssuedTicket]) -> PrintedOrder:
         printed = self._printer.print_tickets([ticket.face for ticket in tickets])
         if self._files is None:
-            return Paper(tickets, printed, {})
+            return PrintedOrder(tickets, printed, {})
         new = [(ticket, paper) for ticket, paper in zip(tickets, printed, strict=True) if not ticket.has_files]
         try:
             paths = self._files.write([(ticket.face.ticket_number, paper.pdf, paper.qr_png) for ticket, paper in new])
         except FilesError as error:
             raise PrintError(f"a ticket's files cannot be stored: {error}") from error
-        return Paper(tickets, printed, dict(zip((ticket.id for ticket, _ in new), paths, strict=True)))
+        return PrintedOrder(tickets, printed, dict(zip((ticket.id for ticket, _ in new), paths, strict=True)))

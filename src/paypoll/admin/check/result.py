@@ -16,7 +16,7 @@ class Mark(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One line of `paypoll check`: what was looked at, how it stands, and for a problem or a warning the next step.
 
     `exit_code` is what a problem asks for: SETTINGS where a person must put something right, TRY_LATER where
@@ -30,26 +30,26 @@ class Finding:
     exit_code: ExitCode = ExitCode.OK
 
 
-def fine(topic: str, text: str) -> Finding:
+def fine(topic: str, text: str) -> CheckResult:
     """Return that all is well."""
-    return Finding(Mark.OK, topic, text)
+    return CheckResult(Mark.OK, topic, text)
 
 
-def skipped(topic: str, why: str) -> Finding:
+def skipped(topic: str, why: str) -> CheckResult:
     """Return that there was nothing to look at, or no way to."""
-    return Finding(Mark.SKIPPED, topic, why)
+    return CheckResult(Mark.SKIPPED, topic, why)
 
 
-def advice(topic: str, text: str, next_step: str) -> Finding:
+def advice(topic: str, text: str, next_step: str) -> CheckResult:
     """Return that it works and could be better."""
-    return Finding(Mark.WARNING, topic, text, next_step)
+    return CheckResult(Mark.WARNING, topic, text, next_step)
 
 
-def wrong(topic: str, text: str, next_step: str) -> Finding:
+def wrong(topic: str, text: str, next_step: str) -> CheckResult:
     """Return a problem that a person must put right."""
-    return Finding(Mark.PROBLEM, topic, text, next_step, ExitCode.SETTINGS)
+    return CheckResult(Mark.PROBLEM, topic, text, next_step, ExitCode.SETTINGS)
 
 
-def unreachable(topic: str, text: str, next_step: str) -> Finding:
+def unreachable(topic: str, text: str, next_step: str) -> CheckResult:
     """Return a problem of the world outside, which may mend itself."""
-    return Finding(Mark.PROBLEM, topic, text, next_step, ExitCode.TRY_LATER)
+    return CheckResult(Mark.PROBLEM, topic, text, next_step, ExitCode.TRY_LATER)
