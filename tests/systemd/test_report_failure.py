@@ -4,11 +4,14 @@
 # ruff: noqa: S603
 
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+
+from paypoll.admin.explain import explain
 
 SCRIPT = Path(__file__).parents[2] / "systemd" / "report-failure"
 MINUTE = 60
@@ -115,13 +118,24 @@ def test_outage_that_lasts_is_told_again_after_a_day(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "status"), [("exit-code", "78"), ("exit-code", "70"), ("exit-code", "1"), ("oom-kill", "KILL")]
+    ("result", "status"),
+    [
+        ("exit-code", "78"),
+        ("exit-code", "70"),
+        ("exit-code", "1"),
+        ("exit-code", "203"),
+        ("oom-kill", "KILL"),
+        ("signal", "KILL"),
+        ("core-dump", "SEGV"),
+    ],
 )
 def test_failure_that_does_not_pass_by_itself_is_told_at_once(machine: Machine, result: str, status: str) -> None:
     for _ in range(12):
         machine.fail(result, status)
         machine.wait(4 * MINUTE)
-    assert len(machine.mails) == 1
+    (mail,) = machine.mails
+    (key,) = re.findall(r"sudo paypoll explain (\S+)\.", mail)
+    assert explain(key)
 
 
 def test_run_that_was_too_slow_is_given_the_same_patience(machine: Machine) -> None:

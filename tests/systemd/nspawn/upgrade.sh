@@ -64,6 +64,17 @@ END
     sed -i 's/^OWN_NEEDS: .* = ($/&\n    Need("paypoll.trial", Right.SELECT),/' src/paypoll/state/rights.py
 }
 
+as_psql() { sudo -u postgres psql -qAtc "$1" shop; }
+role_may() { [ "$(as_psql "SELECT has_any_column_privilege('$1', '$2', '$3')")" = t ]; }
+
+# As 0.1.0's README had it: a folder of pip's where the link is now.
+make_folder() {
+    link=$(in_use)
+    rm -f /opt/paypoll/.venv /opt/paypoll/.venv-before
+    mv "/opt/paypoll/$link" /opt/paypoll/.venv
+    find /opt/paypoll/.venv/bin -type f -exec sed -i "1s|^#!/opt/paypoll/$link/|#!/opt/paypoll/.venv/|" {} +
+}
+
 first=$(in_use)
 was=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' /paypoll-release/src/paypoll/__init__.py)
 make_next
@@ -77,12 +88,25 @@ expect "it names the command to paste" grep -q 'PAYPOLL_AS=postgres' /var/tmp/re
 expect "nothing was changed" [ "$(in_use)" = "$first" ]
 expect "the timer is on" timer_is_on
 
+paypoll db grants --refunds | sudo -u postgres psql --quiet --set=ON_ERROR_STOP=1 shop
+paypoll db grants --read-only | sudo -u postgres psql --quiet --set=ON_ERROR_STOP=1 shop
+cp -a /etc/paypoll/config.toml /var/tmp/config.toml
+sed -i 's/^\[site\]/[site]\nno_such_setting = 1/' /etc/paypoll/config.toml
+expect "settings that the new version does not take are named" eval '! scripts/install >/var/tmp/refused 2>&1 &&
+    grep -q no_such_setting /var/tmp/refused && ! grep -q "new tables" /var/tmp/refused'
+expect "nothing was changed" [ "$(in_use)" = "$first" ]
+cp -a /var/tmp/config.toml /etc/paypoll/config.toml
+make_folder
+first=venv-by-pip
+
 mv /var/tmp/setup.env /etc/paypoll/setup.env
 scripts/install >/var/tmp/upgraded 2>&1 || { cat /var/tmp/upgraded; exit 1; }
 expect "the new version is in use" version_is $NEXT
 expect "its tables are there" tables_are 9999
 expect "the timer is on" timer_is_on
 expect "a run goes well" run_goes_well
+expect "refunds may be written as before" role_may paypoll orders_refund INSERT
+expect "colleagues may look at the new table" role_may paypoll_read paypoll.trial SELECT
 
 expect "the upgrade has backed the tables up before" eval 'ls /var/backups/paypoll/paypoll-*-before-9999.zip'
 lose_and_restore "after the migration"
