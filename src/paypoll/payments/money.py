@@ -42,8 +42,7 @@ def minor_units(amount: Decimal, currency: str) -> int | None:
     Return None where there is no such number: the amount is not finite, or has more digits than the currency.
     Trailing zeros are no digits: 10.100 GBP is 1010 pence.
     """
-    # Beyond these bounds it is no amount of money; without them 1E+999999 would fill the memory.
-    if not amount.is_finite() or amount.adjusted() > _MOST_DIGITS or amount.as_tuple().exponent < -_MOST_DIGITS:  # type: ignore[operator]
+    if _is_beyond(amount):
         return None
     # As a ratio, because Decimal's own arithmetic rounds to 28 digits: 10.00…001 must not become 10.
     numerator, denominator = amount.as_integer_ratio()
@@ -57,8 +56,15 @@ def same_amount(one: Decimal, other: Decimal, currency: str) -> bool:
     return units is not None and units == minor_units(other, currency)
 
 
+def _is_beyond(amount: Decimal) -> bool:
+    """Say whether it is no amount of money; 1E+999999 would fill the memory."""
+    return not amount.is_finite() or amount.adjusted() > _MOST_DIGITS or amount.as_tuple().exponent < -_MOST_DIGITS  # type: ignore[operator]
+
+
 def show_amount(amount: Decimal, currency: str) -> str:
     """Return the amount as people read it, such as `12.50 GBP`; odd amounts are shown as they are."""
-    units = minor_units(amount, currency)
-    digits = f"{amount:f}" if units is None else f"{amount:.{exponent(currency)}f}"
+    if minor_units(amount, currency) is not None:
+        digits = f"{amount:.{exponent(currency)}f}"
+    else:
+        digits = str(amount) if _is_beyond(amount) else f"{amount:f}"  # which would write a million zeros out
     return f"{digits} {currency}".strip()

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from paypoll.cli.render.marks import is_plain, looked_at, styled, width
@@ -87,7 +88,17 @@ def said(answer: Mapping[str, Any]) -> str:
         detail = f" ({answer['detail']})" if answer.get("detail") else ""
         return f"{answer.get('answer')}{detail}"
     merchant = answer["merchant_code"] or "(none)"
-    return f"{answer['status']}, {answer['amount']} {answer['currency']}, merchant {merchant}"
+    return f"{answer['status']}, {said_amount(answer['amount'], answer['currency'])}, merchant {merchant}"
+
+
+def said_amount(amount: object, currency: str) -> str:
+    """Return an amount that the trail has as SumUp wrote it, 35.0, as people read it; what is none as it is."""
+    from paypoll.payments.money import show_amount
+
+    try:
+        return show_amount(Decimal(str(amount)), currency)
+    except InvalidOperation:
+        return f"{amount} {currency}"
 
 
 def case_lines(evidence: Mapping[str, Any], objections: Iterable[str], of: str) -> list[str]:
