@@ -240,6 +240,15 @@ def test_restore_while_any_run_is_under_way_is_refused(bench: Bench, engine: sa.
     # What it did is before now, whatever it is dated.
     assert done.place.lost is not None
     assert done.place.lost.newest_mark == bench.clock.now()
+    # One that was under way when the backup was made is over when that is restored, and holds up no other restore.
+    with transaction(engine) as connection:
+        row |= {"id": "i", "started_at": bench.clock.now()}
+        connection.execute(sa.insert(run).values(row))
+    made = back_up(engine, tmp_path / "later", bench.clock.now())
+    with transaction(engine) as connection:
+        connection.execute(sa.update(run).where(run.c.id == "i").values(ended="finished"))
+    for folder in ("one", "two"):
+        put_back(bench, made, copy_to=tmp_path / folder)
 
 
 def test_backup_of_another_shop_is_refused_unless_this_one_has_given_ids_out_again(

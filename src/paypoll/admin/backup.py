@@ -21,7 +21,7 @@ from paypoll.state import backup as tables
 from paypoll.state.audit import record
 from paypoll.state.backup_file import Backup, Manifest, written_backup
 from paypoll.state.memory import Lost, adopt, survey
-from paypoll.state.runs import run_history, run_under_way
+from paypoll.state.runs import end_restored, run_history, run_under_way
 from paypoll.state.since import reaches_back, refund_begun_since, written_since
 from paypoll.state.unsure import hold_unsure
 from paypoll.state.upgrade import HEAD, current_version, next_step, oldest_version, upgrade
@@ -183,6 +183,7 @@ def restore(
         restored = tables.put_back(connection, backup, target=target)
         if target == HEAD and not shop_restored and not schema_problems(connection):
             _require_this_shops(connection)
+        end_restored(connection, backup.manifest.taken_at - _RUN_UNDER_WAY)
         if place.unsure:
             held = hold_unsure(connection, now)
         if place.lost is not None:

@@ -81,6 +81,14 @@ def run_under_way(connection: sa.Connection, now: datetime, within: timedelta) -
     return _run(row) if row is not None else None
 
 
+def end_restored(connection: sa.Connection, since: datetime) -> None:
+    """Note that the runs of a restored backup that began after `since` are over; how is not on record.
+
+    Else they would hold up the next restore. No run that goes on has its row here.
+    """
+    connection.execute(sa.update(run).where(run.c.ended.is_(None), run.c.started_at > since).values(ended="unknown"))
+
+
 def _run(row: sa.Row[Any]) -> LastRun:
     return LastRun(
         row.id, row.command, row.host, row.started_at, row.ended_at, row.ended or "", row.version, row.counts or {}

@@ -214,7 +214,7 @@ run = sa.Table(
     sa.Column("version", sa.Text, nullable=False),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("ended_at", UtcDateTime),
-    # finished, incomplete, out_of_time, stopped, failed; NULL: under way, or killed.
+    # finished, incomplete, out_of_time, stopped, failed; unknown: restored; NULL: under way, or killed.
     sa.Column("ended", sa.Text),
     sa.Column("counts", Json),
     sa.Index("run_started", "started_at"),
