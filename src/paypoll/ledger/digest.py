@@ -33,17 +33,7 @@ class Judged:
     @property
     def entry(self) -> Entry:
         """What is kept of the payment."""
-        payment = self.payment
-        return Entry(
-            transaction_id=payment.transaction_id,
-            transaction_code=payment.transaction_code,
-            merchant_code=payment.merchant_code,
-            order_id=self.owner.order_id if self.owner is not None else None,
-            amount=payment.amount,
-            returned=payment.returned if payment.taken else payment.amount,
-            currency=payment.currency,
-            paid_at=payment.paid_at,
-        )
+        return Entry.of(self.payment, self.owner.order_id if self.owner is not None else None)
 
     @property
     def is_held(self) -> bool:
@@ -114,7 +104,8 @@ class Digest:
             unowned = [one for name, one in payments.items() if name not in owners]
             foreign = paid_without_order(connection, unowned, self._policy.references)
         for name, entry in entries.items():
-            if name in lines.headless:  # a page that ends between a payment and what went back of it
+            # A page that ends between a payment and what went back of it; or a tip that the line does not tell apart.
+            if name in lines.headless or entry.gone:
                 payments[name] = replace(payments[name], amount=entry.amount, paid_at=entry.paid_at)
             # The line knows what was refunded; a charge-back that was seen before stays seen.
             payments[name] = replace(payments[name], returned=max(payments[name].returned, entry.returned))

@@ -67,9 +67,19 @@ class LedgerPayment:
         return self.amount - self.tip
 
     @property
+    def back(self) -> Decimal:
+        """What went back; all of it where none was taken after all."""
+        return self.returned if self.taken else self.net
+
+    @property
+    def left(self) -> Decimal:
+        """What is left of what was paid for the order."""
+        return max(self.net - self.back, Decimal(0))
+
+    @property
     def gone(self) -> bool:
         """Whether all of it went back, or was never taken."""
-        return not self.taken or self.returned >= self.net
+        return not self.left
 
     @property
     def names(self) -> frozenset[str]:
@@ -174,9 +184,8 @@ def _unplaced(payment: LedgerPayment, rules: LedgerRules, now: datetime) -> Judg
 
 def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> Judgement:
     """Judge the payment that an order was completed by."""
-    returned = payment.returned if payment.taken else payment.net
+    returned, full = payment.back, payment.gone
     if returned > 0:
-        full = returned >= payment.net
         void = owner.status in VOID or not owner.admitting  # the shop knows, and nobody gets in
         if returned <= owner.given_back and (void or not (full and owner.refunds_ended)):
             return NOTHING
@@ -223,7 +232,10 @@ def _of_other_checkout(payment: LedgerPayment, owner: Owner) -> Judgement:
 
 @dataclass(frozen=True, slots=True)
 class OpenFinding:
-    """A finding that is open, and what is known of it now. `payment_order`: the order that its payment completed."""
+    """A finding that is open, and what is known of it now. `payment_order`: the order that its payment completed.
+
+    `returned`: what went back of that payment; `gone`: all that was paid by it.
+    """
 
     id: int
     kind: FindingKind
@@ -231,7 +243,7 @@ class OpenFinding:
     payment_order: str = ""
     seen_again: bool = False
     returned: Decimal | None = None
-    paid: Decimal | None = None
+    gone: bool = False
     order_status: str = ""
     admitting: int | None = None
     order_paid: bool = False
@@ -240,7 +252,6 @@ class OpenFinding:
 
 def settled_why(finding: OpenFinding) -> str:
     """Return why an open finding has ended by itself; empty while it stands."""
-    gone = finding.returned is not None and finding.paid is not None and finding.returned >= finding.paid
     match finding.kind:
         case FindingKind.RETURNED:
             if finding.returned is not None and finding.returned > finding.amount:
@@ -257,9 +268,9 @@ def settled_why(finding: OpenFinding) -> str:
         case FindingKind.UNPLACED | FindingKind.NOT_FOLLOWED | FindingKind.SECOND_PAYMENT:
             if finding.payment_order:
                 return f"it has paid for order {finding.payment_order}"
-            return "the money went back" if gone else ""
+            return "the money went back" if finding.gone else ""
         case FindingKind.AMOUNT_DIFFERS:
-            return "the money went back" if gone else ""
+            return "the money went back" if finding.gone else ""
         case FindingKind.FEE_RETURNED:
             if finding.returned is not None and finding.returned > finding.amount:
                 return "more went back since"

@@ -14,7 +14,7 @@ from paypoll.alerts.ledger import end_unread, tell_of_findings, tell_of_unread
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.ledger.digest import Digest, Judged
-from paypoll.ledger.other_way import Unseen, missing_payments, unpaid_tickets
+from paypoll.ledger.other_way import missing_payments, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
 from paypoll.ledger.refund_mail import RefundMail
 from paypoll.payments.books import LedgerSource, Period
@@ -27,7 +27,8 @@ from paypoll.runs.voiding import void_order
 from paypoll.settings.policy import ledger_rules
 from paypoll.state import findings, ledger, told_cases, watches
 from paypoll.state.fee_payments import have_fee_looked_at
-from paypoll.state.ledger import Cursor
+from paypoll.state.findings import NewFinding
+from paypoll.state.ledger import Cursor, Entry
 
 log = structlog.get_logger(__name__)
 
@@ -143,19 +144,14 @@ class Sweeper:
         """Look the other way round, close what has ended by itself, and tell of what is new."""
         with transaction(self._engine) as connection:
             unlisted = missing_payments(connection, cursor)
-        found: list[Unseen] = []
-        listed: list[Unseen] = []
-        for one in unlisted:
-            missing = one.asked(self._gateway)
-            if missing is None:  # not answered: the next sweep that looks back asks again
-                continue
-            (found if missing else listed).append(one)
+        # What is not answered the next sweep that looks back asks again.
+        answers = [one.asked(self._gateway) for one in unlisted]
         now = self._clock.now()
         with transaction(self._engine) as connection:
             if not ledger.keep(connection, cursor.merchant_code, self._run_id, self._lease):
                 return
-            ledger.note_entries(connection, [one.entry for one in listed], now)
-            new = [one.finding for one in found]
+            ledger.note_entries(connection, [one for one in answers if isinstance(one, Entry)], now)
+            new = [one for one in answers if isinstance(one, NewFinding)]
             if cursor.merchant_code == self._platform:
                 new += unpaid_tickets(connection, self._platform, self._desk.site.currency, now)
             swept.findings += findings.note(connection, new, now)

@@ -55,7 +55,7 @@ def void_order(
                 order,
                 dedupe_key=f"void:{order.id}:{paid.transaction_id}",
                 # Where a part was refunded before, the bank took the rest alone.
-                refunded=paid.net if not paid.taken else paid.charged_back or paid.returned,
+                refunded=paid.charged_back or paid.back,
                 currency=paid.currency,
                 whole=True,
                 void_tickets=numbers,

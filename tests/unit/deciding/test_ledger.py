@@ -176,11 +176,11 @@ def test_payment_that_fits_no_order_is_given_time_and_another_shops_is_left_alon
         (OpenFinding(1, FindingKind.TICKETS_UNPAID, Decimal(5), order_paid=True), "the order is paid"),
         (OpenFinding(1, FindingKind.UNPLACED, Decimal(5), payment_order="ORD-2"), "it has paid for order ORD-2"),
         (
-            OpenFinding(1, FindingKind.SECOND_PAYMENT, Decimal(5), returned=Decimal(5), paid=Decimal(5)),
+            OpenFinding(1, FindingKind.SECOND_PAYMENT, Decimal(5), returned=Decimal(5), gone=True),
             "the money went back",
         ),
-        (OpenFinding(1, FindingKind.SECOND_PAYMENT, Decimal(5), returned=Decimal(4), paid=Decimal(5)), ""),
-        (OpenFinding(1, FindingKind.AMOUNT_DIFFERS, Decimal(5), returned=Decimal(0), paid=Decimal(5)), ""),
+        (OpenFinding(1, FindingKind.SECOND_PAYMENT, Decimal(5), returned=Decimal(4)), ""),
+        (OpenFinding(1, FindingKind.AMOUNT_DIFFERS, Decimal(5), returned=Decimal(0)), ""),
     ],
 )
 def test_finding_ends_when_its_cause_is_gone(finding: OpenFinding, why: str) -> None:

@@ -1,0 +1,132 @@
+"""Which payments of an order still hold its money, as pages of SumUp's ledger come in: row 52 of docs/outcomes.md."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from paypoll.database import transaction
+from paypoll.payments.books import ONLINE, LedgerItem, LedgerPage, PayoutRecord, Period
+from paypoll.payments.gateway import CheckoutStatus, Found, Look
+from paypoll.runs.record import record_run
+from paypoll.runs.report import Swept
+from paypoll.runs.sweep import Sweeper
+from paypoll.sandbox.demo.shop import SmallShop
+from paypoll.shop.tables import orders
+from paypoll.state import findings
+from paypoll.state.tables import checkout_seen, ledger_entry, watch
+from paypoll.testing import MERCHANT, NOW, a_transaction, an_answer, an_attempt
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Bench, Place
+
+FIRST, SECOND = "txn-ORD-1", "txn-ORD-1-2"
+PRICE = Decimal("25.00")
+
+
+def line(name: str, kind: str = "PAYMENT", amount: Decimal = PRICE, summary: str = "", **more: Decimal) -> LedgerItem:
+    """Return a line of SumUp's history: a payment of the order's, or what went back of it."""
+    said = {"PAYMENT": "SUCCESSFUL", "REFUND": "REFUNDED", "CHARGE_BACK": "CHARGE_BACK"}[kind]
+    refunded = more.get("refunded", Decimal(0))
+    return LedgerItem(name, "", kind, said, amount, "GBP", refunded, NOW - timedelta(hours=1), ONLINE, summary)
+
+
+@dataclass
+class Books:
+    """A shop with an order that has its tickets, and SumUp's ledger to sweep."""
+
+    bench: "Bench"
+    place: "Place"
+    shop: SmallShop
+    lines: list[LedgerItem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        settings = self.bench.app.settings
+        ledger = settings.ledger.model_copy(update={"on_refund": "void", "tell_customer": True})
+        self.bench.app.settings = replace(settings, ledger=ledger)
+        self.order_id = self.place("ORD-1")
+        record_run(self.bench.app, "run-once")
+        assert self.status() == "completed"
+
+    def list_transactions(self, merchant_code: str, period: Period, page: str) -> Look[LedgerPage]:
+        """Return the lines as one page."""
+        return Found(LedgerPage(tuple(self.lines), ""))
+
+    def list_payouts(self, merchant_code: str, first_day: str, last_day: str) -> Look[tuple[PayoutRecord, ...]]:
+        """Return nothing."""
+        return Found(())
+
+    def pay_again(self, *, seen: bool = True, amount: Decimal = PRICE) -> None:
+        """Let SumUp hold a second payment of the order, which a look at the order has `seen`."""
+        answer = replace(
+            an_answer("PAID", id="chk-2", reference="ORD-1"),
+            transaction_id=SECOND, amount=amount, attempts=(an_attempt(id=SECOND, amount=amount),),
+        )  # fmt: skip
+        self.bench.gateway.transactions[SECOND] = Found(a_transaction(id=SECOND, amount=amount))
+        if not seen:
+            return
+        self.bench.gateway.checkouts["chk-2"] = Found(answer)
+        self.bench.clock.move(timedelta(minutes=5))
+        with transaction(self.bench.app.engine) as connection:
+            connection.execute(sa.update(watch).values(next_check_at=NOW))
+        record_run(self.bench.app, "run-once")
+        with transaction(self.bench.app.engine) as connection:
+            known = connection.execute(sa.select(checkout_seen.c.status, checkout_seen.c.transaction_id)).all()
+        assert (CheckoutStatus.PAID, SECOND) in known
+
+    def give_back(self, name: str, amount: Decimal = PRICE, *, by_bank: bool = False) -> None:
+        """Let so much of the payment have gone back, by SumUp's answer about it."""
+        look = self.bench.gateway.transactions[name]
+        assert isinstance(look, Found)
+        told = replace(look.value, charged_back=amount) if by_bank else replace(look.value, refunded=amount)
+        self.bench.gateway.transactions[name] = Found(told)
+
+    def sweep(self, *lines: LedgerItem) -> Swept:
+        """Sweep the ledger, which lists these lines."""
+        self.lines = list(lines)
+        self.bench.clock.move(timedelta(minutes=40))
+        app, swept = self.bench.app, Swept()
+        sweeper = Sweeper(app, self.bench.gateway, self, app.policy, "run-sweep")
+        assert sweeper.sweep([MERCHANT], swept, lambda: False) == []
+        return swept
+
+    def status(self) -> str:
+        with transaction(self.bench.app.engine) as connection:
+            return str(connection.scalar(sa.select(orders.c.status).where(orders.c.id == self.order_id)))
+
+    def found(self) -> list[tuple[str, str, Decimal]]:
+        """Return the open findings: kind, payment, amount."""
+        with transaction(self.bench.app.engine) as connection:
+            return [(one.kind, one.transaction_id, one.amount) for one in findings.find_open(connection)]
+
+
+@pytest.fixture
+def books(bench: "Bench", place: "Place", shop: SmallShop) -> Books:
+    """An order with tickets, and SumUp's ledger."""
+    return Books(bench, place, shop)
+
+
+def test_tip_is_no_other_amount_and_what_goes_back_without_it_is_all(books: Books) -> None:
+    tipped = {"amount": PRICE + 2, "tip_amount": Decimal(2)}
+    books.pay_again()
+    for name in (FIRST, SECOND):
+        books.bench.gateway.transactions[name] = Found(a_transaction(id=name, **tipped))
+    for _ in range(2):
+        books.sweep(line(FIRST, amount=PRICE + 2), line(SECOND, amount=PRICE + 2))
+    assert [one[:2] for one in books.found()] == [("second_payment", SECOND)]
+    books.give_back(SECOND)
+    for _ in range(2):
+        books.sweep(line(SECOND, amount=PRICE + 2, refunded=PRICE))
+    assert books.found() == []
+
+
+def test_payment_that_the_list_leaves_out_is_kept_as_sumup_has_it(books: Books) -> None:
+    books.give_back(FIRST, Decimal(5))
+    books.sweep(line(FIRST, refunded=Decimal(5)))
+    books.bench.clock.move(timedelta(days=2))
+    books.sweep()
+    with transaction(books.bench.app.engine) as connection:
+        assert connection.scalar(sa.select(ledger_entry.c.returned)) == 5
