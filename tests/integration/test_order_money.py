@@ -17,7 +17,7 @@ from paypoll.runs.sweep import Sweeper
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.tables import orders
 from paypoll.state import findings
-from paypoll.state.tables import checkout_seen, ledger_entry, watch
+from paypoll.state.tables import checkout_seen, fulfilment, ledger_entry, watch
 from paypoll.testing import MERCHANT, NOW, a_transaction, an_answer, an_attempt
 
 if TYPE_CHECKING:
@@ -102,11 +102,99 @@ class Books:
         with transaction(self.bench.app.engine) as connection:
             return [(one.kind, one.transaction_id, one.amount) for one in findings.find_open(connection)]
 
+    def detail(self, kind: str) -> dict[str, str]:
+        with transaction(self.bench.app.engine) as connection:
+            return {
+                name: str(value)
+                for one in findings.find_of_order(connection, self.order_id)
+                if one.kind == kind
+                for name, value in one.detail.items()
+            }
+
 
 @pytest.fixture
 def books(bench: "Bench", place: "Place", shop: SmallShop) -> Books:
     """An order with tickets, and SumUp's ledger."""
     return Books(bench, place, shop)
+
+
+RETURNED = ("returned", FIRST, PRICE)
+
+
+@pytest.mark.parametrize("kind", ["CHARGE_BACK", "REFUND"])
+def test_row_52_second_payment_that_goes_back_later_is_told_also_by_a_line_that_says_it_alone(
+    books: Books, kind: str
+) -> None:
+    books.pay_again()
+    books.sweep(line(FIRST), line(SECOND))
+    books.give_back(FIRST)
+    assert books.sweep(line(FIRST, "REFUND")).voided == 0
+    assert books.detail("returned")["held"] == SECOND
+    books.give_back(SECOND, by_bank=kind == "CHARGE_BACK")
+    again = line(SECOND, "CHARGE_BACK") if kind == "CHARGE_BACK" else line(SECOND, "REFUND")
+    for _ in range(2):
+        books.sweep(again)
+    assert [one for one in books.found() if one[0] == "returned"] == [RETURNED, ("returned", SECOND, PRICE)]
+    assert Decimal(books.detail("returned")["charged_back"]) == (PRICE if kind == "CHARGE_BACK" else 0)
+
+
+def test_row_52_second_payment_that_went_back_before_does_not_pay_for_the_tickets_when_it_is_listed_again(
+    books: Books,
+) -> None:
+    books.pay_again()
+    books.sweep(line(FIRST), line(SECOND))
+    books.give_back(SECOND, by_bank=True)
+    books.sweep(line(SECOND, "CHARGE_BACK"))
+    books.give_back(FIRST, by_bank=True)
+    # SumUp's line of a payment does not say what was charged back of it.
+    assert books.sweep(line(SECOND), line(FIRST, "CHARGE_BACK")).voided == 1
+    assert books.status() == "refunded"
+
+
+def test_row_52_second_payment_that_is_placed_on_the_page_where_the_first_goes_back_pays(books: Books) -> None:
+    books.sweep(line(FIRST))
+    books.pay_again(seen=False)
+    books.give_back(FIRST)
+    assert books.sweep(line(FIRST, "REFUND"), line(SECOND, summary="ORD-1")).voided == 0
+    assert (books.status(), books.detail("returned")["held"]) == ("completed", SECOND)
+
+
+def test_row_52_second_payment_that_goes_back_but_for_a_penny_is_told(books: Books) -> None:
+    books.pay_again()
+    books.sweep(line(FIRST), line(SECOND))
+    books.give_back(FIRST)
+    books.sweep(line(FIRST, "REFUND"))
+    part = PRICE - Decimal("0.01")
+    books.give_back(SECOND, part)
+    for _ in range(2):
+        books.sweep(line(SECOND, refunded=part))
+    assert sorted(books.found()) == [RETURNED, ("returned", SECOND, part), ("second_payment", SECOND, PRICE)]
+
+
+def test_row_52_payment_that_the_ledger_never_showed_keeps_the_tickets_until_it_does(books: Books) -> None:
+    penny = Decimal("0.01")
+    books.pay_again(amount=penny)
+    books.give_back(FIRST)
+    assert books.sweep(line(FIRST, "REFUND")).voided == 0
+    assert (books.status(), books.detail("returned")["unread"]) == ("completed", SECOND)
+    # Once it is listed, its amount is known.
+    assert books.sweep(line(FIRST, "REFUND"), line(SECOND, amount=penny)).voided == 1
+
+
+@pytest.mark.parametrize("checkout", ["chk-ORD-1", "override:1"])
+def test_row_53_second_payment_goes_back_and_the_tickets_rest_on_what_no_ledger_shows(
+    books: Books, checkout: str
+) -> None:
+    """On a payment at a merchant whose ledger cannot be read, or on a person's word: nobody is alarmed."""
+    books.pay_again()
+    if checkout != "chk-ORD-1":
+        with transaction(books.bench.app.engine) as connection:
+            connection.execute(sa.update(fulfilment).values(checkout_id=checkout, transaction_id=None))
+            connection.execute(sa.delete(checkout_seen).where(checkout_seen.c.transaction_id == FIRST))
+    books.sweep(line(SECOND))
+    books.give_back(SECOND)
+    books.sweep(line(SECOND, refunded=PRICE))
+    assert books.found() == []
 
 
 def test_tip_is_no_other_amount_and_what_goes_back_without_it_is_all(books: Books) -> None:

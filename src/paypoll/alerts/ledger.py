@@ -43,6 +43,10 @@ _TODO: dict[FindingKind, str] = {
     FindingKind.FEE_RETURNED: "Set the fee to refunded in the shop's admin and unpublish the event, or let it be.",
 }
 _HELD_TODO = "Look at both payments in SumUp's dashboard: if one was to go back, the tickets are paid by the other."
+_UNREAD_TODO = (
+    "Look at the other payment in SumUp's dashboard. If it is over the order's amount, it pays for the tickets; if not,"
+    " cancel them in the shop, or let the customer in."
+)
 _USED_TODO = "Its tickets were used: nobody is to be kept out. Set the order to refunded in the shop, if it is not."
 _CONTEST = "A charge-back can be contested at SumUp for a while; used tickets show that somebody came."
 _CLOSE = "Then close it by the command below. It closes by itself when the cause is gone."
@@ -69,7 +73,7 @@ def tell_of_findings(
             level=Level.ALERT if quiet else Level.CRITICAL,
             headline=headline(one),
             found=tuple(facts(one)),
-            todo=tuple(_todo(one)),
+            todo=tuple(todo(one)),
             now=now,
             orders=_orders(desk, [one]) if one.order_id is not None else (),
             steps=steps_of_finding(one.id, _word(one), closed=_is_void(one)),
@@ -124,10 +128,11 @@ def headline(found: Finding) -> str:
     return _fill(_VOID_HEADLINE if _is_void(found) else _HEADLINES[FindingKind(found.kind)], found)
 
 
-def _todo(found: Finding) -> list[str]:
+def todo(found: Finding) -> list[str]:
+    """Return what is to be done about a finding, a sentence each."""
     what = _USED_TODO if _was_used(found) else _VOID_TODO if _is_void(found) else _TODO[FindingKind(found.kind)]
-    if found.detail.get("held"):
-        what = _HELD_TODO
+    if found.detail.get("held") or found.detail.get("unread"):
+        what = _HELD_TODO if found.detail.get("held") else _UNREAD_TODO
     contest = [_CONTEST] if _charged_back(found) and found.order_id is not None else []
     return [what, *contest, *([] if _is_void(found) else [_CLOSE])]
 
@@ -167,6 +172,8 @@ def facts(found: Finding) -> list[str]:
         sentences.append(f"Of its {detail['admitting']} tickets, {detail['used']} had admitted somebody.")
     if detail.get("held"):
         sentences.append(f"The order was paid more than once: {detail['held']} has not gone back.")
+    if detail.get("unread"):
+        sentences.append(f"It holds {detail['unread']} as well: over how much, SumUp's ledger has not shown.")
     if detail.get("voided"):
         left = f"Its tickets are void now ({detail['voided']}), and" if detail["voided"] != "0" else "By now"
         sentences.append(f"{left} the order is refunded.")

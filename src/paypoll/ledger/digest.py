@@ -17,6 +17,7 @@ from paypoll.payments.order_statuses import VOID
 from paypoll.payments.policy import Policy
 from paypoll.state.fee_payments import fees_of
 from paypoll.state.findings import NewFinding
+from paypoll.state.holdings import with_the_others
 from paypoll.state.ledger import Entry, find_entries
 from paypoll.state.owners import find_owners, paid_without_order
 
@@ -120,10 +121,10 @@ class Digest:
         fees = self._fees(payments, owners)
         found, unpaid_fees = self._place(payments, owners, entries, foreign | set(fees))
         fees |= {name: PaidFee(reference) for name, reference in unpaid_fees.items()}
-        if found:
-            with transaction(self._engine) as connection:
-                new = [payments[name] for name in found]
-                owners |= find_owners(connection, new, found, currency=self._policy.currency, now=now)
+        with transaction(self._engine) as connection:
+            new = [payments[name] for name in found]
+            owners |= find_owners(connection, new, found, currency=self._policy.currency, now=now)
+            owners = with_the_others(connection, owners, payments)
         return [
             Judged(payment, None, judge_fee(payment, fee), fee.reference)
             if (fee := fees.get(name)) is not None

@@ -106,7 +106,8 @@ class Owner:
     payment has completed it. `followed`: paypoll will look at it again. `accounted`: admins were told of this payment,
     or a person has judged it. `noted`: the refunds that the shop has. `given_back`: what went back by `paypoll refund`,
     or is on its way; `refunds_ended`: none is, so tickets that admit are not as they were left (a restored shop).
-    `held`: other payments that pay for the tickets; `unpaid`: this was the last that did.
+    `held`: other payments that pay for the tickets, and `unread`: that may; `unpaid`: this was the last that did
+    (`payments.holdings`).
     """
 
     order_id: int
@@ -124,6 +125,7 @@ class Owner:
     refunds_ended: bool = False
     noted: Decimal = Decimal(0)
     held: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     unpaid: bool = False
 
 
@@ -196,16 +198,20 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
             and rules.void_on_refund
             and owner.role is Role.FULFILLED
             and owner.status == OrderStatus.COMPLETED.value
-            and not owner.held  # 52
+            and not (owner.held or owner.unread)  # 52
         )
-        facts = {"whole": "yes" if full else "no", "charged_back": str(payment.charged_back)}
-        if owner.used:
-            facts |= {"used": str(owner.used), "admitting": str(owner.admitting)}
-        facts |= {"held": ", ".join(owner.held)} if owner.held else {}
-        return Judgement(FindingKind.RETURNED, returned, void=void, facts=facts)  # 51, 52
+        return Judgement(FindingKind.RETURNED, returned, void=void, facts=_facts_of_return(payment, owner))  # 51, 52
     if not is_as_expected(payment, owner):
         return Judgement(FindingKind.AMOUNT_DIFFERS, payment.net, facts={"expected": str(owner.expected)})  # 57
     return NOTHING
+
+
+def _facts_of_return(payment: LedgerPayment, owner: Owner) -> dict[str, str]:
+    facts = {"whole": "yes" if payment.gone else "no", "charged_back": str(payment.charged_back)}
+    if owner.used:
+        facts |= {"used": str(owner.used), "admitting": str(owner.admitting)}
+    others = {"held": ", ".join(owner.held), "unread": ", ".join(owner.unread)}
+    return facts | {name: which for name, which in others.items() if which}
 
 
 def is_as_expected(payment: LedgerPayment, owner: Owner) -> bool:
@@ -217,9 +223,10 @@ def is_as_expected(payment: LedgerPayment, owner: Owner) -> bool:
 
 def _of_other_checkout(payment: LedgerPayment, owner: Owner) -> Judgement:
     """Judge a payment of an order that was not completed by it, or not yet."""
+    if owner.unpaid and owner.admitting and owner.status not in VOID:  # 52, be a penny of it left or not
+        return Judgement(FindingKind.RETURNED, payment.back, facts=_facts_of_return(payment, owner))
     if payment.gone:
-        told = owner.unpaid and owner.admitting and owner.status not in VOID  # 52
-        return Judgement(FindingKind.RETURNED, payment.net, facts={"whole": "yes"}) if told else NOTHING
+        return NOTHING
     kept = payment.amount - payment.returned
     if owner.fulfilled:  # 53: row 12, whenever it comes
         return Judgement(FindingKind.SECOND_PAYMENT, kept, follow=not owner.accounted)

@@ -144,7 +144,8 @@ def finish(connection: sa.Connection, cursor: Cursor, now: datetime) -> None:
     )
 
 
-GONE: sa.ColumnElement[bool] = ledger_entry.c.returned >= ledger_entry.c.amount
+LEFT: sa.ColumnElement[Decimal] = ledger_entry.c.amount - ledger_entry.c.returned
+GONE: sa.ColumnElement[bool] = LEFT <= 0
 """Says of an entry, as `LedgerPayment.gone` of a payment, that nothing is left of what was paid."""
 
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from paypoll.alerts.ledger import facts, headline
+from paypoll.alerts.ledger import facts, headline, todo
 from paypoll.state.findings import Finding
 from paypoll.testing import NOW
 
@@ -21,3 +21,11 @@ def test_money_back_of_tickets_that_were_all_used_is_not_said_to_admit_or_to_be_
         assert not any("void" in fact for fact in facts(found))
     assert headline(returned(used="1")) == "Order ORD-1: 25.00 GBP went back, and its tickets still admit"
     assert "Its tickets are void now (1), and the order is refunded." in facts(returned(used="1", voided="1"))
+
+
+def test_other_payment_is_named_and_whether_it_pays_is_said_or_left_to_a_person() -> None:
+    held, unread = returned(used="0", held="T2", unread="T3"), returned(used="0", unread="T3")
+    assert "The order was paid more than once: T2 has not gone back." in facts(held)
+    assert "It holds T3 as well: over how much, SumUp's ledger has not shown." in facts(unread)
+    assert "the tickets are paid by the other" in todo(held)[0]
+    assert "If it is over the order's amount, it pays for the tickets" in todo(unread)[0]
