@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -16,8 +16,8 @@ from paypoll.runs.report import Swept
 from paypoll.runs.sweep import Sweeper
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.tables import orders
-from paypoll.state import findings
-from paypoll.state.tables import checkout_seen, fulfilment, ledger_entry, watch
+from paypoll.state import findings, pauses
+from paypoll.state.tables import checkout_seen, fulfilment, ledger_entry, outbox, watch
 from paypoll.testing import MERCHANT, NOW, a_transaction, an_answer, an_attempt
 
 if TYPE_CHECKING:
@@ -111,6 +111,12 @@ class Books:
                 for name, value in one.detail.items()
             }
 
+    def mail(self) -> dict[str, Any]:
+        """Return what the customer is told of the money."""
+        with transaction(self.bench.app.engine) as connection:
+            (content,) = connection.scalars(sa.select(outbox.c.content).where(outbox.c.kind == "refund"))
+        return dict(content)
+
 
 @pytest.fixture
 def books(bench: "Bench", place: "Place", shop: SmallShop) -> Books:
@@ -179,6 +185,47 @@ def test_row_52_payment_that_the_ledger_never_showed_keeps_the_tickets_until_it_
     assert (books.status(), books.detail("returned")["unread"]) == ("completed", SECOND)
     # Once it is listed, its amount is known.
     assert books.sweep(line(FIRST, "REFUND"), line(SECOND, amount=penny)).voided == 1
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_row_52_tickets_are_made_void_when_a_pause_of_weeks_ends_unless_a_person_has_decided(
+    books: Books, *, decided: bool
+) -> None:
+    engine, scope = books.bench.app.engine, pauses.Scope(order_id=books.order_id)
+    with transaction(engine) as connection:
+        pauses.begin(connection, scope, who="Margot", reason="talking to the bank", now=NOW)
+    books.give_back(FIRST, by_bank=True)
+    assert books.sweep(line(FIRST, "CHARGE_BACK")).voided == 0
+    books.bench.clock.move(timedelta(days=30))
+    books.sweep()
+    assert (books.status(), books.found()) == ("completed", [RETURNED])
+    with transaction(engine) as connection:
+        pauses.end(connection, scope)
+        if decided:
+            (waits,) = findings.find_open(connection)
+            findings.close(connection, waits.id, why="they may come", who="Margot", now=NOW)
+    if decided:
+        assert [books.sweep(line(FIRST, "CHARGE_BACK")).voided, books.status()] == [0, "completed"]
+        return
+    assert books.sweep().voided == 1
+    assert (books.status(), books.found()) == ("refunded", [])
+    mail = books.mail()
+    assert (mail["charged_back"], Decimal(mail["refunded"])) == (True, PRICE)
+    assert books.sweep().voided == 0
+
+
+def test_row_52_charge_back_seen_in_a_pause_is_none_of_the_customers_refunds_when_it_is_listed_again(
+    books: Books,
+) -> None:
+    engine, scope = books.bench.app.engine, pauses.Scope(order_id=books.order_id)
+    with transaction(engine) as connection:
+        pauses.begin(connection, scope, who="Margot", reason="talking to the bank", now=NOW)
+    books.give_back(FIRST, by_bank=True)
+    books.sweep(line(FIRST, "CHARGE_BACK"))
+    with transaction(engine) as connection:
+        pauses.end(connection, scope)
+    assert books.sweep(line(FIRST, "CHARGE_BACK")).voided == 1
+    assert books.mail()["charged_back"]
 
 
 @pytest.mark.parametrize("checkout", ["chk-ORD-1", "override:1"])

@@ -11,7 +11,7 @@ from paypoll.alerts.desk import MANY, AlertDesk
 from paypoll.alerts.next_steps import Step, fee_word, order_word, steps_of_finding, steps_of_told
 from paypoll.alerts.orders import Level
 from paypoll.mail.content.contexts import AlertOrder
-from paypoll.payments.ledger import FindingKind
+from paypoll.payments.ledger import VOID_WAITS, FindingKind
 from paypoll.payments.money import show_amount
 from paypoll.payments.told import OF_WHAT_IS_GONE, told_kind
 from paypoll.state.findings import Finding
@@ -46,6 +46,10 @@ _HELD_TODO = "Look at both payments in SumUp's dashboard: if one was to go back,
 _UNREAD_TODO = (
     "Look at the other payment in SumUp's dashboard. If it is over the order's amount, it pays for the tickets; if not,"
     " cancel them in the shop, or let the customer in."
+)
+_WAITS_TODO = (
+    "End the pause by `paypoll resume`: the next look at SumUp's ledger makes its tickets void. To keep them, close"
+    " this finding first, by the command below."
 )
 _USED_TODO = "Its tickets were used: nobody is to be kept out. Set the order to refunded in the shop, if it is not."
 _CONTEST = "A charge-back can be contested at SumUp for a while; used tickets show that somebody came."
@@ -133,13 +137,20 @@ def todo(found: Finding) -> list[str]:
     what = _USED_TODO if _was_used(found) else _VOID_TODO if _is_void(found) else _TODO[FindingKind(found.kind)]
     if found.detail.get("held") or found.detail.get("unread"):
         what = _HELD_TODO if found.detail.get("held") else _UNREAD_TODO
+    if _waits(found):
+        what = _WAITS_TODO
     contest = [_CONTEST] if _charged_back(found) and found.order_id is not None else []
-    return [what, *contest, *([] if _is_void(found) else [_CLOSE])]
+    return [what, *contest, *([] if _is_void(found) or _waits(found) else [_CLOSE])]
 
 
 def _is_void(found: Finding) -> bool:
     """Say whether paypoll has made the order void, which ends the finding."""
     return bool(found.detail.get("voided"))
+
+
+def _waits(found: Finding) -> bool:
+    """Say whether the order is to be made void, and a pause keeps it from that."""
+    return found.closed_at is None and found.detail.items() >= VOID_WAITS.items()
 
 
 def _was_used(found: Finding) -> bool:
@@ -174,6 +185,8 @@ def facts(found: Finding) -> list[str]:
         sentences.append(f"The order was paid more than once: {detail['held']} has not gone back.")
     if detail.get("unread"):
         sentences.append(f"It holds {detail['unread']} as well: over how much, SumUp's ledger has not shown.")
+    if _waits(found):
+        sentences.append("Its tickets become void as soon as no pause is on the order.")
     if detail.get("voided"):
         left = f"Its tickets are void now ({detail['voided']}), and" if detail["voided"] != "0" else "By now"
         sentences.append(f"{left} the order is refunded.")

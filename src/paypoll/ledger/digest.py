@@ -112,7 +112,8 @@ class Digest:
             payments[name] = replace(payments[name], returned=max(payments[name].returned, entry.returned))
         foreign |= {name for name, one in payments.items() if name not in owners and self._rules.is_elses(one)}
         sound = {name for name, owner in owners.items() if is_as_expected(payments[name], owner)}
-        for name in needs_details(lines, entries, sound | foreign):
+        voidable = {name for name, owner in owners.items() if self._rules.voids(owner)}
+        for name in needs_details(lines, entries, sound | foreign, voidable):
             known = read_details(self._gateway, payments[name], stopped=self._stopped)
             if known is not None:
                 payments[name] = known

@@ -40,6 +40,10 @@ class FindingKind(StrEnum):
     """Money of a listing fee went back, and its event is still published."""
 
 
+VOID_WAITS = {"void": "waits"}
+"""What a finding says whose order is to be made void as soon as no pause is on it."""
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerPayment:
     """A payment as SumUp's ledger has it. `net` is the amount without the tip, `returned` what has gone back of it.
@@ -136,6 +140,11 @@ class LedgerRules:
     void_on_refund: bool = False
     ignore: tuple[str, ...] = ()
 
+    def voids(self, owner: Owner) -> bool:
+        """Say whether the order is made void once all that pays for its tickets went back (52)."""
+        status = OrderStatus.COMPLETED.value
+        return self.void_on_refund and owner.role is Role.FULFILLED and owner.status == status
+
     def is_elses(self, payment: LedgerPayment) -> bool:
         """Say whether a payment that fits no order is one of another shop on the same account."""
         patterns = [rest for code, slash, rest in self._parts() if slash and code == payment.merchant_code]
@@ -193,13 +202,7 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
             return NOTHING
         if void or (not full and owner.noted >= returned):  # a part that the shop, or `paypoll refund`, gave back
             return Judgement(FindingKind.RETURNED, returned, settled="the shop knew of it")
-        void = (
-            full
-            and rules.void_on_refund
-            and owner.role is Role.FULFILLED
-            and owner.status == OrderStatus.COMPLETED.value
-            and not (owner.held or owner.unread)  # 52
-        )
+        void = full and rules.voids(owner) and not (owner.held or owner.unread)  # 52
         return Judgement(FindingKind.RETURNED, returned, void=void, facts=_facts_of_return(payment, owner))  # 51, 52
     if not is_as_expected(payment, owner):
         return Judgement(FindingKind.AMOUNT_DIFFERS, payment.net, facts={"expected": str(owner.expected)})  # 57

@@ -1,5 +1,6 @@
 """What admins are told about money that went back of tickets that were used."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from paypoll.alerts.ledger import facts, headline, todo
@@ -28,4 +29,8 @@ def test_other_payment_is_named_and_whether_it_pays_is_said_or_left_to_a_person(
     assert "The order was paid more than once: T2 has not gone back." in facts(held)
     assert "It holds T3 as well: over how much, SumUp's ledger has not shown." in facts(unread)
     assert "the tickets are paid by the other" in todo(held)[0]
+    waits = returned(used="0", void="waits")
+    assert "Its tickets become void as soon as no pause is on the order." in facts(waits)
+    assert "paypoll resume" in " ".join(todo(waits))
+    assert not any("void" in fact for fact in facts(replace(waits, closed_at=NOW)))
     assert "If it is over the order's amount, it pays for the tickets" in todo(unread)[0]
