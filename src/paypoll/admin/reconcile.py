@@ -138,7 +138,8 @@ def _missing(books: Books, merchant_code: str, result: Reconciled, seen: set[str
         # Whatever sweeps have seen before: here it counts whether it stands in the list now.
         paid = find_unlisted(connection, merchant_code, result.since, end)
     unseen = [Unseen(one) for one in paid if one.transaction_id not in seen]
-    return [one.finding for one in unseen if one.asked(books.gateway)]
+    answers = [one.asked(books.gateway) for one in unseen]
+    return [one for one in answers if isinstance(one, NewFinding)]
 
 
 def write_down(engine: sa.Engine, desk: AlertDesk, result: Reconciled, now: datetime) -> int:

@@ -139,7 +139,7 @@ class Refunder:
         beside = _is_beside(order, payment, payments)
         amount = told.left if request.amount is None else request.amount
         _require_possible(order, payment, amount)
-        whole = told.returned + amount >= (told.amount or Decimal(0))
+        whole = told.returned + amount >= told.net
         voids = _tickets_to_void(order, request, whole=whole, beside=beside)
         intent = RefundIntent(
             id=0,

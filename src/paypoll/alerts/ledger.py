@@ -11,7 +11,7 @@ from paypoll.alerts.desk import MANY, AlertDesk
 from paypoll.alerts.next_steps import Step, fee_word, order_word, steps_of_finding, steps_of_told
 from paypoll.alerts.orders import Level
 from paypoll.mail.content.contexts import AlertOrder
-from paypoll.payments.ledger import FindingKind
+from paypoll.payments.ledger import VOID_WAITS, FindingKind
 from paypoll.payments.money import show_amount
 from paypoll.payments.told import OF_WHAT_IS_GONE, told_kind
 from paypoll.state.findings import Finding
@@ -43,6 +43,14 @@ _TODO: dict[FindingKind, str] = {
     FindingKind.FEE_RETURNED: "Set the fee to refunded in the shop's admin and unpublish the event, or let it be.",
 }
 _HELD_TODO = "Look at both payments in SumUp's dashboard: if one was to go back, the tickets are paid by the other."
+_UNREAD_TODO = (
+    "Look at the other payment in SumUp's dashboard. If it is over the order's amount, it pays for the tickets; if not,"
+    " cancel them in the shop, or let the customer in."
+)
+_WAITS_TODO = (
+    "End the pause by `paypoll resume`: the next look at SumUp's ledger makes its tickets void. To keep them, close"
+    " this finding first, by the command below."
+)
 _USED_TODO = "Its tickets were used: nobody is to be kept out. Set the order to refunded in the shop, if it is not."
 _CONTEST = "A charge-back can be contested at SumUp for a while; used tickets show that somebody came."
 _CLOSE = "Then close it by the command below. It closes by itself when the cause is gone."
@@ -69,7 +77,7 @@ def tell_of_findings(
             level=Level.ALERT if quiet else Level.CRITICAL,
             headline=headline(one),
             found=tuple(facts(one)),
-            todo=tuple(_todo(one)),
+            todo=tuple(todo(one)),
             now=now,
             orders=_orders(desk, [one]) if one.order_id is not None else (),
             steps=steps_of_finding(one.id, _word(one), closed=_is_void(one)),
@@ -124,17 +132,25 @@ def headline(found: Finding) -> str:
     return _fill(_VOID_HEADLINE if _is_void(found) else _HEADLINES[FindingKind(found.kind)], found)
 
 
-def _todo(found: Finding) -> list[str]:
+def todo(found: Finding) -> list[str]:
+    """Return what is to be done about a finding, a sentence each."""
     what = _USED_TODO if _was_used(found) else _VOID_TODO if _is_void(found) else _TODO[FindingKind(found.kind)]
-    if found.detail.get("held"):
-        what = _HELD_TODO
+    if found.detail.get("held") or found.detail.get("unread"):
+        what = _HELD_TODO if found.detail.get("held") else _UNREAD_TODO
+    if _waits(found):
+        what = _WAITS_TODO
     contest = [_CONTEST] if _charged_back(found) and found.order_id is not None else []
-    return [what, *contest, *([] if _is_void(found) else [_CLOSE])]
+    return [what, *contest, *([] if _is_void(found) or _waits(found) else [_CLOSE])]
 
 
 def _is_void(found: Finding) -> bool:
     """Say whether paypoll has made the order void, which ends the finding."""
     return bool(found.detail.get("voided"))
+
+
+def _waits(found: Finding) -> bool:
+    """Say whether the order is to be made void, and a pause keeps it from that."""
+    return found.closed_at is None and found.detail.items() >= VOID_WAITS.items()
 
 
 def _was_used(found: Finding) -> bool:
@@ -167,6 +183,10 @@ def facts(found: Finding) -> list[str]:
         sentences.append(f"Of its {detail['admitting']} tickets, {detail['used']} had admitted somebody.")
     if detail.get("held"):
         sentences.append(f"The order was paid more than once: {detail['held']} has not gone back.")
+    if detail.get("unread"):
+        sentences.append(f"It holds {detail['unread']} as well: over how much, SumUp's ledger has not shown.")
+    if _waits(found):
+        sentences.append("Its tickets become void as soon as no pause is on the order.")
     if detail.get("voided"):
         left = f"Its tickets are void now ({detail['voided']}), and" if detail["voided"] != "0" else "By now"
         sentences.append(f"{left} the order is refunded.")

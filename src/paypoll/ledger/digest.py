@@ -17,6 +17,7 @@ from paypoll.payments.order_statuses import VOID
 from paypoll.payments.policy import Policy
 from paypoll.state.fee_payments import fees_of
 from paypoll.state.findings import NewFinding
+from paypoll.state.holdings import with_the_others
 from paypoll.state.ledger import Entry, find_entries
 from paypoll.state.owners import find_owners, paid_without_order
 
@@ -33,17 +34,7 @@ class Judged:
     @property
     def entry(self) -> Entry:
         """What is kept of the payment."""
-        payment = self.payment
-        return Entry(
-            transaction_id=payment.transaction_id,
-            transaction_code=payment.transaction_code,
-            merchant_code=payment.merchant_code,
-            order_id=self.owner.order_id if self.owner is not None else None,
-            amount=payment.amount,
-            returned=payment.returned if payment.taken else payment.amount,
-            currency=payment.currency,
-            paid_at=payment.paid_at,
-        )
+        return Entry.of(self.payment, self.owner.order_id if self.owner is not None else None)
 
     @property
     def is_held(self) -> bool:
@@ -114,13 +105,15 @@ class Digest:
             unowned = [one for name, one in payments.items() if name not in owners]
             foreign = paid_without_order(connection, unowned, self._policy.references)
         for name, entry in entries.items():
-            if name in lines.headless:  # a page that ends between a payment and what went back of it
+            # A page that ends between a payment and what went back of it; or a tip that the line does not tell apart.
+            if name in lines.headless or entry.gone:
                 payments[name] = replace(payments[name], amount=entry.amount, paid_at=entry.paid_at)
             # The line knows what was refunded; a charge-back that was seen before stays seen.
             payments[name] = replace(payments[name], returned=max(payments[name].returned, entry.returned))
         foreign |= {name for name, one in payments.items() if name not in owners and self._rules.is_elses(one)}
         sound = {name for name, owner in owners.items() if is_as_expected(payments[name], owner)}
-        for name in needs_details(lines, entries, sound | foreign):
+        voidable = {name for name, owner in owners.items() if self._rules.voids(owner)}
+        for name in needs_details(lines, entries, sound | foreign, voidable):
             known = read_details(self._gateway, payments[name], stopped=self._stopped)
             if known is not None:
                 payments[name] = known
@@ -129,10 +122,10 @@ class Digest:
         fees = self._fees(payments, owners)
         found, unpaid_fees = self._place(payments, owners, entries, foreign | set(fees))
         fees |= {name: PaidFee(reference) for name, reference in unpaid_fees.items()}
-        if found:
-            with transaction(self._engine) as connection:
-                new = [payments[name] for name in found]
-                owners |= find_owners(connection, new, found, currency=self._policy.currency, now=now)
+        with transaction(self._engine) as connection:
+            new = [payments[name] for name in found]
+            owners |= find_owners(connection, new, found, currency=self._policy.currency, now=now)
+            owners = with_the_others(connection, owners, payments)
         return [
             Judged(payment, None, judge_fee(payment, fee), fee.reference)
             if (fee := fees.get(name)) is not None

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from paypoll.ledger.reading import with_details
 from paypoll.payments.gateway import Found, NotFound, PaymentGateway
-from paypoll.payments.ledger import FindingKind
+from paypoll.payments.ledger import FindingKind, LedgerPayment
 from paypoll.state.astray import Kind, find_astray
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Cursor, Entry, Unlisted, find_unlisted
@@ -24,32 +25,25 @@ class Unseen:
 
     payment: Unlisted
 
-    def asked(self, gateway: PaymentGateway) -> bool | None:
-        """Ask for it by its id: True when SumUp does not know it, None when SumUp did not say."""
-        look = gateway.read_transaction(self.payment.transaction_id, self.payment.merchant_code)
+    def asked(self, gateway: PaymentGateway) -> Entry | NewFinding | None:
+        """Ask for it by its id: what is kept of it where SumUp knows it after all, else the finding.
+
+        None when SumUp did not say.
+        """
+        one = self.payment
+        look = gateway.read_transaction(one.transaction_id, one.merchant_code)
         if isinstance(look, Found):
-            return False
-        return True if isinstance(look, NotFound) else None
-
-    @property
-    def entry(self) -> Entry:
-        """What is kept of it where SumUp knows it after all."""
-        one = self.payment
-        return Entry(
-            transaction_id=one.transaction_id,
-            transaction_code=one.transaction_code,
-            merchant_code=one.merchant_code,
-            order_id=one.order_id,
-            amount=one.amount,
-            returned=one.amount * 0,
-            currency=one.currency,
-            paid_at=one.paid_at,
-        )
-
-    @property
-    def finding(self) -> NewFinding:
-        """The finding where SumUp does not."""
-        one = self.payment
+            known = LedgerPayment(
+                transaction_id=one.transaction_id,
+                transaction_code=one.transaction_code,
+                merchant_code=one.merchant_code,
+                amount=one.amount,
+                currency=one.currency,
+                paid_at=one.paid_at,
+            )
+            return Entry.of(with_details(known, look.value), one.order_id)
+        if not isinstance(look, NotFound):
+            return None
         return NewFinding(
             kind=FindingKind.MISSING,
             merchant_code=one.merchant_code,

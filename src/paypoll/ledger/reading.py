@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from paypoll.payments.books import ONLINE, LedgerItem
 from paypoll.payments.gateway import Found, Look, NotFound, PaymentGateway, TransactionAnswer, TransactionStatus
@@ -104,22 +103,21 @@ def _text(answer: TransactionAnswer, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def needs_details(lines: PageLines, entries: Mapping[str, Entry], sound: Collection[str]) -> list[str]:
+def needs_details(
+    lines: PageLines, entries: Mapping[str, Entry], sound: Collection[str], voidable: Collection[str] = ()
+) -> list[str]:
     """Return the payments to be asked for by their ids: what went back since, what does not fit, what nobody knows.
 
-    `sound`: those whose line says all there is to know.
+    `sound`: those whose line says all there is to know. `voidable`: those whose going back makes an order void: never
+    without asking, and the customer is told whether it was the bank.
     """
     wanted = []
-    for name in lines.payments:
+    for name, payment in lines.payments.items():
         entry = entries.get(name)
         if name in lines.changed:
-            if not _is_all_gone(entry):
+            if entry is None or not entry.gone or name in voidable:  # of what is gone there is no more to go
                 wanted.append(name)
-        elif name not in sound and entry is None:
+        # A tip, which no line tells apart, was taken off the entry.
+        elif name not in sound and (entry is None or entry.amount != payment.amount):
             wanted.append(name)
     return wanted
-
-
-def _is_all_gone(entry: Entry | None) -> bool:
-    """Say whether all of it had gone back when it was last seen: there is no more to go."""
-    return entry is not None and entry.returned >= entry.amount > Decimal(0)

@@ -10,7 +10,7 @@ from paypoll.payments.gateway import TransactionAnswer
 from paypoll.payments.money import show_amount
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import OrderStatus
-from paypoll.payments.refunding import RefundIntent, RefundState, is_all_back
+from paypoll.payments.refunding import RefundIntent, RefundState
 from paypoll.payments.told import ToldKind
 from paypoll.shop.changes import note_order, set_order_status, was_noted
 from paypoll.shop.find import lock_order
@@ -67,7 +67,7 @@ class RefundRows:
         told by the line that is written with it; our role may not read whose the rows of orders_refund are.
         """
         beside = self._is_beside(connection, order, intent)
-        whole = is_all_back(told) and not beside
+        whole = told.is_all_back and not beside
         note = f"{show_amount(intent.amount, intent.currency)} refunded, asked for by {intent.who}: {intent.reason}"
         if beside:
             note = f"{note} (payment {intent.checkout_id}, beside the order's own)"
@@ -82,7 +82,7 @@ class RefundRows:
             withdraw_mail_of_tickets(connection, order.id)
         made = {ToldKind.REFUND_NOT_MADE}
         told_cases.end(connection, order.id, None, kinds=made, why="it was refunded after all", now=now, run_id=run_id)
-        if is_all_back(told):
+        if told.is_all_back:
             told_payments.settle(connection, order.id, run_id, checkout_id=intent.checkout_id)
             why = f"refunded by {intent.who}"
             told_cases.end(connection, order.id, [intent.checkout_id], why=why, now=now, run_id=run_id)

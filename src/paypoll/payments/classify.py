@@ -203,10 +203,8 @@ def _may_hold_money(answer: CheckoutAnswer, evidence: Evidence) -> bool:
     look = _transaction_look(answer, evidence)
     if not isinstance(look, Found):
         return True
-    transaction = look.value
     not_taken = {TransactionStatus.FAILED, TransactionStatus.CANCELLED}
-    gone_back = transaction.amount is not None and transaction.returned >= transaction.amount > 0
-    return transaction.status not in not_taken and not gone_back
+    return look.value.status not in not_taken and not look.value.is_all_back
 
 
 def _is_under_way(answer: CheckoutAnswer) -> bool:

@@ -16,8 +16,7 @@ class PaidFee:
 
 def judge_fee(payment: LedgerPayment, fee: PaidFee) -> Judgement:
     """Return what a payment of a listing fee means. What else is to be known of fees, the looks at them tell."""
-    returned = payment.returned if payment.taken else payment.net
-    if not (fee.taken and fee.stands and returned > 0):
+    if not (fee.taken and fee.stands and payment.back > 0):
         return NOTHING
-    facts = {"whole": "yes" if returned >= payment.net else "no", "charged_back": str(payment.charged_back)}
-    return Judgement(FindingKind.FEE_RETURNED, returned, facts=facts)  # 60q
+    facts = {"whole": "yes" if payment.gone else "no", "charged_back": str(payment.charged_back)}
+    return Judgement(FindingKind.FEE_RETURNED, payment.back, facts=facts)  # 60q

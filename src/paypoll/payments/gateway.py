@@ -165,6 +165,16 @@ class TransactionAnswer:
         return self.refunded + self.charged_back
 
     @property
+    def net(self) -> Decimal:
+        """What was paid, without the tip."""
+        return (self.amount or Decimal(0)) - self.tip_amount
+
+    @property
+    def is_all_back(self) -> bool:
+        """Whether all that was paid has gone back, be it with the tip or without."""
+        return self.returned >= self.net > 0
+
+    @property
     def left(self) -> Decimal:
         """What could still be given back: what was paid, less what has gone back or is on its way."""
         return (self.amount or Decimal(0)) - self.returned - self.returning

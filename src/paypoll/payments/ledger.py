@@ -40,6 +40,10 @@ class FindingKind(StrEnum):
     """Money of a listing fee went back, and its event is still published."""
 
 
+VOID_WAITS = {"void": "waits"}
+"""What a finding says whose order is to be made void as soon as no pause is on it."""
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerPayment:
     """A payment as SumUp's ledger has it. `net` is the amount without the tip, `returned` what has gone back of it.
@@ -67,9 +71,19 @@ class LedgerPayment:
         return self.amount - self.tip
 
     @property
+    def back(self) -> Decimal:
+        """What went back; all of it where none was taken after all."""
+        return self.returned if self.taken else self.net
+
+    @property
+    def left(self) -> Decimal:
+        """What is left of what was paid for the order."""
+        return max(self.net - self.back, Decimal(0))
+
+    @property
     def gone(self) -> bool:
         """Whether all of it went back, or was never taken."""
-        return not self.taken or self.returned >= self.net
+        return not self.left
 
     @property
     def names(self) -> frozenset[str]:
@@ -96,7 +110,8 @@ class Owner:
     payment has completed it. `followed`: paypoll will look at it again. `accounted`: admins were told of this payment,
     or a person has judged it. `noted`: the refunds that the shop has. `given_back`: what went back by `paypoll refund`,
     or is on its way; `refunds_ended`: none is, so tickets that admit are not as they were left (a restored shop).
-    `held`: other payments that pay for the tickets; `unpaid`: this was the last that did.
+    `held`: other payments that pay for the tickets, and `unread`: that may; `unpaid`: this was the last that did
+    (`payments.holdings`).
     """
 
     order_id: int
@@ -114,6 +129,7 @@ class Owner:
     refunds_ended: bool = False
     noted: Decimal = Decimal(0)
     held: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     unpaid: bool = False
 
 
@@ -123,6 +139,11 @@ class LedgerRules:
 
     void_on_refund: bool = False
     ignore: tuple[str, ...] = ()
+
+    def voids(self, owner: Owner) -> bool:
+        """Say whether the order is made void once all that pays for its tickets went back (52)."""
+        status = OrderStatus.COMPLETED.value
+        return self.void_on_refund and owner.role is Role.FULFILLED and owner.status == status
 
     def is_elses(self, payment: LedgerPayment) -> bool:
         """Say whether a payment that fits no order is one of another shop on the same account."""
@@ -174,29 +195,26 @@ def _unplaced(payment: LedgerPayment, rules: LedgerRules, now: datetime) -> Judg
 
 def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> Judgement:
     """Judge the payment that an order was completed by."""
-    returned = payment.returned if payment.taken else payment.net
+    returned, full = payment.back, payment.gone
     if returned > 0:
-        full = returned >= payment.net
         void = owner.status in VOID or not owner.admitting  # the shop knows, and nobody gets in
         if returned <= owner.given_back and (void or not (full and owner.refunds_ended)):
             return NOTHING
         if void or (not full and owner.noted >= returned):  # a part that the shop, or `paypoll refund`, gave back
             return Judgement(FindingKind.RETURNED, returned, settled="the shop knew of it")
-        void = (
-            full
-            and rules.void_on_refund
-            and owner.role is Role.FULFILLED
-            and owner.status == OrderStatus.COMPLETED.value
-            and not owner.held  # 52
-        )
-        facts = {"whole": "yes" if full else "no", "charged_back": str(payment.charged_back)}
-        if owner.used:
-            facts |= {"used": str(owner.used), "admitting": str(owner.admitting)}
-        facts |= {"held": ", ".join(owner.held)} if owner.held else {}
-        return Judgement(FindingKind.RETURNED, returned, void=void, facts=facts)  # 51, 52
+        void = full and rules.voids(owner) and not (owner.held or owner.unread)  # 52
+        return Judgement(FindingKind.RETURNED, returned, void=void, facts=_facts_of_return(payment, owner))  # 51, 52
     if not is_as_expected(payment, owner):
         return Judgement(FindingKind.AMOUNT_DIFFERS, payment.net, facts={"expected": str(owner.expected)})  # 57
     return NOTHING
+
+
+def _facts_of_return(payment: LedgerPayment, owner: Owner) -> dict[str, str]:
+    facts = {"whole": "yes" if payment.gone else "no", "charged_back": str(payment.charged_back)}
+    if owner.used:
+        facts |= {"used": str(owner.used), "admitting": str(owner.admitting)}
+    others = {"held": ", ".join(owner.held), "unread": ", ".join(owner.unread)}
+    return facts | {name: which for name, which in others.items() if which}
 
 
 def is_as_expected(payment: LedgerPayment, owner: Owner) -> bool:
@@ -208,9 +226,10 @@ def is_as_expected(payment: LedgerPayment, owner: Owner) -> bool:
 
 def _of_other_checkout(payment: LedgerPayment, owner: Owner) -> Judgement:
     """Judge a payment of an order that was not completed by it, or not yet."""
+    if owner.unpaid and owner.admitting and owner.status not in VOID:  # 52, be a penny of it left or not
+        return Judgement(FindingKind.RETURNED, payment.back, facts=_facts_of_return(payment, owner))
     if payment.gone:
-        told = owner.unpaid and owner.admitting and owner.status not in VOID  # 52
-        return Judgement(FindingKind.RETURNED, payment.net, facts={"whole": "yes"}) if told else NOTHING
+        return NOTHING
     kept = payment.amount - payment.returned
     if owner.fulfilled:  # 53: row 12, whenever it comes
         return Judgement(FindingKind.SECOND_PAYMENT, kept, follow=not owner.accounted)
@@ -223,7 +242,10 @@ def _of_other_checkout(payment: LedgerPayment, owner: Owner) -> Judgement:
 
 @dataclass(frozen=True, slots=True)
 class OpenFinding:
-    """A finding that is open, and what is known of it now. `payment_order`: the order that its payment completed."""
+    """A finding that is open, and what is known of it now. `payment_order`: the order that its payment completed.
+
+    `returned`: what went back of that payment; `gone`: all that was paid by it.
+    """
 
     id: int
     kind: FindingKind
@@ -231,7 +253,7 @@ class OpenFinding:
     payment_order: str = ""
     seen_again: bool = False
     returned: Decimal | None = None
-    paid: Decimal | None = None
+    gone: bool = False
     order_status: str = ""
     admitting: int | None = None
     order_paid: bool = False
@@ -240,7 +262,6 @@ class OpenFinding:
 
 def settled_why(finding: OpenFinding) -> str:
     """Return why an open finding has ended by itself; empty while it stands."""
-    gone = finding.returned is not None and finding.paid is not None and finding.returned >= finding.paid
     match finding.kind:
         case FindingKind.RETURNED:
             if finding.returned is not None and finding.returned > finding.amount:
@@ -257,9 +278,9 @@ def settled_why(finding: OpenFinding) -> str:
         case FindingKind.UNPLACED | FindingKind.NOT_FOLLOWED | FindingKind.SECOND_PAYMENT:
             if finding.payment_order:
                 return f"it has paid for order {finding.payment_order}"
-            return "the money went back" if gone else ""
+            return "the money went back" if finding.gone else ""
         case FindingKind.AMOUNT_DIFFERS:
-            return "the money went back" if gone else ""
+            return "the money went back" if finding.gone else ""
         case FindingKind.FEE_RETURNED:
             if finding.returned is not None and finding.returned > finding.amount:
                 return "more went back since"

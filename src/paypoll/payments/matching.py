@@ -129,7 +129,8 @@ def compare(
         *_refund_flaws(answer, transaction),
     ]
     if flaws:
-        return FlawedPayment(answer, tuple(flaws), returned=_all_returned(answer, transaction))
+        returned = isinstance(transaction, Found) and transaction.value.is_all_back
+        return FlawedPayment(answer, tuple(flaws), returned=returned)
     if transaction is not None and not isinstance(transaction, Found) and _may_still_be_told(transaction):
         broken = isinstance(transaction, BrokenAnswer) and not transaction.garbled
         why = f"SumUp did not say whether it was refunded: {transaction.detail}"
@@ -276,12 +277,6 @@ def _transaction_flaws(answer: CheckoutAnswer, transaction: Look[TransactionAnsw
     if told.merchant_code and answer.merchant_code and told.merchant_code != answer.merchant_code:
         flaws.append((Flaw.MERCHANT, f"the transaction's merchant is {told.merchant_code}"))
     return flaws
-
-
-def _all_returned(answer: CheckoutAnswer, transaction: Look[TransactionAnswer] | None) -> bool:
-    if not isinstance(transaction, Found) or answer.amount is None:
-        return False
-    return transaction.value.returned >= answer.amount
 
 
 def _may_still_be_told(look: Look[TransactionAnswer]) -> bool:

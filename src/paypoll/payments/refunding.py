@@ -141,11 +141,6 @@ def obstacle(transaction: TransactionAnswer, amount: Decimal, currency: str) -> 
     return ""
 
 
-def is_all_back(transaction: TransactionAnswer) -> bool:
-    """Say whether the whole payment has gone back."""
-    return transaction.amount is not None and transaction.returned >= transaction.amount > 0
-
-
 def _before_sending(intent: RefundIntent, look: Look[TransactionAnswer], now: datetime, *, allowed: bool) -> Next:
     if not allowed:
         return Next(Step.WITHDRAW, "sumup.allow_refunds is off", tell=True)

@@ -14,10 +14,10 @@ from paypoll.alerts.ledger import end_unread, tell_of_findings, tell_of_unread
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.ledger.digest import Digest, Judged
-from paypoll.ledger.other_way import Unseen, missing_payments, unpaid_tickets
+from paypoll.ledger.other_way import missing_payments, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
 from paypoll.ledger.refund_mail import RefundMail
-from paypoll.payments.books import LedgerSource, Period
+from paypoll.payments.books import LedgerPage, LedgerSource, Period
 from paypoll.payments.gateway import BrokenAnswer, Found, NotAllowed, NotFound, PaymentGateway
 from paypoll.payments.ledger import settled_why
 from paypoll.payments.policy import Policy
@@ -27,7 +27,9 @@ from paypoll.runs.voiding import void_order
 from paypoll.settings.policy import ledger_rules
 from paypoll.state import findings, ledger, told_cases, watches
 from paypoll.state.fee_payments import have_fee_looked_at
-from paypoll.state.ledger import Cursor
+from paypoll.state.findings import NewFinding
+from paypoll.state.ledger import Cursor, Entry
+from paypoll.state.waiting_voids import let_wait, waits_no_more
 
 log = structlog.get_logger(__name__)
 
@@ -90,28 +92,40 @@ class Sweeper:
             if not isinstance(look, Found):
                 self._give_up(cursor, look, page)
                 return
-            try:
-                judged = self._digest.judge_page(look.value, cursor.merchant_code, self._clock.now())
-            except UnansweredError as error:
-                self._give_up(cursor, error.look, "")
-                return
             if look.value.next_page == page and page:
                 self._give_up(cursor, BrokenAnswer("a page of the history leads to itself"), page)
                 return
             page = look.value.next_page
-            if not self._write(cursor, judged, page, swept):
+            if not self._take_in(cursor, look.value, swept):
                 return
             if not page:
-                self._finish(cursor, swept)
+                with transaction(self._engine) as connection:
+                    waited = waits_no_more(connection, cursor.merchant_code)
+                if not waited.items or self._take_in(cursor, waited, swept):
+                    self._finish(cursor, swept)
                 return
+
+    def _take_in(self, cursor: Cursor, page: LedgerPage, swept: Swept) -> bool:
+        """Judge a page and write it down. False when the sweep is left to a later run, or is another's by now."""
+        try:
+            judged = self._digest.judge_page(page, cursor.merchant_code, self._clock.now())
+        except UnansweredError as error:
+            self._give_up(cursor, error.look, "")
+            return False
+        return self._write(cursor, judged, page.next_page, swept)
 
     def _write(self, cursor: Cursor, judged: Sequence[Judged], next_page: str, swept: Swept) -> bool:
         """Write a page down. False when another run has the merchant's ledger by now: then nothing is written."""
         now = self._clock.now()
+        waiting: list[str] = []
         for one in judged:
-            if one.judgement.void and self._void(one, now):
+            if not one.judgement.void or one.finding is None:
+                continue
+            if self._void(one, now):
                 swept.voided += 1
                 swept.findings += 1
+            else:
+                waiting.append(one.finding.key)
         with transaction(self._engine) as connection:
             if not ledger.keep(connection, cursor.merchant_code, self._run_id, self._lease):
                 log.info("another run has taken over the ledger", merchant=cursor.merchant_code)
@@ -121,6 +135,7 @@ class Sweeper:
             ledger.note_entries(connection, kept, now)
             new = [found for one in judged if (found := one.finding) is not None]
             swept.findings += findings.note(connection, new, now)
+            let_wait(connection, waiting)
             settled = (one.noted for one in judged if one.judgement.settled)
             findings.note(connection, [noted for noted in settled if noted is not None], now)
             for one in sorted(judged, key=lambda item: item.owner.order_id if item.owner else 0):
@@ -143,19 +158,14 @@ class Sweeper:
         """Look the other way round, close what has ended by itself, and tell of what is new."""
         with transaction(self._engine) as connection:
             unlisted = missing_payments(connection, cursor)
-        found: list[Unseen] = []
-        listed: list[Unseen] = []
-        for one in unlisted:
-            missing = one.asked(self._gateway)
-            if missing is None:  # not answered: the next sweep that looks back asks again
-                continue
-            (found if missing else listed).append(one)
+        # What is not answered the next sweep that looks back asks again.
+        answers = [one.asked(self._gateway) for one in unlisted]
         now = self._clock.now()
         with transaction(self._engine) as connection:
             if not ledger.keep(connection, cursor.merchant_code, self._run_id, self._lease):
                 return
-            ledger.note_entries(connection, [one.entry for one in listed], now)
-            new = [one.finding for one in found]
+            ledger.note_entries(connection, [one for one in answers if isinstance(one, Entry)], now)
+            new = [one for one in answers if isinstance(one, NewFinding)]
             if cursor.merchant_code == self._platform:
                 new += unpaid_tickets(connection, self._platform, self._desk.site.currency, now)
             swept.findings += findings.note(connection, new, now)

@@ -18,6 +18,7 @@ from paypoll.state.audit import record
 from paypoll.state.findings import note
 from paypoll.state.ledger import note_entries
 from paypoll.state.pauses import is_paused
+from paypoll.state.waiting_voids import is_settled_by_a_person
 from paypoll.state.watches import note_void
 
 
@@ -27,7 +28,7 @@ def void_order(
     """Set the order's valid tickets and its status to refunded, with history and trail, in one transaction.
 
     Return how many tickets were voided. None: nothing was done, because the order is another one by now than when the
-    payment was judged, or a person has paused it: a later sweep does it then. What admins are told is written in the
+    payment was judged, or a person has paused it, or has closed the finding. What admins are told is written in the
     same transaction, and so is the customer's `mail`, if there is to be one.
     """
     owner, found = judged.owner, judged.finding
@@ -35,6 +36,8 @@ def void_order(
         return None
     with transaction(engine) as connection:
         if not lock_order(connection, owner.order_id) or is_paused(connection, owner.order_id):
+            return None
+        if is_settled_by_a_person(connection, found.key):
             return None
         order = load_order(connection, owner.order_id)
         if order is None or order.status != OrderStatus.COMPLETED or order.fulfilment is None:
@@ -55,7 +58,7 @@ def void_order(
                 order,
                 dedupe_key=f"void:{order.id}:{paid.transaction_id}",
                 # Where a part was refunded before, the bank took the rest alone.
-                refunded=paid.net if not paid.taken else paid.charged_back or paid.returned,
+                refunded=paid.charged_back or paid.back,
                 currency=paid.currency,
                 whole=True,
                 void_tickets=numbers,

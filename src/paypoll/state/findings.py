@@ -19,6 +19,7 @@ from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import events, listing_fees, orders, tickets
 from paypoll.state.audit import ACTOR, record
 from paypoll.state.fee_payments import STANDS
+from paypoll.state.ledger import GONE
 from paypoll.state.tables import checkout_seen, finding, fulfilment, ledger_entry
 
 _BY_ORDER = timedelta(hours=2)
@@ -250,7 +251,7 @@ def load_open_facts(connection: sa.Connection, merchant_code: str) -> list[OpenF
             ledger_entry.c.seen_at,
             # The payments of fees have no entry.
             sa.func.coalesce(ledger_entry.c.returned, most_returned).label("returned"),
-            ledger_entry.c.amount.label("paid"),
+            GONE.label("gone"),
             STANDS.label("fee_stands"),
             orders.c.status,
             orders.c.is_paid,
@@ -287,7 +288,7 @@ def _with_facts(row: Any) -> OpenFinding:
         payment_order=row.paid_order or "",
         seen_again=row.seen_at is not None and row.seen_at > row.first_seen_at,
         returned=row.returned,
-        paid=row.paid,
+        gone=bool(row.gone),
         order_status=row.status or "",
         admitting=row.admitting if row.order_id is not None else None,
         order_paid=bool(row.is_paid),

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from paypoll.clock import CLOCK_TOLERANCE
 from paypoll.database import insert_unless_there
+from paypoll.payments.ledger import LedgerPayment
 from paypoll.state import leases
 from paypoll.state.tables import fulfilment, ledger_cursor, ledger_entry
 from paypoll.statements import Rows
@@ -143,9 +144,14 @@ def finish(connection: sa.Connection, cursor: Cursor, now: datetime) -> None:
     )
 
 
+LEFT: sa.ColumnElement[Decimal] = ledger_entry.c.amount - ledger_entry.c.returned
+GONE: sa.ColumnElement[bool] = LEFT <= 0
+"""Says of an entry, as `LedgerPayment.gone` of a payment, that nothing is left of what was paid."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A payment as SumUp's ledger has it. Without an order nobody could place it."""
+    """A payment as SumUp's ledger has it, its `amount` without a tip. Without an order nobody could place it."""
 
     transaction_id: str
     transaction_code: str
@@ -155,6 +161,25 @@ class Entry:
     returned: Decimal
     currency: str
     paid_at: datetime | None
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing is left of it; see `GONE`."""
+        return self.returned >= self.amount
+
+    @classmethod
+    def of(cls, payment: LedgerPayment, order_id: int | None) -> "Entry":
+        """Return what is kept of a payment."""
+        return cls(
+            transaction_id=payment.transaction_id,
+            transaction_code=payment.transaction_code,
+            merchant_code=payment.merchant_code,
+            order_id=order_id,
+            amount=payment.net,
+            returned=payment.back,
+            currency=payment.currency,
+            paid_at=payment.paid_at,
+        )
 
 
 def find_entries(connection: sa.Connection, transaction_ids: Collection[str]) -> dict[str, Entry]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,7 +16,7 @@ from paypoll.payments.references import numbers_in
 from paypoll.payments.refunding import OPEN, RefundState
 from paypoll.shop.capacity import ADMITTING, USED
 from paypoll.shop.tables import TURNED_DOWN, checkouts, orders, refunds, tickets
-from paypoll.state.tables import checkout_seen, fulfilment, ledger_entry, listing_fee, refund, watch
+from paypoll.state.tables import checkout_seen, fulfilment, listing_fee, refund, watch
 
 _BEFORE, _AFTER = timedelta(days=7), timedelta(minutes=10)
 _MOST_CANDIDATES = 5
@@ -56,13 +56,6 @@ _GIVEN_BACK = (
     .where(refund.c.transaction_id.in_(_IDS), refund.c.state.in_([*OPEN, RefundState.DONE]))
     .group_by(refund.c.transaction_id)
 )
-# What is left of these orders' payments, as the ledger last showed them.
-_PAYMENTS = sa.select(
-    ledger_entry.c.order_id,
-    ledger_entry.c.transaction_id,
-    ledger_entry.c.currency,
-    (ledger_entry.c.amount - ledger_entry.c.returned).label("kept"),
-).where(ledger_entry.c.order_id.in_(_ORDER_IDS))
 _tickets = sa.select(sa.func.count()).where(tickets.c.order_id == orders.c.id).correlate(orders)
 _admitting = _tickets.where(tickets.c.status.in_(ADMITTING)).scalar_subquery()
 _used = _tickets.where(tickets.c.status == USED).scalar_subquery()
@@ -104,9 +97,6 @@ _FACTS = (
 )
 
 
-_Kept: TypeAlias = tuple[Decimal, str]  # what is left of a payment, and its currency
-
-
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What ties a payment to an order. `accounted`: an admin was told of it, or it bought the tickets."""
@@ -129,8 +119,7 @@ def find_owners(
 
     `placed`: payments whose order was found in another way, earlier or now.
     """
-    listed = {payment.transaction_id: payment for payment in payments}
-    wanted = {transaction_id: payment.names for transaction_id, payment in listed.items()}
+    wanted = {payment.transaction_id: payment.names for payment in payments}
     claims = _claims(connection, wanted)
     for transaction_id, order_id in placed.items():
         if transaction_id in wanted:
@@ -139,17 +128,9 @@ def find_owners(
     given_back: dict[str, Any] = {}
     if claims:
         given_back = {row[0]: row for row in connection.execute(_GIVEN_BACK, {"ids": list(claims)})}
-    before = _kept(connection, facts)
-    now_kept = _listed_of(claims, listed)
     return {
         transaction_id: replace(
-            _with_the_others(
-                _owner(claim, facts[claim.order_id], currency, now),
-                transaction_id,
-                facts[claim.order_id],
-                before[claim.order_id],
-                now_kept[claim.order_id],
-            ),
+            _owner(claim, facts[claim.order_id], currency, now),
             given_back=given_back[transaction_id][1] if transaction_id in given_back else Decimal(0),
             refunds_ended=transaction_id in given_back and given_back[transaction_id][2],
         )
@@ -174,42 +155,6 @@ def _claims(connection: sa.Connection, wanted: Mapping[str, Collection[str]]) ->
     for order_id, name in connection.execute(_NOTED, {"names": left}) if left else ():
         found.setdefault(by_name[name], Claim(order_id, Role.NOTED_BY_SHOP))
     return found
-
-
-def _listed_of(claims: Mapping[str, Claim], listed: Mapping[str, LedgerPayment]) -> dict[int, dict[str, _Kept]]:
-    found: dict[int, dict[str, _Kept]] = {claim.order_id: {} for claim in claims.values()}
-    for transaction_id, claim in claims.items():
-        payment = listed[transaction_id]
-        left = Decimal(0) if payment.gone else payment.net - payment.returned
-        found[claim.order_id][transaction_id] = (left, payment.currency)
-    return found
-
-
-def _kept(connection: sa.Connection, order_ids: Iterable[int]) -> dict[int, dict[str, _Kept]]:
-    """Return what was left of these orders' payments when they were listed last, by their transaction ids."""
-    kept: dict[int, dict[str, _Kept]] = {order_id: {} for order_id in order_ids}
-    for row in connection.execute(_PAYMENTS, {"order_ids": list(kept)}) if kept else ():
-        kept[row.order_id][row.transaction_id] = (row.kept, row.currency)
-    return kept
-
-
-def _with_the_others(
-    owner: Owner, transaction_id: str, row: Any, before: Mapping[str, _Kept], now: Mapping[str, _Kept]
-) -> Owner:
-    """Return the owner with its other payments: as they were `before` this page, and as it lists them `now`."""
-    if row.amount is None:
-        return owner
-
-    def pay(payments: Mapping[str, _Kept]) -> set[str]:
-        return {name for name, (left, kind) in payments.items() if left >= row.amount and kind == row.currency}
-
-    left = pay({**before, **now})
-    paid = pay(before)
-    return replace(
-        owner,
-        held=tuple(sorted(left - {transaction_id})),
-        unpaid=not left and transaction_id in paid and row.fulfilled_by not in paid,
-    )
 
 
 def _facts(connection: sa.Connection, order_ids: Collection[int]) -> dict[int, Any]:

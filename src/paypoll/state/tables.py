@@ -260,6 +260,7 @@ ledger_entry = sa.Table(
     sa.Column("merchant_code", sa.Text, nullable=False),
     sa.Column("transaction_code", sa.Text),
     sa.Column("order_id", Id),
+    # Without a tip: nothing is left of it once so much went back.
     sa.Column("amount", sa.Numeric(12, 3), nullable=False),
     sa.Column("returned", sa.Numeric(12, 3), nullable=False),
     sa.Column("currency", sa.Text, nullable=False),

@@ -16,6 +16,7 @@ from paypoll.database import insert_unless_there
 from paypoll.payments.ledger import FindingKind
 from paypoll.payments.told import ToldKind, told_checkouts, told_kind
 from paypoll.state.findings import close
+from paypoll.state.ledger import GONE
 from paypoll.state.tables import checkout_seen, finding, ledger_cursor, ledger_entry
 
 _TOLD = [kind.value for kind in ToldKind]
@@ -133,7 +134,7 @@ def _end_of_gone(connection: sa.Connection, now: datetime, run_id: str) -> None:
     """The same for what is gone from the shop: its case has the payment's own name."""
     listed = finding.alias("listed")
     query = (
-        sa.select(finding.c.id, (ledger_entry.c.returned >= ledger_entry.c.amount).label("is_back"), listed.c.id)
+        sa.select(finding.c.id, GONE.label("is_back"), listed.c.id)
         .outerjoin(ledger_entry, ledger_entry.c.transaction_id == finding.c.transaction_id)
         .outerjoin(
             listed,
@@ -158,7 +159,7 @@ def went_back(connection: sa.Connection, order_ids: Collection[int]) -> set[tupl
     query = (
         sa.select(checkout_seen.c.order_id, checkout_seen.c.checkout_id)
         .join(ledger_entry, ledger_entry.c.transaction_id == checkout_seen.c.transaction_id)
-        .where(checkout_seen.c.order_id.in_(list(order_ids)), ledger_entry.c.returned >= ledger_entry.c.amount)
+        .where(checkout_seen.c.order_id.in_(list(order_ids)), GONE)
     )
     return {(row.order_id, row.checkout_id) for row in connection.execute(query)}
 

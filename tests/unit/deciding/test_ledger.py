@@ -139,6 +139,7 @@ def test_order_that_is_followed_is_due_at_once_and_a_second_payment_until_it_is_
         (paid(returned=Decimal(25)), replace(OWNER, role=Role.NOTED_BY_SHOP), False),
         (paid(returned=Decimal(25)), OTHER, False),
         (paid(returned=Decimal(25)), replace(OWNER, held=("TSB2",)), False),
+        (paid(returned=Decimal(25)), replace(OWNER, unread=("TSB2",)), False),
     ],
 )
 def test_only_the_payment_that_fulfilled_the_order_makes_it_void_and_only_when_all_of_it_went_back(
@@ -150,6 +151,9 @@ def test_only_the_payment_that_fulfilled_the_order_makes_it_void_and_only_when_a
 def test_last_payment_that_paid_for_the_tickets_is_told_when_it_went_back_as_well() -> None:
     back, last = paid(returned=Decimal(25)), replace(OTHER, unpaid=True)
     assert judge(back, last, RULES, NOW).kind is FindingKind.RETURNED
+    but_a_penny = judge(paid(returned=Decimal("24.99"), charged_back=Decimal("24.99")), last, RULES, NOW)
+    assert (but_a_penny.kind, but_a_penny.amount) == (FindingKind.RETURNED, Decimal("24.99"))
+    assert but_a_penny.facts == {"whole": "no", "charged_back": "24.99"}
     for silent in (replace(last, unpaid=False), replace(last, admitting=0), replace(last, status="refunded")):
         assert judge(back, silent, RULES, NOW) == NOTHING
 
@@ -176,11 +180,11 @@ def test_payment_that_fits_no_order_is_given_time_and_another_shops_is_left_alon
         (OpenFinding(1, FindingKind.TICKETS_UNPAID, Decimal(5), order_paid=True), "the order is paid"),
         (OpenFinding(1, FindingKind.UNPLACED, Decimal(5), payment_order="ORD-2"), "it has paid for order ORD-2"),
         (
-            OpenFinding(1, FindingKind.SECOND_PAYMENT, Decimal(5), returned=Decimal(5), paid=Decimal(5)),
+            OpenFinding(1, FindingKind.SECOND_PAYMENT, Decimal(5), returned=Decimal(5), gone=True),
             "the money went back",
         ),
-        (OpenFinding(1, FindingKind.SECOND_PAYMENT, Decimal(5), returned=Decimal(4), paid=Decimal(5)), ""),
-        (OpenFinding(1, FindingKind.AMOUNT_DIFFERS, Decimal(5), returned=Decimal(0), paid=Decimal(5)), ""),
+        (OpenFinding(1, FindingKind.SECOND_PAYMENT, Decimal(5), returned=Decimal(4)), ""),
+        (OpenFinding(1, FindingKind.AMOUNT_DIFFERS, Decimal(5), returned=Decimal(0)), ""),
     ],
 )
 def test_finding_ends_when_its_cause_is_gone(finding: OpenFinding, why: str) -> None:

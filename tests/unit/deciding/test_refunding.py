@@ -26,7 +26,6 @@ from paypoll.payments.refunding import (
     RefundState,
     Standing,
     Step,
-    is_all_back,
     next_step,
     obstacle,
 )
@@ -194,6 +193,8 @@ def test_a_refund_is_sent_only_once_and_never_more_than_is_left(
 
 
 def test_all_is_back_by_refund_and_charge_back_together() -> None:
-    assert is_all_back(a_transaction(refunded=Decimal(20), charged_back=Decimal(5)))
-    assert not is_all_back(a_transaction(refunded=Decimal("24.99")))
-    assert not is_all_back(a_transaction(amount=None))
+    assert a_transaction(refunded=Decimal(20), charged_back=Decimal(5)).is_all_back
+    assert not a_transaction(refunded=Decimal("24.99")).is_all_back
+    assert not a_transaction(amount=None).is_all_back
+    # A tip is beside what was paid for the order.
+    assert a_transaction(amount=Decimal(27), tip_amount=Decimal(2), refunded=Decimal(25)).is_all_back
