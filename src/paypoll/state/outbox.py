@@ -139,17 +139,16 @@ def begin_sending(
     carried: Collection[int] = (),
     goes_on: bool = False,
 ) -> bool:
-    """Mark the mail as being sent, just before the mail server is given it, or (`goes_on`) its next message.
+    """Mark the mail as being sent, just before the mail server is given it.
 
     False when the lease was lost, its order has another address by now, or a status with which it says what is
-    `untrue_when` so, or one of the tickets that are `carried` (ids) was made void: of several messages, all go where
-    the first went, and with it.
+    `untrue_when` so, or one of the tickets that are `carried` (ids) was made void. `goes_on`: a later message of the
+    same mail; address, status and tickets are not checked again.
     """
-    is_looked_at = mail.follows_its_order and not goes_on
     order = {
         "number": mail.content.get("order_number"),
-        "address": ", ".join(mail.recipients) if is_looked_at else None,
-        "untrue_when": sorted(untrue_when) if is_looked_at else [],
+        "address": ", ".join(mail.recipients) if mail.follows_its_order and not goes_on else None,
+        "untrue_when": sorted(untrue_when) if mail.is_customers and not goes_on else [],
         "carried": [] if goes_on else list(carried),
     }
     began = {"wanted": mail.id, "holder": run_id, "lease_until": until, "interrupted": mail.interrupted, **order}
