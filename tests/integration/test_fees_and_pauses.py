@@ -13,6 +13,7 @@ from paypoll.admin.resolve import Resolution
 from paypoll.database import transaction
 from paypoll.errors import RefusedError
 from paypoll.payments.decision import Reason
+from paypoll.payments.fee_statuses import FeeState
 from paypoll.payments.gateway import CheckoutAnswer, Found, Look
 from paypoll.runs.ledgers_due import ledgers_due
 from paypoll.runs.record import record_run
@@ -146,6 +147,19 @@ def test_override_of_a_fee_that_was_changed_after_it_was_shown_is_refused(
         resolver.settle(fee, Resolution(Verdict.ISSUE, "margot", "rang her", override=True), case)
     assert shop.row("events_event", event)["status"] == "draft"
     assert shop.row("events_listingfee", row["id"])["payment_status"] == "pending"
+
+
+def test_row_46_fee_that_a_person_decided_on_under_a_clock_that_was_ahead_is_due(
+    bench: "Bench", engine: sa.Engine, shop: SmallShop
+) -> None:
+    draft_with_fee(shop, "LF-1")
+    record_run(bench.app, "run-once")
+    fee = bench.app.fee_resolver.find("LF-1")
+    assert fee is not None
+    with transaction(engine) as connection:
+        assert due_fees.peek_fees(connection, bench.app.fee_rules, NOW, limit=9) == []
+        fee_records.note_verdict(connection, fee, FeeState.REVIEW, fee.status, "reject", NOW + timedelta(days=1))
+        assert due_fees.peek_fees(connection, bench.app.fee_rules, NOW, limit=9) == ["LF-1"]
 
 
 def test_verdict_on_a_fee_closes_no_review_that_came_after_it(engine: sa.Engine) -> None:

@@ -244,8 +244,9 @@ def note_void(connection: sa.Connection, order_id: int, status: str, now: dateti
 
 def put_back(connection: sa.Connection, order_id: int, status: str, now: datetime) -> None:
     """Note that a person has let the order wait again: looked at in the next run, and as if for the first time."""
-    again = {"status": status, "settled_at": now, "next_check_at": now, "missing_checks": 0, "stuck_told_at": None}
+    again = {"status": status, "settled_at": now, "missing_checks": 0, "stuck_told_at": None}
     connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(again))
+    follow(connection, order_id, now)
 
 
 def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) -> None:
