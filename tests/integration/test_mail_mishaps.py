@@ -239,7 +239,7 @@ def test_alert_that_a_person_has_ended_is_handed_over_and_leaves_room_for_the_ne
     record_run(bench.app, "run-once")
     with transaction(engine) as connection:
         forget_told(connection, order_id, "alert:review:", "run-1")
-        (waiting,) = waiting_alerts(connection, bench.clock.now() + DAY)
+        (waiting,) = waiting_alerts(connection, bench.clock.now() + DAY, 3 * MINUTE)
         hand_over(connection, waiting, ["new@shop.example"], lambda: "<2@shop.example>", bench.clock.now())
     with transaction(engine) as connection:
         keys = set(connection.scalars(sa.select(outbox.c.dedupe_key).where(outbox.c.kind == "alert")))
