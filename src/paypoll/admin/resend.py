@@ -9,18 +9,19 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from paypoll.admin.revive import KeptMail, kept_mails, revive, untrue, void, why_not_kept
+from paypoll.admin.revive import KeptMail, kept_mails, revive, why_not_kept
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, UnreadableOrderError
 from paypoll.mail.address import address_problem
 from paypoll.mail.delivered import Delivered
 from paypoll.mail.doubts import settle
+from paypoll.mail.overtaken import why_overtaken
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import VOID_TICKETS
 from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
 from paypoll.runs.load import load_order
-from paypoll.shop.find import find_order_id, lock_order
+from paypoll.shop.find import find_order_id, lock_order, order_for_mail
 from paypoll.state.audit import record
 from paypoll.state.outbox import UNSENT, withdraw_these
 from paypoll.state.posted_alerts import forget_told
@@ -113,7 +114,7 @@ class Resender:
                 raise RefusedError(problem)
             kept = None if to else self._kept(connection, order)
             if kept is None or kept.is_confirmation:
-                _require_sendable(order, numbers)
+                _require_sendable(order, numbers, _why_untrue(connection, order.id, "confirmation"))
             if kept is None:
                 times = 1 + _resent_before(connection, order)
                 message_id = post_confirmation(
@@ -181,7 +182,7 @@ class Resender:
                         skipped.append(Revived(mail.kind, error.number, mail.recipients, "skipped", str(error)))
                         continue
                 number = order.number if order is not None else ""
-                if order is not None and (why := untrue(mail, order)):
+                if mail.order_id is not None and (why := _why_untrue(connection, mail.order_id, mail.kind)):
                     skipped.append(Revived(mail.kind, number, mail.recipients, "skipped", why))
                     continue
                 if not revive(connection, mail, self.clock.now(), self.lease):
@@ -215,7 +216,7 @@ class Resender:
         kept = kept_mails(connection, self.clock.now(), self.lease, *UNSENT, GIVEN_UP, order_id=order.id)
         # A copy to another address is a person's own doing: `paypoll mail retry` tries that one again.
         of_the_order = (mail for mail in kept if not mail.elsewhere)
-        true = [mail for mail in of_the_order if mail.is_confirmation or not untrue(mail, order)]
+        true = [one for one in of_the_order if one.is_confirmation or not _why_untrue(connection, order.id, one.kind)]
         if not true:
             return None
         found = max(true, key=lambda mail: (mail.is_confirmation, mail.id))
@@ -256,8 +257,14 @@ def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...
     }
 
 
-def _require_sendable(order: Order, numbers: dict[int, tuple[str, ...]]) -> None:
-    if order.tickets and (why := void(order)):
+def _why_untrue(connection: sa.Connection, order_id: int, kind: str) -> str:
+    """Return why a mail of this kind must not leave, as half a sentence, by what a run goes by when it sends one."""
+    order = order_for_mail(connection, order_id)
+    return why_overtaken(kind, order) if order is not None else ""
+
+
+def _require_sendable(order: Order, numbers: dict[int, tuple[str, ...]], why: str) -> None:
+    if order.tickets and why:
         raise RefusedError(f"order {order.number}: {why}, so its tickets are not sent again")
     if not any(numbers.values()):
         raise RefusedError(

@@ -7,13 +7,9 @@ import sqlalchemy as sa
 
 from paypoll.errors import NotFoundError
 from paypoll.mail.doubts import settle
-from paypoll.payments.order import Order
-from paypoll.payments.order_statuses import VOID, VOID_TICKETS, OrderStatus
 from paypoll.state.due_marks import is_free
-from paypoll.state.outbox import ADDRESS_STANDS, ALERT, UNSENT
+from paypoll.state.outbox import ADDRESS_STANDS, ALERT, UNSENT, WITH_TICKETS
 from paypoll.state.tables import outbox
-
-CONFIRMATIONS = ("confirmation", "late_confirmation")
 
 _LATER = outbox.alias("later")
 _IS_COPY = sa.and_(
@@ -25,8 +21,6 @@ _IS_COPY = sa.and_(
 )
 MADE_GOOD = sa.exists().where(_IS_COPY)
 """Says for a query whether a later mail of the kind has gone out to the order's customer."""
-
-_TRUE_WHILE = {"payment_failed": OrderStatus.FAILED, "under_review": OrderStatus.REVIEW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +42,7 @@ class KeptMail:
     @property
     def is_confirmation(self) -> bool:
         """Whether tickets go with it."""
-        return self.kind in CONFIRMATIONS
+        return self.kind in WITH_TICKETS
 
 
 def kept_mails(
@@ -102,21 +96,6 @@ def why_not_kept(connection: sa.Connection, mail_id: int) -> str:
         f"{what} was given up, and another one has made it good: mail {later['id']} to"
         f" {', '.join(later['recipients'])} left {later['sent_at']:%d %B %H:%M} UTC"
     )
-
-
-def untrue(mail: KeptMail, order: Order) -> str:
-    """Return why the mail must not leave any more, as half a sentence; empty when it still says what is true."""
-    if mail.is_confirmation:
-        return void(order)
-    wanted = _TRUE_WHILE.get(mail.kind)
-    return "" if wanted is None or order.status == wanted else f"it is {order.status}"
-
-
-def void(order: Order) -> str:
-    """Return why the order's tickets admit nobody, as half a sentence; empty when they do."""
-    if order.status in VOID:
-        return f"it is {order.status}"
-    return "all its tickets are void" if all(one.status in VOID_TICKETS for one in order.tickets) else ""
 
 
 def revive(connection: sa.Connection, mail: KeptMail, now: datetime, lease: timedelta) -> bool:

@@ -21,6 +21,7 @@ _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 5, 10, 15, 30, 
 LONGEST_PAUSE = _PAUSES[-1]
 UNSENT = ("waiting", "sending")
 ALERT = "alert"
+WITH_TICKETS = ("confirmation", "late_confirmation")
 OF_A_PAYMENT = ("payment_failed", "under_review")  # that bought nothing yet: posted under the order's row lock alone
 ADDRESS_STANDS = "address_stands"  # in a content: a person said where it goes, whatever the order's address is
 ACCOUNT = "account"  # in a content of no order's: the id of the shop's account that it goes to
