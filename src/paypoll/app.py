@@ -269,7 +269,8 @@ class App:
         """What sends confirmations again."""
         from paypoll.admin.resend import Resender
 
-        return Resender(self.engine, self.fulfilment_rules, self._deliver_now, self.clock)
+        lease = self.settings.verification.lease
+        return Resender(self.engine, self.fulfilment_rules, self._deliver_now, self.clock, lease)
 
     @cached_property
     def refund_engine(self) -> "RefundEngine":

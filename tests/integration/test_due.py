@@ -329,7 +329,7 @@ def test_row_46_mail_that_was_posted_under_a_clock_that_was_ahead_by_less_than_a
     assert [recipients for _, recipients in bench.mailer.sent] == [("ord-1@example.org",)]
 
 
-@pytest.mark.parametrize("by", ["a person or a sweep", "a new checkout", "the list"])
+@pytest.mark.parametrize("by", ["a person or a sweep", "a person who puts it back", "a new checkout", "the list"])
 def test_row_46_order_that_was_made_due_under_a_clock_that_was_ahead_is_due(
     bench: "Bench", shop: SmallShop, place: "Place", by: str
 ) -> None:
@@ -346,8 +346,14 @@ def test_row_46_order_that_was_made_due_under_a_clock_that_was_ahead_is_due(
     with transaction(bench.app.engine) as connection:
         if by == "a person or a sweep":
             watches.follow(connection, order_id, now + _DAY)
+        elif by == "a person who puts it back":
+            watches.put_back(connection, order_id, "pending_verification", now + _DAY)
         else:
             watches.enrol(connection, bench.app.watch_rules, now + timedelta(minutes=50))
+    if by == "a person who puts it back":
+        shop.update("orders_order", order_id, status="confirmed")
+        assert reasons(bench) == [Reason.PAID_NOT_ISSUED]
+        return
     assert reasons(bench) == [Reason.PAID_LATE]
 
 

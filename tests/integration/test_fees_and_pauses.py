@@ -4,12 +4,16 @@ import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import sqlalchemy as sa
 
+from paypoll.admin.resolve import Resolution
 from paypoll.database import transaction
+from paypoll.errors import RefusedError
 from paypoll.payments.decision import Reason
+from paypoll.payments.fee_statuses import FeeState
 from paypoll.payments.gateway import CheckoutAnswer, Found, Look
 from paypoll.runs.ledgers_due import ledgers_due
 from paypoll.runs.record import record_run
@@ -17,7 +21,7 @@ from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.state import due_fees, pauses
 from paypoll.state import listing_fees as fee_records
 from paypoll.state.audit import record
-from paypoll.state.resolutions import ACTION
+from paypoll.state.resolutions import ACTION, Verdict
 from paypoll.state.tables import audit, listing_fee
 from paypoll.testing import NOW, FakeGateway, an_answer
 
@@ -100,7 +104,7 @@ def test_row_60m_fees_that_are_gone_are_all_looked_at_but_for_one_that_is_back(
 
     paid = an_answer("PAID", id="chk-1", reference="LF-BACK")
     bench.app.gateway = Restorer(checkouts={paid.id: Found(paid)})
-    gone = ["LF-POISON", *(f"LF-{number:02}" for number in range(11)), "LF-BACK"]
+    gone = ["LF-POISON", "LF-BACK", *(f"LF-{number:02}" for number in range(11))]
     rows = [
         {
             "reference": name,
@@ -116,9 +120,46 @@ def test_row_60m_fees_that_are_gone_are_all_looked_at_but_for_one_that_is_back(
     with transaction(engine) as connection:
         trail = connection.execute(sa.select(audit.c.order_number, audit.c.order_id, audit.c.action)).all()
         leases = connection.scalars(sa.select(listing_fee.c.lease_run)).all()
-    assert [tuple(row) for row in trail] == [(name, None, "fee verified") for name in gone[1:-1]]
+    assert [tuple(row) for row in trail] == [(name, None, "fee verified") for name in gone[2:]]
     assert set(leases) == {None}
     assert bench.mailer.sent == []
+
+
+@pytest.mark.parametrize("changed", [{"amount": Decimal("99.00")}, {"event_id": None}])
+def test_override_of_a_fee_that_was_changed_after_it_was_shown_is_refused(
+    bench: "Bench", shop: SmallShop, changed: dict[str, Any]
+) -> None:
+    event = draft_with_fee(shop, "LF-1")
+    paid = an_answer("PAID", id="chk-1", reference="LF-1", amount=Decimal("24.99"))
+    bench.gateway.checkouts[paid.id] = Found(paid)
+    resolver = bench.app.fee_resolver
+    fee = resolver.find("LF-1")
+    assert fee is not None
+    case = resolver.look_at(fee)
+    assert any("24.99" in objection for objection in case.objections)
+    if "event_id" in changed:
+        organiser = shop.add_organiser("band@organiser.example", "The Band")
+        changed = {"event_id": shop.add_event(organiser, "Another", starts=NOW + timedelta(days=9), slug="another")}
+        shop.update("events_event", changed["event_id"], status="draft")
+    (row,) = shop.rows("events_listingfee", payment_reference="LF-1")
+    shop.update("events_listingfee", row["id"], **changed)
+    with pytest.raises(RefusedError, match="changed since SumUp was asked"):
+        resolver.settle(fee, Resolution(Verdict.ISSUE, "margot", "rang her", override=True), case)
+    assert shop.row("events_event", event)["status"] == "draft"
+    assert shop.row("events_listingfee", row["id"])["payment_status"] == "pending"
+
+
+def test_row_46_fee_that_a_person_decided_on_under_a_clock_that_was_ahead_is_due(
+    bench: "Bench", engine: sa.Engine, shop: SmallShop
+) -> None:
+    draft_with_fee(shop, "LF-1")
+    record_run(bench.app, "run-once")
+    fee = bench.app.fee_resolver.find("LF-1")
+    assert fee is not None
+    with transaction(engine) as connection:
+        assert due_fees.peek_fees(connection, bench.app.fee_rules, NOW, limit=9) == []
+        fee_records.note_verdict(connection, fee, FeeState.REVIEW, fee.status, "reject", NOW + timedelta(days=1))
+        assert due_fees.peek_fees(connection, bench.app.fee_rules, NOW, limit=9) == ["LF-1"]
 
 
 def test_verdict_on_a_fee_closes_no_review_that_came_after_it(engine: sa.Engine) -> None:

@@ -20,7 +20,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "states.md").read_text(encoding="ut
 ARROW = re.compile(r"^ +(\w+|\[\*\]) --> (\w+) : (\w+)$", re.MULTILINE)
 STATES = ("waiting", "sending", "sent", "undeliverable", "withdrawn")
 RUN = "run-1"
-LATER = NOW + timedelta(minutes=10)
+LATER, LEASE = NOW + timedelta(minutes=10), timedelta(minutes=5)
 
 Change = Callable[[sa.Connection, Mail], object]
 CHANGES: dict[str, Change] = {
@@ -43,14 +43,14 @@ OF_NOBODY: dict[str, Change] = {
 
 def hand_all_over(connection: sa.Connection, admin: str) -> None:
     """Send all alerts that wait to this admin instead."""
-    for row in waiting_alerts(connection, LATER):
+    for row in waiting_alerts(connection, LATER, LEASE):
         hand_over(connection, row, [admin], lambda: "<2@shop.example>", LATER)
 
 
 def revive_all(connection: sa.Connection) -> None:
     """Let all mails be tried again that `paypoll resend` does so with."""
-    for kept in kept_mails(connection, LATER, *outbox.UNSENT, "undeliverable"):
-        revive(connection, kept, LATER)
+    for kept in kept_mails(connection, LATER, LEASE, *outbox.UNSENT, "undeliverable"):
+        revive(connection, kept, LATER, LEASE)
 
 
 def a_mail(connection: sa.Connection, state: str) -> Mail:
@@ -66,9 +66,7 @@ def a_mail(connection: sa.Connection, state: str) -> Mail:
         now=NOW,
         order_id=1,
     )
-    [mail] = due_mail.claim_mail(
-        connection, RUN, NOW, limit=1, lease=timedelta(minutes=5), whose=Whose.ALL, tried=False
-    )
+    [mail] = due_mail.claim_mail(connection, RUN, NOW, limit=1, lease=LEASE, whose=Whose.ALL, tried=False)
     connection.execute(sa.update(table).values(state=state))
     return mail
 

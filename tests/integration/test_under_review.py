@@ -1,6 +1,7 @@
 """The optional mail to a customer whose payment arrived, but needs a person's look first."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,19 @@ def test_review_that_was_told_and_not_sent_yet_is_withdrawn_by_the_tickets(
         states = {row.kind: row.state for row in connection.execute(query)}
     assert states["under_review"] == "withdrawn"
     assert states["confirmation"] == "waiting"
+
+
+def test_review_that_was_told_and_not_sent_yet_does_not_leave_once_the_payment_has_failed(
+    telling: App, bench: "Bench", place: "Place", engine: sa.Engine
+) -> None:
+    order_id = place("ORD-1", total=24)
+    bench.mailer.down = "connection refused"
+    record_run(telling, "run-once")
+    set_status(engine, order_id, "failed")
+    bench.mailer.down = ""
+    bench.clock.move(timedelta(hours=1))
+    telling.deliver("a run", lambda: False)
+    assert told(bench, "ORD-1") == []
 
 
 def test_row_09a_review_that_was_told_and_not_sent_yet_is_withdrawn_by_a_verdict(

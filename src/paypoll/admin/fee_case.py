@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from paypoll.admin.weighing import patient
+from paypoll.admin.weighing import best_of, is_all_spent, objections_to, patient
 from paypoll.payments.classify import Assessment, assess
-from paypoll.payments.decision import Decision, Reason
+from paypoll.payments.decision import Reason
 from paypoll.payments.evidence import Evidence
 from paypoll.payments.fee_statuses import FeeState
 from paypoll.payments.listing_fees import ListingFee, as_order, decide_fee, payment_stands, publishes
-from paypoll.payments.matching import FlawedPayment, UncheckedPayment, VerifiedPayment
+from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.override import OverriddenPayment, rest_on
 from paypoll.payments.policy import Policy
 
@@ -31,6 +31,11 @@ class FeeCase:
     publishes: bool
     still_payable: tuple[str, ...]
 
+    @property
+    def buys(self) -> object:
+        """Its event, whether that becomes published, and at what price."""
+        return self.fee.event and self.fee.event.id, self.publishes, self.fee.amount
+
 
 def as_if_open(fee: ListingFee) -> ListingFee:
     """Return the fee as a run would see it if it were new: a person thinks it over anew."""
@@ -49,7 +54,9 @@ def weigh_fee(fee: ListingFee, evidence: Evidence, policy: Policy, asked_at: dat
     if fee.settled is None:
         decision = decide_fee(weighed, evidence, patient(policy), now)
         payment = decision.payment or _best(weighed, seen, terms)
-        objections = _objections(decision, seen)
+        if decision.reason is Reason.NO_CHECKOUT:
+            decision = replace(decision, explanation="SumUp knows no checkout of it")
+        objections = objections_to(decision, seen)
     elif not payment_stands(fee, seen):
         objections = (f"SumUp does not show the payment of checkout {fee.settled.checkout_id} that was taken for it.",)
     return FeeCase(
@@ -76,43 +83,22 @@ def obstacle_to_listing(fee: ListingFee, policy: Policy, now: datetime) -> str:
     return f"its event is {event.status}, and only a draft is published: put it right in the shop first"
 
 
-def _objections(decision: Decision, seen: Assessment) -> tuple[str, ...]:
-    if decision.payment is not None:
-        return ()
-    said = decision.explanation[:1].upper() + decision.explanation[1:]
-    said += "" if said.endswith((".", "!", "?")) else "."
-    if decision.reason is Reason.NO_CHECKOUT:
-        said = "SumUp knows no checkout of it."
-    return (said, *(flaw for payment in seen.flawed for flaw in payment.sentences if flaw not in said))
-
-
 def _forbidden(fee: ListingFee, seen: Assessment, policy: Policy, now: datetime) -> str:
     """Return why nobody may take it as paid, whatever the reason given; empty when it may be taken."""
     if fee.is_void:
         return f"the shop says that it is {fee.status}: if it is to be paid all the same, set it to pending there first"
-    if fee.settled is None and _shown(seen) and not _unspent(fee, seen):
+    if fee.settled is None and is_all_spent(seen, fee.spent_elsewhere):
         return "its payment has paid for something else already, and cannot pay for two"
     if fee.settled is not None and fee.is_paid and fee.is_listed:
         return "it is paid, and its event is published: close the case by --reject or --refund-noted"
     return obstacle_to_listing(fee, policy, now)
 
 
-_Shown = VerifiedPayment | UncheckedPayment | FlawedPayment
-
-
 def _best(fee: ListingFee, seen: Assessment, terms: Policy) -> VerifiedPayment | OverriddenPayment:
     """Return the best payment that SumUp shows, or a person's word."""
-    best = next(iter(_unspent(fee, seen)), None)
+    best = best_of(seen, fee.spent_elsewhere)
     if isinstance(best, VerifiedPayment):
         return best
     resting = rest_on(as_order(fee, terms), best, terms.currency)
     # The shop gives ids out again when it was restored; references are random.
     return resting if best is not None else replace(resting, checkout_id=f"override:{fee.reference}")
-
-
-def _shown(seen: Assessment) -> tuple[_Shown, ...]:
-    return (*seen.verified, *seen.unchecked, *(payment for payment in seen.flawed if not payment.returned))
-
-
-def _unspent(fee: ListingFee, seen: Assessment) -> tuple[_Shown, ...]:
-    return tuple(shown for shown in _shown(seen) if not shown.answer.payment_names & fee.spent_elsewhere)

@@ -13,9 +13,9 @@ from paypoll.mail.content.contexts import AlertContext, ConfirmationContext, Mai
 from paypoll.mail.content.organiser_contexts import DigestContext, ListingContext
 from paypoll.mail.content.reading import ComposeError
 from paypoll.mail.content.samples import SAMPLES, SUMMARY
-from paypoll.mail.overtaken import WITH_TICKETS
 from paypoll.mail.packing import CALENDAR_NAME, CALENDAR_PARAMETERS
 from paypoll.settings.model import Settings
+from paypoll.state.outbox import WITH_TICKETS
 from paypoll.templates import missing_folders
 from paypoll.tickets.sample import sample_face
 from paypoll.tickets.ticket import PrintError, TicketPrinter

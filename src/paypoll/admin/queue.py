@@ -1,6 +1,6 @@
 """What waits, and for whom: orders for SumUp, reviews for a person, mail for the mail server."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -8,7 +8,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from paypoll.admin.revive import MADE_GOOD
-from paypoll.admin.search import found_ids
+from paypoll.admin.search import found_fees, found_ids
 from paypoll.database import readable, transaction
 from paypoll.mail.doubts import DEFERRED, DOUBTS
 from paypoll.payments.order_statuses import WAITING
@@ -119,7 +119,8 @@ def load_backlog(
 ) -> Backlog:
     """Return what waits, as it stands in the database now.
 
-    `find`: only what is about the orders that this text is of (see `admin.search`). Dates are of the site's `zone`.
+    `find`: only what is about the orders or fees that this text is of (see `admin.search`), and findings and mails that
+    have it themselves. Dates are of the site's `zone`.
     """
     require_ready(engine)
     with transaction(engine) as connection:
@@ -135,7 +136,7 @@ def load_backlog(
             troubles=() if only_reviews else _troubles(connection),
             last_run=last_run(connection),
         )
-        return _about(backlog, found_ids(connection, find)) if find else backlog
+        return _about(backlog, connection, find) if find else backlog
 
 
 def _urgent_first(connection: sa.Connection, reviews: Sequence[OpenReview], today: date) -> tuple[OpenReview, ...]:
@@ -145,15 +146,26 @@ def _urgent_first(connection: sa.Connection, reviews: Sequence[OpenReview], toda
     return tuple(sorted(dated, key=lambda review: (review.next_event or date.max, review.since, review.order_id)))
 
 
-def _about(backlog: Backlog, order_ids: Collection[int]) -> Backlog:
+def _about(backlog: Backlog, connection: sa.Connection, find: str) -> Backlog:
+    order_ids, fees, text = found_ids(connection, find), found_fees(connection, find), find.strip().lower()
+
+    def has_it(one: Finding) -> bool:
+        """Say so also of what is of no order, or of one that is gone."""
+        names = {one.order_number.lower(), one.transaction_id.lower(), one.transaction_code.lower()} - {""}
+        return text in names or (one.order_id is None and one.order_number in fees)
+
+    def goes_there(mail: UnsentMail) -> bool:
+        return text != "" and any(text in to.lower() for to in mail.recipients)
+
     return replace(
         backlog,
         waiting=tuple(one for one in backlog.waiting if one.order_id in order_ids),
         reviews=tuple(one for one in backlog.reviews if one.order_id in order_ids),
         astray=tuple(one for one in backlog.astray if one.order_id in order_ids),
-        findings=tuple(one for one in backlog.findings if one.order_id in order_ids),
+        fees=tuple(one for one in backlog.fees if one.reference in fees),
+        findings=tuple(one for one in backlog.findings if one.order_id in order_ids or has_it(one)),
         refunds=tuple(one for one in backlog.refunds if one.order_id in order_ids),
-        mails=tuple(one for one in backlog.mails if one.order_id in order_ids),
+        mails=tuple(one for one in backlog.mails if one.order_id in order_ids or goes_there(one)),
         troubles=(),
     )
 

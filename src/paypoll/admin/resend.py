@@ -5,22 +5,23 @@ A mail that waits, or was given up, is that same mail again. Only a confirmation
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 
 import sqlalchemy as sa
 
-from paypoll.admin.revive import KeptMail, kept_mails, revive, untrue, void, why_not_kept
+from paypoll.admin.revive import KeptMail, kept_mails, revive, why_not_kept
 from paypoll.clock import Clock
 from paypoll.database import transaction
 from paypoll.errors import OrderNotFoundError, RefusedError, UnreadableOrderError
 from paypoll.mail.address import address_problem
 from paypoll.mail.delivered import Delivered
 from paypoll.mail.doubts import settle
+from paypoll.mail.overtaken import why_overtaken
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import VOID_TICKETS
 from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
 from paypoll.runs.load import load_order
-from paypoll.shop.find import find_order_id, lock_order
+from paypoll.shop.find import find_order_id, lock_order, order_for_mail
 from paypoll.state.audit import record
 from paypoll.state.outbox import UNSENT, withdraw_these
 from paypoll.state.posted_alerts import forget_told
@@ -60,12 +61,13 @@ class Revived:
 
 @dataclass(frozen=True, slots=True)
 class Resender:
-    """Sends mail again. `deliver` sends the mail that is due, in the run with this id."""
+    """Sends mail again. `deliver` sends the mail that is due, in the run with this id, which has it for a `lease`."""
 
     engine: sa.Engine
     rules: FulfilmentRules
     deliver: Callable[[str], Delivered]
     clock: Clock
+    lease: timedelta
 
     def give_up(self, mail_id: int, who: str, why: str) -> KeptMail:
         """Take a mail off the queue for good, audited with who and why. Raise RefusedError where that cannot be."""
@@ -73,7 +75,7 @@ class Resender:
         with transaction(self.engine) as connection:
             now = self.clock.now()
             connection.execute(sa.select(outbox.c.id).where(outbox.c.id == mail_id).with_for_update())
-            (mail,) = _wanted(connection, now, (*UNSENT, GIVEN_UP), [mail_id])
+            (mail,) = self._wanted(connection, (*UNSENT, GIVEN_UP), [mail_id])
             if mail.busy:
                 raise RefusedError(f"mail {mail_id}: a run is sending it just now; look again in a minute")
             withdraw_these(connection, [mail.id], f"given up by {who}: {why}")
@@ -110,9 +112,9 @@ class Resender:
             now = self.clock.now()
             if to and (problem := address_problem(to)):
                 raise RefusedError(problem)
-            kept = None if to else _kept(connection, order, now)
+            kept = None if to else self._kept(connection, order)
             if kept is None or kept.is_confirmation:
-                _require_sendable(order, numbers)
+                _require_sendable(order, numbers, _why_untrue(connection, order.id, "confirmation"))
             if kept is None:
                 times = 1 + _resent_before(connection, order)
                 message_id = post_confirmation(
@@ -120,7 +122,7 @@ class Resender:
                 )
                 kind, was = "confirmation", ""
             else:
-                if not revive(connection, kept, now):
+                if not revive(connection, kept, now, self.lease):
                     raise RefusedError(f"order {order.number}: {_AT_HAND}; look again in a minute")
                 message_id, kind, was = kept.message_id, kept.kind, f", which was {kept.state},"
             _forget_told(connection, order.id, kind, run_id)
@@ -150,7 +152,7 @@ class Resender:
         """Return the mails in these states, or those of them with these ids. Raise RefusedError when one is none."""
         require_ready(self.engine)
         with transaction(self.engine) as connection:
-            return _wanted(connection, self.clock.now(), states, ids)
+            return self._wanted(connection, states, ids)
 
     def resend_undeliverable(self, who: str) -> tuple[Revived, ...]:
         """Try all mail again that was given up, alerts included, and return what became of each."""
@@ -166,7 +168,7 @@ class Resender:
         revived: dict[int, tuple[KeptMail, str]] = {}
         skipped: list[Revived] = []
         with transaction(self.engine) as connection:
-            for mail in _wanted(connection, self.clock.now(), states, ids):
+            for mail in self._wanted(connection, states, ids):
                 order = None
                 if mail.busy:
                     skipped.append(Revived(mail.kind, "", mail.recipients, "skipped", _AT_HAND))
@@ -180,10 +182,10 @@ class Resender:
                         skipped.append(Revived(mail.kind, error.number, mail.recipients, "skipped", str(error)))
                         continue
                 number = order.number if order is not None else ""
-                if order is not None and (why := untrue(mail, order)):
+                if mail.order_id is not None and (why := _why_untrue(connection, mail.order_id, mail.kind)):
                     skipped.append(Revived(mail.kind, number, mail.recipients, "skipped", why))
                     continue
-                if not revive(connection, mail, self.clock.now()):
+                if not revive(connection, mail, self.clock.now(), self.lease):
                     skipped.append(Revived(mail.kind, number, mail.recipients, "skipped", _AT_HAND))
                     continue
                 revived[mail.id] = (mail, number)
@@ -203,6 +205,25 @@ class Resender:
             self.deliver(run_id)
         return (*self._what_became(revived), *skipped)
 
+    def _wanted(self, connection: sa.Connection, states: Sequence[str], ids: Sequence[int]) -> tuple[KeptMail, ...]:
+        kept = kept_mails(connection, self.clock.now(), self.lease, *states)
+        if unknown := sorted(set(ids) - {mail.id for mail in kept}):
+            raise RefusedError(why_not_kept(connection, unknown[0]))
+        return tuple(mail for mail in kept if not ids or mail.id in ids)
+
+    def _kept(self, connection: sa.Connection, order: Order) -> KeptMail | None:
+        """Return the mail of the order that waits or was given up, and still says what is true: tickets first."""
+        kept = kept_mails(connection, self.clock.now(), self.lease, *UNSENT, GIVEN_UP, order_id=order.id)
+        # A copy to another address is a person's own doing: `paypoll mail retry` tries that one again.
+        of_the_order = (mail for mail in kept if not mail.elsewhere)
+        true = [one for one in of_the_order if one.is_confirmation or not _why_untrue(connection, order.id, one.kind)]
+        if not true:
+            return None
+        found = max(true, key=lambda mail: (mail.is_confirmation, mail.id))
+        if found.busy:
+            raise RefusedError(f"order {order.number}: a run is sending its mail just now; look again in a minute")
+        return found
+
     def _what_became(self, revived: dict[int, tuple[KeptMail, str]]) -> list[Revived]:
         with transaction(self.engine) as connection:
             rows = connection.execute(
@@ -216,36 +237,10 @@ class Resender:
         ]
 
 
-def _wanted(
-    connection: sa.Connection, now: datetime, states: Sequence[str], ids: Sequence[int]
-) -> tuple[KeptMail, ...]:
-    kept = kept_mails(connection, now, *states)
-    if unknown := sorted(set(ids) - {mail.id for mail in kept}):
-        raise RefusedError(why_not_kept(connection, unknown[0]))
-    return tuple(mail for mail in kept if not ids or mail.id in ids)
-
-
 def _forget_told(connection: sa.Connection, order_id: int, kind: str, run_id: str) -> None:
     """Have admins told anew should this mail of the order fail once more (row 45)."""
     for alert in ("undeliverable", "mail_waits"):
         forget_told(connection, order_id, f"alert:{alert}:{kind}:", run_id)
-
-
-def _kept(connection: sa.Connection, order: Order, now: datetime) -> KeptMail | None:
-    """Return the mail of the order that waits or was given up, and still says what is true: tickets before others."""
-    kept = kept_mails(connection, now, *UNSENT, "undeliverable", order_id=order.id)
-    # A copy to another address is a person's own doing: `paypoll mail retry` tries that one again.
-    of_the_order = (mail for mail in kept if not mail.elsewhere)
-    true = sorted((mail for mail in of_the_order if mail.is_confirmation or not untrue(mail, order)), key=_importance)
-    if not true:
-        return None
-    if true[-1].busy:
-        raise RefusedError(f"order {order.number}: a run is sending its mail just now; look again in a minute")
-    return true[-1]
-
-
-def _importance(mail: KeptMail) -> tuple[bool, int]:
-    return mail.is_confirmation, mail.id
 
 
 def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...]]:
@@ -262,8 +257,14 @@ def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...
     }
 
 
-def _require_sendable(order: Order, numbers: dict[int, tuple[str, ...]]) -> None:
-    if order.tickets and (why := void(order)):
+def _why_untrue(connection: sa.Connection, order_id: int, kind: str) -> str:
+    """Return why a mail of this kind must not leave, as half a sentence, by what a run goes by when it sends one."""
+    order = order_for_mail(connection, order_id)
+    return why_overtaken(kind, order) if order is not None else ""
+
+
+def _require_sendable(order: Order, numbers: dict[int, tuple[str, ...]], why: str) -> None:
+    if order.tickets and why:
         raise RefusedError(f"order {order.number}: {why}, so its tickets are not sent again")
     if not any(numbers.values()):
         raise RefusedError(

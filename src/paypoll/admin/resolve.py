@@ -11,19 +11,19 @@ refunded; `paypoll.state.resolutions` says how the review counts as closed all t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from paypoll.admin.completion import as_unfulfilled, require_open
-from paypoll.admin.deciding import decision_about
-from paypoll.admin.weighing import Case, as_if_waiting, is_another, patient, payment_of, surplus_of, weigh
+from paypoll.admin.deciding import decision_about, require_as_shown, require_fresh
+from paypoll.admin.weighing import Case, as_if_waiting, patient, payment_of, surplus_of, weigh
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.orders import alert_about
 from paypoll.alerts.overbooked import tell_of_overfull_halls
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.errors import OrderNotFoundError, RefusedError
+from paypoll.errors import OrderNotFoundError
 from paypoll.mail.delivered import Delivered
 from paypoll.payments.decision import Outcome
 from paypoll.payments.evidence import Evidence
@@ -47,9 +47,6 @@ from paypoll.state.posted_alerts import forget_told
 from paypoll.state.resolutions import ACTION, Verdict
 from paypoll.state.runs import new_run_id
 from paypoll.state.tables import outbox as outbox_table
-
-_FRESH = timedelta(minutes=5)
-"""For so long what SumUp said may be acted upon: a person may leave the question unanswered for an hour."""
 
 _NOT_BY_TICKETS = (FindingKind.SECOND_PAYMENT.value, ToldKind.PAID_TWICE.value)
 """Tickets issued give nobody's second payment back."""
@@ -158,17 +155,11 @@ class Resolver:
         run_id: str,
         now: datetime,
     ) -> Settled:
-        if now - asked.asked_at > _FRESH:
-            raise RefusedError(f"order {present.number}: what SumUp said is out of date by now; ask again")
+        what = f"order {present.number}"
+        require_fresh(what, asked.asked_at, now)
         present = load_for_decision(connection, present.id, asked.evidence, lock=True) or present
         case = weigh(present, asked.evidence, self.policy, asked.asked_at, now)
-        if case.forbidden:
-            raise RefusedError(f"order {present.number}: {case.forbidden}")
-        if case.objections and not resolution.override:
-            against = " ".join(case.objections)
-            raise RefusedError(f"order {present.number}: {against} To issue its tickets all the same, add --override")
-        if is_another(asked, case):
-            raise RefusedError(f"order {present.number} was changed since SumUp was asked about it; look at it again")
+        require_as_shown(what, asked, case, override=resolution.override, act="issue its tickets")
         payment = payment_of(case, self.policy)
         note = _note(resolution, overridden=bool(case.objections))
         tickets = mended = 0

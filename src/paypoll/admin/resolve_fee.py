@@ -6,11 +6,11 @@ under the fee's row lock, with everything read again.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from paypoll.admin.deciding import decision_about
+from paypoll.admin.deciding import decision_about, require_as_shown, require_fresh
 from paypoll.admin.fee_case import FeeCase, as_if_open, weigh_fee
 from paypoll.admin.resolve import Resolution
 from paypoll.admin.weighing import patient
@@ -34,8 +34,6 @@ from paypoll.state.memory import require_ready_to_work
 from paypoll.state.posted_alerts import forget_told_of_fee
 from paypoll.state.resolutions import ACTION, Verdict
 from paypoll.state.runs import new_run_id
-
-_FRESH = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +109,11 @@ class FeeResolver:
         now: datetime,
     ) -> FeeSettled:
         policy = self.looker.policy
-        if now - asked.asked_at > _FRESH:
-            raise RefusedError(f"listing fee {present.reference}: what SumUp said is out of date by now; ask again")
+        what = f"listing fee {present.reference}"
+        require_fresh(what, asked.asked_at, now)
         present = load_fee_for_decision(connection, present.reference, policy, asked.evidence, lock=True) or present
         case = weigh_fee(present, asked.evidence, policy, asked.asked_at, now)
-        if case.forbidden:
-            raise RefusedError(f"listing fee {present.reference}: {case.forbidden}")
-        if case.objections and not resolution.override:
-            against = " ".join(case.objections)
-            raise RefusedError(f"listing fee {present.reference}: {against} To take it all the same, add --override")
+        require_as_shown(what, asked, case, override=resolution.override, act="take it")
         answer = case.payment.answer if case.payment is not None else None
         paid_at = present.settled.paid_at if present.settled is not None else now
         if case.payment is not None:

@@ -1,18 +1,15 @@
 """Mails that were given up, or wait: which of them still say what is true, and how they are brought back."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from paypoll.errors import NotFoundError
 from paypoll.mail.doubts import settle
-from paypoll.payments.order import Order
-from paypoll.payments.order_statuses import VOID, VOID_TICKETS, OrderStatus
-from paypoll.state.outbox import ADDRESS_STANDS, ALERT, UNSENT
+from paypoll.state.due_marks import is_free
+from paypoll.state.outbox import ADDRESS_STANDS, ALERT, UNSENT, WITH_TICKETS
 from paypoll.state.tables import outbox
-
-CONFIRMATIONS = ("confirmation", "late_confirmation")
 
 _LATER = outbox.alias("later")
 _IS_COPY = sa.and_(
@@ -24,8 +21,6 @@ _IS_COPY = sa.and_(
 )
 MADE_GOOD = sa.exists().where(_IS_COPY)
 """Says for a query whether a later mail of the kind has gone out to the order's customer."""
-
-_TRUE_WHILE = {"payment_failed": OrderStatus.FAILED, "under_review": OrderStatus.REVIEW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +42,20 @@ class KeptMail:
     @property
     def is_confirmation(self) -> bool:
         """Whether tickets go with it."""
-        return self.kind in CONFIRMATIONS
+        return self.kind in WITH_TICKETS
 
 
 def kept_mails(
-    connection: sa.Connection, now: datetime, *states: str, order_id: int | None = None
+    connection: sa.Connection, now: datetime, lease: timedelta, *states: str, order_id: int | None = None
 ) -> tuple[KeptMail, ...]:
     """Return the mails in these states, the oldest first; not those given up that another one has made good since.
 
     One that waits is tried in any case.
     """
     made_good = sa.and_(outbox.c.state.not_in(UNSENT), MADE_GOOD)
-    query = sa.select(outbox).where(outbox.c.state.in_(states), sa.not_(made_good)).order_by(outbox.c.id)
+    query = sa.select(outbox, is_free(outbox, now, lease).label("free")).where(
+        outbox.c.state.in_(states), sa.not_(made_good)
+    )
     if order_id is not None:
         query = query.where(outbox.c.order_id == order_id, outbox.c.kind != ALERT)
     return tuple(
@@ -69,10 +66,10 @@ def kept_mails(
             recipients=tuple(row["recipients"]),
             state=row["state"],
             message_id=row["message_id"],
-            busy=row["lease_until"] is not None and row["lease_until"] > now,
+            busy=not row["free"],
             elsewhere=row["content"].get(ADDRESS_STANDS) is True,
         )
-        for row in connection.execute(query).mappings()
+        for row in connection.execute(query.order_by(outbox.c.id)).mappings()
     )
 
 
@@ -101,28 +98,12 @@ def why_not_kept(connection: sa.Connection, mail_id: int) -> str:
     )
 
 
-def untrue(mail: KeptMail, order: Order) -> str:
-    """Return why the mail must not leave any more, as half a sentence; empty when it still says what is true."""
-    if mail.is_confirmation:
-        return void(order)
-    wanted = _TRUE_WHILE.get(mail.kind)
-    return "" if wanted is None or order.status == wanted else f"it is {order.status}"
-
-
-def void(order: Order) -> str:
-    """Return why the order's tickets admit nobody, as half a sentence; empty when they do."""
-    if order.status in VOID:
-        return f"it is {order.status}"
-    return "all its tickets are void" if all(one.status in VOID_TICKETS for one in order.tickets) else ""
-
-
-def revive(connection: sa.Connection, mail: KeptMail, now: datetime) -> bool:
+def revive(connection: sa.Connection, mail: KeptMail, now: datetime, lease: timedelta) -> bool:
     """Let the mail be tried as if it were new, at once. Its Message-ID stays. False: a run has it at hand by now."""
     values = {"next_attempt_at": now, "attempts": 0, "last_error": None}
     if mail.state == "undeliverable":
         values |= {"state": "waiting", "lease_run": None, "lease_until": None}
-    free = sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
-    of_it = sa.update(outbox).where(outbox.c.id == mail.id, outbox.c.state == mail.state, free)
+    of_it = sa.update(outbox).where(outbox.c.id == mail.id, outbox.c.state == mail.state, is_free(outbox, now, lease))
     if connection.execute(of_it.values(values)).rowcount != 1:
         return False
     settle(connection, mail.id)

@@ -10,9 +10,18 @@ import sqlalchemy as sa
 
 from paypoll.database import lower_case, readable, transaction
 from paypoll.payments.decision import Outcome
-from paypoll.shop.find import search_orders
+from paypoll.shop.find import search_fees, search_orders
 from paypoll.shop.tables import orders
-from paypoll.state.tables import audit, checkout_seen, finding, fulfilment, ledger_entry, refund, ticket_place
+from paypoll.state.tables import (
+    audit,
+    checkout_seen,
+    finding,
+    fulfilment,
+    ledger_entry,
+    listing_fee,
+    refund,
+    ticket_place,
+)
 from paypoll.state.upgrade import require_ready
 
 _CODE = re.compile(r"(?=.*[0-9])[A-Za-z0-9-]{8,64}")
@@ -59,6 +68,16 @@ def found_ids(connection: sa.Connection, text: str) -> set[int]:
         known = sa.or_(*(lower_case(column) == wanted for column in columns))
         found |= {one for one in connection.scalars(sa.select(table.c.order_id).where(known)) if one is not None}
     return found or _found_by_code(connection, text.strip())
+
+
+def found_fees(connection: sa.Connection, text: str) -> set[str]:
+    """Return the references of the listing fees that the text is of, by the shop's rows and by our own records."""
+    wanted = text.strip().lower()
+    known = [lower_case(column) == wanted for column in (listing_fee.c.transaction_id, listing_fee.c.transaction_code)]
+    if _CODE.fullmatch(wanted):
+        known.append(lower_case(sa.cast(listing_fee.c.seen, sa.Text)).contains(f'"{wanted}"', autoescape=True))
+    own = sa.select(listing_fee.c.reference).where(sa.or_(*known))
+    return search_fees(connection, text) | (set(connection.scalars(own)) if wanted else set())
 
 
 def _found_by_code(connection: sa.Connection, code: str) -> set[int]:

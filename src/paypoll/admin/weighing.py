@@ -1,5 +1,6 @@
 """What stands for and against issuing the tickets of an order in review. Pure: nothing is asked or written here."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -16,7 +17,7 @@ from paypoll.payments.override import OverriddenPayment, rest_on
 from paypoll.payments.policy import Policy
 from paypoll.payments.rules import decide, ticket_flaw
 
-_Shown: TypeAlias = VerifiedPayment | UncheckedPayment | FlawedPayment
+Shown: TypeAlias = VerifiedPayment | UncheckedPayment | FlawedPayment
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Case:
     restores: bool
     still_payable: tuple[str, ...]
 
+    @property
+    def buys(self) -> object:
+        """Its places."""
+        return [(item.id, item.event and item.event.id, item.quantity) for item in self.order.items]
+
 
 def weigh(order: Order, evidence: Evidence, policy: Policy, asked_at: datetime, now: datetime) -> Case:
     """Hold the order against what SumUp said: what a run would decide if the order were still waiting."""
@@ -45,33 +51,29 @@ def weigh(order: Order, evidence: Evidence, policy: Policy, asked_at: datetime, 
     weighed = order if in_review else as_unfulfilled(order)
     decision = decide(as_if_waiting(weighed), evidence, patient(policy), now)
     seen = _assess(weighed, evidence, policy)
-    objections: tuple[str, ...] = ()
-    if decision.payment is None:
-        said = _sentence(decision.explanation)
-        objections = (said, *(flaw for payment in seen.flawed for flaw in payment.sentences if flaw not in said))
     return Case(
         order=order,
         evidence=evidence,
         asked_at=asked_at,
         decision=decision,
-        objections=objections,
+        objections=objections_to(decision, seen),
         forbidden=undone or _forbidden(weighed, seen, policy),
         restores=bool(weighed.tickets) or weighed.fulfilment is not None,
         still_payable=seen.pending,
     )
 
 
-def is_another(shown: Case, now: Case) -> bool:
-    """Say whether the case is not the one that a person was shown: for other places, or with more against it."""
-    before, after = (
-        [(item.id, item.event and item.event.id, item.quantity) for item in case.order.items] for case in (shown, now)
-    )
-    return before != after or not set(now.objections) <= set(shown.objections)
+def objections_to(decision: Decision, seen: Assessment) -> tuple[str, ...]:
+    """Return what stands against what a person wants, a sentence each: why a run does not find it paid."""
+    if decision.payment is not None:
+        return ()
+    said = _sentence(decision.explanation)
+    return (said, *(flaw for payment in seen.flawed for flaw in payment.sentences if flaw not in said))
 
 
 def _forbidden(order: Order, seen: Assessment, policy: Policy) -> str:
     """Return why nobody may issue this order's tickets, whatever the reason given; empty when they may be issued."""
-    if order.fulfilment is None and _shown(seen) and not _unspent(order, seen):
+    if order.fulfilment is None and is_all_spent(seen, order.spent_elsewhere):
         return "its payment has paid for another order already, and cannot pay for two"
     if order.records_of:
         return f"paypoll's records under its id are of {order.records_of}: refund the payment"
@@ -93,7 +95,7 @@ def payment_of(case: Case, policy: Policy) -> VerifiedPayment | OverriddenPaymen
     """Return what the tickets rest on: the verified payment, or the best that SumUp shows, or a person's word."""
     if case.decision.payment is not None:
         return case.decision.payment
-    best = next(iter(_unspent(case.order, _assess(case.order, case.evidence, policy))), None)
+    best = best_of(_assess(case.order, case.evidence, policy), case.order.spent_elsewhere)
     return best if isinstance(best, VerifiedPayment) else rest_on(case.order, best, policy.currency)
 
 
@@ -108,14 +110,19 @@ def surplus_of(case: Case, payment: VerifiedPayment | OverriddenPayment, policy:
     return notices.paid_twice(payment, others, policy.currency)
 
 
-def _shown(seen: Assessment) -> tuple[_Shown, ...]:
+def _shown(seen: Assessment) -> tuple[Shown, ...]:
     """Return the payments that SumUp shows and that were not given back in full, the best first."""
     return (*seen.verified, *seen.unchecked, *(payment for payment in seen.flawed if not payment.returned))
 
 
-def _unspent(order: Order, seen: Assessment) -> tuple[_Shown, ...]:
-    """Return those of the payments that have not paid for another order."""
-    return tuple(shown for shown in _shown(seen) if not shown.answer.payment_names & order.spent_elsewhere)
+def best_of(seen: Assessment, spent: AbstractSet[str]) -> Shown | None:
+    """Return the best of the payments that SumUp shows and that have not paid for anything else."""
+    return next((shown for shown in _shown(seen) if not shown.answer.payment_names & spent), None)
+
+
+def is_all_spent(seen: Assessment, spent: AbstractSet[str]) -> bool:
+    """Say whether there are payments, and each has paid for something else."""
+    return bool(_shown(seen)) and best_of(seen, spent) is None
 
 
 def _assess(order: Order, evidence: Evidence, policy: Policy) -> Assessment:

@@ -247,9 +247,12 @@ class AlertDesk:
         if end_trouble(connection, key):
             outbox.withdraw_about(connection, f"alert:{key}:", "it was over before")
 
-    def hand_over(self, connection: sa.Connection, now: datetime) -> None:
-        """Send what waits for somebody who is no admin any more to those who are, unless they had it already."""
-        for row in posted_alerts.waiting_alerts(connection, now):
+    def hand_over(self, connection: sa.Connection, now: datetime, lease: timedelta) -> None:
+        """Send what waits for somebody who is no admin any more to those who are, unless they had it already.
+
+        Not what a run has at hand: its `lease` is as long as that at most.
+        """
+        for row in posted_alerts.waiting_alerts(connection, now, lease):
             if not set(row["recipients"]) & set(self.admins):
                 posted_alerts.hand_over(connection, row, self.admins, partial(new_message_id, self.domain), now)
 

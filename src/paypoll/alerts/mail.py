@@ -50,9 +50,9 @@ class MailAlerts:
             now=now,
         )
 
-    def hand_over(self, connection: sa.Connection, now: datetime) -> None:
+    def hand_over(self, connection: sa.Connection, now: datetime, lease: timedelta) -> None:
         """Send what waits for somebody who is no admin any more to those who are."""
-        self.desk.hand_over(connection, now)
+        self.desk.hand_over(connection, now, lease)
 
     def tell_we_are_refused(self, connection: sa.Connection, error: str, now: datetime) -> None:
         """Tell at once that the mail server refuses us, and with us every mail."""

@@ -67,4 +67,4 @@ class RefundMail:
 
 def withdraw_mail_of_tickets(connection: sa.Connection, order_id: int) -> None:
     """Withdraw what has not left and speaks of tickets to come: they would be refused at the door."""
-    outbox.withdraw(connection, order_id, "confirmation", "late_confirmation", "under_review")
+    outbox.withdraw(connection, order_id, *outbox.WITH_TICKETS, "under_review")

@@ -111,7 +111,7 @@ class Delivery:
         """
         if whose is not Whose.CUSTOMERS:
             with transaction(self._engine) as connection:
-                self._alerts.hand_over(connection, self._clock.now())
+                self._alerts.hand_over(connection, self._clock.now(), self._rules.lease)
         with self._session:
             while (left := self._left(whose)) is not None:
                 if should_stop():

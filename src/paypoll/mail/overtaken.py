@@ -2,13 +2,16 @@
 
 from datetime import datetime, timedelta
 
-from paypoll.payments.order_statuses import SET_BY_SHOP, VOID, OrderStatus
+from paypoll.payments.order_statuses import LATE, SET_BY_SHOP, VOID, OrderStatus
 from paypoll.shop.find import OrderNow
-from paypoll.state.outbox import OF_A_PAYMENT, Mail
+from paypoll.state.outbox import WITH_TICKETS, Mail
 
-WITH_TICKETS = frozenset({"confirmation", "late_confirmation"})
-_VOID = frozenset(str(status) for status in VOID)
-_VOID_OR_PAID = _VOID | {str(status) for status in (OrderStatus.COMPLETED, *SET_BY_SHOP)}
+_VOID_OR_PAID = VOID | SET_BY_SHOP | {OrderStatus.COMPLETED}
+_UNTRUE_WHEN: dict[str, frozenset[str]] = {
+    **dict.fromkeys(WITH_TICKETS, VOID),
+    "payment_failed": _VOID_OR_PAID | {OrderStatus.REVIEW},  # whose money may be there: nobody is to try again
+    "under_review": _VOID_OR_PAID | LATE,
+}
 _NEW = timedelta(minutes=1)
 
 
@@ -27,9 +30,7 @@ def untrue_when(kind: str) -> frozenset[str]:
     A payment that failed is true also while the customer tries again: it is written once for each card. What went back
     of a void order is said to its customer, so such a mail (`refund`) has none.
     """
-    if kind in WITH_TICKETS:
-        return _VOID
-    return _VOID_OR_PAID if kind in OF_A_PAYMENT else frozenset()
+    return _UNTRUE_WHEN.get(kind, frozenset())
 
 
 def why_overtaken(kind: str, order: OrderNow) -> str:

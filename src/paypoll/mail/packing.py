@@ -14,13 +14,13 @@ from paypoll.mail.content.contexts import ConfirmationContext
 from paypoll.mail.content.message_id import part_message_id
 from paypoll.mail.content.reading import ComposeError
 from paypoll.mail.delivery import PackedMail
-from paypoll.mail.overtaken import WITH_TICKETS, is_new
+from paypoll.mail.overtaken import is_new
 from paypoll.mail.print_ahead import PrintAhead, PrintedOrder
 from paypoll.mail.splitting import mailed_size, plan_attachments
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.changes import set_ticket_files
 from paypoll.state.issued_tickets import IssuedTicket, load_issued_tickets
-from paypoll.state.outbox import Mail
+from paypoll.state.outbox import WITH_TICKETS, Mail
 from paypoll.tickets.files import TicketFiles
 from paypoll.tickets.ticket import PrintError, TicketPrinter
 

@@ -1,7 +1,7 @@
 """Who is told what becomes of mail. `paypoll.alerts.mail` tells the admins; mail does not know them."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -40,8 +40,8 @@ class MailReporter(Protocol):
     def end_alert_refused(self, connection: sa.Connection, mail: Mail) -> None:
         """Take note that the server takes alerts for this admin."""
 
-    def hand_over(self, connection: sa.Connection, now: datetime) -> None:
-        """Send what waits for former admins to the present ones."""
+    def hand_over(self, connection: sa.Connection, now: datetime, lease: timedelta) -> None:
+        """Send what waits for former admins, and what no run has leased for so long at most, to the present ones."""
 
     def tell_meets_error(self, connection: sa.Connection, mail: Mail, error: str, now: datetime) -> None:
         """Take note that this mail meets an error that nobody foresaw."""

@@ -20,6 +20,9 @@ from paypoll.payments.order_statuses import BASKET, SET_BY_SHOP, WAITING, OrderS
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import gives_up, is_over
 
+_MAY_BE = frozenset({NoticeKind.MAY_BE_PAID, NoticeKind.MAY_BE_PAID_TWICE})
+"""Of a payment that nobody has seen yet."""
+
 
 def is_followed(order: Order) -> bool:
     """Say whether SumUp is asked about this order at all: not about one that the shop completed, with its tickets.
@@ -59,8 +62,9 @@ def decide_followed(order: Order, seen: Assessment, evidence: Evidence, policy: 
         close = tuple(checkout_id for checkout_id in (*seen.pending, *alive) if checkout_id not in evidence.closings)
     close = tuple(dict.fromkeys((*close, *closed_at_last(order, seen, evidence, policy, now))))
     told = _told(order, seen, evidence, policy, now)
-    if told and all(notice.kind is NoticeKind.MAY_BE_PAID for notice in told):
-        return unchanged(Reason.NOT_CLOSED, f"{order.status}, and may be paid, or have been paid", told, close)
+    if told and all(notice.kind in _MAY_BE for notice in told):
+        twice = " twice" if _has_its_tickets(order) else ""
+        return unchanged(Reason.NOT_CLOSED, f"{order.status}, and may be paid{twice}, or have been paid", told, close)
     if told:
         reason = Reason.PAID_TWICE if _has_its_tickets(order) else Reason.PAID_NOT_ISSUED
         return unchanged(reason, f"{order.status}, and SumUp holds a payment nobody was told of", told, close)

@@ -122,20 +122,21 @@ class GoneRound:
 
     def run(self, report: RunReport, should_end: Callable[[], bool], observe: Callable[[Evidence], None]) -> None:
         """Look at each that is due, until the time is up or SumUp does not answer any more."""
-        left: list[Gone] = []
-        while not left and not should_end():
+        while not should_end():
             with transaction(self.engine) as connection:
                 now = self.clock.now()
                 claimed = self.source.rows.claim(connection, self.run_id, now, limit=_BATCH, lease=self.lease)
             if not claimed:
                 return
-            for gone in claimed:
+            for at, gone in enumerate(claimed):
+                if should_end() or self.gateway().halted:
+                    with transaction(self.engine) as connection:
+                        self.source.rows.give_back(connection, claimed[at:], self.run_id)
+                    return
                 with structlog.contextvars.bound_contextvars(**{self.source.kind: gone.number}):
-                    if should_end() or self.gateway().halted or not self._look_at(gone, report, observe):
-                        left.append(gone)
-            if left:  # the next run's: this one would claim it again at once
-                with transaction(self.engine) as connection:
-                    self.source.rows.give_back(connection, left, self.run_id)
+                    if not self._look_at(gone, report, observe):  # the next run's: this one would claim it again
+                        with transaction(self.engine) as connection:
+                            self.source.rows.give_back(connection, [gone], self.run_id, last_run=self.run_id)
 
     def _look_at(self, gone: Gone, report: RunReport, observe: Callable[[Evidence], None]) -> bool:
         """Ask SumUp about one and write down what follows. False when it is not this run's, or not gone, any more."""

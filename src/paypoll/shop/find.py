@@ -11,7 +11,7 @@ from paypoll.database import lower_case
 from paypoll.errors import NotFoundError, OrderNotFoundError
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.capacity import ADMITTING
-from paypoll.shop.tables import checkouts, events, items, orders, tickets
+from paypoll.shop.tables import checkouts, events, items, listing_fees, orders, tickets, users
 
 _ID = re.compile(r"\d{1,18}")  # a bigint has at most 19 digits
 _BY_ID = re.compile(r"id:(\d{1,18})", re.IGNORECASE)
@@ -59,17 +59,35 @@ def search_orders(connection: sa.Connection, text: str) -> set[int]:
     if not wanted:
         return set()
     name = orders.c.delivery_first_name + " " + orders.c.delivery_last_name
-    # Both in the database's small letters, of which it has but one kind.
-    part = lower_case(sa.literal("%" + re.sub(r"[/%_]", r"/\g<0>", wanted) + "%"))
-    parts = [lower_case(column).like(part, escape="/") for column in (orders.c.email, name)]
     wholes = [lower_case(column) == wanted.lower() for column in (orders.c.order_number, orders.c.transaction_id)]
     known_as = (checkouts.c.sumup_checkout_id, checkouts.c.checkout_id, checkouts.c.checkout_reference)
     queries = [
-        sa.select(orders.c.id).where(sa.or_(*parts, *wholes)),
+        sa.select(orders.c.id).where(sa.or_(_has_part(wanted, orders.c.email, name), *wholes)),
         sa.select(checkouts.c.order_id).where(sa.or_(*(lower_case(column) == wanted.lower() for column in known_as))),
         sa.select(tickets.c.order_id).where(lower_case(tickets.c.ticket_number) == wanted.lower()),
     ]
     return {found for query in queries for found in connection.scalars(query) if found is not None}
+
+
+def search_fees(connection: sa.Connection, text: str) -> set[str]:
+    """Return the references of the listing fees that this text is of: of an organiser's e-mail or name a part.
+
+    Or of another thing the whole, as for orders.
+    """
+    wanted = text.strip()
+    if not wanted:
+        return set()
+    is_called = _has_part(wanted, users.c.email, users.c.first_name + " " + users.c.last_name)
+    called = sa.select(listing_fees.c.payment_reference).join(users, users.c.id == listing_fees.c.organizer_id)
+    known_as = (listing_fees.c.payment_reference, listing_fees.c.sumup_checkout_id)
+    is_known = (lower_case(column) == wanted.lower().removeprefix("listing_fee_") for column in known_as)
+    return set(connection.scalars(called.where(sa.or_(is_called, *is_known))))
+
+
+def _has_part(wanted: str, *columns: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Say whether the text is a part of one of these, in any case: by the database's small letters, of one kind."""
+    part = lower_case(sa.literal("%" + re.sub(r"[/%_]", r"/\g<0>", wanted) + "%"))
+    return sa.or_(*(lower_case(column).like(part, escape="/") for column in columns))
 
 
 def next_events(connection: sa.Connection, order_ids: Sequence[int], today: date) -> dict[int, date]:

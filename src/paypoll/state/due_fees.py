@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from paypoll.clock import CLOCK_TOLERANCE
 from paypoll.database import insert_unless_there
 from paypoll.payments.decision import Reason
 from paypoll.payments.fee_statuses import LISTED, PAID, VOID, FeeState
 from paypoll.shop.tables import checkouts, events, listing_fees
+from paypoll.state.due_marks import is_free, is_of_the_future
 from paypoll.state.pauses import FEE_NOT_PAUSED
 from paypoll.state.tables import listing_fee
 
@@ -68,10 +68,9 @@ def claim_fees(
 
     SKIP LOCKED, leases and "once a run" as for orders (`paypoll.state.watches.claim`).
     """
-    until = listing_fee.c.lease_until
-    free = sa.or_(until.is_(None), until <= now, until > now + lease + CLOCK_TOLERANCE)
     last = listing_fee.c.last_checked_at
-    unchecked = sa.or_(last.is_(None), last <= began, last > now + CLOCK_TOLERANCE)
+    free = is_free(listing_fee, now, lease)
+    unchecked = sa.or_(last.is_(None), last <= began, is_of_the_future(listing_fee, now))
     due = (
         sa.select(listing_fee.c.reference)
         .join(listing_fees, listing_fees.c.payment_reference == listing_fee.c.reference)
@@ -132,7 +131,7 @@ def _is_due(rules: FeeRules, now: datetime) -> sa.ColumnElement[bool]:
     """Say which of the listed fees are to be looked at: their time has come, or they are not as they were left."""
     return sa.or_(
         listing_fee.c.next_check_at <= now,
-        listing_fee.c.last_checked_at > now + CLOCK_TOLERANCE,
+        is_of_the_future(listing_fee, now),
         listing_fee.c.last_checked_at.is_(None),
         listing_fee.c.status != listing_fees.c.payment_status,
         listing_fee.c.named_checkout != sa.func.trim(listing_fees.c.sumup_checkout_id),

@@ -8,9 +8,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.shop.tables import listing_fees, orders
+from paypoll.state.due_marks import is_of_the_future
 from paypoll.state.pauses import EVERYTHING
 from paypoll.state.tables import listing_fee, watch
-from paypoll.state.watches import is_of_the_future
 
 _THERE = orders.alias("there")
 # Under its number the shop may have the order again, with another id: then that one is followed.
@@ -29,7 +29,7 @@ def are_due(table: sa.Table, is_gone: sa.ColumnElement[bool], now: datetime) -> 
     Also of what was looked at last under a clock that was ahead; of none while everything is paused, as when the shop
     is restored.
     """
-    is_due = sa.or_(table.c.next_check_at <= now, is_of_the_future(now, table))
+    is_due = sa.or_(table.c.next_check_at <= now, is_of_the_future(table, now))
     return sa.and_(is_due, is_gone, sa.not_(EVERYTHING.exists()))
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from paypoll.clock import CLOCK_TOLERANCE
+from paypoll.state.due_marks import is_free
 from paypoll.state.outbox import ALERT, LONGEST_PAUSE, UNSENT, Mail
 from paypoll.state.tables import outbox
 
@@ -39,7 +40,7 @@ def claim_mail(
     """
     due = (
         sa.select(outbox)
-        .where(*_due(now), _is_free(now, lease), _of(whose))
+        .where(*_due(now), is_free(outbox, now, lease), _of(whose))
         .where(outbox.c.attempts > 0 if tried else outbox.c.attempts <= 0)
         .order_by((outbox.c.kind == ALERT).desc(), outbox.c.created_at, outbox.c.id)
         .limit(limit)
@@ -99,12 +100,6 @@ def _due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     of_the_future = sa.and_(outbox.c.attempts <= 1, outbox.c.created_at > now + CLOCK_TOLERANCE)
     at_once = sa.and_(outbox.c.attempts <= 0, outbox.c.next_attempt_at <= outbox.c.created_at)
     return outbox.c.state.in_(UNSENT), sa.or_(in_time, beyond, of_the_future, at_once)
-
-
-def _is_free(now: datetime, lease: timedelta) -> sa.ColumnElement[bool]:
-    # A lease that ends later than two of them was taken while the clock was wrong.
-    until = outbox.c.lease_until
-    return sa.or_(until.is_(None), until <= now, until > now + 2 * lease)
 
 
 def _of(whose: Whose) -> sa.ColumnElement[bool]:

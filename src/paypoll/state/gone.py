@@ -17,11 +17,10 @@ from paypoll.payments.order import Order, SeenCheckout
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import checkouts
 from paypoll.state.due_gone import FEE_IS_GONE, NUMBER_IS_GONE, ORDER_IS_GONE, are_due
-from paypoll.state.due_marks import due_since_last_look
+from paypoll.state.due_marks import due_since_last_look, is_free
 from paypoll.state.listing_fees import seen_from
 from paypoll.state.seen_checkouts import SEEN, seen_in
 from paypoll.state.tables import checkout_seen, listing_fee, watch
-from paypoll.state.watches import is_free
 
 _ASIDE = watch.alias("aside")
 IS_SET_ASIDE = sa.exists(_ASIDE.c.order_id).where(_ASIDE.c.order_id == -watch.c.order_id)
@@ -61,7 +60,7 @@ class GoneRows:
         not_yet = self.table.c.last_run.is_distinct_from(run_id)
         due = (
             sa.select(self._key, self.name)
-            .where(are_due(self.table, self.is_gone, now), is_free(now, lease, self.table), not_yet)
+            .where(are_due(self.table, self.is_gone, now), is_free(self.table, now, lease), not_yet)
             .order_by(self.table.c.next_check_at)
             .limit(limit)
             .with_for_update(skip_locked=True)

@@ -13,6 +13,7 @@ from paypoll.payments.listing_fees import ListingFee
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Fulfilment, SeenCheckout
 from paypoll.payments.override import OverriddenPayment
+from paypoll.state.due_marks import due_since_last_look
 from paypoll.state.resolutions import ACTION, Verdict
 from paypoll.state.seen_checkouts import seen_now
 from paypoll.state.tables import audit, fulfilment, listing_fee
@@ -116,7 +117,7 @@ def note_verdict(
         "state": state.value,
         "status": status,
         "settled_at": now,
-        "next_check_at": now,
+        "next_check_at": due_since_last_look(listing_fee, now),
         "last_answer": answer,
         "lease_run": None,
         "lease_until": None,

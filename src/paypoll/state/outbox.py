@@ -21,6 +21,7 @@ _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 5, 10, 15, 30, 
 LONGEST_PAUSE = _PAUSES[-1]
 UNSENT = ("waiting", "sending")
 ALERT = "alert"
+WITH_TICKETS = ("confirmation", "late_confirmation")
 OF_A_PAYMENT = ("payment_failed", "under_review")  # that bought nothing yet: posted under the order's row lock alone
 ADDRESS_STANDS = "address_stands"  # in a content: a person said where it goes, whatever the order's address is
 ACCOUNT = "account"  # in a content of no order's: the id of the shop's account that it goes to
@@ -139,17 +140,16 @@ def begin_sending(
     carried: Collection[int] = (),
     goes_on: bool = False,
 ) -> bool:
-    """Mark the mail as being sent, just before the mail server is given it, or (`goes_on`) its next message.
+    """Mark the mail as being sent, just before the mail server is given it.
 
     False when the lease was lost, its order has another address by now, or a status with which it says what is
-    `untrue_when` so, or one of the tickets that are `carried` (ids) was made void: of several messages, all go where
-    the first went, and with it.
+    `untrue_when` so, or one of the tickets that are `carried` (ids) was made void. `goes_on`: a later message of the
+    same mail; address, status and tickets are not checked again.
     """
-    is_looked_at = mail.follows_its_order and not goes_on
     order = {
         "number": mail.content.get("order_number"),
-        "address": ", ".join(mail.recipients) if is_looked_at else None,
-        "untrue_when": sorted(untrue_when) if is_looked_at else [],
+        "address": ", ".join(mail.recipients) if mail.follows_its_order and not goes_on else None,
+        "untrue_when": sorted(untrue_when) if mail.is_customers and not goes_on else [],
         "carried": [] if goes_on else list(carried),
     }
     began = {"wanted": mail.id, "holder": run_id, "lease_until": until, "interrupted": mail.interrupted, **order}

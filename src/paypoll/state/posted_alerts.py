@@ -1,10 +1,11 @@
 """Alerts in the outbox: which of them nobody has got yet, to whom they go now, and which may be posted again."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from paypoll.state.due_marks import is_free
 from paypoll.state.outbox import ALERT, post, withdraw_these
 from paypoll.state.tables import outbox
 
@@ -61,12 +62,11 @@ def untried_alerts(connection: sa.Connection) -> list[sa.RowMapping]:
     return list(connection.execute(query).mappings())
 
 
-def waiting_alerts(connection: sa.Connection, now: datetime) -> list[sa.RowMapping]:
+def waiting_alerts(connection: sa.Connection, now: datetime, lease: timedelta) -> list[sa.RowMapping]:
     """Return the alerts that wait and that no run has at hand, locked."""
     query = (
         sa.select(outbox)
-        .where(outbox.c.kind == ALERT, outbox.c.state == "waiting")
-        .where(sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now))
+        .where(outbox.c.kind == ALERT, outbox.c.state == "waiting", is_free(outbox, now, lease))
         .order_by(outbox.c.id)
         .with_for_update(skip_locked=True)
     )

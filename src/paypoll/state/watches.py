@@ -7,12 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from paypoll.clock import CLOCK_TOLERANCE
 from paypoll.database import insert_unless_there, is_among, readable
 from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
 from paypoll.shop.capacity import events_locked
 from paypoll.shop.tables import items, orders
-from paypoll.state.due_marks import due_since_last_look, due_since_made
+from paypoll.state.due_marks import due_since_last_look, due_since_made, is_free, is_of_the_future
 from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.runs import last_sweep
 from paypoll.state.tables import watch
@@ -138,11 +137,13 @@ def claim(
     by itself, so a killed run blocks nobody. An order is claimed once a run, and not at all when another run has
     looked at it since this one `began`: a waiting order stays due, and concurrent runs would check it again and again.
     """
-    unchecked = sa.or_(watch.c.last_checked_at.is_(None), watch.c.last_checked_at <= began, is_of_the_future(now))
+    unchecked = sa.or_(
+        watch.c.last_checked_at.is_(None), watch.c.last_checked_at <= began, is_of_the_future(watch, now)
+    )
     due = (
         sa.select(watch.c.order_id)
         .join(orders, orders.c.id == watch.c.order_id)
-        .where(is_free(now, lease), watch.c.last_run.is_distinct_from(run_id), unchecked, _is_due(rules, now))
+        .where(is_free(watch, now, lease), watch.c.last_run.is_distinct_from(run_id), unchecked, _is_due(rules, now))
         .order_by(*_TURN)
         .limit(limit)
         .with_for_update(of=watch, skip_locked=True)
@@ -193,7 +194,7 @@ def claim_these(
     """Take these orders for this run, due or not; those that another run holds are left out."""
     free = (
         sa.select(watch.c.order_id)
-        .where(watch.c.order_id.in_(list(order_ids)), is_free(now, lease))
+        .where(watch.c.order_id.in_(list(order_ids)), is_free(watch, now, lease))
         .order_by(watch.c.order_id)
         .with_for_update(skip_locked=True)
     )
@@ -244,8 +245,9 @@ def note_void(connection: sa.Connection, order_id: int, status: str, now: dateti
 
 def put_back(connection: sa.Connection, order_id: int, status: str, now: datetime) -> None:
     """Note that a person has let the order wait again: looked at in the next run, and as if for the first time."""
-    again = {"status": status, "settled_at": now, "next_check_at": now, "missing_checks": 0, "stuck_told_at": None}
+    again = {"status": status, "settled_at": now, "missing_checks": 0, "stuck_told_at": None}
     connection.execute(sa.update(watch).where(watch.c.order_id == order_id).values(again))
+    follow(connection, order_id, now)
 
 
 def release(connection: sa.Connection, order_ids: Sequence[int], run_id: str) -> None:
@@ -306,7 +308,7 @@ def _is_due(rules: WatchRules, now: datetime) -> sa.ColumnElement[bool]:
     kinds = [
         orders.c.status.in_(WAITING),
         watch.c.next_check_at <= now,
-        is_of_the_future(now),
+        is_of_the_future(watch, now),
         sa.and_(orders.c.status.in_(_open(rules)), orders.c.created_at > after, not_as_left),
     ]
     return sa.and_(is_among(orders.c.id, _candidates(rules, now, after)), sa.or_(*kinds), NOT_PAUSED)
@@ -321,24 +323,13 @@ def _candidates(rules: WatchRules, now: datetime, after: datetime) -> sa.Compoun
         sa.select(orders.c.id).where(orders.c.status.in_(WAITING)),
         sa.select(orders.c.id).where(orders.c.status.in_(_open(rules)), orders.c.created_at > after),
         sa.select(watch.c.order_id).where(watch.c.next_check_at <= now),
-        sa.select(watch.c.order_id).where(is_of_the_future(now)),
+        sa.select(watch.c.order_id).where(is_of_the_future(watch, now)),
     )
-
-
-def is_of_the_future(now: datetime, table: sa.Table = watch) -> sa.ColumnElement[bool]:
-    """Say which orders were last looked at under a clock that was ahead, and is right again: its dates mean nothing."""
-    return table.c.last_checked_at > now + CLOCK_TOLERANCE
 
 
 def _open(rules: WatchRules) -> frozenset[str]:
     """Return the statuses in which money may still arrive, or be there unnoticed, beside the waiting ones."""
     return LATE | VOID | SET_ASIDE | (BASKET if rules.abandoned else frozenset())
-
-
-def is_free(now: datetime, lease: timedelta, table: sa.Table = watch) -> sa.ColumnElement[bool]:
-    """Say which orders nobody holds. A lease that is longer than any was taken under a clock that was ahead."""
-    until = table.c.lease_until
-    return sa.or_(until.is_(None), until <= now, until > now + lease + CLOCK_TOLERANCE)
 
 
 def _lease(connection: sa.Connection, order_ids: Sequence[int], run_id: str, until: datetime) -> None:

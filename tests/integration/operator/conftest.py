@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,17 @@ class Desk:
         self.shop.add_checkout(order_id, number, f"chk-{number}", merchant_code=MERCHANT)
         self.sumup_says(number, status, amount)
         return order_id
+
+    def place_fee(self, reference: str) -> None:
+        """Add a draft of an organiser's own, whose listing fee is to be paid."""
+        organiser = self.shop.add_organiser(f"{reference.lower()}@organiser.example", "The Band")
+        starts = NOW + timedelta(days=30)
+        event = self.shop.add_event(organiser, f"Event of {reference}", starts=starts, slug=reference.lower())
+        self.shop.update("events_event", event, status="draft")
+        self.shop.insert(
+            "events_listingfee", payment_reference=reference, created_at=self.bench.clock.now(), event_id=event,
+            organizer_id=organiser, amount=PRICE, currency="GBP", payment_status="pending",
+        )  # fmt: skip
 
     def sumup_says(
         self, number: str, status: str = CheckoutStatus.PAID, amount: str = "25.00", transaction_id: str = ""

@@ -1,15 +1,19 @@
 """`paypoll mail`, and `paypoll resend --to`: what has not gone out, tried at once, given up, or sent elsewhere."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from paypoll.cli.commands.queue import mail_lines
 from paypoll.database import transaction
 from paypoll.errors import NotFoundError, RefusedError
 from paypoll.mail.mailer import MailUnavailableError, RecipientRefusedError
 from paypoll.state.outbox import UNSENT
+from paypoll.state.tables import outbox
+from paypoll.testing import NOW
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Desk
@@ -61,9 +65,40 @@ def test_mail_that_is_given_up_is_never_sent_and_says_who_and_why(waiting: "Desk
 def test_mail_that_a_run_holds_is_not_given_up(waiting: "Desk") -> None:
     (mail,) = waiting.backlog().mails
     with transaction(waiting.app.engine) as connection:
-        connection.exec_driver_sql("UPDATE paypoll.outbox SET lease_until = '2999-01-01'")
+        soon = waiting.app.clock.now() + timedelta(minutes=2)
+        connection.execute(sa.update(outbox).values(lease_until=soon))
     with pytest.raises(RefusedError, match="is sending it just now"):
         waiting.app.resender.give_up(mail.id, "margot", "why")
+    (skipped,) = waiting.app.resender.try_again("margot", *ALL, ids=[mail.id])
+    assert skipped.error == "a run is sending it just now"
+
+
+@pytest.mark.parametrize("by", ["resend", "retry", "give up"])
+def test_row_46_lease_of_a_clock_that_was_ahead_holds_no_mail(waiting: "Desk", by: str) -> None:
+    """Hours of it: a run that was killed meanwhile sends nothing."""
+    (mail,) = waiting.backlog().mails
+    resender = waiting.app.resender
+    with transaction(waiting.app.engine) as connection:
+        connection.execute(sa.update(outbox).values(lease_run="killed", lease_until=NOW + timedelta(hours=5)))
+    match by:
+        case "resend":
+            assert resender.resend("ORD-1", "margot").state == "sent"
+        case "retry":
+            assert [one.state for one in resender.try_again("margot", *ALL, ids=[mail.id])] == ["sent"]
+        case "give up":
+            assert resender.give_up(mail.id, "margot", "told by telephone").id == mail.id
+
+
+def test_row_46_lease_of_a_clock_that_was_ahead_keeps_no_alert_from_the_present_admins(desk: "Desk") -> None:
+    desk.bench.mailer.down = "no route"
+    desk.in_review("ORD-1")
+    with transaction(desk.app.engine) as connection:
+        connection.execute(sa.update(outbox).values(lease_run="killed", lease_until=NOW + timedelta(hours=5)))
+    desk.app.desk = replace(desk.app.desk, admins=("new@shop.example",))
+    desk.bench.mailer.down = ""
+    desk.bench.clock.move(timedelta(minutes=5))
+    desk.run()
+    assert [to for _, to in desk.bench.mailer.sent] == [("new@shop.example",)]
 
 
 def test_resend_to_another_address_goes_there_whatever_the_order_says(desk: "Desk") -> None:

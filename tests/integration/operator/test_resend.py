@@ -1,6 +1,7 @@
 """The confirmation again: a new mail, only for tickets that paypoll issued and that still admit somebody."""
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,6 +89,35 @@ def test_resend_of_a_failure_mail_that_was_given_up_sends_that_one(desk: "Desk")
     desk.shop.update("orders_order", order_id, email="ada@example.org")
     resent = desk.app.resender.resend("ORD-1", "margot")
     assert (resent.state, resent.kind, resent.tickets) == ("sent", "payment_failed", 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "goes_out"),
+    [
+        ("pending_verification", True),  # the customer tries again: of each card that is declined there is one mail
+        ("expired", True),
+        ("requires_manual_review", False),  # "try again", and the money may be there
+        ("completed", False),
+    ],
+)
+def test_failure_mail_is_true_for_a_person_who_tries_it_again_while_it_is_for_a_run(
+    desk: "Desk", status: str, *, goes_out: bool
+) -> None:
+    order_id = desk.place("ORD-1", CheckoutStatus.FAILED)
+    desk.bench.mailer.down = "no route"
+    desk.run()
+    desk.shop.update("orders_order", order_id, status=status)
+    desk.bench.mailer.down = ""
+    resender = desk.app.resender
+    if goes_out:
+        assert resender.resend("ORD-1", "margot").state == "sent"
+        return
+    with pytest.raises(RefusedError):
+        resender.resend("ORD-1", "margot")
+    assert [one.error for one in resender.try_again("margot", "waiting")] == [f"the order is {status}"]
+    desk.bench.clock.move(timedelta(hours=1))
+    desk.app.deliver("a run", lambda: False)
+    assert desk.bench.mailer.sent == []
 
 
 def test_resend_all_undeliverable_revives_what_is_still_true_and_skips_the_rest(

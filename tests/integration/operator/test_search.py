@@ -1,14 +1,22 @@
 """Orders are found by what customers and SumUp's dashboard name, and what is urgent stands first."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from paypoll.admin.inspect import inspect_order
 from paypoll.admin.queue import load_backlog
 from paypoll.admin.search import search
 from paypoll.alerts.next_steps import order_word
+from paypoll.database import transaction
+from paypoll.payments.ledger import FindingKind
+from paypoll.state.findings import NewFinding, note
+from paypoll.state.outbox import post
+from paypoll.state.tables import listing_fee
+from paypoll.testing import MERCHANT
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Desk
@@ -48,6 +56,38 @@ def test_queue_shows_only_what_is_about_the_orders_found(found: "Desk") -> None:
     now = found.app.clock.now()
     assert [order.order_number for order in load_backlog(found.app.engine, now, find="bob").waiting] == ["ORD-22"]
     assert load_backlog(found.app.engine, now, find="ada").empty
+
+
+def test_queue_shows_of_fees_and_of_what_is_no_orders_only_what_the_text_is_of(found: "Desk") -> None:
+    found.place_fee("LF-1")
+    found.place_fee("LF-2")
+    found.run()
+    now, engine = found.app.clock.now(), found.app.engine
+    with transaction(engine) as connection:
+        seen = {"chk-lf-2": {"transaction_id": "txn-lf-2"}}
+        connection.execute(sa.update(listing_fee).values(state="review", checkout_id="chk-" + listing_fee.c.reference))
+        connection.execute(sa.update(listing_fee).where(listing_fee.c.reference == "LF-2").values(seen=seen))
+        cases = [
+            NewFinding(FindingKind.UNPLACED, MERCHANT, Decimal(9), "GBP", "txn-stray", "TCSTRAY1"),
+            NewFinding(FindingKind.FEE_RETURNED, MERCHANT, Decimal(25), "GBP", "txn-lf-2", order_number="LF-2"),
+        ]
+        note(connection, cases, now)
+        post(
+            connection, kind="event_listed", dedupe_key="event_listed:LF-2", recipients=["lf-2@organiser.example"],
+            content={}, message_id="<1@shop.example>", now=now,
+        )  # fmt: skip
+
+    def listed(text: str) -> list[str]:
+        backlog = load_backlog(engine, now, find=text)
+        fees = [fee.reference for fee in backlog.fees]
+        return [*fees, *(one.transaction_id for one in backlog.findings), *(mail.kind for mail in backlog.mails)]
+
+    whole = ["LF-2", "txn-lf-2"]
+    known = dict.fromkeys(["listing_fee_LF-2", "chk-lf-2", "TXN-LF-2"], whole)
+    known |= {"lf-2": [*whole, "event_listed"]}  # which its organiser's address begins with
+    known |= {"2@org": [*whole, "event_listed"], "tcstray1": ["txn-stray"], "txn-stray": ["txn-stray"]}
+    known |= {"lf-1@organiser.example": ["LF-1"], "ada": [], "%": [], "status": [], " ": []}
+    assert {text: listed(text) for text in known} == known
 
 
 def test_review_whose_event_is_next_stands_first_whatever_its_age(desk: "Desk") -> None:

@@ -313,6 +313,7 @@ class TestFollowed:
         assert outcome(self.completed(), gateway).notices == ()
         over = outcome(self.completed(created_at=OVER), gateway)
         assert [notice.key for notice in over.notices] == ["may_be_paid_twice:chk-2"]
+        assert over.reason is Reason.NOT_CLOSED  # nobody knows of a payment
 
     def test_row_12a_checkout_that_the_shop_forgot_is_still_known(self) -> None:
         order = self.completed(seen=(SeenCheckout("chk-9", MERCHANT, "PENDING"),))

@@ -30,7 +30,7 @@ _FEW = 10
 
 @click.command("queue")
 @click.option("--reviews", "only_reviews", is_flag=True, help="Only what waits for a person, the most urgent first.")
-@click.option("--find", metavar="TEXT", default="", help="Only orders of this e-mail, name, checkout or ticket.")
+@click.option("--find", metavar="TEXT", default="", help="Only what is of this e-mail, name, checkout or ticket.")
 @click.option(
     "--limit", type=click.IntRange(min=0), default=_MOST_SHOWN, show_default=True, help="So many of each; 0: all."
 )
