@@ -8,7 +8,7 @@ import pytest
 from tests.simulation.kinds import Kind
 from tests.simulation.test_controls import _STORM, always, worlds_until_broken
 
-import paypoll.ledger.digest
+import paypoll.ledger.judging
 import paypoll.runs.sweep
 import paypoll.state.findings
 import paypoll.state.ledger
@@ -39,14 +39,14 @@ def seen(bench: "Bench", words: str, kind: Kind, *, first: int) -> int | None:
 def test_without_the_finding_of_money_back_tickets_admit_unexplained(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.ledger.digest, "judge", without(FindingKind.RETURNED))
+    monkeypatch.setattr(paypoll.ledger.judging, "judge", without(FindingKind.RETURNED))
     assert seen(bench, "and no finding says so", Kind.MONEY_BACK, first=0)
 
 
 def test_without_the_finding_of_a_payment_out_of_sight_nobody_is_told(
     bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paypoll.ledger.digest, "judge", without(FindingKind.UNPLACED, FindingKind.NOT_FOLLOWED))
+    monkeypatch.setattr(paypoll.ledger.judging, "judge", without(FindingKind.UNPLACED, FindingKind.NOT_FOLLOWED))
     assert seen(bench, "no tickets, no finding, nobody told", Kind.OUT_OF_SIGHT, first=1)
 
 

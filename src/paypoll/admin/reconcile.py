@@ -15,7 +15,7 @@ from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.ledger import tell_of_findings
 from paypoll.database import transaction
 from paypoll.errors import TryLaterError
-from paypoll.ledger.digest import Digest, Judged
+from paypoll.ledger.judging import Judged, PageJudge
 from paypoll.ledger.other_way import Unseen, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
 from paypoll.payments.books import LedgerSource, Period
@@ -110,7 +110,7 @@ def reconcile(
 def _judged(
     books: Books, merchant_code: str, result: Reconciled, now: datetime, on_page: Callable[[datetime], None]
 ) -> Iterator[Judged]:
-    digest = Digest(books.engine, books.gateway, books.policy, books.rules, books.stopped)
+    judge = PageJudge(books.engine, books.gateway, books.policy, books.rules, books.stopped)
     period, page = Period(since=result.since, until=result.until), ""
     while True:
         look = books.source.list_transactions(merchant_code, period, page)
@@ -120,7 +120,7 @@ def _judged(
         if not isinstance(look, Found) or (page and look.value.next_page == page):
             raise TryLaterError(f"SumUp's list of payments of {merchant_code} could not be read: {_detail(look)}")
         try:
-            yield from digest.judge_page(look.value, merchant_code, now)
+            yield from judge.judge_page(look.value, merchant_code, now)
         except UnansweredError as error:
             raise TryLaterError(f"SumUp did not say all about the payments of {merchant_code}: {error}") from error
         times = [item.at for item in look.value.items if item.at is not None]

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from paypoll.errors import NotFoundError
 from paypoll.mail.doubts import settle
-from paypoll.state.due_marks import is_free
+from paypoll.state.due_since import is_free
 from paypoll.state.outbox import ADDRESS_STANDS, ALERT, UNSENT, WITH_TICKETS
 from paypoll.state.tables import outbox
 

@@ -13,7 +13,7 @@ import structlog
 from paypoll.alerts.ledger import end_unread, tell_of_findings, tell_of_unread
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
-from paypoll.ledger.digest import Digest, Judged
+from paypoll.ledger.judging import Judged, PageJudge
 from paypoll.ledger.other_way import missing_payments, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
 from paypoll.ledger.refund_mail import RefundMail
@@ -49,7 +49,7 @@ class Sweeper:
         self._run_id = run_id
         self._lease = settings.verification.lease
         self._first_since = settings.ledger.since
-        self._digest = Digest(parts.engine, gateway, policy, ledger_rules(settings.ledger), parts.stop)
+        self._judge = PageJudge(parts.engine, gateway, policy, ledger_rules(settings.ledger), parts.stop)
         self._platform = policy.merchant_code
         self._mail = RefundMail(settings.site, settings.mail.domain) if settings.ledger.tell_customer else None
 
@@ -108,7 +108,7 @@ class Sweeper:
     def _take_in(self, cursor: Cursor, page: LedgerPage, swept: Swept) -> bool:
         """Judge a page and write it down. False when the sweep is left to a later run, or is another's by now."""
         try:
-            judged = self._digest.judge_page(page, cursor.merchant_code, self._clock.now())
+            judged = self._judge.judge_page(page, cursor.merchant_code, self._clock.now())
         except UnansweredError as error:
             self._give_up(cursor, error.look, "")
             return False

@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.database import transaction
-from paypoll.ledger.digest import Judged
+from paypoll.ledger.judging import Judged
 from paypoll.ledger.refund_mail import RefundMail, withdraw_mail_of_tickets
 from paypoll.payments.ledger import Role
 from paypoll.payments.order_statuses import OrderStatus

@@ -13,7 +13,7 @@ from paypoll.database import insert_unless_there
 from paypoll.payments.decision import Reason
 from paypoll.payments.fee_statuses import LISTED, PAID, VOID, FeeState
 from paypoll.shop.tables import checkouts, events, listing_fees
-from paypoll.state.due_marks import is_free, is_of_the_future
+from paypoll.state.due_since import is_free, is_of_the_future
 from paypoll.state.pauses import FEE_NOT_PAUSED
 from paypoll.state.tables import listing_fee
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.shop.tables import listing_fees, orders
-from paypoll.state.due_marks import is_of_the_future
+from paypoll.state.due_since import is_of_the_future
 from paypoll.state.pauses import EVERYTHING
 from paypoll.state.tables import listing_fee, watch
 

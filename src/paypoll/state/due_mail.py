@@ -7,7 +7,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from paypoll.clock import CLOCK_TOLERANCE
-from paypoll.state.due_marks import is_free
+from paypoll.state.due_since import is_free
 from paypoll.state.outbox import ALERT, LONGEST_PAUSE, UNSENT, Mail
 from paypoll.state.tables import outbox
 

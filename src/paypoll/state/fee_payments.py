@@ -11,7 +11,7 @@ from paypoll.payments.fee_statuses import PAID, VOID
 from paypoll.payments.references import numbers_in
 from paypoll.shop.tables import events, listing_fees
 from paypoll.state.due_fees import enrol_fee
-from paypoll.state.due_marks import due_since_last_look
+from paypoll.state.due_since import due_since_last_look
 from paypoll.state.tables import listing_fee
 
 _MOST_CANDIDATES = 5

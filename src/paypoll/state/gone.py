@@ -17,7 +17,7 @@ from paypoll.payments.order import Order, SeenCheckout
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import checkouts
 from paypoll.state.due_gone import FEE_IS_GONE, NUMBER_IS_GONE, ORDER_IS_GONE, are_due
-from paypoll.state.due_marks import due_since_last_look, is_free
+from paypoll.state.due_since import due_since_last_look, is_free
 from paypoll.state.listing_fees import seen_from
 from paypoll.state.seen_checkouts import SEEN, seen_in
 from paypoll.state.tables import checkout_seen, listing_fee, watch

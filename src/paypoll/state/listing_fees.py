@@ -13,7 +13,7 @@ from paypoll.payments.listing_fees import ListingFee
 from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Fulfilment, SeenCheckout
 from paypoll.payments.override import OverriddenPayment
-from paypoll.state.due_marks import due_since_last_look
+from paypoll.state.due_since import due_since_last_look
 from paypoll.state.resolutions import ACTION, Verdict
 from paypoll.state.seen_checkouts import seen_now
 from paypoll.state.tables import audit, fulfilment, listing_fee

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from paypoll.state.due_marks import is_free
+from paypoll.state.due_since import is_free
 from paypoll.state.outbox import ALERT, post, withdraw_these
 from paypoll.state.tables import outbox
 

@@ -11,7 +11,7 @@ from paypoll.database import insert_unless_there, is_among, readable
 from paypoll.payments.order_statuses import BASKET, LATE, SET_ASIDE, VOID, WAITING
 from paypoll.shop.capacity import events_locked
 from paypoll.shop.tables import items, orders
-from paypoll.state.due_marks import due_since_last_look, due_since_made, is_free, is_of_the_future
+from paypoll.state.due_since import due_since_last_look, due_since_made, is_free, is_of_the_future
 from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.runs import last_sweep
 from paypoll.state.tables import watch

@@ -77,7 +77,7 @@ class Judged:
         )
 
 
-class Digest:
+class PageJudge:
     """Judges pages, asking SumUp about what their lines leave open. No transaction is open meanwhile."""
 
     def __init__(
