@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from paypoll.database import insert_unless_there
 from paypoll.errors import NotFoundError, RefusedError
 from paypoll.payments.ledger import FindingKind, OpenFinding, finding_key
+from paypoll.payments.ticket_statuses import ADMITTING
 from paypoll.payments.told import TOLD_OF_FEES
-from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import events, listing_fees, orders, tickets
 from paypoll.state.audit import ACTOR, record
 from paypoll.state.fee_payments import STANDS
