@@ -15,7 +15,7 @@ from paypoll.payments.ticket_statuses import VALID
 from paypoll.payments.told import ToldKind
 from paypoll.shop.changes import note_order, set_order_status, was_noted
 from paypoll.shop.find import lock_order
-from paypoll.shop.orders import load_order
+from paypoll.shop.orders import read_order
 from paypoll.shop.refunds import add_refund, void_tickets
 from paypoll.state import told_cases, told_payments, watches
 from paypoll.state.audit import record
@@ -47,7 +47,7 @@ class RefundRows:
         """Return the order of the refund under its row lock; None when it is gone, or its id is another's by now."""
         if not lock_order(connection, intent.order_id):
             return None
-        order = load_order(connection, intent.order_id)
+        order = read_order(connection, intent.order_id)
         return order if order is not None and order.number == intent.order_number else None
 
     def write(

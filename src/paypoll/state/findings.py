@@ -118,10 +118,10 @@ def _read(row: sa.RowMapping) -> Finding:
     return Finding(**values)
 
 
-def find_open(connection: sa.Connection, *, limit: int | None = None) -> list[Finding]:
+def find_open(connection: sa.Connection) -> list[Finding]:
     """Return the open findings, the oldest first."""
     query = sa.select(finding).where(finding.c.closed_at.is_(None)).order_by(finding.c.first_seen_at, finding.c.id)
-    return [_read(row) for row in connection.execute(query.limit(limit)).mappings()]
+    return [_read(row) for row in connection.execute(query).mappings()]
 
 
 def count_open(connection: sa.Connection) -> int:
