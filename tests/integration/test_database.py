@@ -15,7 +15,7 @@ from tests.conftest import Server
 from paypoll.database import DatabaseOptions, Trouble, make_engine, sort_error, transaction
 from paypoll.errors import DatabaseUnavailableError, RefusedError
 from paypoll.sandbox.demo.shop import SmallShop
-from paypoll.shop.orders import load_order
+from paypoll.shop.orders import read_order
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_account_spelled_as_in_the_order_is_found_by_the_index_of_the_column(eng
         asked.append((statement, values))
 
     with transaction(engine) as connection:
-        order = load_order(connection, order_id)
+        order = read_order(connection, order_id)
         connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
         ((look, values),) = [one for one in asked if "FROM accounts_user \nWHERE" in one[0]]
         plan = connection.exec_driver_sql(f"EXPLAIN {look}", values).scalars().all()

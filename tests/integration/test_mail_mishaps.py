@@ -344,7 +344,7 @@ def test_mail_leaves_without_the_tickets_that_were_made_void_while_it_waited_its
         if not void:
             with transaction(engine) as connection:
                 first = sa.text(
-                    "UPDATE events_ticket SET status = 'cancelled' WHERE order_id = :none"
+                    "UPDATE events_ticket SET status = 'unheard-of' WHERE order_id = :none"
                     " OR id = (SELECT min(id) FROM events_ticket WHERE order_id = :part) RETURNING ticket_number"
                 )
                 void.extend(connection.scalars(first, {"part": part, "none": none}))

@@ -12,7 +12,7 @@ from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.database import transaction
 from paypoll.payments.gateway import Found
 from paypoll.runs.record import record_run
-from paypoll.shop.orders import load_orders
+from paypoll.shop.orders import read_orders
 from paypoll.testing import NOW
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def test_summary_counts_the_orders_and_not_their_alerts(
 ) -> None:
     ids = [place(f"ORD-{number}") for number in range(orders)]
     with transaction(engine) as connection:
-        for order in load_orders(connection, ids).values():
+        for order in read_orders(connection, ids).values():
             for checkout in range(6):
                 alert = OrderAlert(
                     f"paid_twice:{checkout}", Level.ALERT, "Paid twice", ("Two payments.",), ("Refund one.",)

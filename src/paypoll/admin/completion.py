@@ -8,7 +8,9 @@ import sqlalchemy as sa
 
 from paypoll.errors import OrderNotFoundError, RefusedError
 from paypoll.payments.order import Order
-from paypoll.payments.order_statuses import SET_BY_SHOP, VOID_TICKETS, OrderStatus
+from paypoll.payments.order_statuses import SET_BY_SHOP, OrderStatus
+from paypoll.payments.rules import name_void_tickets
+from paypoll.payments.ticket_statuses import ADMITTING
 from paypoll.runs.completion import share_out
 from paypoll.state.astray import find_astray_among
 from paypoll.state.findings import find_of_order
@@ -19,7 +21,7 @@ def as_unfulfilled(order: Order) -> Order:
 
     Its own tickets do not count as places that others have taken.
     """
-    own = Counter(ticket.event_id for ticket in order.tickets if ticket.status not in VOID_TICKETS)
+    own = Counter(ticket.event_id for ticket in order.tickets if ticket.status in ADMITTING)
     counted = []
     for item in order.items:
         event = item.event
@@ -33,9 +35,8 @@ def obstacle_to_completion(order: Order) -> str:
     """Return why nobody may complete this order, whatever the reason given; empty when it may be done."""
     if order.status not in {*SET_BY_SHOP, OrderStatus.COMPLETED}:
         return f"it is {order.status}, and has tickets that nobody paid for: cancel them or collect the money"
-    void = [ticket.number for ticket in order.tickets if ticket.status in VOID_TICKETS]
-    if void:
-        return f"tickets of it were cancelled or refunded: {', '.join(void)}"
+    if void := name_void_tickets(order):
+        return f"tickets of it do not admit: {', '.join(void)}"
     filled, missing = share_out(order)
     if sum(map(len, filled.values())) < len(order.tickets):
         return "it has tickets that it has no place for: put them right in the shop's admin"
@@ -71,7 +72,7 @@ def require_open(connection: sa.Connection, order: Order | None, wanted: str, no
 
 def _what_admits(order: Order) -> str:
     """Say how many places of a completed order have a ticket that admits, and what sends those again, if anything."""
-    admit = sum(ticket.status not in VOID_TICKETS for ticket in order.tickets)
+    admit = sum(ticket.status in ADMITTING for ticket in order.tickets)
     hint = "its tickets are issued"
     if admit < order.places:
         hint = f"{admit} of its {order.places} places have a ticket that admits; put that right in the shop's admin"

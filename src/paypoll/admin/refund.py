@@ -35,10 +35,10 @@ from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import BASKET, LATE, WAITING, OrderStatus
 from paypoll.payments.policy import Policy
 from paypoll.payments.refunding import OPEN, RefundIntent, RefundState, Standing, obstacle
+from paypoll.payments.ticket_statuses import ADMITTING, VALID
 from paypoll.runs.load import load_for_decision, load_order
-from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.find import find_order_id
-from paypoll.shop.refunds import GRANTS, VALID, refund_table_problems
+from paypoll.shop.refunds import GRANTS, refund_table_problems
 from paypoll.state.memory import require_ready_to_work
 from paypoll.state.refunds import refunds_of
 from paypoll.state.rights import missing_rights

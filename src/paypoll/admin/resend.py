@@ -18,7 +18,7 @@ from paypoll.mail.delivered import Delivered
 from paypoll.mail.doubts import settle
 from paypoll.mail.overtaken import why_overtaken
 from paypoll.payments.order import Order
-from paypoll.payments.order_statuses import VOID_TICKETS
+from paypoll.payments.ticket_statuses import ADMITTING
 from paypoll.runs.fulfil import FulfilmentRules, post_confirmation
 from paypoll.runs.load import load_order
 from paypoll.shop.find import find_order_id, lock_order, order_for_mail
@@ -245,7 +245,7 @@ def _forget_told(connection: sa.Connection, order_id: int, kind: str, run_id: st
 
 def _issued(connection: sa.Connection, order: Order) -> dict[int, tuple[str, ...]]:
     """Return the numbers of the tickets that paypoll issued and that still admit somebody, by order item."""
-    left = {ticket.number for ticket in order.tickets if ticket.status not in VOID_TICKETS}
+    left = {ticket.number for ticket in order.tickets if ticket.status in ADMITTING}
     rows = connection.execute(
         sa.select(ticket_place.c.order_item_id, ticket_place.c.ticket_number)
         .where(ticket_place.c.order_id == order.id)

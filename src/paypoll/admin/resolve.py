@@ -30,8 +30,10 @@ from paypoll.payments.evidence import Evidence
 from paypoll.payments.fetch import Closing, fetch_evidence
 from paypoll.payments.gateway import PaymentGateway
 from paypoll.payments.ledger import FindingKind
+from paypoll.payments.matching import VerifiedPayment
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import OrderStatus
+from paypoll.payments.override import OverriddenPayment
 from paypoll.payments.policy import Policy
 from paypoll.payments.told import ToldKind
 from paypoll.runs.apply import answer_for
@@ -146,6 +148,17 @@ class Resolver:
             row = connection.execute(sa.select(outbox_table.c.state, outbox_table.c.last_error).where(posted)).one()
         return Confirmation(row.state, row.last_error or "")
 
+    def _require_issuable(
+        self, connection: sa.Connection, present: Order, resolution: Resolution, asked: Case, now: datetime
+    ) -> tuple[Case, VerifiedPayment | OverriddenPayment]:
+        """Return the order as it is now, its halls locked, and what its tickets rest on. Raise RefusedError."""
+        what = f"order {present.number}"
+        require_fresh(what, asked.asked_at, now)
+        present = load_for_decision(connection, present.id, asked.evidence, lock=True) or present
+        case = weigh(present, asked.evidence, self.policy, asked.asked_at, now)
+        require_as_shown(what, asked, case, override=resolution.override, act="issue its tickets")
+        return case, payment_of(case, self.policy)
+
     def _issue(
         self,
         connection: sa.Connection,
@@ -155,12 +168,8 @@ class Resolver:
         run_id: str,
         now: datetime,
     ) -> Settled:
-        what = f"order {present.number}"
-        require_fresh(what, asked.asked_at, now)
-        present = load_for_decision(connection, present.id, asked.evidence, lock=True) or present
-        case = weigh(present, asked.evidence, self.policy, asked.asked_at, now)
-        require_as_shown(what, asked, case, override=resolution.override, act="issue its tickets")
-        payment = payment_of(case, self.policy)
+        case, payment = self._require_issuable(connection, present, resolution, asked, now)
+        present = case.order
         note = _note(resolution, overridden=bool(case.objections))
         tickets = mended = 0
         if stays := present.status != OrderStatus.REVIEW:

@@ -11,7 +11,7 @@ from paypoll.alerts.orders import Level, OrderAlert
 from paypoll.mail.doubts import held_up, nobody_is_taken
 from paypoll.payments.order import Order
 from paypoll.shop.find import find_numbers
-from paypoll.shop.orders import load_order
+from paypoll.shop.orders import read_order
 from paypoll.state import outbox
 from paypoll.state.incidents import cause, end_trouble, note_trouble, open_troubles
 from paypoll.state.outbox import Mail
@@ -289,7 +289,7 @@ class MailAlerts:
 
 def _order_of(connection: sa.Connection, mail: Mail) -> Order | None:
     """Return the order whose customer waits for this mail. About an alert there is no alert."""
-    return None if mail.is_alert or mail.order_id is None else load_order(connection, mail.order_id)
+    return None if mail.is_alert or mail.order_id is None else read_order(connection, mail.order_id)
 
 
 def _code_point(letter: str) -> str:

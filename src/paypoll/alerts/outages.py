@@ -10,7 +10,7 @@ from paypoll.alerts.orders import Level
 from paypoll.alerts.organisers import CLIENT_REFUSED, OrganiserRefusals, tell_of_client
 from paypoll.database import readable, transaction
 from paypoll.mail.content.contexts import AlertOrder
-from paypoll.payments.evidence import CLOCK_TOLERANCE, Evidence
+from paypoll.payments.evidence import SUMUP_CLOCK_TOLERANCE, Evidence
 from paypoll.payments.gateway import BrokenAnswer, CheckoutAnswer, Found, Look, NoAnswer, NotAllowed
 from paypoll.payments.money import show_amount
 from paypoll.payments.order_statuses import WAITING
@@ -259,7 +259,7 @@ class OutageReporter:
         )
 
     def _tell_of_clocks(self, connection: sa.Connection, now: datetime) -> None:
-        if abs(self._clock_difference) <= CLOCK_TOLERANCE:
+        if abs(self._clock_difference) <= SUMUP_CLOCK_TOLERANCE:
             self._desk.forget_trouble(connection, CLOCKS_DIFFER)
             return
         minutes = int(self._clock_difference.total_seconds() // 60)

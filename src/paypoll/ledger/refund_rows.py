@@ -11,11 +11,12 @@ from paypoll.payments.money import show_amount
 from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.refunding import RefundIntent, RefundState
+from paypoll.payments.ticket_statuses import VALID
 from paypoll.payments.told import ToldKind
 from paypoll.shop.changes import note_order, set_order_status, was_noted
 from paypoll.shop.find import lock_order
-from paypoll.shop.orders import load_order
-from paypoll.shop.refunds import VALID, add_refund, void_tickets
+from paypoll.shop.orders import read_order
+from paypoll.shop.refunds import add_refund, void_tickets
 from paypoll.state import told_cases, told_payments, watches
 from paypoll.state.audit import record
 from paypoll.state.posted_alerts import forget_told
@@ -46,7 +47,7 @@ class RefundRows:
         """Return the order of the refund under its row lock; None when it is gone, or its id is another's by now."""
         if not lock_order(connection, intent.order_id):
             return None
-        order = load_order(connection, intent.order_id)
+        order = read_order(connection, intent.order_id)
         return order if order is not None and order.number == intent.order_number else None
 
     def write(

@@ -36,7 +36,7 @@ from paypoll.payments.gateway import (
 )
 from paypoll.payments.money import show_amount
 from paypoll.payments.refunding import ENDS, OPEN, Next, RefundIntent, RefundState, Step, next_step
-from paypoll.shop.orders import load_order
+from paypoll.shop.orders import read_order
 from paypoll.state import refunds as state
 from paypoll.state.audit import record
 from paypoll.state.due_refunds import due_refunds
@@ -210,7 +210,7 @@ class RefundEngine:
         return Progress(ended, why)
 
     def _tell(self, connection: sa.Connection, intent: RefundIntent, alert: OrderAlert) -> None:
-        order = load_order(connection, intent.order_id)
+        order = read_order(connection, intent.order_id)
         if order is not None and order.number == intent.order_number:
             self.desk.tell_about_order(connection, order, alert, self.clock.now())
             return

@@ -151,9 +151,9 @@ _ACCOUNTED = frozenset({NoticeKind.REVIEW, NoticeKind.PAID_TWICE, NoticeKind.PAI
 class Decision:
     """The outcome for one order, with its reason in a sentence for the audit trail.
 
-    `payment` is set for COMPLETE, and there alone beside RESTORE, which may put back what a person had issued without
-    one. `close` names SumUp checkouts that should be closed
-    before this decision is applied: an order that expires, or is paid otherwise, must not be payable any more.
+    `payment` is set for COMPLETE; optional for RESTORE, which may put back what a person had issued without one; None
+    otherwise. `close` names SumUp checkouts that should be closed before this decision is applied: an order that
+    expires, or is paid otherwise, must not be payable any more.
     """
 
     outcome: Outcome

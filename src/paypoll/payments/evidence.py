@@ -41,7 +41,7 @@ class CloseCheckout:
     merchant_codes: tuple[str, ...]
 
 
-CLOCK_TOLERANCE = timedelta(minutes=10)
+SUMUP_CLOCK_TOLERANCE = timedelta(minutes=10)
 """From here on either clock is wrong: nothing fails or expires on its word (46). Evidence is younger than a lease."""
 
 Question: TypeAlias = ReadCheckout | FindCheckouts | ReadTransaction | CloseCheckout
@@ -120,7 +120,7 @@ class Evidence:
     @property
     def clocks_agree(self) -> bool:
         """Whether ages, and the end of a window, mean anything (46)."""
-        return abs(self.clock_difference) <= CLOCK_TOLERANCE
+        return abs(self.clock_difference) <= SUMUP_CLOCK_TOLERANCE
 
     @property
     def found_ids(self) -> dict[str, str]:

@@ -38,6 +38,3 @@ SET_ASIDE: frozenset[str] = frozenset({"processing", OrderStatus.REVIEW})
 """Moved on by the shop, or to a person: nothing is issued, and the money is followed all the same."""
 
 WATCHED = WAITING | BASKET | LATE | VOID
-
-VOID_TICKETS = frozenset({"cancelled", "refunded"})
-"""Statuses of a ticket, not of an order: it admits nobody any more."""

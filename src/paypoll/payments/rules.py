@@ -16,9 +16,10 @@ from paypoll.payments.evidence import Evidence
 from paypoll.payments.matching import Flaw, VerifiedPayment
 from paypoll.payments.notices import to_review
 from paypoll.payments.order import Fulfilment, Order
-from paypoll.payments.order_statuses import LATE, VOID, VOID_TICKETS, WAITING, WATCHED
+from paypoll.payments.order_statuses import LATE, VOID, WAITING, WATCHED
 from paypoll.payments.policy import Policy
 from paypoll.payments.schedule import as_shown, is_late_sight, is_over
+from paypoll.payments.ticket_statuses import ADMITTING
 
 
 def decide(order: Order, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
@@ -213,10 +214,14 @@ def ticket_flaw(order: Order) -> tuple[Reason, str] | None:
     if there != +wanted:  # 25
         counts = f"{there.total()} tickets exist, {wanted.total()} were ordered, or they are for other events."
         return Reason.TICKETS_INCOMPLETE, counts
-    void = [ticket.number for ticket in order.tickets if ticket.status in VOID_TICKETS]
-    if void:  # 24
-        return Reason.REFUNDED, f"Tickets were cancelled or refunded: {', '.join(void)}."
+    if void := name_void_tickets(order):  # 24
+        return Reason.REFUNDED, f"Tickets do not admit any more: {', '.join(void)}."
     return None
+
+
+def name_void_tickets(order: Order) -> list[str]:
+    """Return the order's tickets that admit nobody, each with its status."""
+    return [f"{ticket.number} ({ticket.status})" for ticket in order.tickets if ticket.status not in ADMITTING]
 
 
 def _obstacle(order: Order, policy: Policy, now: datetime) -> tuple[Reason, list[str]] | None:

@@ -117,27 +117,12 @@ class Cycle:
     def run(self, report: RunReport, only: Sequence[int] = ()) -> RunReport:
         """Do one run over what is due, or over the orders `only`. The report is filled as the run goes on."""
         with self._delivery_thread(report) as delivery:
-            if not only:
-                self._beforehand(report)
-            delivery.nudge()
-            self._look_at_orders(report, only, delivery)
-            if not only and self._sweep_ledgers(report):
+            if only:
+                delivery.nudge()
                 self._look_at_orders(report, only, delivery)
-            self._tell_of_brake(report, whole=not only)
-            if self._gone is not None and not only and not self._asker.is_halted(report):
-                self._gone.run(report, self._should_end, self._outages.observe)
-            if self._fees is not None and not only:
-                self._fees.run(
-                    report,
-                    began=self._began,
-                    should_end=lambda: self._stopped() or self._clock.monotonic() >= self._deadline + _FEE_RESERVE,
-                    observe=self._outages.observe,
-                    hold=bool(self._brake.held),
-                )
-            if self._gone_fees is not None and not only and not self._asker.is_halted(report):
-                self._gone_fees.run(report, self._should_end, self._outages.observe)
-            if not only and (to_ask := self._to_ask_about()):
-                self._look_at_orders(report, to_ask, delivery)
+                self._tell_of_brake(report, whole=False)
+            else:
+                self._look_at_what_is_due(report, delivery)
             report.standstills += self._outages.tell_of_sumup(self._engine, self._clock.now())
             self._outages.tell_of_stuck_orders(self._engine, self._clock.now())
             self._outages.summarise_alerts(self._engine, self._clock.now())
@@ -150,6 +135,28 @@ class Cycle:
         elif report.delivered.cut_short:
             report.ended = "out_of_time"
         return report
+
+    def _look_at_what_is_due(self, report: RunReport, delivery: DeliveryThread) -> None:
+        self._beforehand(report)
+        delivery.nudge()
+        self._look_at_orders(report, (), delivery)
+        if self._sweep_ledgers(report):
+            self._look_at_orders(report, (), delivery)
+        self._tell_of_brake(report, whole=True)
+        if self._gone is not None and not self._asker.is_halted(report):
+            self._gone.run(report, self._should_end, self._outages.observe)
+        if self._fees is not None:
+            self._fees.run(
+                report,
+                began=self._began,
+                should_end=lambda: self._stopped() or self._clock.monotonic() >= self._deadline + _FEE_RESERVE,
+                observe=self._outages.observe,
+                hold=bool(self._brake.held),
+            )
+        if self._gone_fees is not None and not self._asker.is_halted(report):
+            self._gone_fees.run(report, self._should_end, self._outages.observe)
+        if to_ask := self._to_ask_about():
+            self._look_at_orders(report, to_ask, delivery)
 
     def _look_at_orders(self, report: RunReport, only: Sequence[int], delivery: DeliveryThread) -> None:
         with closing(self._asker.answers(report, only)) as answers:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from paypoll.payments import ticket_statuses
 from paypoll.shop.tables import events, items, tickets
 from paypoll.statements import later
 
@@ -18,9 +19,7 @@ if TYPE_CHECKING:  # every run loads this module, and hardly one these
     from paypoll.payments.evidence import Evidence
     from paypoll.payments.order import Order, OrderItem
 
-USED = "used"
-ADMITTING = ("valid", USED)
-"""Ticket statuses that take a place in the hall."""
+ADMITTING, USED = ticket_statuses.ADMITTING, ticket_statuses.USED
 
 
 def events_locked(event_ids: Any) -> sa.Select[tuple[int]]:

@@ -1,4 +1,7 @@
-"""Statements that change tables of the shop; with `accounts` and `capacity`, all there are in paypoll."""
+"""Statements that change tables of the shop: an order's and its checkouts', tickets', and organisers' tokens.
+
+With `accounts`, `capacity`, `codes`, `listing_fees` and `refunds` all there are in paypoll.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from paypoll.payments.order import Account
+from paypoll.payments.ticket_statuses import VALID
 from paypoll.shop.tables import tickets, users
 from paypoll.tickets.numbers import qr_data, validation_hash
 
@@ -16,7 +17,7 @@ def make_readable(connection: sa.Connection, order_id: int, prefix: str) -> int:
     query = (
         sa.select(tickets, users.c.email)
         .join(users, users.c.id == tickets.c.customer_id)
-        .where(tickets.c.order_id == order_id, tickets.c.status == "valid", tickets.c.qr_data == "")
+        .where(tickets.c.order_id == order_id, tickets.c.status == VALID, tickets.c.qr_data == "")
         .order_by(tickets.c.id)
     )
     rows = connection.execute(query).mappings().all()

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from paypoll.database import lower_case
 from paypoll.errors import NotFoundError, OrderNotFoundError
 from paypoll.payments.order_statuses import OrderStatus
-from paypoll.shop.capacity import ADMITTING
+from paypoll.payments.ticket_statuses import ADMITTING
 from paypoll.shop.tables import checkouts, events, items, listing_fees, orders, tickets, users
 
 _ID = re.compile(r"\d{1,18}")  # a bigint has at most 19 digits

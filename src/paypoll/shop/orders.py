@@ -127,12 +127,12 @@ QUERIES: Mapping[str, sa.Select[Any] | sa.CompoundSelect[Any]] = {
 _ALL = Together(**QUERIES)
 
 
-def load_order(connection: sa.Connection, order_id: int) -> Order | None:
+def read_order(connection: sa.Connection, order_id: int) -> Order | None:
     """Return the shop's side of one order, or None when there is none with this id."""
-    return load_orders(connection, [order_id]).get(order_id)
+    return read_orders(connection, [order_id]).get(order_id)
 
 
-def load_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
+def read_orders(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, Order]:
     """Return the shop's side of the orders with these ids, in one statement however many they are."""
     return orders_in(connection, _ALL.ask(connection, {"order_ids": list(order_ids)}))
 

@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 
 from paypoll.database import UtcDateTime, describe_error, is_right_missing
 from paypoll.errors import SettingsError
+from paypoll.payments.ticket_statuses import REFUNDED, VALID
 from paypoll.shop.tables import refunds, tickets
 
-VALID = "valid"
 _TAKEN = "completed"
 _WIDTH = 255
 GRANTS = (
@@ -89,7 +89,7 @@ def void_tickets(connection: sa.Connection, order_id: int, numbers: Sequence[str
     own = [tickets.c.order_id == order_id, tickets.c.status == VALID]
     if numbers is not None:
         own.append(tickets.c.ticket_number.in_(list(numbers)))
-    changed = sa.update(tickets).where(*own).values(status="refunded").returning(tickets.c.ticket_number)
+    changed = sa.update(tickets).where(*own).values(status=REFUNDED).returning(tickets.c.ticket_number)
     with _grants_named():
         return tuple(sorted(connection.scalars(changed)))
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from paypoll.payments.order import Account, Event, Order
+from paypoll.payments.ticket_statuses import VALID
 from paypoll.tickets.numbers import qr_data, validation_hash
 
 
@@ -15,7 +16,7 @@ def ticket_row(
         "ticket_number": number,
         "qr_code": None,
         "purchase_date": now,
-        "status": "valid",
+        "status": VALID,
         "seat_number": "",
         "special_requirements": "",
         "customer_id": account.id,

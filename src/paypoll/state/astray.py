@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from paypoll.database import readable
 from paypoll.payments.order_statuses import SET_BY_SHOP, WAITING, OrderStatus
-from paypoll.shop.capacity import ADMITTING
+from paypoll.payments.ticket_statuses import ADMITTING, VALID
 from paypoll.shop.tables import events, items, orders, tickets
 from paypoll.state.resolutions import closed_without_tickets
 from paypoll.state.tables import fulfilment, watch
@@ -78,7 +78,7 @@ def _facts(now: datetime) -> sa.Select[Any]:
         return query.correlate(orders).scalar_subquery()
 
     to_come = sa.select(events.c.id).where(events.c.id == tickets.c.event_id, events.c.event_date >= now.date())
-    unreadable = count(tickets.c.status == "valid", tickets.c.qr_data == "", to_come.correlate(tickets).exists())
+    unreadable = count(tickets.c.status == VALID, tickets.c.qr_data == "", to_come.correlate(tickets).exists())
     places = sa.select(sa.func.coalesce(sa.func.sum(items.c.quantity), 0)).where(
         items.c.order_id == orders.c.id, items.c.event_id.is_not(None)
     )

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from paypoll.database import insert_unless_there
 from paypoll.errors import NotFoundError, RefusedError
 from paypoll.payments.ledger import FindingKind, OpenFinding, finding_key
+from paypoll.payments.ticket_statuses import ADMITTING
 from paypoll.payments.told import TOLD_OF_FEES
-from paypoll.shop.capacity import ADMITTING
 from paypoll.shop.tables import events, listing_fees, orders, tickets
 from paypoll.state.audit import ACTOR, record
 from paypoll.state.fee_payments import STANDS
@@ -119,10 +119,10 @@ def _read(row: sa.RowMapping) -> Finding:
     return Finding(**values)
 
 
-def find_open(connection: sa.Connection, *, limit: int | None = None) -> list[Finding]:
+def find_open(connection: sa.Connection) -> list[Finding]:
     """Return the open findings, the oldest first."""
     query = sa.select(finding).where(finding.c.closed_at.is_(None)).order_by(finding.c.first_seen_at, finding.c.id)
-    return [_read(row) for row in connection.execute(query.limit(limit)).mappings()]
+    return [_read(row) for row in connection.execute(query).mappings()]
 
 
 def count_open(connection: sa.Connection) -> int:

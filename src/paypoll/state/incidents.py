@@ -1,6 +1,7 @@
 """Incidents that last (SumUp silent, mail server down): since when, and when the admins were told.
 
-An incident is told once when it has lasted for a while, once a day from then on, and once more when it is over.
+An incident is told when it has lasted for a while, most of them again every `alerts.remind_every`, and once more when
+it is over.
 """
 
 import hashlib

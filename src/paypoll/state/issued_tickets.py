@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.clock import local_moment
-from paypoll.payments.order_statuses import VOID_TICKETS
+from paypoll.payments.ticket_statuses import ADMITTING
 from paypoll.settings.model import SiteSettings
 from paypoll.shop.orders import organiser_name
 from paypoll.shop.tables import events, items, orders, organisers, tickets, users
@@ -41,7 +41,7 @@ def load_issued_tickets(
         order_id: tuple(
             _issued(row, place, len(rows), site)
             for place, row in enumerate(rows, start=1)
-            if row["status"] not in VOID_TICKETS
+            if row["status"] in ADMITTING
         )
         for order_id, rows in whole.items()
     }

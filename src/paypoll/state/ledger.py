@@ -119,12 +119,10 @@ def restart(connection: sa.Connection, merchant_code: str) -> None:
     connection.execute(sa.update(ledger_cursor).where(same).values(next_page=None))
 
 
-def note_refusal(connection: sa.Connection, merchant_code: str, why: str, now: datetime) -> bool:
-    """Note that the ledger may not be read; asked again when it is due. True when that is new."""
+def note_refusal(connection: sa.Connection, merchant_code: str, why: str, now: datetime) -> None:
+    """Note that the ledger may not be read; asked again when it is due."""
     same = ledger_cursor.c.merchant_code == merchant_code
-    before = connection.scalar(sa.select(ledger_cursor.c.refused).where(same))
     connection.execute(sa.update(ledger_cursor).where(same).values(refused=why, asked_at=now))
-    return before is None
 
 
 def finish(connection: sa.Connection, cursor: Cursor, now: datetime) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
-from paypoll.payments.order_statuses import VOID_TICKETS
+from paypoll.payments.ticket_statuses import ADMITTING
 from paypoll.shop.tables import orders, tickets
 from paypoll.state.tables import outbox
 from paypoll.statements import later
@@ -38,7 +38,7 @@ _ORDER_HAS_CHANGED = sa.exists(orders.c.id).where(
     ),
 )
 _A_TICKET_IS_VOID = sa.exists(tickets.c.id).where(
-    tickets.c.id.in_(sa.bindparam("carried", expanding=True)), tickets.c.status.in_(sorted(VOID_TICKETS))
+    tickets.c.id.in_(sa.bindparam("carried", expanding=True)), tickets.c.status.not_in(ADMITTING)
 )
 _BEGIN_SENDING = (
     sa.update(outbox)

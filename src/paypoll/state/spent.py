@@ -7,7 +7,7 @@ have been tried again today, and ids need not grow with time. Where that takes l
 
 import sqlalchemy as sa
 
-from paypoll.shop.capacity import ADMITTING
+from paypoll.payments.ticket_statuses import ADMITTING
 from paypoll.shop.tables import checkouts, orders, tickets
 from paypoll.state.tables import fulfilment
 

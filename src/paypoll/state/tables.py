@@ -196,8 +196,8 @@ listing_fee = sa.Table(
 trouble = sa.Table(
     "trouble",
     metadata,
-    # sumup_silent, smtp_down, cannot_print:<kind>, not_allowed:<merchant>: something that lasts, told once and once
-    # more when it is over.
+    # sumup_silent, smtp_down, cannot_print:<kind>, not_allowed:<merchant>: something that lasts, told once, again
+    # every `alerts.remind_every`, and most of it once more when it is over.
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("since", UtcDateTime, nullable=False),
     sa.Column("last_seen_at", UtcDateTime, nullable=False),

@@ -38,7 +38,7 @@ _HOLD_WITH_HALLS = sa.select(_held.c.lease_run, _held.c.status, _halls.c.id.labe
     _held, _halls, sa.true()
 )
 _TURN = (
-    (orders.c.status != next(iter(WAITING))).asc(),
+    orders.c.status.not_in(WAITING).asc(),
     watch.c.last_checked_at.asc().nulls_first(),
     orders.c.created_at,
     orders.c.id,
@@ -103,7 +103,7 @@ def enrol(connection: sa.Connection, rules: WatchRules, now: datetime) -> None:
     for kind in (_is_due(rules, now), _is_old(rules, horizon, now)):
         enrolment = insert_unless_there(connection, watch).from_select(_ENROLLED, new.where(kind))
         while connection.execute(enrolment).rowcount == _ENROLLED_AT_ONCE:
-            """There may be more of them."""
+            pass  # there may be more of them
     order_ids: set[int] = set()
     for again in followed_again(horizon, now):
         locked = again.order_by(watch.c.order_id).with_for_update(of=watch, skip_locked=True)

@@ -451,8 +451,9 @@ class TestAgain:
         order = an_order(tickets=self.TICKETS, fulfilment=self.DONE, is_paid=True)
         assert outcome(order, sumup(an_answer(), refunded=Decimal(25))).reason is Reason.REFUNDED
 
-    def test_row_24_cancelled_tickets_go_to_review(self) -> None:
-        tickets = (self.TICKETS[0], Ticket(2, "T-2", 7, "refunded"))
+    @pytest.mark.parametrize("status", ["refunded", "cancelled", "unheard-of"])
+    def test_row_24_cancelled_tickets_go_to_review(self, status: str) -> None:
+        tickets = (self.TICKETS[0], Ticket(2, "T-2", 7, status))
         order = an_order(tickets=tickets, fulfilment=self.DONE)
         assert outcome(order, sumup(an_answer())).reason is Reason.REFUNDED
 
