@@ -41,7 +41,7 @@ class FindingKind(StrEnum):
 
 
 VOID_WAITS = {"void": "waits"}
-"""What a finding says whose order is to be made void as soon as no pause is on it."""
+"""What a finding says whose order is to be made void, until it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,8 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
         if void or (not full and owner.noted >= returned):  # a part that the shop, or `paypoll refund`, gave back
             return Judgement(FindingKind.RETURNED, returned, settled="the shop knew of it")
         void = full and rules.voids(owner) and not (owner.held or owner.unread)  # 52
-        return Judgement(FindingKind.RETURNED, returned, void=void, facts=_facts_of_return(payment, owner))  # 51, 52
+        facts = _facts_of_return(payment, owner) | (VOID_WAITS if void else {})
+        return Judgement(FindingKind.RETURNED, returned, void=void, facts=facts)  # 51, 52
     if not is_as_expected(payment, owner):
         return Judgement(FindingKind.AMOUNT_DIFFERS, payment.net, facts={"expected": str(owner.expected)})  # 57
     return NOTHING

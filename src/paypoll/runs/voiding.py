@@ -8,14 +8,14 @@ import sqlalchemy as sa
 from paypoll.database import transaction
 from paypoll.ledger.digest import Judged
 from paypoll.ledger.refund_mail import RefundMail, withdraw_mail_of_tickets
-from paypoll.payments.ledger import Role
+from paypoll.payments.ledger import VOID_WAITS, Role
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.runs.load import load_order
 from paypoll.shop.changes import set_order_status
 from paypoll.shop.find import lock_order
 from paypoll.shop.refunds import void_tickets
 from paypoll.state.audit import record
-from paypoll.state.findings import note
+from paypoll.state.findings import note, renew
 from paypoll.state.ledger import note_entries
 from paypoll.state.pauses import is_paused
 from paypoll.state.waiting_voids import is_settled_by_a_person
@@ -48,8 +48,10 @@ def void_order(
         voided = len(numbers)
         set_order_status(connection, order, OrderStatus.REFUNDED, why, now)
         note_void(connection, order.id, OrderStatus.REFUNDED.value, now)
-        detail = {**(found.detail or {}), "voided": str(voided)}
-        note(connection, [replace(found, detail=detail)], now)
+        detail = dict((found.detail or {}).items() - VOID_WAITS.items()) | {"voided": str(voided)}
+        is_void = replace(found, detail=detail)
+        note(connection, [is_void], now)
+        renew(connection, [is_void])
         note_entries(connection, [judged.entry], now)
         if mail is not None:
             paid = judged.payment

@@ -113,6 +113,13 @@ def note(connection: sa.Connection, new: Iterable[NewFinding], now: datetime) ->
     return count
 
 
+def renew(connection: sa.Connection, known: Iterable[NewFinding]) -> None:
+    """Have these findings, where they are open, say what is known of them by now."""
+    for one in sorted(known, key=lambda new: new.key):
+        same = sa.and_(finding.c.key == one.key, finding.c.closed_at.is_(None))
+        connection.execute(sa.update(finding).where(same).values(detail=dict(one.detail or {})))
+
+
 def _read(row: sa.RowMapping) -> Finding:
     texts = ("transaction_id", "transaction_code", "order_number", "closed_by", "closed_why")
     values: dict[str, Any] = {name: row[name] or "" if name in texts else row[name] for name in Finding.__slots__}
