@@ -10,14 +10,14 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.payments.books import ONLINE, LedgerItem, LedgerPage, PayoutRecord, Period
-from paypoll.payments.gateway import CheckoutStatus, Found, Look
+from paypoll.payments.gateway import BrokenAnswer, CheckoutStatus, Found, Look
 from paypoll.runs.record import record_run
 from paypoll.runs.report import Swept
 from paypoll.runs.sweep import Sweeper
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.tables import orders, tickets
 from paypoll.state import findings, pauses
-from paypoll.state.tables import checkout_seen, fulfilment, ledger_entry, outbox, watch
+from paypoll.state.tables import checkout_seen, fulfilment, ledger_cursor, ledger_entry, outbox, watch
 from paypoll.testing import MERCHANT, NOW, a_transaction, an_answer, an_attempt
 
 if TYPE_CHECKING:
@@ -210,6 +210,12 @@ def test_row_52_tickets_are_made_void_when_a_pause_of_weeks_ends_unless_a_person
         if decided:
             (waits,) = findings.find_open(connection)
             findings.close(connection, waits.id, why="they may come", who="Margot", now=NOW)
+    # While SumUp says nothing of the one payment, all else goes on.
+    told, books.bench.gateway.transactions[FIRST] = books.bench.gateway.transactions[FIRST], BrokenAnswer("no amount")
+    assert books.sweep().voided == 0
+    with transaction(engine) as connection:
+        assert connection.scalar(sa.select(ledger_cursor.c.swept_at)) == books.bench.clock.now()
+    books.bench.gateway.transactions[FIRST] = told
     if decided:
         assert [books.sweep(line(FIRST, "CHARGE_BACK")).voided, books.status()] == [0, "completed"]
         return

@@ -40,10 +40,6 @@ class FindingKind(StrEnum):
     """Money of a listing fee went back, and its event is still published."""
 
 
-VOID_WAITS = {"void": "waits"}
-"""What a finding says whose order is to be made void, until it is."""
-
-
 @dataclass(frozen=True, slots=True)
 class LedgerPayment:
     """A payment as SumUp's ledger has it. `net` is the amount without the tip, `returned` what has gone back of it.
@@ -203,8 +199,7 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
         if void or (not full and owner.noted >= returned):  # a part that the shop, or `paypoll refund`, gave back
             return Judgement(FindingKind.RETURNED, returned, settled="the shop knew of it")
         void = full and rules.voids(owner) and not (owner.held or owner.unread)  # 52
-        facts = _facts_of_return(payment, owner) | (VOID_WAITS if void else {})
-        return Judgement(FindingKind.RETURNED, returned, void=void, facts=facts)  # 51, 52
+        return Judgement(FindingKind.RETURNED, returned, void=void, facts=_facts_of_return(payment, owner))  # 51, 52
     if not is_as_expected(payment, owner):
         return Judgement(FindingKind.AMOUNT_DIFFERS, payment.net, facts={"expected": str(owner.expected)})  # 57
     return NOTHING

@@ -29,10 +29,7 @@ from paypoll.state import findings, ledger, told_cases, watches
 from paypoll.state.fee_payments import have_fee_looked_at
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Cursor, Entry
-from paypoll.state.waiting_voids import waits_no_more
-
-_AT_ONCE = 50
-"""So many orders are made void between two looks at the clock."""
+from paypoll.state.waiting_voids import waiting, waits_no_more
 
 log = structlog.get_logger(__name__)
 
@@ -99,8 +96,12 @@ class Sweeper:
                 self._give_up(cursor, BrokenAnswer("a page of the history leads to itself"), page)
                 return
             page = look.value.next_page
-            judged = self._judge(cursor, look.value)
-            if judged is None or not self._write(cursor, judged, page, swept):
+            try:
+                judged = self._digest.judge_page(look.value, cursor.merchant_code, self._clock.now())
+            except UnansweredError as error:
+                self._give_up(cursor, error.look, "")
+                return
+            if not self._write(cursor, judged, page, swept):
                 return
             swept.payments += len(judged)
             paid = (one.payment for one in judged if one.judgement.void)
@@ -110,30 +111,23 @@ class Sweeper:
                     self._finish(cursor, swept)
                 return
 
-    def _judge(self, cursor: Cursor, page: LedgerPage) -> list[Judged] | None:
-        """Judge a page; None when SumUp did not say all: then the sweep is left to a later run."""
-        try:
-            return self._digest.judge_page(page, cursor.merchant_code, self._clock.now())
-        except UnansweredError as error:
-            self._give_up(cursor, error.look, "")
-            return None
-
     def _make_void(
         self, cursor: Cursor, gone: Sequence[LedgerItem], swept: Swept, should_end: Callable[[], bool]
     ) -> bool:
         """Make orders void now that the list was read to its end: what pays for the tickets may stand behind.
 
-        Those of the payments that are `gone`, and those that could not be made void earlier. What there is no time for
-        waits for the next sweep. False when this one is left to a later run, or is another's by now.
+        Those of the payments that are `gone`, and those that could not be made void earlier. Where there is no time, or
+        SumUp does not say, they wait for the next sweep. False when another run has the merchant's ledger by now.
         """
         with transaction(self._engine) as connection:
             waited = waits_no_more(connection, cursor.merchant_code)
-        lines = list({line.transaction_id: line for line in (*gone, *waited)}.values())
-        for first in range(0, len(lines), _AT_ONCE):
-            judged = self._judge(cursor, LedgerPage(tuple(lines[first : first + _AT_ONCE]), ""))
-            if judged is None:
-                return False
+        for line in {line.transaction_id: line for line in (*gone, *waited)}.values():
             now = self._clock.now()
+            try:
+                judged = self._digest.judge_page(LedgerPage((line,), ""), cursor.merchant_code, now)
+            except UnansweredError as error:
+                log.warning("an order is not made void yet", transaction=line.transaction_id, detail=str(error))
+                judged = []
             left = [one for one in judged if not (one.judgement.void and self._void(one, now))]
             swept.voided += len(judged) - len(left)
             if not self._write(cursor, left, "", swept, again=True):
@@ -157,11 +151,10 @@ class Sweeper:
             # A fee's payment is judged anew each time it is listed: an entry would have it taken for nobody's.
             kept = [one.entry for one in judged if not one.judgement.wait and not one.fee]
             ledger.note_entries(connection, kept, now)
-            new = [found for one in judged if (found := one.finding) is not None]
-            swept.findings += findings.note(connection, new, now)
-            findings.renew(
-                connection, (found for one in judged if (found := one.finding) and (again or one.judgement.void))
-            )
+            new = [found for one in judged if (found := one.finding) is not None and not one.judgement.void]
+            to_be_void = [waiting(found) for one in judged if (found := one.finding) and one.judgement.void]
+            swept.findings += findings.note(connection, [*new, *to_be_void], now)
+            findings.renew(connection, [*to_be_void, *(new if again else ())])
             settled = (one.noted for one in judged if one.judgement.settled)
             findings.note(connection, [noted for noted in settled if noted is not None], now)
             for one in sorted(judged, key=lambda item: item.owner.order_id if item.owner else 0):

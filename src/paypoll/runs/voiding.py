@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from paypoll.database import transaction
 from paypoll.ledger.digest import Judged
 from paypoll.ledger.refund_mail import RefundMail, withdraw_mail_of_tickets
-from paypoll.payments.ledger import VOID_WAITS, Role
+from paypoll.payments.ledger import Role
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.runs.load import load_order
 from paypoll.shop.changes import set_order_status
@@ -48,7 +48,7 @@ def void_order(
         voided = len(numbers)
         set_order_status(connection, order, OrderStatus.REFUNDED, why, now)
         note_void(connection, order.id, OrderStatus.REFUNDED.value, now)
-        detail = dict((found.detail or {}).items() - VOID_WAITS.items()) | {"voided": str(voided)}
+        detail = {**(found.detail or {}), "voided": str(voided)}
         is_void = replace(found, detail=detail)
         note(connection, [is_void], now)
         renew(connection, [is_void])

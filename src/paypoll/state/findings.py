@@ -27,6 +27,9 @@ _BY_ORDER = timedelta(hours=2)
 _MOST = 2000
 """So many open findings are looked through for whether they have ended."""
 
+VOID_WAITS = {"void": "waits"}
+"""What the detail of a finding says whose order is to be made void; see `state.waiting_voids`."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewFinding:

@@ -3,15 +3,22 @@
 SumUp lists what changed for some days only, and a pause may last for weeks.
 """
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 
 from paypoll.payments.books import LedgerItem
-from paypoll.payments.ledger import VOID_WAITS
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import orders
 from paypoll.state.audit import ACTOR
+from paypoll.state.findings import VOID_WAITS, NewFinding
 from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.tables import finding
+
+
+def waiting(found: NewFinding) -> NewFinding:
+    """Return the finding as that of an order that is to be made void, until it is."""
+    return replace(found, detail={**(found.detail or {}), **VOID_WAITS})
 
 
 def waits_no_more(connection: sa.Connection, merchant_code: str) -> list[LedgerItem]:
