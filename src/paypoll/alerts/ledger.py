@@ -11,10 +11,10 @@ from paypoll.alerts.desk import MANY, AlertDesk
 from paypoll.alerts.next_steps import Step, fee_word, order_word, steps_of_finding, steps_of_told
 from paypoll.alerts.orders import Level
 from paypoll.mail.content.contexts import AlertOrder
-from paypoll.payments.ledger import VOID_WAITS, FindingKind
+from paypoll.payments.ledger import FindingKind
 from paypoll.payments.money import show_amount
 from paypoll.payments.told import OF_WHAT_IS_GONE, told_kind
-from paypoll.state.findings import Finding
+from paypoll.state.findings import VOID_WAITS, Finding
 
 _MOST_LISTED = 200
 _UNREAD_FOR = timedelta(days=1)
@@ -48,7 +48,7 @@ _UNREAD_TODO = (
     " cancel them in the shop, or let the customer in."
 )
 _WAITS_TODO = (
-    "End the pause by `paypoll resume`: the next look at SumUp's ledger makes its tickets void. To keep them, close"
+    "If it is paused, `paypoll resume` lets the next look at SumUp's ledger make its tickets void. To keep them, close"
     " this finding first, by the command below."
 )
 _USED_TODO = "Its tickets were used: nobody is to be kept out. Set the order to refunded in the shop, if it is not."
@@ -149,7 +149,7 @@ def _is_void(found: Finding) -> bool:
 
 
 def _waits(found: Finding) -> bool:
-    """Say whether the order is to be made void, and a pause keeps it from that."""
+    """Say whether the order is to be made void, and is not yet: mostly because it is paused."""
     return found.closed_at is None and found.detail.items() >= VOID_WAITS.items()
 
 
@@ -186,7 +186,7 @@ def facts(found: Finding) -> list[str]:
     if detail.get("unread"):
         sentences.append(f"It holds {detail['unread']} as well: over how much, SumUp's ledger has not shown.")
     if _waits(found):
-        sentences.append("Its tickets become void as soon as no pause is on the order.")
+        sentences.append("Its tickets become void at the next look at SumUp's ledger, unless the order is paused.")
     if detail.get("voided"):
         left = f"Its tickets are void now ({detail['voided']}), and" if detail["voided"] != "0" else "By now"
         sentences.append(f"{left} the order is refunded.")

@@ -33,6 +33,12 @@ class LedgerItem:
     payment_type: str
     summary: str
 
+    @classmethod
+    def again(cls, transaction_id: str, transaction_code: str, currency: str) -> "LedgerItem":
+        """Return a line for a payment that is to be looked at again: something went back of it, and no more is said."""
+        nothing = Decimal(0)
+        return cls(transaction_id, transaction_code, "REFUND", "", nothing, currency, nothing, None, ONLINE, "")
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerPage:

@@ -40,10 +40,6 @@ class FindingKind(StrEnum):
     """Money of a listing fee went back, and its event is still published."""
 
 
-VOID_WAITS = {"void": "waits"}
-"""What a finding says whose order is to be made void as soon as no pause is on it."""
-
-
 @dataclass(frozen=True, slots=True)
 class LedgerPayment:
     """A payment as SumUp's ledger has it. `net` is the amount without the tip, `returned` what has gone back of it.

@@ -17,7 +17,7 @@ from paypoll.ledger.judging import Judged, PageJudge
 from paypoll.ledger.other_way import missing_payments, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
 from paypoll.ledger.refund_mail import RefundMail
-from paypoll.payments.books import LedgerPage, LedgerSource, Period
+from paypoll.payments.books import LedgerItem, LedgerPage, LedgerSource, Period
 from paypoll.payments.gateway import BrokenAnswer, Found, NotAllowed, NotFound, PaymentGateway
 from paypoll.payments.ledger import settled_why
 from paypoll.payments.policy import Policy
@@ -29,7 +29,7 @@ from paypoll.state import findings, ledger, told_cases, watches
 from paypoll.state.fee_payments import have_fee_looked_at
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Cursor, Entry
-from paypoll.state.waiting_voids import let_wait, waits_no_more
+from paypoll.state.waiting_voids import waiting, waits_no_more
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +86,7 @@ class Sweeper:
         return met
 
     def _sweep_one(self, cursor: Cursor, swept: Swept, should_end: Callable[[], bool]) -> None:
-        page = cursor.next_page
+        page, gone = cursor.next_page, list[LedgerItem]()
         while not should_end():
             look = self._source.list_transactions(cursor.merchant_code, Period(changed_since=cursor.since), page)
             if not isinstance(look, Found):
@@ -96,36 +96,54 @@ class Sweeper:
                 self._give_up(cursor, BrokenAnswer("a page of the history leads to itself"), page)
                 return
             page = look.value.next_page
-            if not self._take_in(cursor, look.value, swept):
+            try:
+                judged = self._judge.judge_page(look.value, cursor.merchant_code, self._clock.now())
+            except UnansweredError as error:
+                self._give_up(cursor, error.look, "")
                 return
+            if not self._write(cursor, judged, page, swept):
+                return
+            swept.payments += len(judged)
+            paid = (one.payment for one in judged if one.judgement.void)
+            gone += [LedgerItem.again(one.transaction_id, one.transaction_code, one.currency) for one in paid]
             if not page:
-                with transaction(self._engine) as connection:
-                    waited = waits_no_more(connection, cursor.merchant_code)
-                if not waited.items or self._take_in(cursor, waited, swept):
+                if self._make_void(cursor, gone, swept, should_end):
                     self._finish(cursor, swept)
                 return
 
-    def _take_in(self, cursor: Cursor, page: LedgerPage, swept: Swept) -> bool:
-        """Judge a page and write it down. False when the sweep is left to a later run, or is another's by now."""
-        try:
-            judged = self._judge.judge_page(page, cursor.merchant_code, self._clock.now())
-        except UnansweredError as error:
-            self._give_up(cursor, error.look, "")
-            return False
-        return self._write(cursor, judged, page.next_page, swept)
+    def _make_void(
+        self, cursor: Cursor, gone: Sequence[LedgerItem], swept: Swept, should_end: Callable[[], bool]
+    ) -> bool:
+        """Make orders void now that the list was read to its end: what pays for the tickets may stand behind.
 
-    def _write(self, cursor: Cursor, judged: Sequence[Judged], next_page: str, swept: Swept) -> bool:
-        """Write a page down. False when another run has the merchant's ledger by now: then nothing is written."""
+        Those of the payments that are `gone`, and those that could not be made void earlier. Where there is no time, or
+        SumUp does not say, they wait for the next sweep. False when another run has the merchant's ledger by now.
+        """
+        with transaction(self._engine) as connection:
+            waited = waits_no_more(connection, cursor.merchant_code)
+        for line in {line.transaction_id: line for line in (*gone, *waited)}.values():
+            now = self._clock.now()
+            try:
+                judged = self._judge.judge_page(LedgerPage((line,), ""), cursor.merchant_code, now)
+            except UnansweredError as error:
+                log.warning("an order is not made void yet", transaction=line.transaction_id, detail=str(error))
+                judged = []
+            left = [one for one in judged if not (one.judgement.void and self._void(one, now))]
+            swept.voided += len(judged) - len(left)
+            if not self._write(cursor, left, "", swept, again=True):
+                return False
+            if should_end():
+                break
+        return True
+
+    def _write(
+        self, cursor: Cursor, judged: Sequence[Judged], next_page: str, swept: Swept, *, again: bool = False
+    ) -> bool:
+        """Write a page down. False when another run has the merchant's ledger by now: then nothing is written.
+
+        `again`: what was found before is to say what is known now.
+        """
         now = self._clock.now()
-        waiting: list[str] = []
-        for one in judged:
-            if not one.judgement.void or one.finding is None:
-                continue
-            if self._void(one, now):
-                swept.voided += 1
-                swept.findings += 1
-            else:
-                waiting.append(one.finding.key)
         with transaction(self._engine) as connection:
             if not ledger.keep(connection, cursor.merchant_code, self._run_id, self._lease):
                 log.info("another run has taken over the ledger", merchant=cursor.merchant_code)
@@ -133,9 +151,10 @@ class Sweeper:
             # A fee's payment is judged anew each time it is listed: an entry would have it taken for nobody's.
             kept = [one.entry for one in judged if not one.judgement.wait and not one.fee]
             ledger.note_entries(connection, kept, now)
-            new = [found for one in judged if (found := one.finding) is not None]
-            swept.findings += findings.note(connection, new, now)
-            let_wait(connection, waiting)
+            new = [found for one in judged if (found := one.finding) is not None and not one.judgement.void]
+            to_be_void = [waiting(found) for one in judged if (found := one.finding) and one.judgement.void]
+            swept.findings += findings.note(connection, [*new, *to_be_void], now)
+            findings.renew(connection, [*to_be_void, *(new if again else ())])
             settled = (one.noted for one in judged if one.judgement.settled)
             findings.note(connection, [noted for noted in settled if noted is not None], now)
             for one in sorted(judged, key=lambda item: item.owner.order_id if item.owner else 0):
@@ -148,7 +167,6 @@ class Sweeper:
                 if not gone and have_fee_looked_at(connection, one.fee, one.payment.transaction_id, now):
                     swept.due += 1
             ledger.note_page(connection, cursor, next_page)
-        swept.payments += len(judged)
         return True
 
     def _void(self, judged: Judged, now: datetime) -> bool:

@@ -15,7 +15,7 @@ from paypoll.shop.changes import set_order_status
 from paypoll.shop.find import lock_order
 from paypoll.shop.refunds import void_tickets
 from paypoll.state.audit import record
-from paypoll.state.findings import note
+from paypoll.state.findings import note, renew
 from paypoll.state.ledger import note_entries
 from paypoll.state.pauses import is_paused
 from paypoll.state.waiting_voids import is_settled_by_a_person
@@ -49,7 +49,9 @@ def void_order(
         set_order_status(connection, order, OrderStatus.REFUNDED, why, now)
         note_void(connection, order.id, OrderStatus.REFUNDED.value, now)
         detail = {**(found.detail or {}), "voided": str(voided)}
-        note(connection, [replace(found, detail=detail)], now)
+        is_void = replace(found, detail=detail)
+        note(connection, [is_void], now)
+        renew(connection, [is_void])
         note_entries(connection, [judged.entry], now)
         if mail is not None:
             paid = judged.payment

@@ -27,6 +27,9 @@ _BY_ORDER = timedelta(hours=2)
 _MOST = 2000
 """So many open findings are looked through for whether they have ended."""
 
+VOID_WAITS = {"void": "waits"}
+"""What the detail of a finding says whose order is to be made void; see `state.waiting_voids`."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewFinding:
@@ -111,6 +114,13 @@ def note(connection: sa.Connection, new: Iterable[NewFinding], now: datetime) ->
             row |= {"closed_at": now, "closed_by": ACTOR, "closed_why": one.settled}
         count += connection.execute(insert_unless_there(connection, finding).values(row)).rowcount
     return count
+
+
+def renew(connection: sa.Connection, known: Iterable[NewFinding]) -> None:
+    """Have these findings, where they are open, say what is known of them by now."""
+    for one in sorted(known, key=lambda new: new.key):
+        same = sa.and_(finding.c.key == one.key, finding.c.closed_at.is_(None))
+        connection.execute(sa.update(finding).where(same).values(detail=dict(one.detail or {})))
 
 
 def _read(row: sa.RowMapping) -> Finding:

@@ -1,36 +1,28 @@
-"""Orders that are to be made void, and could not be yet: a pause is on them. Kept in the open findings that say why.
+"""Orders that are to be made void, and are not yet: a pause is on them, mostly. Kept in the open findings about them.
 
 SumUp lists what changed for some days only, and a pause may last for weeks.
 """
 
-from collections.abc import Collection
-from decimal import Decimal
+from dataclasses import replace
 
 import sqlalchemy as sa
 
-from paypoll.payments.books import ONLINE, LedgerItem, LedgerPage
-from paypoll.payments.ledger import VOID_WAITS
+from paypoll.payments.books import LedgerItem
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.shop.tables import orders
 from paypoll.state.audit import ACTOR
+from paypoll.state.findings import VOID_WAITS, NewFinding
 from paypoll.state.pauses import NOT_PAUSED
 from paypoll.state.tables import finding
 
 
-def let_wait(connection: sa.Connection, keys: Collection[str]) -> None:
-    """Note in these findings, unless they are closed, that their orders are to be made void once that can be done."""
-    query = sa.select(finding.c.id, finding.c.detail).where(finding.c.key.in_(keys), finding.c.closed_at.is_(None))
-    for row in connection.execute(query.with_for_update()).all() if keys else ():
-        detail = {**row.detail, **VOID_WAITS}
-        if detail != row.detail:
-            connection.execute(sa.update(finding).where(finding.c.id == row.id).values(detail=detail))
+def waiting(found: NewFinding) -> NewFinding:
+    """Return the finding as that of an order that is to be made void, until it is."""
+    return replace(found, detail={**(found.detail or {}), **VOID_WAITS})
 
 
-def waits_no_more(connection: sa.Connection, merchant_code: str) -> LedgerPage:
-    """Return the payments for which the merchant's orders can be made void by now, as if SumUp listed them again.
-
-    A line says of each no more than that something went back: what did, is asked anew.
-    """
+def waits_no_more(connection: sa.Connection, merchant_code: str) -> list[LedgerItem]:
+    """Return the payments for which the merchant's orders can be made void by now, as if SumUp listed them again."""
     ((name, waits),) = VOID_WAITS.items()
     query = (
         sa.select(finding.c.transaction_id, finding.c.transaction_code, finding.c.currency)
@@ -44,22 +36,8 @@ def waits_no_more(connection: sa.Connection, merchant_code: str) -> LedgerPage:
         )
         .order_by(finding.c.id)
     )
-    lines = (
-        LedgerItem(
-            transaction_id=row.transaction_id,
-            transaction_code=row.transaction_code or "",
-            kind="REFUND",
-            status="",
-            amount=Decimal(0),
-            currency=row.currency,
-            refunded=Decimal(0),
-            at=None,
-            payment_type=ONLINE,
-            summary="",
-        )
-        for row in connection.execute(query)
-    )
-    return LedgerPage(tuple(lines), "")
+    rows = connection.execute(query)
+    return [LedgerItem.again(row.transaction_id, row.transaction_code or "", row.currency) for row in rows]
 
 
 def is_settled_by_a_person(connection: sa.Connection, key: str) -> bool:

@@ -30,7 +30,7 @@ def test_other_payment_is_named_and_whether_it_pays_is_said_or_left_to_a_person(
     assert "It holds T3 as well: over how much, SumUp's ledger has not shown." in facts(unread)
     assert "the tickets are paid by the other" in todo(held)[0]
     waits = returned(used="0", void="waits")
-    assert "Its tickets become void as soon as no pause is on the order." in facts(waits)
+    assert "Its tickets become void at the next look at SumUp's ledger, unless the order is paused." in facts(waits)
     assert "paypoll resume" in " ".join(todo(waits))
     assert not any("void" in fact for fact in facts(replace(waits, closed_at=NOW)))
     assert "If it is over the order's amount, it pays for the tickets" in todo(unread)[0]
