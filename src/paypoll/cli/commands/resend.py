@@ -108,8 +108,10 @@ def exit_status(states: set[str]) -> int:
 
 
 def _sentence(resent: "Resent") -> str:
+    from paypoll.state.outbox import WITH_TICKETS
+
     what = f"the {resent.kind.replace('_', ' ')} mail of order {resent.order.number}"
-    if resent.kind.endswith("confirmation"):
+    if resent.kind in WITH_TICKETS:
         what = f"the confirmation of order {resent.order.number}"
     tickets = f", with {resent.tickets} ticket{'s' if resent.tickets != 1 else ''}" if resent.tickets else ""
     if resent.state == "sent":
