@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from paypoll.payments import ticket_statuses
+from paypoll.payments.ticket_statuses import ADMITTING
 from paypoll.shop.tables import events, items, tickets
 from paypoll.statements import later
 
 if TYPE_CHECKING:  # every run loads this module, and hardly one these
     from paypoll.payments.evidence import Evidence
     from paypoll.payments.order import Order, OrderItem
-
-ADMITTING, USED = ticket_statuses.ADMITTING, ticket_statuses.USED
 
 
 def events_locked(event_ids: Any) -> sa.Select[tuple[int]]:

@@ -14,7 +14,7 @@ from paypoll.payments.order_statuses import WAITING
 from paypoll.payments.override import is_a_word
 from paypoll.payments.references import numbers_in
 from paypoll.payments.refunding import OPEN, RefundState
-from paypoll.shop.capacity import ADMITTING, USED
+from paypoll.payments.ticket_statuses import ADMITTING, USED
 from paypoll.shop.tables import TURNED_DOWN, checkouts, orders, refunds, tickets
 from paypoll.state.tables import checkout_seen, fulfilment, listing_fee, refund, watch
 
