@@ -123,7 +123,6 @@ def test_outage_that_lasts_is_told_again_after_a_day(machine: Machine) -> None:
         ("exit-code", "78"),
         ("exit-code", "70"),
         ("exit-code", "1"),
-        ("exit-code", "203"),
         ("oom-kill", "KILL"),
         ("signal", "KILL"),
         ("core-dump", "SEGV"),
@@ -136,6 +135,13 @@ def test_failure_that_does_not_pass_by_itself_is_told_at_once(machine: Machine, 
     (mail,) = machine.mails
     (key,) = re.findall(r"sudo paypoll explain (\S+)\.", mail)
     assert explain(key)
+
+
+@pytest.mark.parametrize(("result", "status"), [("exit-code", "203"), ("start-limit-hit", "")])
+def test_what_kept_paypoll_from_beginning_is_said_by_systemd(machine: Machine, result: str, status: str) -> None:
+    machine.fail(result, status)
+    (mail,) = machine.mails
+    assert "systemctl status paypoll says why" in mail
 
 
 def test_run_that_was_too_slow_is_given_the_same_patience(machine: Machine) -> None:

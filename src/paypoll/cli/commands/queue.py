@@ -112,7 +112,9 @@ def _last_run_lines(backlog: "Backlog") -> list[str]:
     run = backlog.last_run
     if run is None:
         return ["No run yet."]
-    how = f"{run.ended} after {span(run.ended_at - run.started_at)}" if run.ended_at else "under way, or killed"
+    how = run.ended or "under way, or killed"
+    if run.ended_at:
+        how = f"{how} after {span(run.ended_at - run.started_at)}"
     return wrapped(f"Last run: {ago(run.started_at, backlog.now)} on {run.host} ({run.command}), {how}", 0)
 
 
