@@ -8,9 +8,9 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from paypoll.database import transaction
-from paypoll.errors import TryLaterError
+from paypoll.errors import TooMuchError, TryLaterError
 from paypoll.payments.books import LedgerSource
-from paypoll.payments.gateway import Found, NotAllowed, NotFound
+from paypoll.payments.gateway import BrokenAnswer, Found, NotAllowed, NotFound
 from paypoll.payments.payouts import PAYOUT, Difference, PayoutLine, difference, lines_of
 from paypoll.state.paid_orders import find_paid_between, find_paid_orders
 
@@ -50,16 +50,17 @@ def hold_payouts(
 ) -> PaidOut:
     """Return what SumUp paid out to these merchants, against the orders; times in the site's zone.
 
-    Raise TryLaterError.
+    Raise TryLaterError, TooMuchError.
     """
     result = PaidOut(since, until)
     for merchant_code in merchants:
-        look = source.list_payouts(merchant_code, result.first_day.isoformat(), result.last_day.isoformat())
+        look = source.list_payouts(merchant_code, result.first_day, result.last_day)
         if isinstance(look, NotAllowed | NotFound):
             result.refused[merchant_code] = look.detail
             continue
         if not isinstance(look, Found):
-            raise TryLaterError(f"SumUp's payouts of {merchant_code} could not be read: {look.detail}")
+            why = f"SumUp's payouts of {merchant_code} could not be read: {look.detail}"
+            raise TooMuchError(why) if isinstance(look, BrokenAnswer) and look.too_long else TryLaterError(why)
         for begin in range(0, len(look.value), _AT_ONCE):
             records = look.value[begin : begin + _AT_ONCE]
             with transaction(engine) as connection:
