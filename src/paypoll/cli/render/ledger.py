@@ -1,4 +1,4 @@
-"""What came of holding SumUp's books against the orders: lines, JSON, and the bookkeeper's CSV."""
+"""What came of holding SumUp's ledger against the orders: lines, JSON, and CSV."""
 
 import csv
 import io
@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
 
-from paypoll.admin.payouts import PaidOut
 from paypoll.admin.reconcile import Reconciled
 from paypoll.characters import harmless
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.render.screen import json_text
-from paypoll.cli.render.table import Column, Table
 from paypoll.cli.render.words import headed, more, wrapped
 from paypoll.payments.money import exponent, show_amount
-from paypoll.payments.payouts import totals
 from paypoll.state.findings import NewFinding
 
 _MOST_SHOWN = 40
@@ -69,53 +66,6 @@ def reconciled_csv(result: Reconciled) -> str:
     return csv_text(
         ("kind", "order", "merchant", "transaction_id", "transaction_code", "amount", "currency", "paid_at"), rows
     )
-
-
-def paid_out_parts(result: PaidOut) -> list[str | Table]:
-    """Return the payouts' sums by organiser and event, and what does not fit."""
-    lines: list[str | Table] = [f"Payouts from {result.first_day} to {result.last_day}"]
-    for merchant, why in result.refused.items():
-        lines += wrapped(f"The payouts of {merchant} may not be read: {why}")
-    if result.lines:
-        lines += headed("By organiser and event")
-        rows = []
-        for (organiser, event, currency), total in totals(result.lines).items():
-            name = f"{organiser}, {event}" if event else "(of no order that paypoll knows)"
-            rows.append((name, *(show_amount(one, currency) for one in (total.gross, total.fee, total.net))))
-        numbers = (Column(title, right=True) for title in ("gross", "fee", "net"))
-        lines.append(Table((Column("organiser, event"), *numbers), rows, indent=2))
-    for currency, amount in sorted(result.to_come.items()):
-        lines += wrapped(f"still to come: {show_amount(amount, currency)}")
-    if result.differences:
-        lines += headed(f"Paid out otherwise than paid ({len(result.differences)})")
-        for one in result.differences[:_MOST_SHOWN]:
-            paid, gross = show_amount(one.paid, one.currency), show_amount(one.gross, one.currency)
-            lines += wrapped(f"{one.order}: paid {paid}, in the payout {gross} ({one.transaction_code})")
-        lines += more(len(result.differences), _MOST_SHOWN)
-    return lines if len(lines) > 1 else [*lines, "  none"]
-
-
-def paid_out_json(result: PaidOut) -> str:
-    """Return all of it as JSON."""
-    sums = [
-        {"organiser": organiser, "event": event, "currency": currency, **asdict(total)}
-        for (organiser, event, currency), total in totals(result.lines).items()
-    ]
-    return json_text({"schema": SCHEMA, **asdict(result), "totals": sums})
-
-
-def paid_out_csv(result: PaidOut) -> str:
-    """Return a line for each record, or each event's part of one, as a bookkeeper's program reads it."""
-    rows = [
-        (
-            one.on, one.order, one.event, one.organiser, _plain(one.gross, one.currency),
-            _plain(one.fee, one.currency), _plain(one.net, one.currency), one.currency, one.reference, one.kind,
-            one.transaction_code, one.merchant_code,
-        )
-        for one in result.lines
-    ]  # fmt: skip
-    names = ("date", "order", "event", "organiser", "gross", "fee", "net", "currency", "payout_reference", "type")
-    return csv_text((*names, "transaction_code", "merchant"), rows)
 
 
 def csv_text(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
