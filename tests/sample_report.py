@@ -59,7 +59,7 @@ def sample_report() -> Report:
             Payment(number, at, fulfilled, amount, "GBP", by_shop=False, by_person=by_person, lines=(line,))
         )
         if chance.random() < 0.03 and fulfilled + timedelta(days=3) < NOW:
-            returns.append(ReturnSeen(number, fulfilled + timedelta(days=3), amount, "GBP", (line,)))
+            returns.append(ReturnSeen(number, fulfilled + timedelta(days=3), amount, amount, "GBP", (line,)))
     for hour in range(30 * 24):
         silent = hour in {211, 212, 213, 480}
         looks = 3 + round(3 * math.sin(hour / 24 * math.tau) ** 2)

@@ -41,13 +41,22 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class ReturnSeen:
-    """How much of the payment that bought an order's tickets had gone back in all, when somebody looked."""
+    """How much of the payment that bought an order's tickets had gone back in all, when somebody looked.
+
+    `paid` is what is counted as paid: without a tip, which `returned` may hold.
+    """
 
     order: int
     at: datetime
     returned: Decimal
+    paid: Decimal
     currency: str
     lines: tuple[Line, ...]
+
+    @property
+    def of_payment(self) -> Decimal:
+        """What had gone back of what is counted as paid."""
+        return min(self.returned, self.paid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from paypoll.report.facts import Line, Payment, ReturnSeen
 from paypoll.report.period import Period
 from paypoll.report.result import MoneyRow, MoneySums
-from paypoll.report.shares import shares
+from paypoll.report.shares import shares, shares_back
 
 _GONE = Line(None, "(order gone from the shop)", None, "", Decimal(0), 0)
 
@@ -64,18 +64,21 @@ class MoneyBooks:
 
     def _give_back_one(self, sightings: Sequence[ReturnSeen]) -> None:
         # An older sighting of more counts: a list of SumUp's that lags behind takes nothing back.
-        known = max((one.returned for one in sightings if one.at < self._period.since), default=Decimal(0))
+        known = max((one.of_payment for one in sightings if one.at < self._period.since), default=Decimal(0))
         for one in sightings:
-            if one.at in self._period and one.returned > known:
-                self._return(one, one.returned - known)
-                known = one.returned
+            if one.at in self._period and one.of_payment > known:
+                self._return(one, known)
+                known = one.of_payment
 
-    def _return(self, seen: ReturnSeen, amount: Decimal) -> None:
+    def _return(self, seen: ReturnSeen, before: Decimal) -> None:
         book = self._currencies.setdefault(seen.currency, _Currency())
-        _add(book.returned, self._period.column_of(seen.at), amount)
+        _add(book.returned, self._period.column_of(seen.at), seen.of_payment - before)
         lines = seen.lines or (_GONE,)
-        for line, share in zip(lines, _split(amount, lines, seen.currency), strict=True):
-            book.rows.setdefault(_key(line), _Row()).returned += share
+        # Shared out is what went back in all, so that nothing is left of an order that went back in parts.
+        parts = _split(seen.paid, lines, seen.currency)
+        now, then = (shares_back(back, parts, seen.currency) for back in (seen.of_payment, before))
+        for line, share, known in zip(lines, now, then, strict=True):
+            book.rows.setdefault(_key(line), _Row()).returned += share - known
 
     def sums(self) -> tuple[MoneySums, ...]:
         """Return what was entered, the currency with the most orders first."""
