@@ -44,8 +44,9 @@ def period_of(since: str, until: str | None) -> Period:
     return asked_period(begin, end, JERSEY, UNTIL)
 
 
-def a_payment(amount: Decimal, *lines: Line, at: datetime = UNTIL - HOUR, currency: str = "GBP") -> Payment:
-    return Payment(1, at - timedelta(seconds=30), at, amount, currency, by_shop=False, by_person=False, lines=lines)
+def a_payment(amount: Decimal, *lines: Line, at: datetime = UNTIL - HOUR, on_word: bool = False) -> Payment:
+    paid_at, who = at - timedelta(seconds=30), {"by_shop": False, "by_person": on_word, "on_word": on_word}
+    return Payment(1, paid_at, at, amount, "GBP", lines=lines, **who)
 
 
 def a_return(returned: str | Decimal, paid: str | Decimal, *lines: Line, at: datetime = UNTIL - HOUR) -> ReturnSeen:

@@ -25,6 +25,8 @@ class Line:
 class Payment:
     """A payment that bought tickets. `by_shop`: a page of the shop had issued them; `by_person`: a person did.
 
+    `on_word`: on a person's word alone, and SumUp shows no payment; `amount` is what the order would have cost.
+
     `order` tells payments of one order from those of another within a report, and is shown nowhere. `lines` is empty
     where the order is gone from the shop.
     """
@@ -36,6 +38,7 @@ class Payment:
     currency: str
     by_shop: bool
     by_person: bool
+    on_word: bool
     lines: tuple[Line, ...]
 
 

@@ -7,10 +7,12 @@ from decimal import Decimal
 
 from paypoll.report.facts import Line, Payment, ReturnSeen
 from paypoll.report.period import Period
-from paypoll.report.result import MoneyRow, MoneySums
+from paypoll.report.result import MoneyRow, MoneySums, WordSums
 from paypoll.report.shares import shares, shares_back
 
 _GONE = Line(None, "(order gone from the shop)", None, "", Decimal(0), 0)
+
+_NO_WORD = WordSums(0, 0, Decimal(0))
 
 _Key = tuple[int | None, str, int | None, str]
 
@@ -30,6 +32,7 @@ class _Currency:
     taken: dict[datetime, Decimal] = field(default_factory=dict)
     returned: dict[datetime, Decimal] = field(default_factory=dict)
     rows: dict[_Key, _Row] = field(default_factory=dict)
+    on_word: WordSums = _NO_WORD
 
 
 class MoneyBooks:
@@ -42,6 +45,10 @@ class MoneyBooks:
     def take(self, payment: Payment) -> None:
         """Enter a payment, at the time at which it bought tickets."""
         book = self._currencies.setdefault(payment.currency, _Currency())
+        if payment.on_word:
+            known, places = book.on_word, sum(line.places for line in payment.lines)
+            book.on_word = WordSums(known.orders + 1, known.places + places, known.amount + payment.amount)
+            return
         book.orders += 1
         _add(book.taken, self._period.column_of(payment.fulfilled_at), payment.amount)
         lines = payment.lines or (_GONE,)
@@ -101,6 +108,7 @@ class MoneyBooks:
             taken_by_column=tuple(book.taken.get(column, Decimal(0)) for column in columns),
             returned_by_column=tuple(book.returned.get(column, Decimal(0)) for column in columns),
             rows=tuple(rows),
+            on_word=book.on_word,
         )
 
 
