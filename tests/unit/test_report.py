@@ -16,12 +16,12 @@ from paypoll.cli.commands.report import asked_period
 from paypoll.cli.moments import MomentType
 from paypoll.cli.render.report import sparks, summed
 from paypoll.payments.money import exponent
+from paypoll.payments.shares import shares, shares_back
 from paypoll.report import words
-from paypoll.report.cases import Case, case_sums, cases
+from paypoll.report.cases import Case, case_sums, cases, ranked
 from paypoll.report.facts import CaseStep, Facts, Line, Payment, ReturnSeen, RunSeen
 from paypoll.report.money import MoneyBooks
 from paypoll.report.period import Grain, Period
-from paypoll.report.shares import ranked, shares, shares_back
 from paypoll.report.sums import sum_up
 
 JERSEY = ZoneInfo("Europe/Jersey")

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from paypoll.payments.shares import shares, shares_back
 from paypoll.report.facts import Line, Payment, ReturnSeen
 from paypoll.report.period import Period
 from paypoll.report.result import MoneyRow, MoneySums, WordSums
-from paypoll.report.shares import shares, shares_back
 
 _GONE = Line(None, "(order gone from the shop)", None, "", Decimal(0), 0)
 

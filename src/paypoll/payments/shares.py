@@ -1,4 +1,4 @@
-"""An amount shared out exactly, and ranks of a sample: the arithmetic of the report. Pure."""
+"""An amount shared out exactly, for the report and for payouts alike. Pure."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -48,14 +48,6 @@ def shares_back(returned: Decimal, parts: Sequence[Decimal], currency: str) -> l
         taken[max((Fraction(2 * taken[at] - 1, part), at) for at, part in enumerate(whole) if taken[at])[1]] -= 1
         missing += 1
     return [Decimal(units).scaleb(-digits) for units in taken]
-
-
-def ranked(ordered: Sequence[float], percent: int) -> float:
-    """Return the value that so many percent of a sorted sample do not exceed: the nearest rank, a value of the sample.
-
-    The same as percentile_disc of PostgreSQL. There must be a value at least.
-    """
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def _digits(amount: Decimal) -> int:
