@@ -46,6 +46,15 @@ def tables(report: Report) -> list[Table]:
             [(sums.currency, *row) for sums in report.money for row in _by_column(report, sums)],
         ),
         Table(
+            "issued-on-word.csv",
+            ("currency", "orders", "places", "amount"),
+            [
+                (sums.currency, sums.on_word.orders, sums.on_word.places, digits(sums.on_word.amount, sums.currency))
+                for sums in report.money
+                if sums.on_word.orders
+            ],
+        ),
+        Table(
             "orders-by-time.csv",
             ("from", "placed", "completed", "sumup_failed", "mail_failed"),
             list(
@@ -130,6 +139,11 @@ def _money(sums: MoneySums) -> dict[str, Any]:
         **{name: text(getattr(sums, name)) for name in ("taken", "returned", "kept")},
         "taken_by_column": [text(value) for value in sums.taken_by_column],
         "returned_by_column": [text(value) for value in sums.returned_by_column],
+        "on_word": {
+            "orders": sums.on_word.orders,
+            "places": sums.on_word.places,
+            "amount": text(sums.on_word.amount),
+        },
         "rows": [
             {
                 "organiser": row.organiser,

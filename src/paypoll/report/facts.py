@@ -25,6 +25,8 @@ class Line:
 class Payment:
     """A payment that bought tickets. `by_shop`: a page of the shop had issued them; `by_person`: a person did.
 
+    `on_word`: on a person's word alone, and SumUp shows no payment; `amount` is what the order would have cost.
+
     `order` tells payments of one order from those of another within a report, and is shown nowhere. `lines` is empty
     where the order is gone from the shop.
     """
@@ -36,18 +38,28 @@ class Payment:
     currency: str
     by_shop: bool
     by_person: bool
+    on_word: bool
     lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReturnSeen:
-    """How much of the payment that bought an order's tickets had gone back in all, when somebody looked."""
+    """How much of the payment that bought an order's tickets had gone back in all, when somebody looked.
+
+    `paid` is what is counted as paid: without a tip, which `returned` may hold.
+    """
 
     order: int
     at: datetime
     returned: Decimal
+    paid: Decimal
     currency: str
     lines: tuple[Line, ...]
+
+    @property
+    def of_payment(self) -> Decimal:
+        """What had gone back of what is counted as paid."""
+        return min(self.returned, self.paid)
 
 
 @dataclass(frozen=True, slots=True)

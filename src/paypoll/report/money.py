@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from paypoll.payments.shares import shares
+from paypoll.payments.shares import shares, shares_back
 from paypoll.report.facts import Line, Payment, ReturnSeen
 from paypoll.report.period import Period
-from paypoll.report.result import MoneyRow, MoneySums
+from paypoll.report.result import MoneyRow, MoneySums, WordSums
 
 _GONE = Line(None, "(order gone from the shop)", None, "", Decimal(0), 0)
+
+_NO_WORD = WordSums(0, 0, Decimal(0))
 
 _Key = tuple[int | None, str, int | None, str]
 
@@ -30,6 +32,7 @@ class _Currency:
     taken: dict[datetime, Decimal] = field(default_factory=dict)
     returned: dict[datetime, Decimal] = field(default_factory=dict)
     rows: dict[_Key, _Row] = field(default_factory=dict)
+    on_word: WordSums = _NO_WORD
 
 
 class MoneyBooks:
@@ -42,6 +45,10 @@ class MoneyBooks:
     def take(self, payment: Payment) -> None:
         """Enter a payment, at the time at which it bought tickets."""
         book = self._currencies.setdefault(payment.currency, _Currency())
+        if payment.on_word:
+            known, places = book.on_word, sum(line.places for line in payment.lines)
+            book.on_word = WordSums(known.orders + 1, known.places + places, known.amount + payment.amount)
+            return
         book.orders += 1
         _add(book.taken, self._period.column_of(payment.fulfilled_at), payment.amount)
         lines = payment.lines or (_GONE,)
@@ -64,18 +71,21 @@ class MoneyBooks:
 
     def _give_back_one(self, sightings: Sequence[ReturnSeen]) -> None:
         # An older sighting of more counts: a list of SumUp's that lags behind takes nothing back.
-        known = max((one.returned for one in sightings if one.at < self._period.since), default=Decimal(0))
+        known = max((one.of_payment for one in sightings if one.at < self._period.since), default=Decimal(0))
         for one in sightings:
-            if one.at in self._period and one.returned > known:
-                self._return(one, one.returned - known)
-                known = one.returned
+            if one.at in self._period and one.of_payment > known:
+                self._return(one, known)
+                known = one.of_payment
 
-    def _return(self, seen: ReturnSeen, amount: Decimal) -> None:
+    def _return(self, seen: ReturnSeen, before: Decimal) -> None:
         book = self._currencies.setdefault(seen.currency, _Currency())
-        _add(book.returned, self._period.column_of(seen.at), amount)
+        _add(book.returned, self._period.column_of(seen.at), seen.of_payment - before)
         lines = seen.lines or (_GONE,)
-        for line, share in zip(lines, _split(amount, lines, seen.currency), strict=True):
-            book.rows.setdefault(_key(line), _Row()).returned += share
+        # Shared out is what went back in all, so that nothing is left of an order that went back in parts.
+        parts = _split(seen.paid, lines, seen.currency)
+        now, then = (shares_back(back, parts, seen.currency) for back in (seen.of_payment, before))
+        for line, share, known in zip(lines, now, then, strict=True):
+            book.rows.setdefault(_key(line), _Row()).returned += share - known
 
     def sums(self) -> tuple[MoneySums, ...]:
         """Return what was entered, the currency with the most orders first."""
@@ -98,6 +108,7 @@ class MoneyBooks:
             taken_by_column=tuple(book.taken.get(column, Decimal(0)) for column in columns),
             returned_by_column=tuple(book.returned.get(column, Decimal(0)) for column in columns),
             rows=tuple(rows),
+            on_word=book.on_word,
         )
 
 

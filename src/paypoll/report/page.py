@@ -71,6 +71,7 @@ def render_page(report: Report, *, site_name: str, language: str) -> str:
         stretch=words.stretch(report.period),
         grain=report.period.grain.value,
         amount=words.amount,
+        on_word=words.on_word,
         grouped=words.grouped,
         percent=words.percent,
         figures=_figures(report),

@@ -50,8 +50,20 @@ class MoneyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class WordSums:
+    """The orders whose tickets a person issued without a payment that SumUp shows, and what they would have cost."""
+
+    orders: int
+    places: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class MoneySums:
-    """All money of a currency: its rows add up to `taken` and `returned`, to the penny. The largest row comes first."""
+    """All money of a currency: its rows add up to `taken` and `returned`, to the penny. The largest row comes first.
+
+    `on_word` is in none of it.
+    """
 
     currency: str
     orders: int
@@ -61,6 +73,7 @@ class MoneySums:
     taken_by_column: tuple[Decimal, ...]
     returned_by_column: tuple[Decimal, ...]
     rows: tuple[MoneyRow, ...]
+    on_word: WordSums
 
     @property
     def kept(self) -> Decimal:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from paypoll.payments.money import show_amount
 from paypoll.report.period import Period
+from paypoll.report.result import MoneySums
 
 _TROUBLES = {
     "sumup_silent": "SumUp does not answer",
@@ -102,6 +103,16 @@ def grouped(value: Decimal, currency: str) -> str:
 def amount(value: Decimal, currency: str) -> str:
     """Return an amount for people: 1,250.00 GBP."""
     return f"{grouped(value, currency)} {currency}"
+
+
+def on_word(sums: MoneySums) -> str:
+    """Return what was issued without a payment that SumUp shows; empty where nothing was."""
+    word = sums.on_word
+    if not word.orders:
+        return ""
+    orders = f"{word.orders} order{'s' if word.orders != 1 else ''}"
+    places = f"{word.places} place{'s' if word.places != 1 else ''}"
+    return f"issued on a person's word: {orders}, {places}, {amount(word.amount, sums.currency)} - not at SumUp"
 
 
 def percent(part: int, whole: int) -> str:

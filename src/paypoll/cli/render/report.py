@@ -87,6 +87,8 @@ class _Page:
         for name, values in (("in", sums.taken_by_column), ("back", sums.returned_by_column)):
             if any(values):
                 yield self._sparkline(name, values, words.grouped(max(values), sums.currency))
+        if said := words.on_word(sums):
+            yield from (f"{'':<11}{line}" for line in self._folded([said]))
         yield from self._money_rows(sums)
 
     def _money_rows(self, sums: MoneySums) -> Iterator[str | Table]:
@@ -101,6 +103,8 @@ class _Page:
             for row in sums.rows[:_MOST_ROWS]
         ]
         numbers = (Column(title, right=True) for title in ("orders", "places", "in", "back"))
+        if not rows:
+            return
         yield ""
         yield Table((Column("organiser: event", cut=True), *numbers), rows, indent=2)
         if len(sums.rows) > _MOST_ROWS:
