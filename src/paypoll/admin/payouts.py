@@ -18,6 +18,7 @@ from paypoll.payments.payouts import (
     Paid,
     PayoutLine,
     Records,
+    SoFar,
     is_counted,
     lines_of,
 )
@@ -103,15 +104,17 @@ class _Merchant:
         books = Records()
         books.add(records)
         in_period = set(books.paid_out)
-        books.add(self._records_around(known.values()))
+        earlier, later = self._records_around(known.values())
+        books.add([*earlier, *later])
         tips = self._hold_amounts(books, known)
+        so_far = SoFar()
+        for record in earlier:
+            so_far.add(record)
         for record in records:
             paid = known.get(record.transaction_code)
             self._result.unknown += paid is None
-            tip = Decimal(0)
-            if paid is not None and record.kind == PAYOUT and is_counted(record) and record.currency == paid.currency:
-                tip = tips.pop(record.transaction_code, tip)  # it is in the first part that is paid out
-            self._enter(record, paid, tip)
+            tip = tips.get(record.transaction_code, Decimal(0))
+            self._enter(record, paid, tip=tip, before=so_far.add(record))
         self._enter_not_paid_out(in_period, books.paid_out)
 
     def _known(self, codes: Collection[str]) -> dict[str, Paid]:
@@ -122,19 +125,15 @@ class _Merchant:
                 known |= find_paid(connection, listed[begin : begin + _AT_ONCE])
         return {code: _in_zone(paid, self._days) for code, paid in known.items()}
 
-    def _records_around(self, known: Collection[Paid]) -> list[PayoutRecord]:
+    def _records_around(self, known: Collection[Paid]) -> tuple[Sequence[PayoutRecord], Sequence[PayoutRecord]]:
         """Return what was paid out before and after the period: a payment's parts may be on either side."""
-        days = self._days
-        found: list[PayoutRecord] = []
+        days, one = self._days, timedelta(days=1)
         oldest = min((paid.paid_at.date() for paid in known if paid.paid_at is not None), default=days.first)
-        one = timedelta(days=1)
-        for first, last in (
-            (max(oldest, days.first - _AROUND), days.first - one),
-            (days.last + one, self._result.looked_until),
-        ):
-            if first <= last:
-                found += _read(self._source.list_payouts(self._code, first, last), self._code)
-        return found
+        earlier = self._list(max(oldest, days.first - _AROUND), days.first - one)
+        return earlier, self._list(days.last + one, self._result.looked_until)
+
+    def _list(self, first: date, last: date) -> Sequence[PayoutRecord]:
+        return _read(self._source.list_payouts(self._code, first, last), self._code) if first <= last else ()
 
     def _hold_amounts(self, books: Records, known: Mapping[str, Paid]) -> dict[str, Decimal]:
         """Enter what was paid out otherwise than paid, and return the tips that explain such a payout."""
@@ -154,10 +153,11 @@ class _Merchant:
             raise TryLaterError(f"SumUp could not be asked for the tip of {paid.transaction_id}: {look.detail}")
         return look.value.tip_amount if isinstance(look, Found) else Decimal(0)
 
-    def _enter(self, record: PayoutRecord, paid: Paid | None, tip: Decimal) -> None:
-        lines = lines_of(record, self._code, paid, tip)
+    def _enter(self, record: PayoutRecord, paid: Paid | None, *, tip: Decimal, before: Decimal) -> None:
+        lines = lines_of(record, self._code, paid, tip=tip, before=before)
         self._result.lines += lines
-        _add(self._result.tips, record.currency, tip)
+        for line in lines:
+            _add(self._result.tips, line.currency, line.tip)
         paid_at = paid.paid_at if paid is not None else None
         if record.kind == PAYOUT and is_counted(record) and paid_at is not None and paid_at < self._days.begin:
             _add(self._result.paid_before, record.currency, record.amount + record.fee)

@@ -1,15 +1,15 @@
 """Payouts held against what was paid: the lines of each record, what was paid out otherwise than paid, sums. Pure."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
 from paypoll.payments.books import PayoutRecord
 from paypoll.payments.money import same_amount
-from paypoll.payments.shares import shares
+from paypoll.payments.shares import shares, shares_back
 
 K = TypeVar("K")
 
@@ -20,19 +20,23 @@ DEDUCTIONS = frozenset({"REFUND_DEDUCTION", "CHARGE_BACK_DEDUCTION", "DD_RETURN_
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """An item of an order, for the share of its event. `event_id` is None where the shop has deleted the event."""
+    """An item of an order, for the share of its event. `event_id` is None where the shop has deleted the event.
+
+    `event_date` and `event_time` are as PostgreSQL writes them: 2026-12-12, 19:30.
+    """
 
     event_id: int | None
     event: str
-    event_date: date | None
+    event_date: str
+    event_time: str
     organiser_id: int | None
     organiser: str
     total: Decimal
 
 
-GONE = Share(None, "(order gone from the shop)", None, None, "", Decimal(1))
+GONE = Share(None, "(order gone from the shop)", "", "", None, "", Decimal(1))
 """What an order was for that is not in the shop any more; `paypoll report` calls it the same."""
-_NOTHING = Share(None, "", None, None, "", Decimal(1))
+_NOTHING = Share(None, "", "", "", None, "", Decimal(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class PayoutLine:
     listing_fee: str
     event_id: int | None
     event: str
-    event_date: date | None
+    event_date: str
+    event_time: str
     organiser_id: int | None
     organiser: str
     gross: Decimal
@@ -107,13 +112,23 @@ def is_counted(record: PayoutRecord) -> bool:
     return record.status == SUCCESSFUL and is_known(record.kind)
 
 
-def lines_of(record: PayoutRecord, merchant_code: str, paid: Paid | None, tip: Decimal) -> list[PayoutLine]:
-    """Return the record's lines: one an event of its order, whose sums are the record's to the penny."""
+def lines_of(
+    record: PayoutRecord,
+    merchant_code: str,
+    paid: Paid | None = None,
+    *,
+    tip: Decimal = Decimal(0),
+    before: Decimal = Decimal(0),
+) -> list[PayoutLine]:
+    """Return the record's lines: one an event of its order, whose sums are the record's to the penny.
+
+    `tip` is that of the payment, `before` what other records had paid out of it, or deducted. The first has the tip.
+    """
     net, fee = signed(record)
-    events = _by_event(net + fee, _items_of(paid), record.currency)
-    # The fee, and a tip, go by what each event got: so no part of one is more than that.
-    weights = [abs(gross) for _, gross in events]
-    fees, tips = shares(fee, weights, record.currency), shares(tip, weights, record.currency)
+    tipped = record.kind == PAYOUT and is_counted(record) and not before
+    events = _by_event(net + fee, record.currency, paid, tip, before)
+    # The fee goes by what each event got: so no part of it is more than that.
+    fees = shares(fee, [abs(one.gross) for one in events], record.currency)
     return [
         PayoutLine(
             on=record.on,
@@ -123,36 +138,54 @@ def lines_of(record: PayoutRecord, merchant_code: str, paid: Paid | None, tip: D
             merchant_code=merchant_code,
             order=paid.number if paid is not None else "",
             listing_fee=paid.fee if paid is not None else "",
-            event_id=share.event_id,
-            event=share.event,
-            event_date=share.event_date,
-            organiser_id=share.organiser_id,
-            organiser=share.organiser,
-            gross=gross,
-            fee=part_fee,
-            net=gross - part_fee,
-            tip=part_tip,
+            event_id=one.share.event_id,
+            event=one.share.event,
+            event_date=one.share.event_date,
+            event_time=one.share.event_time,
+            organiser_id=one.share.organiser_id,
+            organiser=one.share.organiser,
+            gross=one.gross,
+            fee=part,
+            net=one.gross - part,
+            tip=one.tip if tipped else Decimal(0),
             currency=record.currency,
             reference=record.reference,
             transaction_code=record.transaction_code,
             paid_at=paid.paid_at if paid is not None else None,
         )
-        for (share, gross), part_fee, part_tip in zip(events, fees, tips, strict=True)
+        for one, part in zip(events, fees, strict=True)
     ]
 
 
-def _items_of(paid: Paid | None) -> tuple[Share, ...]:
-    if paid is None or paid.fee:
-        return (_NOTHING,)
-    return paid.shares or (GONE,)
+@dataclass(slots=True)
+class _Event:
+    """What of a record is an event's."""
+
+    share: Share
+    gross: Decimal = Decimal(0)
+    tip: Decimal = Decimal(0)
 
 
-def _by_event(gross: Decimal, items: Sequence[Share], currency: str) -> list[tuple[Share, Decimal]]:
-    """Share out as `paypoll report` does: by items, of which those of an event are one part."""
-    found: dict[tuple[int | None, str, int | None], tuple[Share, Decimal]] = {}
-    for item, part in zip(items, shares(gross, [item.total for item in items], currency), strict=True):
-        key = item.event_id, item.event, item.organiser_id
-        found[key] = item, part + (found[key][1] if key in found else Decimal(0))
+def _by_event(gross: Decimal, currency: str, paid: Paid | None, tip: Decimal, before: Decimal) -> list[_Event]:
+    items = (_NOTHING,) if paid is None or paid.fee else paid.shares or (GONE,)
+    weights = [item.total for item in items]
+    # As `paypoll report` shares out the payment, by items, and what went back of it: part for part, so that the parts
+    # of a whole are the same as the whole.
+    parts = shares(paid.amount if paid is not None else gross, weights, currency)
+    tips = shares(tip, parts, currency)
+    whole = [part + part_tip for part, part_tip in zip(parts, tips, strict=True)]
+    now = before + abs(gross)
+    if paid is not None and currency == paid.currency and before >= 0 and now <= sum(whole):
+        sign = -1 if gross < 0 else 1
+        then, since = (shares_back(size, whole, currency) for size in (before, now))
+        grosses = [sign * (one - other) for one, other in zip(since, then, strict=True)]
+    else:
+        grosses = shares(gross, weights, currency)
+    found: dict[tuple[int | None, str, int | None], _Event] = {}
+    for item, part, part_tip in zip(items, grosses, tips, strict=True):
+        event = found.setdefault((item.event_id, item.event, item.organiser_id), _Event(item))
+        event.gross += part
+        event.tip += part_tip
     return list(found.values())
 
 
@@ -187,6 +220,22 @@ def summed(lines: Iterable[PayoutLine], key: Callable[[PayoutLine], K]) -> dict[
         if line.counted:
             sums[key(line)].add(line.gross, line.fee)
     return sums
+
+
+class SoFar:
+    """How much was paid out of each transaction, or deducted, as its records come, the oldest first."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str, bool], Decimal] = defaultdict(Decimal)
+
+    def add(self, record: PayoutRecord) -> Decimal:
+        """Add a record, and return what there was before it."""
+        side = record.transaction_code, record.currency, record.kind == PAYOUT
+        before = self._sums[side]
+        if is_counted(record):
+            gross = sum(signed(record))
+            self._sums[side] += gross if record.kind == PAYOUT else -gross
+        return before
 
 
 class Records:

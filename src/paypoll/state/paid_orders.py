@@ -66,7 +66,9 @@ _ITEMS = (
         items.c.total,
         items.c.event_id,
         sa.func.coalesce(events.c.title, items.c.event_title).label("title"),
-        events.c.event_date,
+        # As texts: PostgreSQL knows days that Python does not.
+        sa.cast(events.c.event_date, sa.Text).label("event_date"),
+        sa.cast(events.c.event_time, sa.Text).label("event_time"),
         events.c.organiser_id,
         organisers.c.display_name,
     )
@@ -113,7 +115,8 @@ def _shares(connection: sa.Connection, order_ids: Collection[int]) -> dict[int, 
     for row in connection.execute(_ITEMS, {"order_ids": sorted(order_ids)}):
         organiser = row.display_name or (f"organiser {row.organiser_id}" if row.organiser_id else "")
         event = row.title or "(no title)"
-        found[row.order_id].append(Share(row.event_id, event, row.event_date, row.organiser_id, organiser, row.total))
+        day, time = row.event_date or "", (row.event_time or "")[:5]
+        found[row.order_id].append(Share(row.event_id, event, day, time, row.organiser_id, organiser, row.total))
     return found
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paypoll.payments.books import PayoutRecord
-from paypoll.payments.payouts import Difference, Paid, Records, Share, lines_of, summed
+from paypoll.payments.payouts import Difference, Paid, Records, Share, SoFar, lines_of, summed
 from paypoll.report.facts import Line, Payment
 from paypoll.report.money import MoneyBooks
 from paypoll.report.period import Period
@@ -26,33 +26,54 @@ pence = st.integers(0, 10**6).map(lambda number: Decimal(number).scaleb(-2))
 
 def items(*wanted: tuple[int, Decimal]) -> tuple[Share, ...]:
     """Return items of these events, each of an organiser of its own."""
-    return tuple(Share(event, f"Event {event}", None, event, f"Organiser {event}", total) for event, total in wanted)
+    return tuple(Share(event, f"Event {event}", "", "", event, f"Organiser {event}", total) for event, total in wanted)
 
 
 @pytest.mark.parametrize(("kind", "written", "sign"), [("PAYOUT", "9.83", 1), ("REFUND_DEDUCTION", "-9.83", -1)])
 def test_record_is_shared_out_to_events_and_adds_up_to_the_penny(kind: str, written: str, sign: int) -> None:
     record = replace(RECORD, kind=kind, amount=Decimal(written))
     paid = replace(PAID, shares=items(*((event, Decimal("3.33")) for event in (1, 2, 3, 1))))
-    lines = lines_of(record, "M1", paid, Decimal(0))
+    lines = lines_of(record, "M1", paid)
     assert [line.event_id for line in lines] == [1, 2, 3]
     (total,) = summed(lines, lambda line: line.currency).values()
     assert (total.gross * sign, total.fee * sign, total.net * sign) == tuple(map(Decimal, ("10.00", "0.17", "9.83")))
 
 
-@given(st.lists(st.tuples(st.integers(1, 4), pence), min_size=1, max_size=12), pence, st.data())
-def test_event_gets_what_the_report_says_and_no_part_is_negative(
-    wanted: list[tuple[int, Decimal]], gross: Decimal, data: st.DataObject
+@given(st.lists(st.tuples(st.integers(1, 4), pence), min_size=1, max_size=12), pence, pence, pence)
+def test_no_part_is_negative_where_the_whole_is_not(
+    wanted: list[tuple[int, Decimal]], gross: Decimal, fee: Decimal, amount: Decimal
 ) -> None:
-    fee = min(data.draw(pence), gross)
+    fee = min(fee, gross)
     record = replace(RECORD, amount=gross - fee, fee=fee)
-    lines = lines_of(record, "M1", replace(PAID, shares=items(*wanted)), Decimal(0))
+    lines = lines_of(record, "M1", replace(PAID, amount=amount, shares=items(*wanted)))
     assert all(min(line.gross, line.fee, line.net) >= 0 for line in lines)
     assert (sum(line.net for line in lines), sum(line.fee for line in lines)) == (record.amount, fee)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), pence), min_size=1, max_size=12),
+    st.lists(pence, min_size=1, max_size=5),
+    st.sampled_from([Decimal(0), Decimal("2.01")]),
+)
+def test_event_gets_what_the_report_says_also_in_parts_and_nothing_is_left_of_what_all_went_back(
+    wanted: list[tuple[int, Decimal]], amounts: list[Decimal], tip: Decimal
+) -> None:
+    whole = sum(amounts, Decimal(0))
+    paid = replace(PAID, amount=whole, shares=items(*wanted))
     books = MoneyBooks(Period(NOW, NOW.replace(hour=13), ZoneInfo("UTC")))
-    of_report = tuple(Line(event, f"Event {event}", event, f"Organiser {event}", total, 1) for event, total in wanted)
-    books.take(Payment(1, NOW, NOW, gross, "GBP", by_shop=False, by_person=False, lines=of_report))
-    (sums,) = books.sums()
-    assert {row.event: row.taken for row in sums.rows} == {line.event: line.gross for line in lines}
+    lines = tuple(Line(event, f"Event {event}", event, f"Organiser {event}", total, 1) for event, total in wanted)
+    books.take(Payment(1, NOW, NOW, whole, "GBP", by_shop=False, by_person=False, on_word=False, lines=lines))
+    ((money,), so_far) = books.sums(), SoFar()
+    for kind in ("PAYOUT", "REFUND_DEDUCTION"):
+        found: dict[str, Decimal] = {}
+        for number, amount in enumerate(amounts):
+            record = replace(RECORD, kind=kind, amount=amount + tip * (number == 0), fee=Decimal(0))
+            for line in lines_of(record, "M1", paid, tip=tip, before=so_far.add(record)):
+                found[line.event] = found.get(line.event, Decimal(0)) + abs(line.gross)
+        # The tip is shared out like the rest.
+        assert all(0 <= found[row.event] - row.taken <= tip for row in money.rows)
+        assert sum(found.values()) == whole + tip
+        assert tip or found == {row.event: row.taken for row in money.rows}
 
 
 def differences(*records: PayoutRecord, tip: str = "0") -> list[Difference]:
@@ -87,7 +108,7 @@ def test_deductions_are_held_against_what_was_paid_and_a_currency_is_never_taken
 )
 def test_what_failed_or_is_of_an_unknown_kind_is_a_line_and_in_no_sum(kind: str, status: str) -> None:
     record = replace(RECORD, kind=kind, status=status)
-    lines = lines_of(record, "M1", PAID, Decimal(0))
+    lines = lines_of(record, "M1", PAID)
     assert [(line.kind, line.status, line.net) for line in lines] == [(record.kind, record.status, Decimal("9.83"))]
     assert summed(lines, lambda line: line.currency) == {}
     assert differences(record, RECORD) == []

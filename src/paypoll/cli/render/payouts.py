@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
 from typing import Any, NamedTuple
 
 from paypoll.admin.payouts import PaidOut
@@ -23,7 +22,8 @@ class _Row(NamedTuple):
 
     organiser: str
     event: str
-    event_date: date | None
+    event_date: str
+    event_time: str
     organiser_id: int | None
     event_id: int | None
     listing_fees: bool
@@ -44,6 +44,7 @@ def _row_of(line: PayoutLine) -> _Row:
         line.organiser,
         line.event,
         line.event_date,
+        line.event_time,
         line.organiser_id,
         line.event_id,
         bool(line.listing_fee),
@@ -150,15 +151,15 @@ def _table(title: str, rows: Iterable[tuple[str, str, Total]]) -> Table:
     return Table((Column(title), *(Column(name, right=True) for name in ("gross", "fee", "net"))), cells, indent=2)
 
 
-def _sorting(row: _Row) -> tuple[str, str, date, int, int, bool, str]:
+def _sorting(row: _Row) -> tuple[str, str, str, str, int, int, bool, str]:
     ids = row.organiser_id or 0, row.event_id or 0
-    return row.organiser, row.event, row.event_date or date.min, *ids, row.listing_fees, row.currency
+    return row.organiser, row.event, row.event_date, row.event_time, *ids, row.listing_fees, row.currency
 
 
 def _names(rows: Sequence[_Row]) -> dict[_Row, str]:
-    """Return what to call each row: those that would be called the same have their dates, or else their ids."""
+    """Return what to call each row. Those of one name have their dates as well, and times, or else their ids."""
     names: dict[_Row, str] = {}
-    for name_of in (_by_name, _by_date, _by_id):
+    for name_of in (_by_name, _by_date, _by_time, _by_id):
         found = {row: name_of(row) for row in rows if row not in names}
         same = Counter((name, row.currency) for row, name in found.items())
         names |= {row: name for row, name in found.items() if same[name, row.currency] == 1 or name_of is _by_id}
@@ -175,8 +176,12 @@ def _by_date(row: _Row) -> str:
     return f"{_by_name(row)}, {row.event_date}" if row.event_date else _by_name(row)
 
 
+def _by_time(row: _Row) -> str:
+    return f"{_by_date(row)} {row.event_time}".rstrip()
+
+
 def _by_id(row: _Row) -> str:
-    return f"{_by_date(row)} (event {row.event_id or 'deleted'}, organiser {row.organiser_id or 'unknown'})"
+    return f"{_by_time(row)} (event {row.event_id or 'deleted'}, organiser {row.organiser_id or 'unknown'})"
 
 
 def paid_out_json(result: PaidOut) -> str:
@@ -222,10 +227,13 @@ def paid_out_csv(result: PaidOut) -> str:
             one.currency, one.reference, one.kind, one.transaction_code, one.merchant_code,
             one.status, "yes" if one.counted else "no", digits(one.tip, one.currency), one.listing_fee,
             one.paid_at.isoformat(timespec="seconds") if one.paid_at is not None else "",
-            *(str(value or "") for value in (one.event_id, one.event_date, one.organiser_id)),
+            str(one.event_id or ""), str(one.organiser_id or ""), one.event_date, one.event_time,
         )
         for one in result.lines
     ]  # fmt: skip
-    names = ("date", "order", "event", "organiser", "gross", "fee", "net", "currency", "payout_reference", "type")
-    more_names = ("status", "counted", "tip", "listing_fee", "paid_at", "event_id", "event_date", "organiser_id")
-    return csv_text((*names, "transaction_code", "merchant", *more_names), rows)
+    names = (
+        "date", "order", "event", "organiser", "gross", "fee", "net", "currency", "payout_reference", "type",
+        "transaction_code", "merchant", "status", "counted", "tip", "listing_fee", "paid_at",
+        "event_id", "organiser_id", "event_date", "event_time",
+    )  # fmt: skip
+    return csv_text(names, rows)
