@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 import click
@@ -65,7 +65,7 @@ def reconcile_command(
         codes = list(dict.fromkeys(merchants)) or _merchants(app)
         if payouts:
             return _payouts(app, codes, begin.astimezone(zone), finish.astimezone(zone), as_csv=as_csv, as_json=as_json)
-        return _reconcile(app, codes, begin, finish, record=record, as_csv=as_csv, as_json=as_json)
+        return _reconcile(app, codes, begin, finish, zone, record=record, as_csv=as_csv, as_json=as_json)
 
 
 def _merchants(app: "App") -> list[str]:
@@ -82,10 +82,18 @@ def _merchants(app: "App") -> list[str]:
 
 
 def _reconcile(
-    app: "App", codes: list[str], since: datetime, until: datetime, *, record: bool, as_csv: bool, as_json: bool
+    app: "App",
+    codes: list[str],
+    since: datetime,
+    until: datetime,
+    zone: tzinfo,
+    *,
+    record: bool,
+    as_csv: bool,
+    as_json: bool,
 ) -> int:
     from paypoll.admin.reconcile import Books, reconcile, write_down
-    from paypoll.cli.render.ledger import reconciled_csv, reconciled_json, reconciled_lines
+    from paypoll.cli.render.reconciled import reconciled_csv, reconciled_json, reconciled_lines
     from paypoll.settings.policy import ledger_rules
 
     books = Books(app.engine, app.books, app.gateway, app.policy, ledger_rules(app.settings.ledger), app.stop)
@@ -93,9 +101,9 @@ def _reconcile(
         result = reconcile(books, codes, since, until, app.clock.now(), on_page=on_page)
     written = write_down(app.engine, app.desk, result, app.clock.now()) if record else None
     if as_csv:
-        show(reconciled_csv(result))
+        show(reconciled_csv(result, zone))
     else:
-        show(reconciled_json(result, written) if as_json else reconciled_lines(result, written))
+        show(reconciled_json(result, written) if as_json else reconciled_lines(result, written, zone))
     return _ended(result.refused, codes, differs=bool(result.found), as_csv=as_csv)
 
 
