@@ -26,7 +26,19 @@ def tables(report: Report) -> list[Table]:
     return [
         Table(
             "money.csv",
-            ("currency", "organiser", "event", "orders", "places", "in", "back", "kept"),
+            (
+                "currency",
+                "organiser",
+                "event",
+                "orders",
+                "places",
+                "in",
+                "back",
+                "kept",
+                "starts",
+                "event_id",
+                "organiser_id",
+            ),
             [
                 (
                     row.currency,
@@ -35,6 +47,9 @@ def tables(report: Report) -> list[Table]:
                     row.orders,
                     row.places,
                     *(digits(value, row.currency) for value in (row.taken, row.returned, row.kept)),
+                    row.starts,
+                    row.event_id,
+                    row.organiser_id,
                 )
                 for sums in report.money
                 for row in sums.rows
@@ -151,6 +166,9 @@ def _money(sums: MoneySums) -> dict[str, Any]:
                 "orders": row.orders,
                 "places": row.places,
                 **{name: text(getattr(row, name)) for name in ("taken", "returned", "kept")},
+                "starts": row.starts,
+                "event_id": row.event_id,
+                "organiser_id": row.organiser_id,
             }
             for row in sums.rows
         ],
