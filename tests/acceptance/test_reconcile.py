@@ -1,8 +1,11 @@
 """`paypoll reconcile` by periods, for a bookkeeper: what is taken and given back is in one of them each."""
 
+import csv
+import io
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,8 +38,8 @@ def kept(new_stage: Callable[[], Stage]) -> Stage:
     return stage
 
 
-def reconciled(stage: Stage, since: str, until: str | None, *options: str) -> Any:
-    return stage.paypoll("reconcile", "--since", since, *(("--until", until) if until else ()), *options)
+def reconciled(stage: Stage, since: str, until: str | None, *options: str, **environ: str) -> Any:
+    return stage.paypoll("reconcile", "--since", since, *(("--until", until) if until else ()), *options, **environ)
 
 
 def test_each_payment_and_each_return_is_in_one_period_and_they_add_up(kept: Stage) -> None:
@@ -66,13 +69,10 @@ def test_each_payment_and_each_return_is_in_one_period_and_they_add_up(kept: Sta
 
 
 def test_text_names_what_was_taken_for_what_and_when_it_went_back_in_the_sites_days(kept: Stage) -> None:
-    kept.environ["site__time_zone"] = "Pacific/Auckland"
-    try:
-        first = " ".join(reconciled(kept, "45d", "30d").stdout.split())
-        second = reconciled(kept, "30d", "15d")
-        day = reconciled(kept, "2026-01-01", "2026-01-02").stdout
-    finally:
-        del kept.environ["site__time_zone"]
+    there = {"site__time_zone": "Pacific/Auckland"}
+    first = " ".join(reconciled(kept, "45d", "30d", **there).stdout.split())
+    second = reconciled(kept, "30d", "15d", **there)
+    day = reconciled(kept, "2026-01-01", "2026-01-02", **there).stdout
     assert "taken 123.00 GBP, given back 0.00 GBP bought tickets: taken 25.00 GBP" in first
     assert "of something else: taken 98.00 GBP" in first
     assert "of what was taken, 8.00 GBP went back after this time" in first
@@ -80,3 +80,28 @@ def test_text_names_what_was_taken_for_what_and_when_it_went_back_in_the_sites_d
     assert "something went back of 1 earlier payment" in second.stdout
     assert "5.00 GBP of it within this time, on 20" in " ".join(second.stdout.split())
     assert "from 2026-01-01 00:00 to 2026-01-03 00:00 (Pacific/Auckland)" in day
+
+
+def test_csv_of_payouts_and_of_the_report_has_the_same_names_and_begins_as_a_spreadsheet_needs_it(
+    kept: Stage, tmp_path: Path
+) -> None:
+    kept.shop.update("events_event", kept.concert, title='=Äpfel,\n"-5"')
+    kept.sumup.pay_out(MERCHANT)
+    printed, _ = kept.start("reconcile", "--payouts", "--since", "1d", "--csv").communicate()
+    assert kept.paypoll("report", "--since", "1d", "--csv", str(tmp_path / "report")).code == 0
+    files = [printed, (tmp_path / "report" / "money.csv").read_text(encoding="utf-8")]
+    for text in files:
+        assert text.startswith("\ufeff")
+        assert '\'=Äpfel,\\x0a""-5""' in text
+    names = [{row["event"] for row in csv.DictReader(io.StringIO(text[1:]))} - {""} for text in files]
+    assert names[0] == names[1]
+    # Its times are those of the site, with their distance from UTC.
+    (late,) = [
+        row
+        for row in csv.DictReader(
+            io.StringIO(reconciled(kept, "30d", None, "--csv", site__time_zone="Asia/Kathmandu").stdout)
+        )
+        if row["order"] == "ORD-BACK"
+    ]
+    assert (late["amount"], late["back_in_period"]) == ("8.00", "8.00")
+    assert (late["paid_at"][-6:], late["back_at"][-6:]) == ("+05:45", "+05:45")

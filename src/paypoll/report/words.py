@@ -130,7 +130,7 @@ def told_apart(rows: Sequence[MoneyRow]) -> list[tuple[str, str]]:
         for row in rows
     ]
     marks = [""] * len(rows)
-    for mark in (_day, lambda row: row.starts[10:], lambda row: f" ({row.event_id})" if row.event_id else ""):
+    for mark in (_day, _time, lambda row: f" ({row.event_id})" if row.event_id else ""):
         same = Counter(zip(organisers, (row.event for row in rows), marks, strict=True))
         marks = [
             said + mark(row) if same[organiser, row.event, said] > 1 else said
@@ -139,11 +139,16 @@ def told_apart(rows: Sequence[MoneyRow]) -> list[tuple[str, str]]:
     return [(organiser, said.strip()) for organiser, said in zip(organisers, marks, strict=True)]
 
 
+def _time(row: MoneyRow) -> str:
+    return row.starts.removeprefix(row.starts.partition(" ")[0])
+
+
 def _day(row: MoneyRow) -> str:
+    said = row.starts.partition(" ")[0]
     try:
-        day = date.fromisoformat(row.starts[:10])
+        day = date.fromisoformat(said)
     except ValueError:
-        return row.starts[:10]
+        return said
     return f"{day.day} {day:%b %Y}"
 
 

@@ -11,7 +11,7 @@ import click
 from paypoll.cli.moments import MomentType, asked_span
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, verbose_option
-from paypoll.cli.render.screen import show
+from paypoll.cli.render.screen import show, show_csv
 from paypoll.cli.render.words import wrapped
 from paypoll.errors import SettingsError
 from paypoll.exitcodes import ExitCode
@@ -93,7 +93,7 @@ def _reconcile(
     as_json: bool,
 ) -> int:
     from paypoll.admin.reconcile import Books, reconcile, write_down
-    from paypoll.cli.render.reconciled import reconciled_csv, reconciled_json, reconciled_lines
+    from paypoll.cli.render.ledger import reconciled_csv, reconciled_json, reconciled_lines
     from paypoll.settings.policy import ledger_rules
 
     books = Books(app.engine, app.books, app.gateway, app.policy, ledger_rules(app.settings.ledger), app.stop)
@@ -101,7 +101,7 @@ def _reconcile(
         result = reconcile(books, codes, since, until, app.clock.now(), on_page=on_page)
     written = write_down(app.engine, app.desk, result, app.clock.now()) if record else None
     if as_csv:
-        show(reconciled_csv(result, zone))
+        show_csv(reconciled_csv(result, zone))
     else:
         show(reconciled_json(result, written) if as_json else reconciled_lines(result, written, zone))
     return _ended(result.refused, codes, differs=bool(result.found), as_csv=as_csv)
@@ -113,7 +113,7 @@ def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, 
 
     result = hold_payouts(app.engine, app.books, codes, since, until)
     if as_csv:
-        show(paid_out_csv(result))
+        show_csv(paid_out_csv(result))
     else:
         show(paid_out_json(result) if as_json else paid_out_parts(result))
     return _ended(result.refused, codes, differs=bool(result.differences), as_csv=as_csv)
