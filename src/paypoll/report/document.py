@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from paypoll.payments.money import digits
 from paypoll.report.result import MoneyRow, MoneySums, Report, ServiceSums
-from paypoll.report.words import digits
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from paypoll.payments.money import show_amount
+from paypoll.payments.money import digits
 from paypoll.report.period import Period
 from paypoll.report.result import MoneyRow, MoneySums
 
@@ -88,11 +88,6 @@ def within(limit: float, before: float) -> str:
     if math.isinf(limit):
         return f"more than {duration(before)}"
     return f"{duration(before)} to {duration(limit)}" if before else f"within {duration(limit)}"
-
-
-def digits(amount: Decimal, currency: str) -> str:
-    """Return an amount with the digits of its currency and nothing else, to be copied: 1250.00."""
-    return show_amount(amount, currency).split(" ")[0]
 
 
 def grouped(value: Decimal, currency: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from paypoll.cli.moments import MomentType, asked_span
+from paypoll.cli.moments import MomentType, asked_days, asked_span
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, verbose_option
 from paypoll.cli.render.screen import show, show_csv
@@ -18,6 +18,7 @@ from paypoll.exitcodes import ExitCode
 
 if TYPE_CHECKING:
     from paypoll.app import App
+    from paypoll.clock import Days
 
 
 @click.command("reconcile")
@@ -60,12 +61,17 @@ def reconcile_command(
     if payouts and record:
         raise click.UsageError("--record is not for --payouts: they are only shown")
     with opened_app(context, verbose=verbose, quiet=True, read_only=not record) as app:
-        zone = app.settings.site.zone
-        begin, finish = asked_span(since, until, zone, app.clock.now())
-        codes = list(dict.fromkeys(merchants)) or _merchants(app)
+        asked = since, until, app.settings.site.zone, app.clock.now()
         if payouts:
-            return _payouts(app, codes, begin.astimezone(zone), finish.astimezone(zone), as_csv=as_csv, as_json=as_json)
-        return _reconcile(app, codes, begin, finish, zone, record=record, as_csv=as_csv, as_json=as_json)
+            days = asked_days(*asked)
+            return _payouts(
+                app, list(dict.fromkeys(merchants)) or _merchants(app), days, as_csv=as_csv, as_json=as_json
+            )
+        begin, finish = asked_span(*asked)
+        codes = list(dict.fromkeys(merchants)) or _merchants(app)
+        return _reconcile(
+            app, codes, begin, finish, app.settings.site.zone, record=record, as_csv=as_csv, as_json=as_json
+        )
 
 
 def _merchants(app: "App") -> list[str]:
@@ -107,16 +113,19 @@ def _reconcile(
     return _ended(result.refused, codes, differs=bool(result.found), as_csv=as_csv)
 
 
-def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, as_csv: bool, as_json: bool) -> int:
+def _payouts(app: "App", codes: list[str], days: "Days", *, as_csv: bool, as_json: bool) -> int:
     from paypoll.admin.payouts import hold_payouts
-    from paypoll.cli.render.ledger import paid_out_csv, paid_out_json, paid_out_parts
+    from paypoll.cli.render.payouts import misfit_lines, paid_out_csv, paid_out_json, paid_out_parts
 
-    result = hold_payouts(app.engine, app.books, codes, since, until)
+    result = hold_payouts(app.engine, app.books, app.gateway, codes, days)
+    misfits = misfit_lines(result)
     if as_csv:
         show_csv(paid_out_csv(result))
+        if misfits:  # for which its lines have no place
+            show(misfits, err=True)
     else:
-        show(paid_out_json(result) if as_json else paid_out_parts(result))
-    return _ended(result.refused, codes, differs=bool(result.differences), as_csv=as_csv)
+        show(paid_out_json(result) if as_json else [*paid_out_parts(result), *misfits])
+    return _ended(result.refused, codes, differs=bool(misfits), as_csv=as_csv)
 
 
 def _ended(refused: dict[str, str], codes: list[str], *, differs: bool, as_csv: bool) -> int:

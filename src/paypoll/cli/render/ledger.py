@@ -1,4 +1,4 @@
-"""What came of holding SumUp's books against the orders: lines, JSON, and the bookkeeper's CSV."""
+"""What came of holding SumUp's ledger against the orders: lines, JSON, and CSV."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -7,15 +7,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from paypoll.admin.ledger_sums import Purpose, Sum, WentBack
-from paypoll.admin.payouts import PaidOut
 from paypoll.admin.reconcile import Reconciled
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.render.screen import json_text
-from paypoll.cli.render.table import Column, Table
 from paypoll.cli.render.words import headed, more, numbered, wrapped
 from paypoll.payments.ledger import FindingKind
-from paypoll.payments.money import show_amount
-from paypoll.payments.payouts import totals
+from paypoll.payments.money import digits, show_amount
 from paypoll.report.spreadsheet import csv_text
 from paypoll.state.findings import NewFinding
 
@@ -102,12 +99,12 @@ def reconciled_json(result: Reconciled, written: int | None) -> str:
         "written": written,
         **{name: getattr(result, name) for name in ("since", "until", "payments", "earlier")},
         **{name: getattr(result, name) for name in ("matched", "held", "foreign", "refused")},
-        "taken": {currency: _plain(one.taken, currency) for currency, one in totals.items()},
-        "returned": {currency: _plain(one.returned, currency) for currency, one in totals.items()},
-        "returned_since": {currency: _plain(one.returned_since, currency) for currency, one in totals.items()},
+        "taken": {currency: digits(one.taken, currency) for currency, one in totals.items()},
+        "returned": {currency: digits(one.returned, currency) for currency, one in totals.items()},
+        "returned_since": {currency: digits(one.returned_since, currency) for currency, one in totals.items()},
         "sums": [
             {"currency": currency, "purpose": purpose.value}
-            | {name: _plain(amount, currency) for name, amount in asdict(one).items()}
+            | {name: digits(amount, currency) for name, amount in asdict(one).items()}
             for (currency, purpose), one in sorted(result.sums.by_purpose.items())
         ],
         "found": [_found_document(one, result) for one in result.found],
@@ -116,10 +113,10 @@ def reconciled_json(result: Reconciled, written: int | None) -> str:
 
 
 def _found_document(one: NewFinding, result: Reconciled) -> dict[str, Any]:
-    backs = [{"amount": _plain(back.amount, one.currency), "at": back.at} for back in _went_back(one, result)]
+    backs = [{"amount": digits(back.amount, one.currency), "at": back.at} for back in _went_back(one, result)]
     return {
         **asdict(one),
-        "amount": _plain(one.amount, one.currency),
+        "amount": digits(one.amount, one.currency),
         "detail": _with_amounts(one.detail or {}, one.currency),
         "went_back": backs,
     }
@@ -132,7 +129,7 @@ def _with_amounts(detail: Mapping[str, Any], currency: str) -> dict[str, Any]:
 
 def _said_amount(text: str, currency: str) -> str:
     try:
-        return _plain(Decimal(text), currency)
+        return digits(Decimal(text), currency)
     except InvalidOperation:
         return text
 
@@ -146,9 +143,9 @@ def reconciled_csv(result: Reconciled, zone: tzinfo) -> str:
         rows.append(
             (
                 one.kind.value, one.order_number, one.merchant_code, one.transaction_id, one.transaction_code,
-                _plain(one.amount, one.currency), one.currency,
+                digits(one.amount, one.currency), one.currency,
                 _local(datetime.fromisoformat(paid_at), zone) if paid_at else "",
-                _plain(_total(backs), one.currency) if one.kind in _OF_RETURNS else "",
+                digits(_total(backs), one.currency) if one.kind in _OF_RETURNS else "",
                 _local(max(days), zone) if days else "",
             )
         )  # fmt: skip
@@ -158,54 +155,3 @@ def reconciled_csv(result: Reconciled, zone: tzinfo) -> str:
 
 def _local(moment: datetime, zone: tzinfo) -> str:
     return moment.astimezone(zone).isoformat()
-
-
-def paid_out_parts(result: PaidOut) -> list[str | Table]:
-    """Return the payouts' sums by organiser and event, and what does not fit."""
-    lines: list[str | Table] = [f"Payouts from {result.first_day} to {result.last_day}"]
-    for merchant, why in result.refused.items():
-        lines += wrapped(f"The payouts of {merchant} may not be read: {why}")
-    if result.lines:
-        lines += headed("By organiser and event")
-        rows = []
-        for (organiser, event, currency), total in totals(result.lines).items():
-            name = f"{organiser}, {event}" if event else "(of no order that paypoll knows)"
-            rows.append((name, *(show_amount(one, currency) for one in (total.gross, total.fee, total.net))))
-        numbers = (Column(title, right=True) for title in ("gross", "fee", "net"))
-        lines.append(Table((Column("organiser, event"), *numbers), rows, indent=2))
-    for currency, amount in sorted(result.to_come.items()):
-        lines += wrapped(f"still to come: {show_amount(amount, currency)}")
-    if result.differences:
-        lines += headed(f"Paid out otherwise than paid ({len(result.differences)})")
-        for one in result.differences[:_MOST_SHOWN]:
-            paid, gross = show_amount(one.paid, one.currency), show_amount(one.gross, one.currency)
-            lines += wrapped(f"{one.order}: paid {paid}, in the payout {gross} ({one.transaction_code})")
-        lines += more(len(result.differences), _MOST_SHOWN)
-    return lines if len(lines) > 1 else [*lines, "  none"]
-
-
-def paid_out_json(result: PaidOut) -> str:
-    """Return all of it as JSON."""
-    sums = [
-        {"organiser": organiser, "event": event, "currency": currency, **asdict(total)}
-        for (organiser, event, currency), total in totals(result.lines).items()
-    ]
-    return json_text({"schema": SCHEMA, **asdict(result), "totals": sums})
-
-
-def paid_out_csv(result: PaidOut) -> str:
-    """Return a line for each record, or each event's part of one, as a bookkeeper's program reads it."""
-    rows = [
-        (
-            one.on, one.order, one.event, one.organiser, _plain(one.gross, one.currency),
-            _plain(one.fee, one.currency), _plain(one.net, one.currency), one.currency, one.reference, one.kind,
-            one.transaction_code, one.merchant_code,
-        )
-        for one in result.lines
-    ]  # fmt: skip
-    names = ("date", "order", "event", "organiser", "gross", "fee", "net", "currency", "payout_reference", "type")
-    return csv_text((*names, "transaction_code", "merchant"), rows)
-
-
-def _plain(amount: Decimal, currency: str) -> str:
-    return show_amount(amount, currency).split(" ")[0]
