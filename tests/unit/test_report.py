@@ -284,3 +284,35 @@ def test_period_that_cannot_be_is_refused(since: str, until: str | None) -> None
 def test_moment_that_is_neither_a_day_nor_a_duration_is_refused(text: str) -> None:
     with pytest.raises(click.UsageError, match="neither a day"):
         MomentType().convert(text, None, None)
+
+
+def test_rows_of_one_name_are_told_apart_by_what_they_differ_in() -> None:
+    nights = [
+        # event, its title, organiser, its name, when
+        (1, "Open Mic", 1, "The Choir", "2026-12-12 19:30"),
+        (2, "Open Mic", 1, "The Choir", "2027-01-12 19:30"),
+        (3, "Open Mic", 2, "The Band", "2026-12-12 19:30"),
+        (4, "Matinee", 2, "The Band", "2026-12-13 11:00"),
+        (5, "Matinee", 2, "The Band", "2026-12-13 15:00"),
+        (6, "Twin", 2, "The Band", "2026-12-14 15:00"),
+        (7, "Twin", 2, "The Band", "2026-12-14 15:00"),
+        (8, "Alpha", 3, "The Duo", "infinity 15:00"),
+        (9, "Alpha", 4, "The Duo", "infinity 15:00"),
+        (None, "Open Mic", None, "", ""),
+    ]
+    books = MoneyBooks(WEEK)
+    for event, title, organiser, name, starts in nights:
+        books.take(a_payment(Decimal(10), Line(event, title, organiser, name, Decimal(10), 1, starts)))
+    (sums,) = books.sums()
+    assert {row.event_id: said for row, said in zip(sums.rows, words.told_apart(sums.rows), strict=True)} == {
+        1: ("The Choir", "12 Dec 2026"),
+        2: ("The Choir", "12 Jan 2027"),
+        3: ("The Band", ""),
+        4: ("The Band", "13 Dec 2026 11:00"),
+        5: ("The Band", "13 Dec 2026 15:00"),
+        6: ("The Band", "14 Dec 2026 15:00 (6)"),
+        7: ("The Band", "14 Dec 2026 15:00 (7)"),
+        8: ("The Duo (3)", ""),
+        9: ("The Duo (4)", ""),
+        None: ("", ""),
+    }

@@ -11,7 +11,10 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An item of an order: what it is for, and its share. `event_id` is None where the shop has deleted the event."""
+    """An item of an order: what it is for, and its share. `event_id` is None where the shop has deleted the event.
+
+    `starts` is the event's day and time as the shop has them, such as 2026-12-12 19:30.
+    """
 
     event_id: int | None
     event: str
@@ -19,6 +22,7 @@ class Line:
     organiser: str
     total: Decimal
     places: int
+    starts: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class _Row:
     places: int = 0
     taken: Decimal = Decimal(0)
     returned: Decimal = Decimal(0)
+    starts: str = ""
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class MoneyBooks:
         lines = payment.lines or (_GONE,)
         entered = set()
         for line, share in zip(lines, _split(payment.amount, lines, payment.currency), strict=True):
-            row = book.rows.setdefault(_key(line), _Row())
+            row = book.rows.setdefault(_key(line), _Row(starts=line.starts))
             row.orders += _key(line) not in entered
             row.places += line.places
             row.taken += share
@@ -85,7 +86,7 @@ class MoneyBooks:
         parts = _split(seen.paid, lines, seen.currency)
         now, then = (shares_back(back, parts, seen.currency) for back in (seen.of_payment, before))
         for line, share, known in zip(lines, now, then, strict=True):
-            book.rows.setdefault(_key(line), _Row()).returned += share - known
+            book.rows.setdefault(_key(line), _Row(starts=line.starts)).returned += share - known
 
     def sums(self) -> tuple[MoneySums, ...]:
         """Return what was entered, the currency with the most orders first."""
@@ -95,10 +96,21 @@ class MoneyBooks:
     def _sums_of(self, currency: str, book: _Currency) -> MoneySums:
         columns = self._period.columns
         rows = [
-            MoneyRow(currency, organiser, event, row.orders, row.places, row.taken, row.returned)
-            for (_, event, _, organiser), row in book.rows.items()
+            MoneyRow(
+                currency=currency,
+                organiser=organiser,
+                event=event,
+                starts=row.starts,
+                event_id=event_id,
+                organiser_id=organiser_id,
+                orders=row.orders,
+                places=row.places,
+                taken=row.taken,
+                returned=row.returned,
+            )
+            for (event_id, event, organiser_id, organiser), row in book.rows.items()
         ]
-        rows.sort(key=lambda row: (-row.taken, -row.returned, row.organiser, row.event))
+        rows.sort(key=lambda row: (-row.taken, -row.returned, row.organiser, row.event, row.starts))
         return MoneySums(
             currency=currency,
             orders=book.orders,

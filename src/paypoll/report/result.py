@@ -33,11 +33,17 @@ class OrderSums:
 
 @dataclass(frozen=True, slots=True)
 class MoneyRow:
-    """What came in for an event, and what went back of it. An order for two events counts in both rows."""
+    """What came in for an event, and what went back of it. An order for two events counts in both rows.
+
+    Of one name there may be several: `starts`, `event_id` and `organiser_id` tell them apart; see `words.told_apart`.
+    """
 
     currency: str
     organiser: str
     event: str
+    starts: str
+    event_id: int | None
+    organiser_id: int | None
     orders: int
     places: int
     taken: Decimal

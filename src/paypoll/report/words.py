@@ -1,12 +1,14 @@
 """How a report says its values: durations, times, amounts, and the codes that are kept in the database. Pure."""
 
 import math
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from paypoll.payments.money import show_amount
+from paypoll.payments.money import digits
 from paypoll.report.period import Period
-from paypoll.report.result import MoneySums
+from paypoll.report.result import MoneyRow, MoneySums
 
 _TROUBLES = {
     "sumup_silent": "SumUp does not answer",
@@ -88,11 +90,6 @@ def within(limit: float, before: float) -> str:
     return f"{duration(before)} to {duration(limit)}" if before else f"within {duration(limit)}"
 
 
-def digits(amount: Decimal, currency: str) -> str:
-    """Return an amount with the digits of its currency and nothing else, to be copied: 1250.00."""
-    return show_amount(amount, currency).split(" ")[0]
-
-
 def grouped(value: Decimal, currency: str) -> str:
     """Return an amount for people, below the name of its currency: 1,250.00."""
     whole, point, rest = digits(value, currency).partition(".")
@@ -113,6 +110,41 @@ def on_word(sums: MoneySums) -> str:
     orders = f"{word.orders} order{'s' if word.orders != 1 else ''}"
     places = f"{word.places} place{'s' if word.places != 1 else ''}"
     return f"issued on a person's word: {orders}, {places}, {amount(word.amount, sums.currency)} - not at SumUp"
+
+
+def told_apart(rows: Sequence[MoneyRow]) -> list[tuple[str, str]]:
+    """Return for each row the organiser, and when its event is, or which, where others have the same name.
+
+    Two organisers of one name have their numbers in the shop, as have two events of one title, day and time.
+    """
+    whose: dict[str, set[int | None]] = {}
+    for row in rows:
+        whose.setdefault(row.organiser, set()).add(row.organiser_id)
+    organisers = [
+        f"{row.organiser} ({row.organiser_id})" if row.organiser and len(whose[row.organiser]) > 1 else row.organiser
+        for row in rows
+    ]
+    marks = [""] * len(rows)
+    for mark in (_day, _time, lambda row: f" ({row.event_id})" if row.event_id else ""):
+        same = Counter(zip(organisers, (row.event for row in rows), marks, strict=True))
+        marks = [
+            said + mark(row) if same[organiser, row.event, said] > 1 else said
+            for organiser, row, said in zip(organisers, rows, marks, strict=True)
+        ]
+    return [(organiser, said.strip()) for organiser, said in zip(organisers, marks, strict=True)]
+
+
+def _time(row: MoneyRow) -> str:
+    return row.starts.removeprefix(row.starts.partition(" ")[0])
+
+
+def _day(row: MoneyRow) -> str:
+    said = row.starts.partition(" ")[0]
+    try:
+        day = date.fromisoformat(said)
+    except ValueError:
+        return said
+    return f"{day.day} {day:%b %Y}"
 
 
 def percent(part: int, whole: int) -> str:

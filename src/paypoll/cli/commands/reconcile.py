@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +11,7 @@ import click
 from paypoll.cli.moments import MomentType, asked_days, asked_span
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, verbose_option
-from paypoll.cli.render.screen import show
+from paypoll.cli.render.screen import show, show_csv
 from paypoll.cli.render.words import wrapped
 from paypoll.errors import SettingsError
 from paypoll.exitcodes import ExitCode
@@ -69,7 +69,9 @@ def reconcile_command(
             )
         begin, finish = asked_span(*asked)
         codes = list(dict.fromkeys(merchants)) or _merchants(app)
-        return _reconcile(app, codes, begin, finish, record=record, as_csv=as_csv, as_json=as_json)
+        return _reconcile(
+            app, codes, begin, finish, app.settings.site.zone, record=record, as_csv=as_csv, as_json=as_json
+        )
 
 
 def _merchants(app: "App") -> list[str]:
@@ -86,7 +88,15 @@ def _merchants(app: "App") -> list[str]:
 
 
 def _reconcile(
-    app: "App", codes: list[str], since: datetime, until: datetime, *, record: bool, as_csv: bool, as_json: bool
+    app: "App",
+    codes: list[str],
+    since: datetime,
+    until: datetime,
+    zone: tzinfo,
+    *,
+    record: bool,
+    as_csv: bool,
+    as_json: bool,
 ) -> int:
     from paypoll.admin.reconcile import Books, reconcile, write_down
     from paypoll.cli.render.ledger import reconciled_csv, reconciled_json, reconciled_lines
@@ -97,9 +107,9 @@ def _reconcile(
         result = reconcile(books, codes, since, until, app.clock.now(), on_page=on_page)
     written = write_down(app.engine, app.desk, result, app.clock.now()) if record else None
     if as_csv:
-        show(reconciled_csv(result))
+        show_csv(reconciled_csv(result, zone))
     else:
-        show(reconciled_json(result, written) if as_json else reconciled_lines(result, written))
+        show(reconciled_json(result, written) if as_json else reconciled_lines(result, written, zone))
     return _ended(result.refused, codes, differs=bool(result.found), as_csv=as_csv)
 
 
@@ -110,7 +120,7 @@ def _payouts(app: "App", codes: list[str], days: "Days", *, as_csv: bool, as_jso
     result = hold_payouts(app.engine, app.books, app.gateway, codes, days)
     misfits = misfit_lines(result)
     if as_csv:
-        show(paid_out_csv(result))
+        show_csv(paid_out_csv(result))
         if misfits:  # for which its lines have no place
             show(misfits, err=True)
     else:

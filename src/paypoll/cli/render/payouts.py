@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from paypoll.admin.payouts import PaidOut
 from paypoll.cli.options import SCHEMA
-from paypoll.cli.render.ledger import csv_text
 from paypoll.cli.render.screen import json_text
 from paypoll.cli.render.table import Column, Table
 from paypoll.cli.render.words import headed, more, numbered, wrapped
 from paypoll.payments.money import digits, show_amount
 from paypoll.payments.payouts import Difference, PayoutLine, Total, is_known, summed
+from paypoll.report.spreadsheet import csv_text
 
 _MOST_SHOWN = 40
 
