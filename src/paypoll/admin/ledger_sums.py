@@ -51,10 +51,14 @@ class WentBack:
 
 @dataclass(slots=True)
 class LedgerSums:
-    """Takes the lines of a period, page by page. `went_back`: what went back within it, by transaction."""
+    """Takes the lines of a period, page by page.
+
+    `went_back`: what went back within it, by transaction; `not_taken`: those of which SumUp took nothing after all.
+    """
 
     by_purpose: dict[tuple[str, Purpose], Sum] = field(default_factory=dict)
     went_back: dict[str, list[WentBack]] = field(default_factory=dict)
+    not_taken: set[str] = field(default_factory=set)
     _paid: set[str] = field(default_factory=set)
     _returned: dict[str, Judged] = field(default_factory=dict)
 
@@ -62,14 +66,17 @@ class LedgerSums:
         """Enter the lines of a page. What was not judged is no money of anybody's: a declined card."""
         for item in items:
             one = judged.get(item.transaction_id)
-            if one is None or not one.payment.taken:
+            if one is None:
                 continue
-            if item.kind != "PAYMENT":
-                if item.status not in _NOT_DONE:
-                    self._give_back(one, WentBack(item.amount, item.at))
-            elif not self.is_paid(item.transaction_id):
+            is_new = item.kind == "PAYMENT" and not self.is_paid(item.transaction_id)
+            if is_new:
                 self._paid.add(item.transaction_id)
+            if not one.payment.taken:
+                self.not_taken.add(item.transaction_id)
+            elif is_new:
                 self._take(item, one)
+            elif item.kind != "PAYMENT" and item.status not in _NOT_DONE:
+                self._give_back(one, WentBack(item.amount, item.at))
 
     def is_paid(self, transaction_id: str) -> bool:
         """Say whether the payment was made within the period."""

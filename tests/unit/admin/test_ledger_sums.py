@@ -42,9 +42,11 @@ def test_tip_is_told_apart_and_line_seen_twice_or_not_taken_counts_once_or_not_a
     sums = LedgerSums()
     for _ in range(2):
         sums.add([a_line(amount="27.00")], judged("27.00", tip="2.00"))
-    sums.add([a_line("REFUND", "REFUNDED")], judged(taken=False))
     sums.add([a_line()], {})
     assert {purpose: one.taken for (_, purpose), one in sums.by_purpose.items()} == {
         Purpose.TICKETS: Decimal("25.00"),
         Purpose.TIPS: Decimal("2.00"),
     }
+    none = LedgerSums()
+    none.add([a_line(status="CANCELLED"), a_line("REFUND", "REFUNDED")], judged(taken=False))
+    assert (none.by_purpose, none.is_paid("t"), none.not_taken) == ({}, True, {"t"})

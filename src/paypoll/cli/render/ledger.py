@@ -75,7 +75,9 @@ def _found_lines(one: NewFinding, result: Reconciled, zone: tzinfo) -> list[str]
     order = f"order {one.order_number}" if one.order_number else "no order"
     payment = one.transaction_code or one.transaction_id or "no payment"
     text = f"{one.kind.value.replace('_', ' ')}: {amount}, {order}, {payment} at {one.merchant_code}"
-    if one.kind in _OF_RETURNS:
+    if one.transaction_id in result.sums.not_taken:
+        text += "; SumUp took none of it after all"
+    elif one.kind in _OF_RETURNS:
         backs = _went_back(one, result)
         within = show_amount(_total(backs), one.currency) if backs else "none"
         days = dict.fromkeys(f"{back.at.astimezone(zone):%Y-%m-%d}" for back in backs if back.at is not None)
