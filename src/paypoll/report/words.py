@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Protocol
 
 from paypoll.payments.money import digits
 from paypoll.report.period import Period
-from paypoll.report.result import MoneyRow, MoneySums
+from paypoll.report.result import MoneySums
 
 _TROUBLES = {
     "sumup_silent": "SumUp does not answer",
@@ -112,7 +113,22 @@ def on_word(sums: MoneySums) -> str:
     return f"issued on a person's word: {orders}, {places}, {amount(word.amount, sums.currency)} - not at SumUp"
 
 
-def told_apart(rows: Sequence[MoneyRow]) -> list[tuple[str, str]]:
+class Named(Protocol):
+    """A row about an event of an organiser, whose names others may have. `starts` is the event's day and time."""
+
+    @property
+    def organiser(self) -> str: ...
+    @property
+    def organiser_id(self) -> int | None: ...
+    @property
+    def event(self) -> str: ...
+    @property
+    def event_id(self) -> int | None: ...
+    @property
+    def starts(self) -> str: ...
+
+
+def told_apart(rows: Sequence[Named]) -> list[tuple[str, str]]:
     """Return for each row the organiser, and when its event is, or which, where others have the same name.
 
     Two organisers of one name have their numbers in the shop, as have two events of one title, day and time.
@@ -134,11 +150,11 @@ def told_apart(rows: Sequence[MoneyRow]) -> list[tuple[str, str]]:
     return [(organiser, said.strip()) for organiser, said in zip(organisers, marks, strict=True)]
 
 
-def _time(row: MoneyRow) -> str:
+def _time(row: Named) -> str:
     return row.starts.removeprefix(row.starts.partition(" ")[0])
 
 
-def _day(row: MoneyRow) -> str:
+def _day(row: Named) -> str:
     said = row.starts.partition(" ")[0]
     try:
         day = date.fromisoformat(said)

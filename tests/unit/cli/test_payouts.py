@@ -25,7 +25,7 @@ def tables(*records: tuple[PayoutRecord, Share]) -> list[list[str]]:
     return [[row[0] for row in part.rows] for part in parts if isinstance(part, Table)]
 
 
-def test_events_of_one_name_are_told_apart_by_day_then_time_then_id() -> None:
+def test_events_of_one_name_are_told_apart_as_the_report_does() -> None:
     def share(event_id: int, day: str, time: str, title: str = "Open Mic", organiser: int = 7) -> Share:
         return Share(event_id, title, day, time, organiser, "The Choir", Decimal(1))
 
@@ -36,15 +36,19 @@ def test_events_of_one_name_are_told_apart_by_day_then_time_then_id() -> None:
         share(4, "2026-12-14", "19:30", "Gala"),
         share(5, "2026-12-14", "19:30", "Gala", organiser=8),
         share(6, "20260-01-01", "19:30", "Concert"),
+        share(7, "2026-12-14", "19:30"),
+        share(8, "2026-12-14", "19:30"),
     )
     _, by_event = tables(*((RECORD, one) for one in shares))
     assert by_event == [
-        "The Choir, Concert",
-        "The Choir, Gala, 2026-12-14 19:30 (event 4, organiser 7)",
-        "The Choir, Gala, 2026-12-14 19:30 (event 5, organiser 8)",
-        "The Choir, Open Mic, 2026-12-12 15:00",
-        "The Choir, Open Mic, 2026-12-12 19:30",
-        "The Choir, Open Mic, 2026-12-13",
+        "The Choir (7): Concert",
+        "The Choir (7): Gala",
+        "The Choir (7): Open Mic, 12 Dec 2026 15:00",
+        "The Choir (7): Open Mic, 12 Dec 2026 19:30",
+        "The Choir (7): Open Mic, 13 Dec 2026",
+        "The Choir (7): Open Mic, 14 Dec 2026 19:30 (7)",
+        "The Choir (7): Open Mic, 14 Dec 2026 19:30 (8)",
+        "The Choir (8): Gala",
     ]
 
 

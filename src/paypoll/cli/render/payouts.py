@@ -1,8 +1,9 @@
 """What came of holding SumUp's payouts against the orders: tables, JSON, and the bookkeeper's CSV."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from paypoll.admin.payouts import PaidOut
@@ -13,6 +14,7 @@ from paypoll.cli.render.words import headed, more, numbered, wrapped
 from paypoll.payments.money import digits, show_amount
 from paypoll.payments.payouts import Difference, PayoutLine, Total, is_known, summed
 from paypoll.report.spreadsheet import csv_text
+from paypoll.report.words import told_apart
 
 _MOST_SHOWN = 40
 
@@ -28,6 +30,11 @@ class _Row(NamedTuple):
     event_id: int | None
     listing_fees: bool
     currency: str
+
+    @property
+    def starts(self) -> str:
+        """The event's day and time, as the rows of the report have them."""
+        return f"{self.event_date} {self.event_time}".strip()
 
 
 class _Payout(NamedTuple):
@@ -64,9 +71,12 @@ def paid_out_parts(result: PaidOut) -> list[str | Table]:
     if result.lines:
         lines += _by_day(result.lines)
         lines += headed("By organiser and event")
-        sums = sorted(summed(result.lines, _row_of).items(), key=lambda one: _sorting(one[0]))
-        names = _names([row for row, _ in sums])
-        lines.append(_table("organiser, event", [(names[row], row.currency, total) for row, total in sums]))
+        sums = summed(result.lines, _row_of)
+        rows = []
+        for currency, grouped in groupby(sorted(sums, key=_sorting), key=lambda row: row.currency):
+            of_currency = list(grouped)
+            rows += [(name, currency, sums[row]) for row, name in zip(of_currency, _names(of_currency), strict=True)]
+        lines.append(_table("organiser: event", rows))
     for words, amounts in (
         ("tips in it: {}", result.tips),
         ("of it for payments from before this period: {} gross", result.paid_before),
@@ -151,37 +161,23 @@ def _table(title: str, rows: Iterable[tuple[str, str, Total]]) -> Table:
     return Table((Column(title), *(Column(name, right=True) for name in ("gross", "fee", "net"))), cells, indent=2)
 
 
-def _sorting(row: _Row) -> tuple[str, str, str, str, int, int, bool, str]:
-    ids = row.organiser_id or 0, row.event_id or 0
-    return row.organiser, row.event, row.event_date, row.event_time, *ids, row.listing_fees, row.currency
+def _sorting(row: _Row) -> tuple[str, str, int, str, str, int, bool]:
+    organiser = row.currency, row.organiser, row.organiser_id or 0
+    return *organiser, row.event, row.starts, row.event_id or 0, row.listing_fees
 
 
-def _names(rows: Sequence[_Row]) -> dict[_Row, str]:
-    """Return what to call each row. Those of one name have their dates as well, and times, or else their ids."""
-    names: dict[_Row, str] = {}
-    for name_of in (_by_name, _by_date, _by_time, _by_id):
-        found = {row: name_of(row) for row in rows if row not in names}
-        same = Counter((name, row.currency) for row, name in found.items())
-        names |= {row: name for row, name in found.items() if same[name, row.currency] == 1 or name_of is _by_id}
+def _names(rows: Sequence[_Row]) -> list[str]:
+    """Return what to call each row, as `paypoll report` calls it."""
+    names = []
+    for row, (organiser, mark) in zip(rows, told_apart(rows), strict=True):
+        if row.listing_fees:
+            names.append("(listing fees)")
+        elif not row.event:
+            names.append("(of no order that paypoll knows)")
+        else:
+            name = f"{organiser}: {row.event}" if organiser else row.event
+            names.append(f"{name}, {mark}" if mark else name)
     return names
-
-
-def _by_name(row: _Row) -> str:
-    if row.listing_fees:
-        return "(listing fees)"
-    return f"{row.organiser}, {row.event}".removeprefix(", ") or "(of no order that paypoll knows)"
-
-
-def _by_date(row: _Row) -> str:
-    return f"{_by_name(row)}, {row.event_date}" if row.event_date else _by_name(row)
-
-
-def _by_time(row: _Row) -> str:
-    return f"{_by_date(row)} {row.event_time}".rstrip()
-
-
-def _by_id(row: _Row) -> str:
-    return f"{_by_time(row)} (event {row.event_id or 'deleted'}, organiser {row.organiser_id or 'unknown'})"
 
 
 def paid_out_json(result: PaidOut) -> str:
