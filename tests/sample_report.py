@@ -56,10 +56,12 @@ def sample_report() -> Report:
         line = Line(EVENTS[event].event_id, EVENTS[event].event, event, EVENTS[event].organiser, amount, places)
         by_person = chance.random() < 0.01
         payments.append(
-            Payment(number, at, fulfilled, amount, "GBP", by_shop=False, by_person=by_person, lines=(line,))
+            Payment(
+                number, at, fulfilled, amount, "GBP", by_shop=False, by_person=by_person, on_word=False, lines=(line,)
+            )
         )
         if chance.random() < 0.03 and fulfilled + timedelta(days=3) < NOW:
-            returns.append(ReturnSeen(number, fulfilled + timedelta(days=3), amount, "GBP", (line,)))
+            returns.append(ReturnSeen(number, fulfilled + timedelta(days=3), amount, amount, "GBP", (line,)))
     for hour in range(30 * 24):
         silent = hour in {211, 212, 213, 480}
         looks = 3 + round(3 * math.sin(hour / 24 * math.tau) ** 2)

@@ -1,6 +1,7 @@
 """Time, as a port: everything that asks for the time takes a Clock, so that a test can move it."""
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as time_of_day
 from typing import Protocol
@@ -46,6 +47,26 @@ def local_moment(day: date, at: time_of_day, zone: tzinfo) -> datetime:
         return moment.astimezone(UTC).astimezone(zone)
     except OverflowError:  # a placeholder of the shop, at the end of the calendar
         return moment
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days of a zone, the first and the last included. `today` is not before the last."""
+
+    first: date
+    last: date
+    today: date
+    zone: tzinfo
+
+    @property
+    def begin(self) -> datetime:
+        """The moment at which the first day begins, in UTC."""
+        return local_moment(self.first, time_of_day(0), self.zone).astimezone(UTC)
+
+    @property
+    def end(self) -> datetime:
+        """The moment at which the last day is over, in UTC."""
+        return local_moment(self.last + timedelta(days=1), time_of_day(0), self.zone).astimezone(UTC)
 
 
 def span(duration: timedelta) -> str:

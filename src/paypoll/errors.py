@@ -37,6 +37,12 @@ class TryLaterError(PaypollError):
     exit_code = ExitCode.TRY_LATER
 
 
+class TooMuchError(PaypollError):
+    """SumUp has more than one answer of its can hold, and no way to ask for less. Trying again does not help."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
 class DatabaseUnavailableError(TryLaterError):
     """The database cannot be reached, or went away in the middle of the work."""
 

@@ -240,7 +240,8 @@ class Stage:
             process.communicate()
             raise
         check_printed(arguments, stdout)
-        return Ended(process.wait(), stdout, stderr)
+        # What CSV begins with is no part of the name of its first column.
+        return Ended(process.wait(), stdout.removeprefix("\ufeff"), stderr)
 
     def run_once(self, *arguments: str, **environ: str) -> Ended:
         """Run `paypoll run-once --json` to its end."""

@@ -1,5 +1,6 @@
 """`paypoll report` and the page that runs renew, through the installed command, with the least privileges."""
 
+import html
 from decimal import Decimal
 from pathlib import Path
 
@@ -57,3 +58,17 @@ def test_report_sums_up_what_runs_did_and_runs_renew_its_page(stage: Stage, tmp_
     assert told.report["runs"]["number"] == 3
     assert "<svg" in (tmp_path / "own.html").read_text(encoding="utf-8")
     assert (files / "money.csv").read_text(encoding="utf-8-sig").count("\n") == 3
+
+    # What a person issues is money as far as SumUp shows it: of the guest of the house there is none.
+    guest = stage.order("ORD-GUEST", checkout="FAILED", status="requires_manual_review")
+    for number in (review.number, guest.number):
+        issue = ("resolve", number, "--issue", "--override", "--reason", "guest of the house", "--by", "ann", "--yes")
+        assert stage.paypoll(*issue).code == 0
+    told = stage.paypoll("report", "--since", "1d", "--json", "--html", str(page), "--csv", str(files))
+    (money,) = told.report["money"]
+    assert (money["taken"], money["orders"]) == ("103.00", 4)
+    assert money["on_word"] == {"orders": 1, "places": 2, "amount": "25.00"}
+    assert (files / "issued-on-word.csv").read_text(encoding="utf-8-sig").splitlines()[1] == "GBP,1,2,25.00"
+    said = "issued on a person's word: 1 order, 2 places, 25.00 GBP - not at SumUp"
+    assert said in html.unescape(page.read_text(encoding="utf-8"))
+    assert said in " ".join(stage.paypoll("report", "--since", "1d").stdout.split())

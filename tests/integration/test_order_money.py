@@ -1,7 +1,7 @@
 """Which payments of an order still hold its money, as pages of SumUp's ledger come in: row 52 of docs/outcomes.md."""
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ class Books:
         following = str(number + 1) if number + 1 < len(self.pages) else ""
         return Found(LedgerPage(tuple(self.pages[number]), following))
 
-    def list_payouts(self, merchant_code: str, first_day: str, last_day: str) -> Look[tuple[PayoutRecord, ...]]:
+    def list_payouts(self, merchant_code: str, first: date, last: date) -> Look[tuple[PayoutRecord, ...]]:
         """Return nothing."""
         return Found(())
 

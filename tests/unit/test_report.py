@@ -16,12 +16,12 @@ from paypoll.cli.commands.report import asked_period
 from paypoll.cli.moments import MomentType
 from paypoll.cli.render.report import sparks, summed
 from paypoll.payments.money import exponent
+from paypoll.payments.shares import shares, shares_back
 from paypoll.report import words
-from paypoll.report.cases import Case, case_sums, cases
+from paypoll.report.cases import Case, case_sums, cases, ranked
 from paypoll.report.facts import CaseStep, Facts, Line, Payment, ReturnSeen, RunSeen
 from paypoll.report.money import MoneyBooks
 from paypoll.report.period import Grain, Period
-from paypoll.report.shares import ranked, shares
 from paypoll.report.sums import sum_up
 
 JERSEY = ZoneInfo("Europe/Jersey")
@@ -44,8 +44,13 @@ def period_of(since: str, until: str | None) -> Period:
     return asked_period(begin, end, JERSEY, UNTIL)
 
 
-def a_payment(amount: Decimal, *lines: Line, at: datetime = UNTIL - HOUR, currency: str = "GBP") -> Payment:
-    return Payment(1, at - timedelta(seconds=30), at, amount, currency, by_shop=False, by_person=False, lines=lines)
+def a_payment(amount: Decimal, *lines: Line, at: datetime = UNTIL - HOUR, on_word: bool = False) -> Payment:
+    paid_at, who = at - timedelta(seconds=30), {"by_shop": False, "by_person": on_word, "on_word": on_word}
+    return Payment(1, paid_at, at, amount, "GBP", lines=lines, **who)
+
+
+def a_return(returned: str | Decimal, paid: str | Decimal, *lines: Line, at: datetime = UNTIL - HOUR) -> ReturnSeen:
+    return ReturnSeen(1, at, Decimal(returned), Decimal(paid), "GBP", lines)
 
 
 @given(amounts, st.lists(st.decimals(min_value=-10, max_value=10**6, places=2), min_size=1, max_size=8))
@@ -67,6 +72,8 @@ def test_shares_add_up_and_each_is_within_a_penny_of_its_part(amount: Decimal, w
         ("100", ["1", "1", "1"], "JPY", ["34", "33", "33"]),
         ("0.01", ["0.10", "99.90"], "GBP", ["0.00", "0.01"]),
         ("1.001", ["1", "1"], "GBP", ["0.501", "0.500"]),
+        ("10.000", ["1", "1", "1"], "GBP", ["3.34", "3.33", "3.33"]),  # as the column of three digits keeps it
+        ("1000.000", ["1", "1", "1"], "JPY", ["334", "333", "333"]),
         ("5.00", ["0", "0"], "GBP", ["5.00", "0.00"]),
         ("5.00", ["NaN", "2"], "GBP", ["0.00", "5.00"]),
         ("-1.00", ["1", "2"], "GBP", ["-0.33", "-0.67"]),
@@ -75,6 +82,56 @@ def test_shares_add_up_and_each_is_within_a_penny_of_its_part(amount: Decimal, w
 def test_shares_by_example(amount: str, weights: Sequence[str], currency: str, expected: Sequence[str]) -> None:
     assert shares(Decimal(amount), list(map(Decimal, weights)), currency) == list(map(Decimal, expected))
     assert exponent(currency) <= 2
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=12), st.lists(st.integers(0, 100), max_size=6))
+def test_what_goes_back_in_parts_takes_from_no_event_twice_and_leaves_nothing(
+    pence: Sequence[int], percents: Sequence[int]
+) -> None:
+    parts = [Decimal(units).scaleb(-2) for units in pence]
+    before = [Decimal(0)] * len(parts)
+    for percent in (*sorted(percents), 100):
+        size = sum(pence) * percent // 100
+        # With a zero at its end, as our own columns have it.
+        back = shares_back(Decimal(size * 10).scaleb(-3), parts, "GBP")
+        assert sum(back) == Decimal(size).scaleb(-2)
+        for of_part, earlier, part in zip(back, before, parts, strict=True):
+            assert earlier <= of_part <= part
+            assert of_part == of_part.quantize(Decimal("0.01"))
+        before = back
+    assert before == parts
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), amounts), min_size=1, max_size=6),
+    amounts,
+    st.lists(st.integers(0, 100), max_size=5),
+    st.decimals(min_value=0, max_value=9, places=2),
+)
+def test_order_that_went_back_in_full_has_nothing_left_of_any_event(
+    bought: Sequence[tuple[int, Decimal]], paid: Decimal, percents: Sequence[int], tip: Decimal
+) -> None:
+    lines = [a_line(event, total) for event, total in bought]
+    steps = [(paid * percent / 100).quantize(Decimal("0.01")) for percent in sorted(percents)]
+    at = UNTIL - timedelta(days=6)
+    seen = [a_return(back, paid, *lines, at=at + place * HOUR) for place, back in enumerate([*steps, paid + tip])]
+    whole = MoneyBooks(WEEK)
+    whole.take(a_payment(paid, *lines, at=at))
+    whole.give_back(seen)
+    for sums in whole.sums():
+        assert (sums.taken, sums.returned, sums.kept) == (paid, paid, Decimal(0))
+        assert all(row.kept == 0 for row in sums.rows)
+    # And the periods of it add up to that, event by event.
+    rows: dict[str, Decimal] = {}
+    for place in range(len(seen)):
+        hour = Period(at + place * HOUR, at + (place + 1) * HOUR, UTC)
+        books = MoneyBooks(hour)
+        books.give_back(one for one in seen if one.at < hour.until)
+        for row in (row for sums in books.sums() for row in sums.rows):
+            assert row.returned >= 0
+            rows[row.event] = rows.get(row.event, Decimal(0)) + row.returned
+    assert rows == {row.event: row.returned for sums in whole.sums() for row in sums.rows if row.event in rows}
+    assert sum(rows.values()) == paid
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=300), st.integers(0, 100))
@@ -102,7 +159,7 @@ def test_money_by_event_and_by_column_adds_up_to_the_whole(
 
 def test_refund_seen_again_and_by_another_source_counts_once_and_only_what_is_new() -> None:
     def seen(days: float, returned: str) -> ReturnSeen:
-        return ReturnSeen(1, UNTIL - timedelta(days=days), Decimal(returned), "GBP", (a_line(1, Decimal(25)),))
+        return a_return(returned, "25.00", a_line(1, Decimal(25)), at=UNTIL - timedelta(days=days))
 
     books = MoneyBooks(WEEK)
     books.give_back([seen(1, "25.00"), seen(9, "10.00"), seen(5, "10.00"), seen(1.5, "25.00"), seen(0.5, "10.00")])
@@ -227,3 +284,35 @@ def test_period_that_cannot_be_is_refused(since: str, until: str | None) -> None
 def test_moment_that_is_neither_a_day_nor_a_duration_is_refused(text: str) -> None:
     with pytest.raises(click.UsageError, match="neither a day"):
         MomentType().convert(text, None, None)
+
+
+def test_rows_of_one_name_are_told_apart_by_what_they_differ_in() -> None:
+    nights = [
+        # event, its title, organiser, its name, when
+        (1, "Open Mic", 1, "The Choir", "2026-12-12 19:30"),
+        (2, "Open Mic", 1, "The Choir", "2027-01-12 19:30"),
+        (3, "Open Mic", 2, "The Band", "2026-12-12 19:30"),
+        (4, "Matinee", 2, "The Band", "2026-12-13 11:00"),
+        (5, "Matinee", 2, "The Band", "2026-12-13 15:00"),
+        (6, "Twin", 2, "The Band", "2026-12-14 15:00"),
+        (7, "Twin", 2, "The Band", "2026-12-14 15:00"),
+        (8, "Alpha", 3, "The Duo", "infinity 15:00"),
+        (9, "Alpha", 4, "The Duo", "infinity 15:00"),
+        (None, "Open Mic", None, "", ""),
+    ]
+    books = MoneyBooks(WEEK)
+    for event, title, organiser, name, starts in nights:
+        books.take(a_payment(Decimal(10), Line(event, title, organiser, name, Decimal(10), 1, starts)))
+    (sums,) = books.sums()
+    assert {row.event_id: said for row, said in zip(sums.rows, words.told_apart(sums.rows), strict=True)} == {
+        1: ("The Choir", "12 Dec 2026"),
+        2: ("The Choir", "12 Jan 2027"),
+        3: ("The Band", ""),
+        4: ("The Band", "13 Dec 2026 11:00"),
+        5: ("The Band", "13 Dec 2026 15:00"),
+        6: ("The Band", "14 Dec 2026 15:00 (6)"),
+        7: ("The Band", "14 Dec 2026 15:00 (7)"),
+        8: ("The Duo (3)", ""),
+        9: ("The Duo (4)", ""),
+        None: ("", ""),
+    }

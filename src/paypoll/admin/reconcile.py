@@ -7,10 +7,10 @@ of the sweeps is not moved.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 import sqlalchemy as sa
 
+from paypoll.admin.ledger_sums import LedgerSums
 from paypoll.alerts.desk import AlertDesk
 from paypoll.alerts.ledger import tell_of_findings
 from paypoll.database import transaction
@@ -18,7 +18,7 @@ from paypoll.errors import TryLaterError
 from paypoll.ledger.judging import Judged, PageJudge
 from paypoll.ledger.other_way import Unseen, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
-from paypoll.payments.books import LedgerSource, Period
+from paypoll.payments.books import LedgerItem, LedgerSource, Period
 from paypoll.payments.gateway import Found, NotAllowed, NotFound, PaymentGateway
 from paypoll.payments.ledger import LedgerRules
 from paypoll.payments.policy import Policy
@@ -27,6 +27,7 @@ from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import find_unlisted
 
 _LAG = timedelta(hours=1)
+_JUST_NOW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +46,37 @@ class Books:
 class Reconciled:
     """What came of a period. `refused` names the merchants whose ledger may not be read, and why.
 
-    `matched` counts the payments of orders that fit; `held` those of orders that have no tickets for them, or are void,
-    of which admins were told otherwise, or are about to be; `foreign` those that are nobody's finding.
+    `payments` were made within it; of `earlier` ones something went back within it. `matched` counts the payments of
+    orders that fit; `held` those of orders that have no tickets for them, or are void, of which admins were told
+    otherwise, or are about to be; `foreign` those that are nobody's finding.
     """
 
     since: datetime
     until: datetime
     payments: int = 0
+    earlier: int = 0
     matched: int = 0
     held: int = 0
     foreign: int = 0
-    taken: dict[str, Decimal] = field(default_factory=dict)
-    returned: dict[str, Decimal] = field(default_factory=dict)
+    sums: LedgerSums = field(default_factory=LedgerSums)
     found: list[NewFinding] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
 
     def add(self, judged: Judged) -> None:
         """Count a payment in."""
-        payment, finding = judged.payment, judged.finding
-        self.payments += 1
+        finding, is_paid = judged.finding, self.sums.is_paid(judged.payment.transaction_id)
+        self.payments += is_paid
+        self.earlier += not is_paid
         if finding is not None:
             self.found.append(finding)
+        elif not is_paid:
+            return
         elif judged.is_held:
             self.held += 1
         elif judged.owner is not None:
             self.matched += 1
         else:
             self.foreign += 1
-        if payment.taken:
-            self.taken[payment.currency] = self.taken.get(payment.currency, Decimal(0)) + payment.amount
-            self.returned[payment.currency] = self.returned.get(payment.currency, Decimal(0)) + payment.returned
 
 
 def reconcile(
@@ -93,23 +95,26 @@ def reconcile(
     result = Reconciled(since, until)
     for merchant_code in merchants:
         seen: set[str] = set()
-        for judged in _judged(books, merchant_code, result, now, on_page):
-            if judged.payment.transaction_id in seen:
-                continue  # what went back of it stands on a later page
-            seen.add(judged.payment.transaction_id)
-            result.add(judged)
+        for items, judged in _pages(books, merchant_code, result, now, on_page):
+            result.sums.add(items, judged)
+            for name, one in judged.items():
+                if name not in seen:  # else what went back of it stands on a later page
+                    result.add(one)
+            seen |= judged.keys()
+        result.sums.end(is_past=until < now - _JUST_NOW)
         if merchant_code not in result.refused:
             result.found += _missing(books, merchant_code, result, seen, now)
     with transaction(books.engine) as connection:
         platform = books.policy.merchant_code
         if platform in merchants:
-            result.found += unpaid_tickets(connection, platform, books.policy.currency, now)
+            result.found += unpaid_tickets(connection, platform, books.policy.currency, now, since, until)
     return result
 
 
-def _judged(
+def _pages(
     books: Books, merchant_code: str, result: Reconciled, now: datetime, on_page: Callable[[datetime], None]
-) -> Iterator[Judged]:
+) -> Iterator[tuple[Sequence[LedgerItem], dict[str, Judged]]]:
+    """Yield the lines of each page, and its payments by their ids."""
     judge = PageJudge(books.engine, books.gateway, books.policy, books.rules, books.stopped)
     period, page = Period(since=result.since, until=result.until), ""
     while True:
@@ -120,9 +125,10 @@ def _judged(
         if not isinstance(look, Found) or (page and look.value.next_page == page):
             raise TryLaterError(f"SumUp's list of payments of {merchant_code} could not be read: {_detail(look)}")
         try:
-            yield from judge.judge_page(look.value, merchant_code, now)
+            judged = judge.judge_page(look.value, merchant_code, now)
         except UnansweredError as error:
             raise TryLaterError(f"SumUp did not say all about the payments of {merchant_code}: {error}") from error
+        yield look.value.items, {one.payment.transaction_id: one for one in judged}
         times = [item.at for item in look.value.items if item.at is not None]
         if times:
             on_page(max(times))

@@ -1,9 +1,14 @@
 """The beginning and the end of a period, as people write them."""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+if TYPE_CHECKING:
+    from paypoll.clock import Days
+
+_MOST_DAYS: Final = 3660
 
 
 class MomentType(click.ParamType["timedelta | date"]):
@@ -48,3 +53,31 @@ def asked_span(
     if begin >= finish:
         raise click.UsageError("--since must be before --until")
     return begin, finish
+
+
+def asked_days(since: timedelta | date, until: timedelta | date | None, zone: tzinfo, now: datetime) -> "Days":
+    """Return the days of a period, for what has a day and no time of day, the last one included.
+
+    They end today at the latest, and today if nothing is said. Of durations that touch, each day is in one: a day is
+    where it ends. Raise UsageError where there is none, or more than ten years of them.
+    """
+    from paypoll.clock import Days
+
+    today = now.astimezone(zone).date()
+
+    def day_of(ago: timedelta) -> date:
+        return (now - ago).astimezone(zone).date()
+
+    try:
+        first = day_of(since) if isinstance(since, timedelta) else since
+        if isinstance(until, timedelta):
+            last = day_of(until) - timedelta(days=1)
+        else:
+            last = today if until is None else min(until, today)
+    except OverflowError:
+        raise click.UsageError("that is beyond the calendar") from None
+    if first > last:
+        raise click.UsageError("--since must be before --until, by a day at least: a payout has no time of day")
+    if (last - first).days >= _MOST_DAYS:
+        raise click.UsageError(f"payouts are shown of {_MOST_DAYS} days at most")
+    return Days(first, last, today, zone)

@@ -70,8 +70,15 @@ def missing_payments(connection: sa.Connection, cursor: Cursor) -> list[Unseen]:
     return [Unseen(one) for one in unlisted]
 
 
-def unpaid_tickets(connection: sa.Connection, merchant_code: str, currency: str, now: datetime) -> list[NewFinding]:
-    """Return the recent orders with tickets that admit, and that nobody paid (row 47)."""
+def unpaid_tickets(
+    connection: sa.Connection,
+    merchant_code: str,
+    currency: str,
+    now: datetime,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[NewFinding]:
+    """Return the recent orders with tickets that admit, and that nobody paid (row 47); those of a period, if asked."""
     return [
         NewFinding(
             kind=FindingKind.TICKETS_UNPAID,
@@ -83,5 +90,8 @@ def unpaid_tickets(connection: sa.Connection, merchant_code: str, currency: str,
             detail={"status": order.status, "tickets": str(order.tickets)},
         )
         for order in find_astray(connection, now)
-        if Kind.UNPAID in order.kinds and now - order.created_at >= _LAG
+        if Kind.UNPAID in order.kinds
+        and now - order.created_at >= _LAG
+        and (since is None or order.created_at >= since)
+        and (until is None or order.created_at < until)
     ]

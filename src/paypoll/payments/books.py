@@ -4,7 +4,7 @@ What a payment that stands there means for an order: `payments.ledger`; what pay
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 
@@ -59,7 +59,10 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class PayoutRecord:
-    """A record of SumUp's payouts: what reached the bank for a payment, or what was kept back for what went back."""
+    """A record of SumUp's payouts: what reached the bank for a payment, or what was kept back for what went back.
+
+    `kind` and `status` are SumUp's words in capitals, `on` is an ISO date.
+    """
 
     id: str
     kind: str
@@ -79,6 +82,6 @@ class LedgerSource(Protocol):
         """Return a page of the merchant's online transactions, the oldest first; `page` is empty for the first."""
         ...
 
-    def list_payouts(self, merchant_code: str, first_day: str, last_day: str) -> Look[tuple[PayoutRecord, ...]]:
-        """Return the records of these days (ISO dates), both included."""
+    def list_payouts(self, merchant_code: str, first: date, last: date) -> Look[tuple[PayoutRecord, ...]]:
+        """Return the records of these days, both included: all of them, or the failure, which may be of one day."""
         ...

@@ -218,11 +218,12 @@ class BrokenAnswer:
     """SumUp answered with something that cannot be used: a wrong id, a missing or impossible amount.
 
     `garbled`: it was not even JSON, but a proxy's page, a redirect, an endless body. That says something about the
-    way to SumUp rather than about this checkout.
+    way to SumUp rather than about this checkout. `too_long`: it was longer than what is read of any answer.
     """
 
     detail: str
     garbled: bool = field(default=False, compare=False)
+    too_long: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

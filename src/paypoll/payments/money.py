@@ -61,10 +61,13 @@ def _is_beyond(amount: Decimal) -> bool:
     return not amount.is_finite() or amount.adjusted() > _MOST_DIGITS or amount.as_tuple().exponent < -_MOST_DIGITS  # type: ignore[operator]
 
 
+def digits(amount: Decimal, currency: str) -> str:
+    """Return the amount in as many digits as the currency has, such as `12.50`; odd amounts as they are."""
+    if minor_units(amount, currency) is not None:
+        return f"{amount:.{exponent(currency)}f}"
+    return str(amount) if _is_beyond(amount) else f"{amount:f}"  # which would write a million zeros out
+
+
 def show_amount(amount: Decimal, currency: str) -> str:
     """Return the amount as people read it, such as `12.50 GBP`; odd amounts are shown as they are."""
-    if minor_units(amount, currency) is not None:
-        digits = f"{amount:.{exponent(currency)}f}"
-    else:
-        digits = str(amount) if _is_beyond(amount) else f"{amount:f}"  # which would write a million zeros out
-    return f"{digits} {currency}".strip()
+    return f"{digits(amount, currency)} {currency}".strip()

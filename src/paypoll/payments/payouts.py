@@ -1,133 +1,285 @@
-"""Payouts held against the orders: gross, fee and net of each, shared out to the events that it is for. Pure."""
+"""Payouts held against what was paid: the lines of each record, what was paid out otherwise than paid, sums. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeVar
 
 from paypoll.payments.books import PayoutRecord
-from paypoll.payments.money import exponent, same_amount
+from paypoll.payments.money import same_amount
+from paypoll.payments.shares import shares, shares_back
+
+K = TypeVar("K")
 
 PAYOUT = "PAYOUT"
+SUCCESSFUL = "SUCCESSFUL"
+DEDUCTIONS = frozenset({"REFUND_DEDUCTION", "CHARGE_BACK_DEDUCTION", "DD_RETURN_DEDUCTION", "BALANCE_DEDUCTION"})
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """An event's part of an order, by the total of its items."""
+    """An item of an order, for the share of its event. `event_id` is None where the shop has deleted the event.
 
+    `event_date` and `event_time` are as PostgreSQL writes them: 2026-12-12, 19:30.
+    """
+
+    event_id: int | None
     event: str
+    event_date: str
+    event_time: str
+    organiser_id: int | None
     organiser: str
     total: Decimal
 
 
+GONE = Share(None, "(order gone from the shop)", "", "", None, "", Decimal(1))
+"""What an order was for that is not in the shop any more; `paypoll report` calls it the same."""
+_NOTHING = Share(None, "", "", "", None, "", Decimal(1))
+
+
 @dataclass(frozen=True, slots=True)
-class PaidOrder:
-    """The order that a transaction paid for. `amount` is the payment as paypoll verified it."""
+class Paid:
+    """A payment that paypoll knows: of the order `number`, or of the listing fee `fee`.
+
+    `amount` is without a tip. `shares` is empty where the order is gone from the shop.
+    """
 
     number: str
+    fee: str
     amount: Decimal
     currency: str
-    shares: tuple[Share, ...]
+    transaction_id: str
+    paid_at: datetime | None
+    shares: tuple[Share, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PayoutLine:
     """A line for the bookkeeper: a record of SumUp's, or an event's part of one. Deductions are negative.
 
-    `order` is empty where the record is of nothing that paypoll knows.
+    `order` and `listing_fee` are empty where the record is of nothing that paypoll knows. `tip` is a part of `gross`.
+    What is not `counted` is in no sum: it did not happen, or paypoll does not know what it is (its sign is SumUp's).
     """
 
     on: str
     kind: str
+    status: str
+    counted: bool
     merchant_code: str
     order: str
+    listing_fee: str
+    event_id: int | None
     event: str
+    event_date: str
+    event_time: str
+    organiser_id: int | None
     organiser: str
     gross: Decimal
     fee: Decimal
     net: Decimal
+    tip: Decimal
     currency: str
     reference: str
     transaction_code: str
+    paid_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A payout whose gross is not what the order was paid by."""
+    """What was paid out for a payment, or `deducted`, in `records` records, where that does not fit what was paid."""
 
     order: str
+    listing_fee: str
     transaction_code: str
+    deducted: bool
     paid: Decimal
+    tip: Decimal
+    paid_currency: str
     gross: Decimal
     currency: str
+    records: int
 
 
-def lines_of(record: PayoutRecord, merchant_code: str, order: PaidOrder | None) -> list[PayoutLine]:
-    """Return the record's lines: one an event of its order, whose sums are the record's to the penny."""
+def is_known(kind: str) -> bool:
+    """Say whether paypoll knows which way a record of this kind moves money."""
+    return kind == PAYOUT or kind in DEDUCTIONS
+
+
+def is_counted(record: PayoutRecord) -> bool:
+    """Say whether the record moved money, and paypoll knows which way."""
+    return record.status == SUCCESSFUL and is_known(record.kind)
+
+
+def lines_of(
+    record: PayoutRecord,
+    merchant_code: str,
+    paid: Paid | None = None,
+    *,
+    tip: Decimal = Decimal(0),
+    before: Decimal = Decimal(0),
+) -> list[PayoutLine]:
+    """Return the record's lines: one an event of its order, whose sums are the record's to the penny.
+
+    `tip` is that of the payment, `before` what other records had paid out of it, or deducted. The first has the tip.
+    """
     net, fee = signed(record)
-    shares = order.shares if order is not None and order.shares else (Share("", "", Decimal(1)),)
-    weights = [share.total for share in shares]
-    nets, fees = _split(net, weights, record.currency), _split(fee, weights, record.currency)
+    tipped = record.kind == PAYOUT and is_counted(record) and not before
+    events = _by_event(net + fee, record.currency, paid, tip, before)
+    # The fee goes by what each event got: so no part of it is more than that.
+    fees = shares(fee, [abs(one.gross) for one in events], record.currency)
     return [
         PayoutLine(
             on=record.on,
             kind=record.kind,
+            status=record.status,
+            counted=is_counted(record),
             merchant_code=merchant_code,
-            order=order.number if order is not None else "",
-            event=share.event,
-            organiser=share.organiser,
-            gross=part + part_fee,
-            fee=part_fee,
-            net=part,
+            order=paid.number if paid is not None else "",
+            listing_fee=paid.fee if paid is not None else "",
+            event_id=one.share.event_id,
+            event=one.share.event,
+            event_date=one.share.event_date,
+            event_time=one.share.event_time,
+            organiser_id=one.share.organiser_id,
+            organiser=one.share.organiser,
+            gross=one.gross,
+            fee=part,
+            net=one.gross - part,
+            tip=one.tip if tipped else Decimal(0),
             currency=record.currency,
             reference=record.reference,
             transaction_code=record.transaction_code,
+            paid_at=paid.paid_at if paid is not None else None,
         )
-        for share, part, part_fee in zip(shares, nets, fees, strict=True)
+        for one, part in zip(events, fees, strict=True)
     ]
+
+
+@dataclass(slots=True)
+class _Event:
+    """What of a record is an event's."""
+
+    share: Share
+    gross: Decimal = Decimal(0)
+    tip: Decimal = Decimal(0)
+
+
+def _by_event(gross: Decimal, currency: str, paid: Paid | None, tip: Decimal, before: Decimal) -> list[_Event]:
+    items = (_NOTHING,) if paid is None or paid.fee else paid.shares or (GONE,)
+    weights = [item.total for item in items]
+    # As `paypoll report` shares out the payment, by items, and what went back of it: part for part, so that the parts
+    # of a whole are the same as the whole.
+    parts = shares(paid.amount if paid is not None else gross, weights, currency)
+    tips = shares(tip, parts, currency)
+    whole = [part + part_tip for part, part_tip in zip(parts, tips, strict=True)]
+    now = before + abs(gross)
+    if paid is not None and currency == paid.currency and before >= 0 and now <= sum(whole):
+        sign = -1 if gross < 0 else 1
+        then, since = (shares_back(size, whole, currency) for size in (before, now))
+        grosses = [sign * (one - other) for one, other in zip(since, then, strict=True)]
+    else:
+        grosses = shares(gross, weights, currency)
+    found: dict[tuple[int | None, str, int | None], _Event] = {}
+    for item, part, part_tip in zip(items, grosses, tips, strict=True):
+        event = found.setdefault((item.event_id, item.event, item.organiser_id), _Event(item))
+        event.gross += part
+        event.tip += part_tip
+    return list(found.values())
 
 
 def signed(record: PayoutRecord) -> tuple[Decimal, Decimal]:
     """Return net and fee. Whether SumUp writes a deduction with a minus is not documented: it is one either way."""
-    if record.kind == PAYOUT:
-        return record.amount, record.fee
-    return -abs(record.amount), -abs(record.fee)
-
-
-def difference(record: PayoutRecord, order: PaidOrder | None) -> Difference | None:
-    """Return where a payout's gross is not the amount that was paid; None where it is, or nothing is known."""
-    if record.kind != PAYOUT or order is None:
-        return None
-    gross = record.amount + record.fee
-    if same_amount(gross, order.amount, order.currency) and record.currency == order.currency:
-        return None
-    return Difference(order.number, record.transaction_code, order.amount, gross, record.currency)
+    if record.kind in DEDUCTIONS:
+        return -abs(record.amount), -abs(record.fee)
+    return record.amount, record.fee
 
 
 @dataclass(slots=True)
 class Total:
-    """What an organiser's event came to."""
+    """What lines, or records, come to."""
 
     gross: Decimal = Decimal(0)
     fee: Decimal = Decimal(0)
     net: Decimal = Decimal(0)
+    number: int = 0
+
+    def add(self, gross: Decimal, fee: Decimal) -> None:
+        """Add one."""
+        self.gross += gross
+        self.fee += fee
+        self.net += gross - fee
+        self.number += 1
 
 
-def totals(lines: Iterable[PayoutLine]) -> Mapping[tuple[str, str, str], Total]:
-    """Return the sums by organiser, event and currency, in the order of their names."""
-    sums: dict[tuple[str, str, str], Total] = {}
+def summed(lines: Iterable[PayoutLine], key: Callable[[PayoutLine], K]) -> dict[K, Total]:
+    """Return the sums of the lines that count, by what `key` says of each."""
+    sums: dict[K, Total] = defaultdict(Total)
     for line in lines:
-        total = sums.setdefault((line.organiser, line.event, line.currency), Total())
-        total.gross += line.gross
-        total.fee += line.fee
-        total.net += line.net
-    return dict(sorted(sums.items()))
+        if line.counted:
+            sums[key(line)].add(line.gross, line.fee)
+    return sums
 
 
-def _split(amount: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
-    """Share an amount out by weights; what rounding leaves goes to the last."""
-    whole = sum(weights, Decimal(0))
-    unit = Decimal(1).scaleb(-exponent(currency))
-    if len(weights) == 1 or not whole:
-        return [amount, *(Decimal(0) for _ in weights[1:])]
-    parts = [(amount * weight / whole).quantize(unit, ROUND_HALF_UP) for weight in weights[:-1]]
-    return [*parts, amount - sum(parts, Decimal(0))]
+class SoFar:
+    """How much was paid out of each transaction, or deducted, as its records come, the oldest first."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str, bool], Decimal] = defaultdict(Decimal)
+
+    def add(self, record: PayoutRecord) -> Decimal:
+        """Add a record, and return what there was before it."""
+        side = record.transaction_code, record.currency, record.kind == PAYOUT
+        before = self._sums[side]
+        if is_counted(record):
+            gross = sum(signed(record))
+            self._sums[side] += gross if record.kind == PAYOUT else -gross
+        return before
+
+
+class Records:
+    """The records of a merchant, by transaction and currency: a payment may be paid out in parts, and twice."""
+
+    def __init__(self) -> None:
+        self._out: dict[str, dict[str, Total]] = defaultdict(lambda: defaultdict(Total))
+        self._back: dict[str, dict[str, Total]] = defaultdict(lambda: defaultdict(Total))
+
+    def add(self, records: Iterable[PayoutRecord]) -> None:
+        """Add the records that count."""
+        for record in filter(is_counted, records):
+            net, fee = signed(record)
+            side = self._out if record.kind == PAYOUT else self._back
+            side[record.transaction_code][record.currency].add(net + fee, fee)
+
+    @property
+    def paid_out(self) -> Collection[str]:
+        """The codes of the transactions of which something was paid out."""
+        return self._out.keys()
+
+    def differences(self, code: str, paid: Paid, tip: Decimal) -> list[Difference]:
+        """Return where the transaction was paid out otherwise than paid, or more was deducted of it."""
+        expected = paid.amount + tip
+        found = []
+        for currency, total in self._out.get(code, {}).items():
+            if not (currency == paid.currency and same_amount(total.gross, expected, currency)):
+                found.append(_difference(code, paid, tip, total, currency, deducted=False))
+        for currency, total in self._back.get(code, {}).items():
+            if not (currency == paid.currency and -total.net <= expected):
+                found.append(_difference(code, paid, tip, total, currency, deducted=True))
+        return found
+
+
+def _difference(code: str, paid: Paid, tip: Decimal, total: Total, currency: str, *, deducted: bool) -> Difference:
+    return Difference(
+        order=paid.number,
+        listing_fee=paid.fee,
+        transaction_code=code,
+        deducted=deducted,
+        paid=paid.amount,
+        tip=tip,
+        paid_currency=paid.currency,
+        gross=-total.net if deducted else total.gross,
+        currency=currency,
+        records=total.number,
+    )

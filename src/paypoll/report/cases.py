@@ -8,7 +8,6 @@ from datetime import datetime
 from paypoll.report.facts import CaseStep, FindingSeen
 from paypoll.report.period import Period
 from paypoll.report.result import CaseSums, FindingRow, Spread
-from paypoll.report.shares import ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +78,14 @@ def spread(seconds: Sequence[float]) -> Spread | None:
         return None
     ordered = sorted(seconds)
     return Spread(len(ordered), ranked(ordered, 50), ranked(ordered, 95), ordered[-1])
+
+
+def ranked(ordered: Sequence[float], percent: int) -> float:
+    """Return the value that so many percent of a sorted sample do not exceed: the nearest rank, a value of the sample.
+
+    The same as percentile_disc of PostgreSQL. There must be a value at least.
+    """
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def _counted(words: Iterable[str]) -> dict[str, int]:

@@ -5,11 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from paypoll.report.result import MoneySums, Report, ServiceSums
-from paypoll.report.words import digits
-
-# What a spreadsheet takes for the beginning of a formula: a title of an event must not be one.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from paypoll.payments.money import digits
+from paypoll.report.result import MoneyRow, MoneySums, Report, ServiceSums
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +23,31 @@ def tables(report: Report) -> list[Table]:
     return [
         Table(
             "money.csv",
-            ("currency", "organiser", "event", "orders", "places", "in", "back", "kept"),
+            (
+                "currency",
+                "organiser",
+                "event",
+                "orders",
+                "places",
+                "in",
+                "back",
+                "kept",
+                "event_date",
+                "event_time",
+                "event_id",
+                "organiser_id",
+            ),
             [
                 (
                     row.currency,
-                    as_text(row.organiser),
-                    as_text(row.event),
+                    row.organiser,
+                    row.event,
                     row.orders,
                     row.places,
                     *(digits(value, row.currency) for value in (row.taken, row.returned, row.kept)),
+                    *_starts(row).values(),
+                    row.event_id,
+                    row.organiser_id,
                 )
                 for sums in report.money
                 for row in sums.rows
@@ -44,6 +57,15 @@ def tables(report: Report) -> list[Table]:
             "money-by-time.csv",
             ("currency", "from", "in", "back"),
             [(sums.currency, *row) for sums in report.money for row in _by_column(report, sums)],
+        ),
+        Table(
+            "issued-on-word.csv",
+            ("currency", "orders", "places", "amount"),
+            [
+                (sums.currency, sums.on_word.orders, sums.on_word.places, digits(sums.on_word.amount, sums.currency))
+                for sums in report.money
+                if sums.on_word.orders
+            ],
         ),
         Table(
             "orders-by-time.csv",
@@ -59,9 +81,7 @@ def tables(report: Report) -> list[Table]:
                 )
             ),
         ),
-        Table(
-            "order-statuses.csv", ("status", "orders"), [(as_text(s), n) for s, n in report.orders.by_status.items()]
-        ),
+        Table("order-statuses.csv", ("status", "orders"), list(report.orders.by_status.items())),
         Table(
             "outcomes.csv",
             ("outcome", "reason", "orders"),
@@ -114,11 +134,6 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def as_text(value: str) -> str:
-    """Return a text of the database for a cell: one that a spreadsheet would run is marked as text."""
-    return f"'{value}" if value.startswith(_FORMULA) else value
-
-
 def _money(sums: MoneySums) -> dict[str, Any]:
     def text(value: Any) -> str:
         return digits(value, sums.currency)
@@ -130,6 +145,11 @@ def _money(sums: MoneySums) -> dict[str, Any]:
         **{name: text(getattr(sums, name)) for name in ("taken", "returned", "kept")},
         "taken_by_column": [text(value) for value in sums.taken_by_column],
         "returned_by_column": [text(value) for value in sums.returned_by_column],
+        "on_word": {
+            "orders": sums.on_word.orders,
+            "places": sums.on_word.places,
+            "amount": text(sums.on_word.amount),
+        },
         "rows": [
             {
                 "organiser": row.organiser,
@@ -137,10 +157,18 @@ def _money(sums: MoneySums) -> dict[str, Any]:
                 "orders": row.orders,
                 "places": row.places,
                 **{name: text(getattr(row, name)) for name in ("taken", "returned", "kept")},
+                **_starts(row),
+                "event_id": row.event_id,
+                "organiser_id": row.organiser_id,
             }
             for row in sums.rows
         ],
     }
+
+
+def _starts(row: MoneyRow) -> dict[str, str]:
+    day, _, time = row.starts.partition(" ")
+    return {"event_date": day, "event_time": time}
 
 
 def _service(sums: ServiceSums) -> dict[str, Any]:

@@ -11,7 +11,10 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An item of an order: what it is for, and its share. `event_id` is None where the shop has deleted the event."""
+    """An item of an order: what it is for, and its share. `event_id` is None where the shop has deleted the event.
+
+    `starts` is the event's day and time as the shop has them, such as 2026-12-12 19:30.
+    """
 
     event_id: int | None
     event: str
@@ -19,11 +22,14 @@ class Line:
     organiser: str
     total: Decimal
     places: int
+    starts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
     """A payment that bought tickets. `by_shop`: a page of the shop had issued them; `by_person`: a person did.
+
+    `on_word`: on a person's word alone, and SumUp shows no payment; `amount` is what the order would have cost.
 
     `order` tells payments of one order from those of another within a report, and is shown nowhere. `lines` is empty
     where the order is gone from the shop.
@@ -36,18 +42,28 @@ class Payment:
     currency: str
     by_shop: bool
     by_person: bool
+    on_word: bool
     lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReturnSeen:
-    """How much of the payment that bought an order's tickets had gone back in all, when somebody looked."""
+    """How much of the payment that bought an order's tickets had gone back in all, when somebody looked.
+
+    `paid` is what is counted as paid: without a tip, which `returned` may hold.
+    """
 
     order: int
     at: datetime
     returned: Decimal
+    paid: Decimal
     currency: str
     lines: tuple[Line, ...]
+
+    @property
+    def of_payment(self) -> Decimal:
+        """What had gone back of what is counted as paid."""
+        return min(self.returned, self.paid)
 
 
 @dataclass(frozen=True, slots=True)

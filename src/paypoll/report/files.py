@@ -1,13 +1,12 @@
 """Writes a report to files: each whole or not at all, and readable by paypoll's group, not by everybody."""
 
-import csv
-import io
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from paypoll.report.document import tables
 from paypoll.report.result import Report
+from paypoll.report.spreadsheet import BOM, csv_text
 
 FOLDER_MODE = 0o750
 FILE_MODE = 0o640
@@ -39,17 +38,10 @@ def make_folder(folder: Path) -> None:
 
 
 def write_tables(folder: Path, report: Report) -> list[Path]:
-    """Write the tables of the report as CSV files and return where they are. Raise OSError.
-
-    They begin with a byte order mark: without it a spreadsheet takes names with accents for something else.
-    """
+    """Write the tables of the report as CSV files and return where they are. Raise OSError."""
     make_folder(folder)
     written = []
     for table in tables(report):
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(table.heads)
-        writer.writerows(table.rows)
-        write_file(folder / table.name, "\ufeff" + text.getvalue())
+        write_file(folder / table.name, BOM + csv_text(table.heads, table.rows))
         written.append(folder / table.name)
     return written

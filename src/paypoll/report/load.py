@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from paypoll.database import readable
 from paypoll.payments.decision import Outcome, Reason
 from paypoll.payments.order_statuses import OrderStatus
+from paypoll.payments.override import is_a_word
 from paypoll.report.facts import (
     Asked,
     CaseStep,
@@ -128,6 +129,7 @@ def _payments(connection: sa.Connection, period: Period, trail: sa.ColumnElement
     query = (
         with_lines(
             fulfilment.c.order_id,
+            fulfilment.c.checkout_id,
             fulfilment.c.paid_at,
             fulfilment.c.fulfilled_at,
             fulfilment.c.amount,
@@ -153,6 +155,7 @@ def _payments(connection: sa.Connection, period: Period, trail: sa.ColumnElement
             currency=first.currency,
             by_shop=first.issued_by == "shop",
             by_person=first.by_person,
+            on_word=is_a_word(first.checkout_id),
             lines=lines_of(rows),
         )
 

@@ -20,6 +20,9 @@ def with_lines(*columns: Any) -> sa.Select[Any]:
             items.c.id.label("item"),
             items.c.event_id,
             sa.func.coalesce(events.c.title, items.c.event_title).label("event"),
+            # As texts: PostgreSQL knows days that Python does not, and no such event spoils the report.
+            sa.cast(events.c.event_date, sa.Text).label("day"),
+            sa.cast(events.c.event_time, sa.Text).label("time"),
             events.c.organiser_id,
             organisers.c.display_name.label("organiser"),
             items.c.total.label("line_total"),
@@ -43,6 +46,7 @@ def lines_of(rows: Sequence[sa.Row[Any]]) -> tuple[Line, ...]:
             organiser=row.organiser or (f"organiser {row.organiser_id}" if row.organiser_id else ""),
             total=row.line_total,
             places=row.quantity,
+            starts=f"{row.day} {row.time:.5}" if row.day and row.time else "",
         )
         for row in rows
         if row.item is not None

@@ -33,6 +33,7 @@ class _Paid:
 
     checkout_id: str
     transaction_id: str | None
+    amount: Decimal
     currency: str
     lines: tuple[Line, ...]
 
@@ -52,7 +53,8 @@ def load_returns(
         paid = _paid(connection, touched[start : start + _AT_A_TIME])
         sources = (_in_trail, _in_findings, _in_refunds)
         for order_id, at, returned in (one for source in sources for one in source(connection, paid, period)):
-            yield ReturnSeen(order_id, at, returned, paid[order_id].currency, paid[order_id].lines)
+            payment = paid[order_id]
+            yield ReturnSeen(order_id, at, returned, payment.amount, payment.currency, payment.lines)
 
 
 def _touched(
@@ -83,7 +85,13 @@ def _tells_of_a_return() -> sa.ColumnElement[bool]:
 
 def _paid(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, _Paid]:
     query = (
-        with_lines(fulfilment.c.order_id, fulfilment.c.checkout_id, fulfilment.c.transaction_id, fulfilment.c.currency)
+        with_lines(
+            fulfilment.c.order_id,
+            fulfilment.c.checkout_id,
+            fulfilment.c.transaction_id,
+            fulfilment.c.amount,
+            fulfilment.c.currency,
+        )
         .where(fulfilment.c.order_id.in_(order_ids))
         .order_by(fulfilment.c.order_id, items.c.id)
     )
@@ -91,7 +99,7 @@ def _paid(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, _Pai
     for order_id, grouped in groupby(connection.execute(query), key=lambda row: row.order_id):
         rows = list(grouped)
         first = rows[0]
-        found[order_id] = _Paid(first.checkout_id, first.transaction_id, first.currency, lines_of(rows))
+        found[order_id] = _Paid(first.checkout_id, first.transaction_id, first.amount, first.currency, lines_of(rows))
     return found
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from paypoll.payments.shares import shares, shares_back
 from paypoll.report.facts import Line, Payment, ReturnSeen
 from paypoll.report.period import Period
-from paypoll.report.result import MoneyRow, MoneySums
-from paypoll.report.shares import shares
+from paypoll.report.result import MoneyRow, MoneySums, WordSums
 
 _GONE = Line(None, "(order gone from the shop)", None, "", Decimal(0), 0)
+
+_NO_WORD = WordSums(0, 0, Decimal(0))
 
 _Key = tuple[int | None, str, int | None, str]
 
@@ -21,6 +23,7 @@ class _Row:
     places: int = 0
     taken: Decimal = Decimal(0)
     returned: Decimal = Decimal(0)
+    starts: str = ""
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class _Currency:
     taken: dict[datetime, Decimal] = field(default_factory=dict)
     returned: dict[datetime, Decimal] = field(default_factory=dict)
     rows: dict[_Key, _Row] = field(default_factory=dict)
+    on_word: WordSums = _NO_WORD
 
 
 class MoneyBooks:
@@ -42,12 +46,16 @@ class MoneyBooks:
     def take(self, payment: Payment) -> None:
         """Enter a payment, at the time at which it bought tickets."""
         book = self._currencies.setdefault(payment.currency, _Currency())
+        if payment.on_word:
+            known, places = book.on_word, sum(line.places for line in payment.lines)
+            book.on_word = WordSums(known.orders + 1, known.places + places, known.amount + payment.amount)
+            return
         book.orders += 1
         _add(book.taken, self._period.column_of(payment.fulfilled_at), payment.amount)
         lines = payment.lines or (_GONE,)
         entered = set()
         for line, share in zip(lines, _split(payment.amount, lines, payment.currency), strict=True):
-            row = book.rows.setdefault(_key(line), _Row())
+            row = book.rows.setdefault(_key(line), _Row(starts=line.starts))
             row.orders += _key(line) not in entered
             row.places += line.places
             row.taken += share
@@ -64,18 +72,21 @@ class MoneyBooks:
 
     def _give_back_one(self, sightings: Sequence[ReturnSeen]) -> None:
         # An older sighting of more counts: a list of SumUp's that lags behind takes nothing back.
-        known = max((one.returned for one in sightings if one.at < self._period.since), default=Decimal(0))
+        known = max((one.of_payment for one in sightings if one.at < self._period.since), default=Decimal(0))
         for one in sightings:
-            if one.at in self._period and one.returned > known:
-                self._return(one, one.returned - known)
-                known = one.returned
+            if one.at in self._period and one.of_payment > known:
+                self._return(one, known)
+                known = one.of_payment
 
-    def _return(self, seen: ReturnSeen, amount: Decimal) -> None:
+    def _return(self, seen: ReturnSeen, before: Decimal) -> None:
         book = self._currencies.setdefault(seen.currency, _Currency())
-        _add(book.returned, self._period.column_of(seen.at), amount)
+        _add(book.returned, self._period.column_of(seen.at), seen.of_payment - before)
         lines = seen.lines or (_GONE,)
-        for line, share in zip(lines, _split(amount, lines, seen.currency), strict=True):
-            book.rows.setdefault(_key(line), _Row()).returned += share
+        # Shared out is what went back in all, so that nothing is left of an order that went back in parts.
+        parts = _split(seen.paid, lines, seen.currency)
+        now, then = (shares_back(back, parts, seen.currency) for back in (seen.of_payment, before))
+        for line, share, known in zip(lines, now, then, strict=True):
+            book.rows.setdefault(_key(line), _Row(starts=line.starts)).returned += share - known
 
     def sums(self) -> tuple[MoneySums, ...]:
         """Return what was entered, the currency with the most orders first."""
@@ -85,10 +96,21 @@ class MoneyBooks:
     def _sums_of(self, currency: str, book: _Currency) -> MoneySums:
         columns = self._period.columns
         rows = [
-            MoneyRow(currency, organiser, event, row.orders, row.places, row.taken, row.returned)
-            for (_, event, _, organiser), row in book.rows.items()
+            MoneyRow(
+                currency=currency,
+                organiser=organiser,
+                event=event,
+                starts=row.starts,
+                event_id=event_id,
+                organiser_id=organiser_id,
+                orders=row.orders,
+                places=row.places,
+                taken=row.taken,
+                returned=row.returned,
+            )
+            for (event_id, event, organiser_id, organiser), row in book.rows.items()
         ]
-        rows.sort(key=lambda row: (-row.taken, -row.returned, row.organiser, row.event))
+        rows.sort(key=lambda row: (-row.taken, -row.returned, row.organiser, row.event, row.starts))
         return MoneySums(
             currency=currency,
             orders=book.orders,
@@ -98,6 +120,7 @@ class MoneyBooks:
             taken_by_column=tuple(book.taken.get(column, Decimal(0)) for column in columns),
             returned_by_column=tuple(book.returned.get(column, Decimal(0)) for column in columns),
             rows=tuple(rows),
+            on_word=book.on_word,
         )
 
 

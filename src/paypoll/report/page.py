@@ -71,10 +71,13 @@ def render_page(report: Report, *, site_name: str, language: str) -> str:
         stretch=words.stretch(report.period),
         grain=report.period.grain.value,
         amount=words.amount,
+        on_word=words.on_word,
         grouped=words.grouped,
         percent=words.percent,
         figures=_figures(report),
-        money=[(sums, _shortened(sums.rows)) for sums in report.money],
+        money=[
+            (sums, _shortened(list(zip(sums.rows, words.told_apart(sums.rows), strict=True)))) for sums in report.money
+        ],
         hours={"SumUp": _shortened(report.sumup.bad_hours[::-1]), "mail": _shortened(report.mail.bad_hours[::-1])},
         is_quiet=not (report.sumup.failed or report.mail.failed),
     )

@@ -33,11 +33,17 @@ class OrderSums:
 
 @dataclass(frozen=True, slots=True)
 class MoneyRow:
-    """What came in for an event, and what went back of it. An order for two events counts in both rows."""
+    """What came in for an event, and what went back of it. An order for two events counts in both rows.
+
+    Of one name there may be several: `starts`, `event_id` and `organiser_id` tell them apart; see `words.told_apart`.
+    """
 
     currency: str
     organiser: str
     event: str
+    starts: str
+    event_id: int | None
+    organiser_id: int | None
     orders: int
     places: int
     taken: Decimal
@@ -50,8 +56,20 @@ class MoneyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class WordSums:
+    """The orders whose tickets a person issued without a payment that SumUp shows, and what they would have cost."""
+
+    orders: int
+    places: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class MoneySums:
-    """All money of a currency: its rows add up to `taken` and `returned`, to the penny. The largest row comes first."""
+    """All money of a currency: its rows add up to `taken` and `returned`, to the penny. The largest row comes first.
+
+    `on_word` is in none of it.
+    """
 
     currency: str
     orders: int
@@ -61,6 +79,7 @@ class MoneySums:
     taken_by_column: tuple[Decimal, ...]
     returned_by_column: tuple[Decimal, ...]
     rows: tuple[MoneyRow, ...]
+    on_word: WordSums
 
     @property
     def kept(self) -> Decimal:

@@ -1,11 +1,15 @@
 """How a report says its values: durations, times, amounts, and the codes that are kept in the database. Pure."""
 
 import math
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Protocol
 
-from paypoll.payments.money import show_amount
+from paypoll.payments.money import digits
 from paypoll.report.period import Period
+from paypoll.report.result import MoneySums
 
 _TROUBLES = {
     "sumup_silent": "SumUp does not answer",
@@ -87,11 +91,6 @@ def within(limit: float, before: float) -> str:
     return f"{duration(before)} to {duration(limit)}" if before else f"within {duration(limit)}"
 
 
-def digits(amount: Decimal, currency: str) -> str:
-    """Return an amount with the digits of its currency and nothing else, to be copied: 1250.00."""
-    return show_amount(amount, currency).split(" ")[0]
-
-
 def grouped(value: Decimal, currency: str) -> str:
     """Return an amount for people, below the name of its currency: 1,250.00."""
     whole, point, rest = digits(value, currency).partition(".")
@@ -102,6 +101,66 @@ def grouped(value: Decimal, currency: str) -> str:
 def amount(value: Decimal, currency: str) -> str:
     """Return an amount for people: 1,250.00 GBP."""
     return f"{grouped(value, currency)} {currency}"
+
+
+def on_word(sums: MoneySums) -> str:
+    """Return what was issued without a payment that SumUp shows; empty where nothing was."""
+    word = sums.on_word
+    if not word.orders:
+        return ""
+    orders = f"{word.orders} order{'s' if word.orders != 1 else ''}"
+    places = f"{word.places} place{'s' if word.places != 1 else ''}"
+    return f"issued on a person's word: {orders}, {places}, {amount(word.amount, sums.currency)} - not at SumUp"
+
+
+class Named(Protocol):
+    """A row about an event of an organiser, whose names others may have. `starts` is the event's day and time."""
+
+    @property
+    def organiser(self) -> str: ...
+    @property
+    def organiser_id(self) -> int | None: ...
+    @property
+    def event(self) -> str: ...
+    @property
+    def event_id(self) -> int | None: ...
+    @property
+    def starts(self) -> str: ...
+
+
+def told_apart(rows: Sequence[Named]) -> list[tuple[str, str]]:
+    """Return for each row the organiser, and when its event is, or which, where others have the same name.
+
+    Two organisers of one name have their numbers in the shop, as have two events of one title, day and time.
+    """
+    whose: dict[str, set[int | None]] = {}
+    for row in rows:
+        whose.setdefault(row.organiser, set()).add(row.organiser_id)
+    organisers = [
+        f"{row.organiser} ({row.organiser_id})" if row.organiser and len(whose[row.organiser]) > 1 else row.organiser
+        for row in rows
+    ]
+    marks = [""] * len(rows)
+    for mark in (_day, _time, lambda row: f" ({row.event_id})" if row.event_id else ""):
+        same = Counter(zip(organisers, (row.event for row in rows), marks, strict=True))
+        marks = [
+            said + mark(row) if same[organiser, row.event, said] > 1 else said
+            for organiser, row, said in zip(organisers, rows, marks, strict=True)
+        ]
+    return [(organiser, said.strip()) for organiser, said in zip(organisers, marks, strict=True)]
+
+
+def _time(row: Named) -> str:
+    return row.starts.removeprefix(row.starts.partition(" ")[0])
+
+
+def _day(row: Named) -> str:
+    said = row.starts.partition(" ")[0]
+    try:
+        day = date.fromisoformat(said)
+    except ValueError:
+        return said
+    return f"{day.day} {day:%b %Y}"
 
 
 def percent(part: int, whole: int) -> str:

@@ -6,7 +6,7 @@ Two ports, one adapter: they share the credentials, the request rate and the bre
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from http import HTTPStatus
@@ -38,6 +38,7 @@ from paypoll.sumup.auth import Credential, Credentials
 from paypoll.sumup.options import SumUpOptions
 from paypoll.sumup.pace import Breaker, Wait
 from paypoll.sumup.retry import STOPPED, Exchange, Observer, RequestSeen
+from paypoll.sumup.stretches import MOST_LISTED, in_stretches
 from paypoll.sumup.transport import Reply, Request
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,6 @@ Understand = Mapping[int, Callable[[bytes], R]]
 """What to make of the body, for each status that answers the question."""
 
 _PAGE_SIZE: Final = "100"
-_MOST_PAYOUTS: Final = "9999"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LONGEST_REFERENCE: Final = 255
 _MOST_MEMBERSHIPS: Final = 25
@@ -168,18 +168,22 @@ class SumUpClient:
         understand: Understand[Found[LedgerPage] | BrokenAnswer] = {HTTPStatus.OK: books.read_history}
         return self._call(lambda: self._first(request, merchant_code, understand))
 
-    def list_payouts(self, merchant_code: str, first_day: str, last_day: str) -> Look[tuple[PayoutRecord, ...]]:
-        """Return the records of these days (ISO dates), both included."""
+    def list_payouts(self, merchant_code: str, first: date, last: date) -> Look[tuple[PayoutRecord, ...]]:
+        """Return the records of these days, both included: all of them, or the failure, which may be of one day."""
         if not _is_token(merchant_code):
             return BrokenAnswer("the merchant's code is no plain token: SumUp was not asked")
-        request = Request(
-            "GET",
-            f"/v1.0/merchants/{merchant_code}/payouts",
-            "/v1.0/merchants/{merchant_code}/payouts",
-            params={"start_date": first_day, "end_date": last_day, "limit": _MOST_PAYOUTS, "order": "asc"},
-        )
         understand: Understand[Found[tuple[PayoutRecord, ...]] | BrokenAnswer] = {HTTPStatus.OK: books.read_payouts}
-        return self._call(lambda: self._first(request, merchant_code, understand))
+
+        def ask(first: date, last: date) -> Look[tuple[PayoutRecord, ...]]:
+            request = Request(
+                "GET",
+                f"/v1.0/merchants/{merchant_code}/payouts",
+                "/v1.0/merchants/{merchant_code}/payouts",
+                params={"start_date": str(first), "end_date": str(last), "limit": str(MOST_LISTED), "order": "asc"},
+            )
+            return self._call(lambda: self._first(request, merchant_code, understand))
+
+        return in_stretches(ask, first, last)
 
     def refund(self, transaction_id: str, merchant_code: str, amount: Decimal, currency: str) -> Refunding:
         """Ask for this much of a transaction to be given back, once: only refusals (401, 403, 404) go on to the next

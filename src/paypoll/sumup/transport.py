@@ -122,7 +122,7 @@ class Transport:
             with self._session() as session:
                 return self._exchange(session, request)
         except _TooLongError:
-            return BrokenAnswer(f"the answer is longer than {LONGEST_ANSWER} bytes", garbled=True)
+            return BrokenAnswer(f"the answer is longer than {LONGEST_ANSWER} bytes", garbled=True, too_long=True)
         except ContentDecodingError:
             return BrokenAnswer("the answer is not compressed as it says", garbled=True)
         except RequestException as error:

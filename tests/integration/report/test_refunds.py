@@ -42,3 +42,9 @@ def test_refunds_by_command_count_once_and_one_that_was_refused_does_not(engine:
     for since, expected in ((7 * DAY, 12), (1.5 * DAY, 7)):
         (money,) = build_report(engine, Period(NOW - since, NOW, UTC), NOW).money
         assert money.returned == Decimal(expected)
+    # With the tip, which is no money in: no more of it is money back than was.
+    with transaction(engine) as connection:
+        tipped = {"at": NOW - DAY / 8, "evidence": {"transactions": {"c": {**said, "refunded": "27.00"}}}}
+        connection.execute(sa.insert(audit).values(**look, outcome="unchanged", **tipped))
+    (money,) = build_report(engine, Period(NOW - 7 * DAY, NOW, UTC), NOW).money
+    assert (money.returned, money.kept, [row.kept for row in money.rows]) == (Decimal(25), Decimal(0), [Decimal(0)])

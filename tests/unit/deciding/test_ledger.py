@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from paypoll.ledger.reading import needs_details, sort_lines
-from paypoll.payments.books import LedgerItem, PayoutRecord
+from paypoll.payments.books import LedgerItem
 from paypoll.payments.ledger import (
     NOTHING,
     PATIENCE,
@@ -22,7 +22,6 @@ from paypoll.payments.ledger import (
     judge,
     settled_why,
 )
-from paypoll.payments.payouts import PaidOrder, Share, difference, lines_of
 from paypoll.payments.references import numbers_in
 from paypoll.state.ledger import Entry
 
@@ -204,21 +203,3 @@ def test_number_is_read_out_of_every_form_of_a_reference() -> None:
     forms = ("{order_number}", "order_{order_number}", "JE-{order_number}")
     assert numbers_in("order_ORD-1", forms) == ("order_ORD-1", "ORD-1")
     assert numbers_in("JE-", forms) == ("JE-",)
-
-
-def test_payout_is_shared_out_to_events_and_adds_up_to_the_penny() -> None:
-    record = PayoutRecord(
-        id="1", kind="PAYOUT", amount=Decimal("9.83"), fee=Decimal("0.17"), currency="GBP", on="2026-11-01",
-        status="SUCCESSFUL", reference="p1", transaction_code="TSB1",
-    )  # fmt: skip
-    shares = tuple(Share(name, "The Choir", Decimal("3.33")) for name in ("A", "B", "C"))
-    order = PaidOrder("ORD-1", Decimal("10.00"), "GBP", shares)
-    lines = lines_of(record, "M1", order)
-    assert (sum(one.net for one in lines), sum(one.fee for one in lines)) == (Decimal("9.83"), Decimal("0.17"))
-    assert sum(one.gross for one in lines) == Decimal("10.00")
-    assert difference(record, order) is None
-    assert difference(record, replace(order, amount=Decimal("10.01"))) is not None
-    for written in ("5.00", "-5.00"):
-        deduction = replace(record, kind="REFUND_DEDUCTION", amount=Decimal(written), fee=Decimal(0))
-        assert sum(one.net for one in lines_of(deduction, "M1", order)) == Decimal("-5.00")
-        assert difference(deduction, order) is None

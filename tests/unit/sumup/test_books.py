@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from paypoll.cli.render.ledger import csv_text
 from paypoll.payments.gateway import BrokenAnswer, Found
+from paypoll.report.spreadsheet import csv_text
 from paypoll.sumup.books import read_history, read_link, read_payouts
 
 LINE = {"id": "e1", "transaction_id": "t1", "transaction_code": "C1", "amount": 12.5, "currency": "gbp",

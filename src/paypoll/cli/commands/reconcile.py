@@ -3,21 +3,22 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 import click
 
-from paypoll.cli.moments import MomentType, asked_span
+from paypoll.cli.moments import MomentType, asked_days, asked_span
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, verbose_option
-from paypoll.cli.render.screen import show
+from paypoll.cli.render.screen import show, show_csv
 from paypoll.cli.render.words import wrapped
 from paypoll.errors import SettingsError
 from paypoll.exitcodes import ExitCode
 
 if TYPE_CHECKING:
     from paypoll.app import App
+    from paypoll.clock import Days
 
 
 @click.command("reconcile")
@@ -60,12 +61,17 @@ def reconcile_command(
     if payouts and record:
         raise click.UsageError("--record is not for --payouts: they are only shown")
     with opened_app(context, verbose=verbose, quiet=True, read_only=not record) as app:
-        zone = app.settings.site.zone
-        begin, finish = asked_span(since, until, zone, app.clock.now())
-        codes = list(dict.fromkeys(merchants)) or _merchants(app)
+        asked = since, until, app.settings.site.zone, app.clock.now()
         if payouts:
-            return _payouts(app, codes, begin.astimezone(zone), finish.astimezone(zone), as_csv=as_csv, as_json=as_json)
-        return _reconcile(app, codes, begin, finish, record=record, as_csv=as_csv, as_json=as_json)
+            days = asked_days(*asked)
+            return _payouts(
+                app, list(dict.fromkeys(merchants)) or _merchants(app), days, as_csv=as_csv, as_json=as_json
+            )
+        begin, finish = asked_span(*asked)
+        codes = list(dict.fromkeys(merchants)) or _merchants(app)
+        return _reconcile(
+            app, codes, begin, finish, app.settings.site.zone, record=record, as_csv=as_csv, as_json=as_json
+        )
 
 
 def _merchants(app: "App") -> list[str]:
@@ -82,7 +88,15 @@ def _merchants(app: "App") -> list[str]:
 
 
 def _reconcile(
-    app: "App", codes: list[str], since: datetime, until: datetime, *, record: bool, as_csv: bool, as_json: bool
+    app: "App",
+    codes: list[str],
+    since: datetime,
+    until: datetime,
+    zone: tzinfo,
+    *,
+    record: bool,
+    as_csv: bool,
+    as_json: bool,
 ) -> int:
     from paypoll.admin.reconcile import Books, reconcile, write_down
     from paypoll.cli.render.ledger import reconciled_csv, reconciled_json, reconciled_lines
@@ -93,22 +107,25 @@ def _reconcile(
         result = reconcile(books, codes, since, until, app.clock.now(), on_page=on_page)
     written = write_down(app.engine, app.desk, result, app.clock.now()) if record else None
     if as_csv:
-        show(reconciled_csv(result))
+        show_csv(reconciled_csv(result, zone))
     else:
-        show(reconciled_json(result, written) if as_json else reconciled_lines(result, written))
+        show(reconciled_json(result, written) if as_json else reconciled_lines(result, written, zone))
     return _ended(result.refused, codes, differs=bool(result.found), as_csv=as_csv)
 
 
-def _payouts(app: "App", codes: list[str], since: datetime, until: datetime, *, as_csv: bool, as_json: bool) -> int:
+def _payouts(app: "App", codes: list[str], days: "Days", *, as_csv: bool, as_json: bool) -> int:
     from paypoll.admin.payouts import hold_payouts
-    from paypoll.cli.render.ledger import paid_out_csv, paid_out_json, paid_out_parts
+    from paypoll.cli.render.payouts import misfit_lines, paid_out_csv, paid_out_json, paid_out_parts
 
-    result = hold_payouts(app.engine, app.books, codes, since, until)
+    result = hold_payouts(app.engine, app.books, app.gateway, codes, days)
+    misfits = misfit_lines(result)
     if as_csv:
-        show(paid_out_csv(result))
+        show_csv(paid_out_csv(result))
+        if misfits:  # for which its lines have no place
+            show(misfits, err=True)
     else:
-        show(paid_out_json(result) if as_json else paid_out_parts(result))
-    return _ended(result.refused, codes, differs=bool(result.differences), as_csv=as_csv)
+        show(paid_out_json(result) if as_json else [*paid_out_parts(result), *misfits])
+    return _ended(result.refused, codes, differs=bool(misfits), as_csv=as_csv)
 
 
 def _ended(refused: dict[str, str], codes: list[str], *, differs: bool, as_csv: bool) -> int:

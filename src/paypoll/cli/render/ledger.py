@@ -1,140 +1,159 @@
-"""What came of holding SumUp's books against the orders: lines, JSON, and the bookkeeper's CSV."""
+"""What came of holding SumUp's ledger against the orders: lines, JSON, and CSV."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from decimal import Decimal
+from datetime import datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
-from paypoll.admin.payouts import PaidOut
+from paypoll.admin.ledger_sums import Purpose, Sum, WentBack
 from paypoll.admin.reconcile import Reconciled
-from paypoll.characters import harmless
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.render.screen import json_text
-from paypoll.cli.render.table import Column, Table
-from paypoll.cli.render.words import headed, more, wrapped
-from paypoll.payments.money import exponent, show_amount
-from paypoll.payments.payouts import totals
+from paypoll.cli.render.words import headed, more, numbered, wrapped
+from paypoll.payments.ledger import FindingKind
+from paypoll.payments.money import digits, show_amount
+from paypoll.report.spreadsheet import csv_text
 from paypoll.state.findings import NewFinding
 
 _MOST_SHOWN = 40
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_OF_RETURNS = frozenset({FindingKind.RETURNED, FindingKind.FEE_RETURNED})
+_AMOUNTS = frozenset({"paid", "returned", "charged_back", "expected"})
+_PURPOSES = {
+    Purpose.TICKETS: "bought tickets",
+    Purpose.TIPS: "tips with them",
+    Purpose.BY_SHOP: "of orders that the shop has completed by itself",
+    Purpose.NOTHING: "of orders, and bought no tickets: second payments, reviews",
+    Purpose.FEES: "listing fees",
+    Purpose.UNPLACED: "nobody can place it",
+    Purpose.OTHERS: "of something else",
+}
 
 
-def reconciled_lines(result: Reconciled, written: int | None) -> list[str]:
-    """Return what does not fit, and the sums."""
-    lines = [f"SumUp's ledger from {result.since:%Y-%m-%d %H:%M} to {result.until:%Y-%m-%d %H:%M} UTC"]
-    lines += wrapped(
-        f"{result.payments} online payments: {result.matched} fit an order, {result.foreign} are of something else"
-    )
+def reconciled_lines(result: Reconciled, written: int | None, zone: tzinfo) -> list[str]:
+    """Return what does not fit, and the sums; times in the site's zone."""
+    since, until = (f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" for moment in (result.since, result.until))
+    lines = wrapped(f"SumUp's ledger from {since} to {until} ({zone})", 0)
+    payments = numbered(result.payments, "online payment")
+    lines += wrapped(f"{payments}: {result.matched} fit an order, {result.foreign} are of something else")
     if result.held:
         lines += wrapped(f"{result.held} are of orders that are void, or have no tickets for them: `paypoll queue`")
-    for currency, amount in sorted(result.taken.items()):
-        back = show_amount(result.returned.get(currency, Decimal(0)), currency)
-        lines += wrapped(f"taken {show_amount(amount, currency)}, given back {back}")
+    if result.earlier:
+        lines += wrapped(f"something went back of {numbered(result.earlier, 'earlier payment')}")
+    for currency in result.sums.currencies:
+        lines += _sum_lines(result, currency)
     for merchant, why in result.refused.items():
         lines += wrapped(f"The list of {merchant} may not be read: {why}")
     if not result.found:
         return [*lines, "", "What could be read fits." if result.refused else "Everything fits."]
     lines += headed(f"What does not fit ({len(result.found)})")
     for one in result.found[:_MOST_SHOWN]:
-        lines += _found_lines(one)
+        lines += _found_lines(one, result, zone)
     lines += more(len(result.found), _MOST_SHOWN)
     if written is None:
         return [*lines, "", "Nothing was written down: --record does, and tells admins."]
     return [*lines, "", f"{written} of them were new, and are written down: `paypoll queue`."]
 
 
-def _found_lines(one: NewFinding) -> list[str]:
+def _sum_lines(result: Reconciled, currency: str) -> Iterator[str]:
+    def said(one: Sum) -> str:
+        return f"taken {show_amount(one.taken, currency)}, given back {show_amount(one.returned, currency)}"
+
+    total = result.sums.total(currency)
+    yield from wrapped(said(total))
+    for purpose, words in _PURPOSES.items():
+        if (one := result.sums.by_purpose.get((currency, purpose))) is not None:
+            yield from wrapped(f"{words}: {said(one)}", 4)
+    if total.returned_since:
+        yield from wrapped(
+            f"of what was taken, {show_amount(total.returned_since, currency)} went back after this time"
+        )
+
+
+def _found_lines(one: NewFinding, result: Reconciled, zone: tzinfo) -> list[str]:
     amount = show_amount(one.amount, one.currency)
     order = f"order {one.order_number}" if one.order_number else "no order"
     payment = one.transaction_code or one.transaction_id or "no payment"
-    return wrapped(f"{one.kind.value.replace('_', ' ')}: {amount}, {order}, {payment} at {one.merchant_code}")
+    text = f"{one.kind.value.replace('_', ' ')}: {amount}, {order}, {payment} at {one.merchant_code}"
+    if one.transaction_id in result.sums.not_taken:
+        text += "; SumUp took none of it after all"
+    elif one.kind in _OF_RETURNS:
+        backs = _went_back(one, result)
+        within = show_amount(_total(backs), one.currency) if backs else "none"
+        days = dict.fromkeys(f"{back.at.astimezone(zone):%Y-%m-%d}" for back in backs if back.at is not None)
+        text += f"; {within} of it within this time" + (f", on {', '.join(days)}" if days else "")
+    return wrapped(text)
+
+
+def _went_back(one: NewFinding, result: Reconciled) -> list[WentBack]:
+    return result.sums.went_back.get(one.transaction_id, []) if one.kind in _OF_RETURNS else []
+
+
+def _total(backs: list[WentBack]) -> Decimal:
+    return sum((back.amount for back in backs), Decimal(0))
 
 
 def reconciled_json(result: Reconciled, written: int | None) -> str:
     """Return all of it as JSON."""
-    return json_text({"schema": SCHEMA, "written": written, **asdict(result)})
+    totals = {currency: result.sums.total(currency) for currency in result.sums.currencies}
+    document = {
+        "schema": SCHEMA,
+        "written": written,
+        **{name: getattr(result, name) for name in ("since", "until", "payments", "earlier")},
+        **{name: getattr(result, name) for name in ("matched", "held", "foreign", "refused")},
+        "taken": {currency: digits(one.taken, currency) for currency, one in totals.items()},
+        "returned": {currency: digits(one.returned, currency) for currency, one in totals.items()},
+        "returned_since": {currency: digits(one.returned_since, currency) for currency, one in totals.items()},
+        "sums": [
+            {"currency": currency, "purpose": purpose.value}
+            | {name: digits(amount, currency) for name, amount in asdict(one).items()}
+            for (currency, purpose), one in sorted(result.sums.by_purpose.items())
+        ],
+        "found": [_found_document(one, result) for one in result.found],
+    }
+    return json_text(document)
 
 
-def reconciled_csv(result: Reconciled) -> str:
-    """Return what does not fit as CSV."""
-    rows = [
-        (
-            one.kind.value, one.order_number, one.merchant_code, one.transaction_id, one.transaction_code,
-            _plain(one.amount, one.currency), one.currency, str((one.detail or {}).get("paid_at", "")),
-        )
-        for one in result.found
-    ]  # fmt: skip
-    return csv_text(
-        ("kind", "order", "merchant", "transaction_id", "transaction_code", "amount", "currency", "paid_at"), rows
-    )
+def _found_document(one: NewFinding, result: Reconciled) -> dict[str, Any]:
+    backs = [{"amount": digits(back.amount, one.currency), "at": back.at} for back in _went_back(one, result)]
+    return {
+        **asdict(one),
+        "amount": digits(one.amount, one.currency),
+        "detail": _with_amounts(one.detail or {}, one.currency),
+        "went_back": backs,
+    }
 
 
-def paid_out_parts(result: PaidOut) -> list[str | Table]:
-    """Return the payouts' sums by organiser and event, and what does not fit."""
-    lines: list[str | Table] = [f"Payouts from {result.first_day} to {result.last_day}"]
-    for merchant, why in result.refused.items():
-        lines += wrapped(f"The payouts of {merchant} may not be read: {why}")
-    if result.lines:
-        lines += headed("By organiser and event")
-        rows = []
-        for (organiser, event, currency), total in totals(result.lines).items():
-            name = f"{organiser}, {event}" if event else "(of no order that paypoll knows)"
-            rows.append((name, *(show_amount(one, currency) for one in (total.gross, total.fee, total.net))))
-        numbers = (Column(title, right=True) for title in ("gross", "fee", "net"))
-        lines.append(Table((Column("organiser, event"), *numbers), rows, indent=2))
-    for currency, amount in sorted(result.to_come.items()):
-        lines += wrapped(f"still to come: {show_amount(amount, currency)}")
-    if result.differences:
-        lines += headed(f"Paid out otherwise than paid ({len(result.differences)})")
-        for one in result.differences[:_MOST_SHOWN]:
-            paid, gross = show_amount(one.paid, one.currency), show_amount(one.gross, one.currency)
-            lines += wrapped(f"{one.order}: paid {paid}, in the payout {gross} ({one.transaction_code})")
-        lines += more(len(result.differences), _MOST_SHOWN)
-    return lines if len(lines) > 1 else [*lines, "  none"]
+def _with_amounts(detail: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    """Return what is known of a finding, its amounts with the digits of their currency."""
+    return {name: _said_amount(value, currency) if name in _AMOUNTS else value for name, value in detail.items()}
 
 
-def paid_out_json(result: PaidOut) -> str:
-    """Return all of it as JSON."""
-    sums = [
-        {"organiser": organiser, "event": event, "currency": currency, **asdict(total)}
-        for (organiser, event, currency), total in totals(result.lines).items()
-    ]
-    return json_text({"schema": SCHEMA, **asdict(result), "totals": sums})
+def _said_amount(text: str, currency: str) -> str:
+    try:
+        return digits(Decimal(text), currency)
+    except InvalidOperation:
+        return text
 
 
-def paid_out_csv(result: PaidOut) -> str:
-    """Return a line for each record, or each event's part of one, as a bookkeeper's program reads it."""
-    rows = [
-        (
-            one.on, one.order, one.event, one.organiser, _plain(one.gross, one.currency),
-            _plain(one.fee, one.currency), _plain(one.net, one.currency), one.currency, one.reference, one.kind,
-            one.transaction_code, one.merchant_code,
-        )
-        for one in result.lines
-    ]  # fmt: skip
-    names = ("date", "order", "event", "organiser", "gross", "fee", "net", "currency", "payout_reference", "type")
-    return csv_text((*names, "transaction_code", "merchant"), rows)
+def reconciled_csv(result: Reconciled, zone: tzinfo) -> str:
+    """Return what does not fit as CSV; times in the site's zone, with their distance from UTC."""
+    rows = []
+    for one in result.found:
+        backs, paid_at = _went_back(one, result), (one.detail or {}).get("paid_at", "")
+        days = [back.at for back in backs if back.at is not None]
+        rows.append(
+            (
+                one.kind.value, one.order_number, one.merchant_code, one.transaction_id, one.transaction_code,
+                digits(one.amount, one.currency), one.currency,
+                _local(datetime.fromisoformat(paid_at), zone) if paid_at else "",
+                digits(_total(backs), one.currency) if one.kind in _OF_RETURNS else "",
+                _local(max(days), zone) if days else "",
+            )
+        )  # fmt: skip
+    names = ("kind", "order", "merchant", "transaction_id", "transaction_code", "amount", "currency", "paid_at")
+    return csv_text((*names, "back_in_period", "back_at"), rows)
 
 
-def csv_text(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return CSV, a line a row, whose texts no spreadsheet takes for a formula, and no terminal for a command."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_guarded(cell) for cell in row] for row in rows)
-    return text.getvalue()
-
-
-def _guarded(cell: str) -> str:
-    harm = cell.startswith(_FORMULAS) and not _is_number(cell)
-    return harmless(f"'{cell}" if harm else cell)
-
-
-def _is_number(cell: str) -> bool:
-    return cell.removeprefix("-").replace(".", "", 1).isdecimal() and cell.isascii()
-
-
-def _plain(amount: Decimal, currency: str) -> str:
-    return f"{amount:.{exponent(currency)}f}"
+def _local(moment: datetime, zone: tzinfo) -> str:
+    return moment.astimezone(zone).isoformat()

@@ -87,22 +87,30 @@ class _Page:
         for name, values in (("in", sums.taken_by_column), ("back", sums.returned_by_column)):
             if any(values):
                 yield self._sparkline(name, values, words.grouped(max(values), sums.currency))
+        if said := words.on_word(sums):
+            yield from (f"{'':<11}{line}" for line in self._folded([said]))
         yield from self._money_rows(sums)
 
     def _money_rows(self, sums: MoneySums) -> Iterator[str | Table]:
+        names = words.told_apart(sums.rows)
+        has_marks = any(mark for _, mark in names[:_MOST_ROWS])
         rows = [
             (
-                f"{row.organiser}: {row.event}" if row.organiser else row.event,
+                f"{organiser}: {row.event}" if organiser else row.event,
+                *((mark,) if has_marks else ()),
                 str(row.orders),
                 str(row.places),
                 words.grouped(row.taken, sums.currency),
                 words.grouped(row.returned, sums.currency) if row.returned else "-",
             )
-            for row in sums.rows[:_MOST_ROWS]
+            for row, (organiser, mark) in zip(sums.rows[:_MOST_ROWS], names, strict=False)
         ]
         numbers = (Column(title, right=True) for title in ("orders", "places", "in", "back"))
+        if not rows:
+            return
         yield ""
-        yield Table((Column("organiser: event", cut=True), *numbers), rows, indent=2)
+        texts = (Column("organiser: event", cut=True), *((Column("when"),) if has_marks else ()))
+        yield Table((*texts, *numbers), rows, indent=2)
         if len(sums.rows) > _MOST_ROWS:
             yield f"  and {len(sums.rows) - _MOST_ROWS} more (--csv and --json list all)"
 

@@ -14,6 +14,7 @@ import click
 from paypoll.characters import harmless_json
 from paypoll.cli.render.marks import looked_at, may_colour, shown, styled, width
 from paypoll.cli.render.table import Table
+from paypoll.report.spreadsheet import BOM
 
 __all__ = ["json_text", "show", "show_paged", "shown", "styled"]
 
@@ -23,6 +24,12 @@ def show(parts: Iterable[str | Table], *, err: bool = False) -> None:
     parts = parts.splitlines() if isinstance(parts, str) else parts
     stream = sys.stderr if err else sys.stdout
     click.echo("\n".join(_lines(parts, stream)), err=err, color=None if may_colour() else False)
+
+
+def show_csv(text: str) -> None:
+    """Print CSV, whose cells are harmless by themselves, as a file of it is written."""
+    begins_a_file = not looked_at(sys.stdout) and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    click.echo((BOM if begins_a_file else "") + text, nl=False)
 
 
 def show_paged(parts: Sequence[str | Table]) -> None:

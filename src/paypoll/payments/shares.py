@@ -1,7 +1,8 @@
-"""An amount shared out exactly, and ranks of a sample: the arithmetic of the report. Pure."""
+"""An amount shared out exactly, for the report and for payouts alike. Pure."""
 
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 
 from paypoll.payments.money import exponent
 
@@ -29,16 +30,29 @@ def shares(amount: Decimal, weights: Sequence[Decimal], currency: str) -> list[D
     return [Decimal(sign * part).scaleb(-digits) for part in parts]
 
 
-def ranked(ordered: Sequence[float], percent: int) -> float:
-    """Return the value that so many percent of a sorted sample do not exceed: the nearest rank, a value of the sample.
+def shares_back(returned: Decimal, parts: Sequence[Decimal], currency: str) -> list[Decimal]:
+    """Return how much of each part has gone back, where so much of their sum did in all.
 
-    The same as percentile_disc of PostgreSQL. There must be a value at least.
+    Whatever it went back in: of no part less than when less had gone back, and of each all of it in the end. So it is
+    penny after penny, each from the part that is furthest behind (the method of Webster): `shares` may take a penny
+    away again. What went back must be no more than there is.
     """
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+    digits = max(exponent(currency), _digits(returned), *map(_digits, parts))
+    size, whole = _whole(returned, digits), [_whole(part, digits) for part in parts]
+    total = max(1, sum(whole))
+    taken = [(2 * size * part + total) // (2 * total) for part in whole]
+    # Rounding takes a few too many of them, or too few: half of the parts at most.
+    while (missing := size - sum(taken)) > 0:
+        taken[min((Fraction(2 * taken[at] + 1, part), at) for at, part in enumerate(whole) if part)[1]] += 1
+    while missing < 0:
+        taken[max((Fraction(2 * taken[at] - 1, part), at) for at, part in enumerate(whole) if taken[at])[1]] -= 1
+        missing += 1
+    return [Decimal(units).scaleb(-digits) for units in taken]
 
 
 def _digits(amount: Decimal) -> int:
-    return max(0, -int(amount.as_tuple().exponent))
+    """Return how many digits stand after the point. Trailing zeros are none: our own tables keep 10.00 as 10.000."""
+    return len(f"{amount:f}".partition(".")[2].rstrip("0"))
 
 
 def _whole(amount: Decimal, digits: int) -> int:

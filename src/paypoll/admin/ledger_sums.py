@@ -1,0 +1,135 @@
+"""What SumUp took and gave back within a period, by what it was for: each line of its list at its own time. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from paypoll.ledger.judging import Judged
+from paypoll.payments.books import LedgerItem
+from paypoll.payments.ledger import FindingKind, Role
+
+_NOT_DONE = frozenset({"PENDING", "FAILED", "CANCELLED"})
+
+
+class Purpose(StrEnum):
+    """What a payment was for."""
+
+    TICKETS = "tickets"
+    """It bought an order's tickets by paypoll: what `paypoll report` counts as money in."""
+    TIPS = "tips"
+    """What of such a payment was a tip."""
+    BY_SHOP = "completed_by_shop"
+    """It is of an order that the shop has completed by itself."""
+    NOTHING = "bought_nothing"
+    """It is of an order, and bought no tickets: a second payment, or one that waits."""
+    FEES = "listing_fees"
+    """It is a listing fee's."""
+    UNPLACED = "unplaced"
+    """Nobody can place it."""
+    OTHERS = "something_else"
+    """It is nobody's finding: `ledger.ignore` names it, or the shop knows it as no order's."""
+
+
+@dataclass(slots=True)
+class Sum:
+    """What was taken and given back. `returned_since`: what went back of the taken, but not within the period."""
+
+    taken: Decimal = Decimal(0)
+    returned: Decimal = Decimal(0)
+    returned_since: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class WentBack:
+    """What went back of a payment within the period; when, if SumUp says so."""
+
+    amount: Decimal
+    at: datetime | None = None
+
+
+@dataclass(slots=True)
+class LedgerSums:
+    """Takes the lines of a period, page by page.
+
+    `went_back`: what went back within it, by transaction; `not_taken`: those of which SumUp took nothing after all.
+    """
+
+    by_purpose: dict[tuple[str, Purpose], Sum] = field(default_factory=dict)
+    went_back: dict[str, list[WentBack]] = field(default_factory=dict)
+    not_taken: set[str] = field(default_factory=set)
+    _paid: set[str] = field(default_factory=set)
+    _returned: dict[str, Judged] = field(default_factory=dict)
+
+    def add(self, items: Iterable[LedgerItem], judged: Mapping[str, Judged]) -> None:
+        """Enter the lines of a page. What was not judged is no money of anybody's: a declined card."""
+        for item in items:
+            one = judged.get(item.transaction_id)
+            if one is None:
+                continue
+            is_new = item.kind == "PAYMENT" and not self.is_paid(item.transaction_id)
+            if is_new:
+                self._paid.add(item.transaction_id)
+            if not one.payment.taken:
+                self.not_taken.add(item.transaction_id)
+            elif is_new:
+                self._take(item, one)
+            elif item.kind != "PAYMENT" and item.status not in _NOT_DONE:
+                self._give_back(one, WentBack(item.amount, item.at))
+
+    def is_paid(self, transaction_id: str) -> bool:
+        """Say whether the payment was made within the period."""
+        return transaction_id in self._paid
+
+    def end(self, *, is_past: bool) -> None:
+        """Say what more went back of the period's payments: later, where it `is_past`, else when SumUp does not say."""
+        for name, one in self._returned.items():
+            more = one.payment.returned - sum((back.amount for back in self.went_back.get(name, ())), Decimal(0))
+            if more > 0 and is_past:
+                self._sum(one, purpose_of(one)).returned_since += more
+            elif more > 0:
+                self._give_back(one, WentBack(more))
+        self._returned.clear()
+
+    def total(self, currency: str) -> Sum:
+        """Return what all of a currency comes to."""
+        sums = [one for (code, _), one in self.by_purpose.items() if code == currency]
+        return Sum(
+            sum((one.taken for one in sums), Decimal(0)),
+            sum((one.returned for one in sums), Decimal(0)),
+            sum((one.returned_since for one in sums), Decimal(0)),
+        )
+
+    @property
+    def currencies(self) -> list[str]:
+        """The currencies, in the order of their names."""
+        return sorted({code for code, _ in self.by_purpose})
+
+    def _take(self, item: LedgerItem, judged: Judged) -> None:
+        # Of what is gone an earlier sweep knows the amount without the tip; of others the line may not know the tip.
+        purpose, amount = purpose_of(judged), max(item.amount, judged.payment.amount)
+        tip = max(amount - judged.payment.net, Decimal(0)) if purpose is Purpose.TICKETS else Decimal(0)
+        if tip:
+            self._sum(judged, Purpose.TIPS).taken += tip
+        self._sum(judged, purpose).taken += amount - tip
+        if judged.payment.returned:
+            self._returned[item.transaction_id] = judged
+
+    def _give_back(self, judged: Judged, back: WentBack) -> None:
+        self.went_back.setdefault(judged.payment.transaction_id, []).append(back)
+        self._sum(judged, purpose_of(judged)).returned += back.amount
+
+    def _sum(self, judged: Judged, purpose: Purpose) -> Sum:
+        return self.by_purpose.setdefault((judged.payment.currency, purpose), Sum())
+
+
+def purpose_of(judged: Judged) -> Purpose:
+    """Return what the payment was for."""
+    if judged.fee:
+        return Purpose.FEES
+    if judged.owner is None:
+        unplaced = judged.judgement.kind is FindingKind.UNPLACED or judged.judgement.wait
+        return Purpose.UNPLACED if unplaced else Purpose.OTHERS
+    by_role = {Role.FULFILLED: Purpose.TICKETS, Role.NOTED_BY_SHOP: Purpose.BY_SHOP, Role.OTHER: Purpose.NOTHING}
+    return by_role[judged.owner.role]
