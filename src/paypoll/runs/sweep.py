@@ -5,7 +5,8 @@ orders are due at once, and where the list goes on. A run that is killed leaves 
 page that is read twice changes nothing. One run at a time has a merchant's ledger, by a lease row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
 import structlog
@@ -50,6 +51,7 @@ class Sweeper:
         self._lease = settings.verification.lease
         self._first_since = settings.ledger.since
         self._judge = PageJudge(parts.engine, gateway, policy, ledger_rules(settings.ledger), parts.stop)
+        self._errors: list[OrderError] = []
         self._platform = policy.merchant_code
         self._mail = RefundMail(settings.site, settings.mail.domain) if settings.ledger.tell_customer else None
 
@@ -58,26 +60,40 @@ class Sweeper:
 
         Return what nobody foresaw: whatever stands in one ledger, or in what is known of it, the others are read.
         """
-        errors: list[OrderError] = []
-        for merchant_code in merchants:
-            if should_end() or self._gateway.halted:
-                break
-            with transaction(self._engine) as connection:
-                if not ledger.take(connection, merchant_code, self._run_id, self._lease):
-                    continue
-            try:
+        read: list[tuple[Cursor, list[LedgerItem]]] = []
+        with ExitStack() as held:
+            for merchant_code in merchants:
+                if should_end() or self._gateway.halted:
+                    break
                 with transaction(self._engine) as connection:
-                    cursor = ledger.begin(connection, merchant_code, self._first_since, self._clock.now())
-                self._sweep_one(cursor, swept, should_end)
-            except (DatabaseUnavailableError, SettingsError):
-                raise
-            except Exception as error:
-                log.exception("the sweep met an unexpected error; it stays due", merchant=merchant_code)
-                errors.append(self._note_error(merchant_code, error))
-            finally:
-                with transaction(self._engine) as connection:
-                    ledger.give_back(connection, merchant_code, self._run_id)
-        return errors
+                    if not ledger.take(connection, merchant_code, self._run_id, self._lease):
+                        continue
+                held.callback(self._give_back, merchant_code)
+                with self._errors_noted(merchant_code):
+                    with transaction(self._engine) as connection:
+                        cursor = ledger.begin(connection, merchant_code, self._first_since, self._clock.now())
+                    if (gone := self._read_list(cursor, swept, should_end)) is not None:
+                        read.append((cursor, gone))
+            # Only now: what pays for an order's tickets may stand in another merchant's list.
+            for cursor, gone in read:
+                with self._errors_noted(cursor.merchant_code):
+                    if self._make_void(cursor, gone, swept, should_end):
+                        self._finish(cursor, swept)
+        return self._errors
+
+    def _give_back(self, merchant_code: str) -> None:
+        with transaction(self._engine) as connection:
+            ledger.give_back(connection, merchant_code, self._run_id)
+
+    @contextmanager
+    def _errors_noted(self, merchant_code: str) -> Iterator[None]:
+        try:
+            yield
+        except (DatabaseUnavailableError, SettingsError):
+            raise
+        except Exception as error:
+            log.exception("the sweep met an unexpected error; it stays due", merchant=merchant_code)
+            self._errors.append(self._note_error(merchant_code, error))
 
     def _note_error(self, merchant: str, error: Exception) -> OrderError:
         met = OrderError.met(f"SumUp's ledger of {merchant}", error)
@@ -85,55 +101,62 @@ class Sweeper:
             tell_of_unread(self._desk, connection, merchant, met.error, self._clock.now())
         return met
 
-    def _sweep_one(self, cursor: Cursor, swept: Swept, should_end: Callable[[], bool]) -> None:
+    def _read_list(self, cursor: Cursor, swept: Swept, should_end: Callable[[], bool]) -> list[LedgerItem] | None:
+        """Read a merchant's list; return the payments that have orders made void. None: it was not read to its end."""
         page, gone = cursor.next_page, list[LedgerItem]()
         while not should_end():
             look = self._source.list_transactions(cursor.merchant_code, Period(changed_since=cursor.since), page)
             if not isinstance(look, Found):
                 self._give_up(cursor, look, page)
-                return
+                return None
             if look.value.next_page == page and page:
                 self._give_up(cursor, BrokenAnswer("a page of the history leads to itself"), page)
-                return
+                return None
             page = look.value.next_page
             try:
                 judged = self._judge.judge_page(look.value, cursor.merchant_code, self._clock.now())
             except UnansweredError as error:
                 self._give_up(cursor, error.look, "")
-                return
+                return None
             if not self._write(cursor, judged, page, swept):
-                return
+                return None
             swept.payments += len(judged)
             paid = (one.payment for one in judged if one.judgement.void)
             gone += [LedgerItem.again(one.transaction_id, one.transaction_code, one.currency) for one in paid]
             if not page:
-                if self._make_void(cursor, gone, swept, should_end):
-                    self._finish(cursor, swept)
-                return
+                return gone
+        return None
 
     def _make_void(
         self, cursor: Cursor, gone: Sequence[LedgerItem], swept: Swept, should_end: Callable[[], bool]
     ) -> bool:
-        """Make orders void now that the list was read to its end: what pays for the tickets may stand behind.
+        """Make orders void: those of the payments that are `gone`, and those that could not be made void earlier.
 
-        Those of the payments that are `gone`, and those that could not be made void earlier. Where there is no time, or
-        SumUp does not say, they wait for the next sweep. False when another run has the merchant's ledger by now.
+        Where there is no time, or SumUp does not say, they wait for the next sweep; so does one that meets an error,
+        and no other with it. False when another run has the merchant's ledger by now.
         """
         with transaction(self._engine) as connection:
             waited = waits_no_more(connection, cursor.merchant_code)
         for line in {line.transaction_id: line for line in (*gone, *waited)}.values():
-            now = self._clock.now()
-            try:
-                judged = self._judge.judge_page(LedgerPage((line,), ""), cursor.merchant_code, now)
-            except UnansweredError as error:
-                log.warning("an order is not made void yet", transaction=line.transaction_id, detail=str(error))
-                judged = []
-            left = [one for one in judged if not (one.judgement.void and self._void(one, now))]
-            swept.voided += len(judged) - len(left)
-            if not self._write(cursor, left, "", swept, again=True):
-                return False
             if should_end():
                 break
+            now, judged, left = self._clock.now(), list[Judged](), list[Judged]()
+            try:
+                judged = self._judge.judge_page(LedgerPage((line,), ""), cursor.merchant_code, now)
+                left = [one for one in judged if not (one.judgement.void and self._void(one, now))]
+                swept.voided += len(judged) - len(left)
+            except UnansweredError as error:
+                log.warning("an order is not made void yet", transaction=line.transaction_id, detail=str(error))
+            except (DatabaseUnavailableError, SettingsError):
+                raise
+            except Exception as error:
+                log.exception(
+                    "an order met an unexpected error; it is made void later", transaction=line.transaction_id
+                )
+                numbers = [one.owner.number for one in judged if one.owner is not None]
+                self._errors.append(OrderError.met(", ".join(numbers) or line.transaction_id, error))
+            if not self._write(cursor, left, "", swept, again=True):
+                return False
         return True
 
     def _write(
