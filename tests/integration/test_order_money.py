@@ -44,12 +44,16 @@ class Books:
     pages: list[list[LedgerItem]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        settings = self.bench.app.settings
-        ledger = settings.ledger.model_copy(update={"on_refund": "void", "tell_customer": True})
-        self.bench.app.settings = replace(settings, ledger=ledger)
+        self.set_on_refund("void")
         self.order_id = self.place("ORD-1")
         record_run(self.bench.app, "run-once")
         assert self.status() == "completed"
+
+    def set_on_refund(self, what: str) -> None:
+        """Let the operator's setting be this one from now on."""
+        settings = self.bench.app.settings
+        ledger = settings.ledger.model_copy(update={"on_refund": what, "tell_customer": True})
+        self.bench.app.settings = replace(settings, ledger=ledger)
 
     def list_transactions(self, merchant_code: str, period: Period, page: str) -> Look[LedgerPage]:
         """Return the page of this number."""
@@ -112,6 +116,12 @@ class Books:
                 if one.kind == kind
                 for name, value in one.detail.items()
             }
+
+    def told(self) -> list[str]:
+        """Return what admins are told of findings, each alert as one text."""
+        with transaction(self.bench.app.engine) as connection:
+            query = sa.select(outbox.c.content).where(outbox.c.dedupe_key.like("alert:finding%")).order_by(outbox.c.id)
+            return [str(content) for content in connection.scalars(query)]
 
     def mail(self) -> dict[str, Any]:
         """Return what the customer is told of the money."""

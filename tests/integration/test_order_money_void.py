@@ -1,22 +1,24 @@
 """When an order whose money went back is made void, and when it is left: rows 52 and 53 of docs/outcomes.md."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
-from tests.integration.test_order_money import FIRST, SECOND, Books, line
+from tests.integration.test_order_money import FIRST, PRICE, SECOND, Books, line
 
 from paypoll.database import transaction
 from paypoll.payments.books import LedgerPage, Period
-from paypoll.payments.gateway import Found, Look
+from paypoll.payments.gateway import BrokenAnswer, Found, Look
 from paypoll.runs.record import record_run
 from paypoll.runs.report import Swept
 from paypoll.runs.sweep import Sweeper
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.tables import events, items, tickets
-from paypoll.state.tables import ledger_cursor
-from paypoll.testing import MERCHANT
+from paypoll.state import findings, pauses
+from paypoll.state.tables import ledger_cursor, ledger_entry
+from paypoll.testing import MERCHANT, NOW, a_transaction
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Bench, Place
@@ -67,3 +69,73 @@ def test_row_52_what_pays_for_the_tickets_may_stand_in_the_list_of_another_merch
     books.__class__ = Two
     assert Sweeper(app, books.bench.gateway, books, app.policy, "run").sweep([MERCHANT, "MORG"], swept, bool) == []
     assert (swept.voided, books.status(), books.detail("returned")["held"]) == (0, "completed", SECOND)
+
+
+@pytest.mark.parametrize("on_refund", ["tell", "void"])
+def test_row_52_money_that_comes_back_to_the_shop_and_goes_once_more_is_told_again(
+    books: Books, on_refund: str
+) -> None:
+    """The bank reversed the charge-back that a person had closed the finding of."""
+    books.set_on_refund("tell")
+    books.sweep(line(FIRST))
+    books.give_back(FIRST, by_bank=True)
+    books.sweep(line(FIRST, "CHARGE_BACK"))
+    with transaction(books.bench.app.engine) as connection:
+        (one,) = findings.find_open(connection)
+        findings.close(connection, one.id, why="contested, and won", who="Margot", now=NOW)
+    books.set_on_refund(on_refund)
+    assert books.sweep(line(FIRST, "CHARGE_BACK")).findings == 0
+    books.give_back(FIRST, Decimal(0), by_bank=True)
+    for _ in range(2):
+        assert books.sweep(line(FIRST)).findings == 0
+    books.give_back(FIRST)
+    assert books.sweep(line(FIRST, refunded=PRICE), line(FIRST, "REFUND")).findings == 1
+    assert len(books.told()) == 2
+    assert books.status() == ("refunded" if on_refund == "void" else "completed")
+
+
+def test_row_52_finding_ends_when_the_money_is_here_again_after_a_pause(books: Books) -> None:
+    engine, scope = books.bench.app.engine, pauses.Scope(order_id=books.order_id)
+    with transaction(engine) as connection:
+        pauses.begin(connection, scope, who="Margot", reason="talking to the bank", now=NOW)
+    books.give_back(FIRST, by_bank=True)
+    books.sweep(line(FIRST, "CHARGE_BACK"))
+    with transaction(engine) as connection:
+        pauses.end(connection, scope)
+    books.give_back(FIRST, Decimal(0), by_bank=True)
+    books.sweep()
+    assert (books.status(), books.found()) == ("completed", [])
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_row_52_second_payment_whose_charge_back_was_reversed_pays_for_the_tickets(
+    books: Books, *, is_listed: bool
+) -> None:
+    books.pay_again()
+    books.sweep(line(FIRST), line(SECOND))
+    books.give_back(SECOND, by_bank=True)
+    books.sweep(line(SECOND, "CHARGE_BACK"))
+    assert books.found() == []
+    books.give_back(SECOND, Decimal(0), by_bank=True)
+    if is_listed:
+        books.sweep(line(SECOND))
+        assert books.found() == [("second_payment", SECOND, PRICE)]
+    told, books.bench.gateway.transactions[SECOND] = books.bench.gateway.transactions[SECOND], BrokenAnswer("not now")
+    books.give_back(FIRST)
+    assert books.sweep(line(FIRST, "REFUND")).voided == 0
+    books.bench.gateway.transactions[SECOND] = told
+    assert books.sweep(line(FIRST, "REFUND")).voided == 0
+    assert (books.status(), books.detail("returned")["held"]) == ("completed", SECOND)
+    assert sorted(books.found()) == [("returned", FIRST, PRICE), ("second_payment", SECOND, PRICE)]
+    # The look at its order told of it long ago.
+    assert any(SECOND in one and "is here again" in one for one in books.told())
+
+
+def test_row_57_tip_that_a_release_before_had_in_its_entry_is_no_other_amount(books: Books) -> None:
+    tipped = PRICE + 2
+    books.bench.gateway.transactions[FIRST] = Found(a_transaction(id=FIRST, amount=tipped, tip_amount=Decimal(2)))
+    books.sweep(line(FIRST, amount=tipped))
+    with transaction(books.bench.app.engine) as connection:
+        connection.execute(sa.update(ledger_entry).values(amount=tipped))
+    books.sweep(line(FIRST, amount=tipped))
+    assert books.found() == []

@@ -179,6 +179,8 @@ def facts(found: Finding) -> list[str]:
         back = " and ".join(f"{show_amount(one, found.currency)} was {how}" for one, how in parts if one)
         whole = "in full" if detail.get("whole") == "yes" else "in part"
         sentences.append(f"Of {show_amount(Decimal(detail['paid']), found.currency)}, {back}: {whole}.")
+    if detail.get("again"):
+        sentences.append("It had gone back, and is here again.")
     if detail.get("used"):
         sentences.append(f"Of its {detail['admitting']} tickets, {detail['used']} had admitted somebody.")
     if detail.get("held"):

@@ -26,7 +26,7 @@ from paypoll.runs.parts import RunParts
 from paypoll.runs.report import OrderError, Swept
 from paypoll.runs.voiding import void_order
 from paypoll.settings.policy import ledger_rules
-from paypoll.state import findings, ledger, told_cases, watches
+from paypoll.state import findings, ledger, told_cases, undone, watches
 from paypoll.state.fee_payments import have_fee_looked_at
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Cursor, Entry
@@ -140,11 +140,16 @@ class Sweeper:
         for line in {line.transaction_id: line for line in (*gone, *waited)}.values():
             if should_end():
                 break
-            now, judged, left = self._clock.now(), list[Judged](), list[Judged]()
+            judged: list[Judged] = []
             try:
+                if not self._look_at_others(cursor, line, swept):
+                    return False
+                now = self._clock.now()
                 judged = self._judge.judge_page(LedgerPage((line,), ""), cursor.merchant_code, now)
                 left = [one for one in judged if not (one.judgement.void and self._void(one, now))]
                 swept.voided += len(judged) - len(left)
+                if not self._write(cursor, left, "", swept, again=True):
+                    return False
             except UnansweredError as error:
                 log.warning("an order is not made void yet", transaction=line.transaction_id, detail=str(error))
             except (DatabaseUnavailableError, SettingsError):
@@ -155,9 +160,26 @@ class Sweeper:
                 )
                 numbers = [one.owner.number for one in judged if one.owner is not None]
                 self._errors.append(OrderError.met(", ".join(numbers) or line.transaction_id, error))
-            if not self._write(cursor, left, "", swept, again=True):
-                return False
         return True
+
+    def _look_at_others(self, cursor: Cursor, line: LedgerItem, swept: Swept) -> bool:
+        """Ask SumUp for the order's other payments: a charge-back that was reversed stands in no list.
+
+        False when another run has the ledger by now. Raise UnansweredError.
+        """
+        with transaction(self._engine) as connection:
+            others = ledger.others_of(connection, line.transaction_id)
+        now = self._clock.now()
+        judged = [
+            one
+            for other in others
+            for one in self._judge.judge_page(
+                LedgerPage((LedgerItem.again(other.transaction_id, other.transaction_code, other.currency),), ""),
+                other.merchant_code,
+                now,
+            )
+        ]
+        return not judged or self._write(cursor, judged, "", swept, again=True)
 
     def _write(
         self, cursor: Cursor, judged: Sequence[Judged], next_page: str, swept: Swept, *, again: bool = False
@@ -171,10 +193,13 @@ class Sweeper:
             if not ledger.keep(connection, cursor.merchant_code, self._run_id, self._lease):
                 log.info("another run has taken over the ledger", merchant=cursor.merchant_code)
                 return False
+            asked = [one.payment for one in judged if one.asked]
+            ended = undone.end_undone(connection, asked, now, self._run_id)
             # A fee's payment is judged anew each time it is listed: an entry would have it taken for nobody's.
             kept = [one.entry for one in judged if not one.judgement.wait and not one.fee]
             ledger.note_entries(connection, kept, now)
             new = [found for one in judged if (found := one.finding) is not None and not one.judgement.void]
+            new = [undone.here_again(found) if found.key in ended else found for found in new]
             to_be_void = [waiting(found) for one in judged if (found := one.finding) and one.judgement.void]
             swept.findings += findings.note(connection, [*new, *to_be_void], now)
             findings.renew(connection, [*to_be_void, *(new if again else ())])

@@ -165,7 +165,10 @@ def take_untold(connection: sa.Connection, merchant_code: str, now: datetime) ->
     Of a second payment the look at its order tells (row 12). It has a while for that; then the finding is told.
     """
     by_order = sa.exists().where(checkout_seen.c.transaction_id == finding.c.transaction_id, checkout_seen.c.accounted)
-    second = finding.c.kind == FindingKind.SECOND_PAYMENT.value
+    # Of one that is here again, the look has told when it was there first.
+    second = sa.and_(
+        finding.c.kind == FindingKind.SECOND_PAYMENT.value, finding.c.detail["again"].as_string().is_(None)
+    )
     open_ones = sa.and_(
         finding.c.merchant_code == merchant_code, finding.c.told_at.is_(None), finding.c.closed_at.is_(None)
     )
