@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,8 +14,9 @@ from paypoll.payments.gateway import BrokenAnswer, Found, Look
 from paypoll.runs.record import record_run
 from paypoll.runs.report import Swept
 from paypoll.runs.sweep import Sweeper
+from paypoll.runs.voiding import void_order
 from paypoll.sandbox.demo.shop import SmallShop
-from paypoll.shop.tables import events, items, tickets
+from paypoll.shop.tables import events, history, items, tickets
 from paypoll.state import findings, pauses
 from paypoll.state.tables import ledger_cursor, ledger_entry
 from paypoll.testing import MERCHANT, NOW, a_transaction
@@ -139,3 +140,66 @@ def test_row_57_tip_that_a_release_before_had_in_its_entry_is_no_other_amount(bo
         connection.execute(sa.update(ledger_entry).values(amount=tipped))
     books.sweep(line(FIRST, amount=tipped))
     assert books.found() == []
+
+
+@pytest.mark.parametrize("is_restored", [False, True])
+def test_row_52_order_that_a_person_has_put_back_is_told_once_and_left_and_one_of_a_restored_shop_is_not(
+    books: Books, *, is_restored: bool
+) -> None:
+    books.sweep(line(FIRST))
+    books.give_back(FIRST, by_bank=True)
+    assert books.sweep(line(FIRST, "CHARGE_BACK")).voided == 1
+    books.shop.update("orders_order", books.order_id, status="completed")
+    with transaction(books.bench.app.engine) as connection:
+        connection.execute(sa.update(tickets).values(status="valid"))
+        if is_restored:
+            connection.execute(sa.delete(history).where(history.c.status == "refunded"))
+    voided = [books.sweep(line(FIRST, "CHARGE_BACK")).voided for _ in range(3)]
+    _, again = books.told()
+    if is_restored:
+        assert (voided, books.status(), books.found()) == ([1, 0, 0], "refunded", [])
+        assert "its tickets are void" in again
+        return
+    assert (voided, books.status(), books.found()) == ([0, 0, 0], "completed", [("returned", FIRST, PRICE)])
+    assert "its tickets still admit" in again
+    assert "somebody has put it back" in again
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_row_52_order_of_which_a_release_before_did_not_write_down_that_it_waits_is_made_void_and_told(
+    books: Books, *, is_paused: bool
+) -> None:
+    engine, scope = books.bench.app.engine, pauses.Scope(order_id=books.order_id)
+    books.sweep(line(FIRST))
+    books.give_back(FIRST, by_bank=True)
+    with transaction(engine) as connection:
+        pauses.begin(connection, scope, who="Margot", reason="talking to the bank", now=NOW)
+    books.set_on_refund("tell")  # which writes what that release wrote
+    books.sweep(line(FIRST, "CHARGE_BACK"))
+    books.set_on_refund("void")
+    if is_paused:
+        assert [books.sweep(line(FIRST, "CHARGE_BACK")).voided for _ in range(2)] == [0, 0]
+    with transaction(engine) as connection:
+        pauses.end(connection, scope)
+    books.bench.clock.move(timedelta(days=30))
+    assert [books.sweep().voided for _ in range(2)] == [1, 0]
+    assert (books.status(), books.found()) == ("refunded", [])
+    assert "its tickets still admit" in books.told()[0]
+    assert ("become void at the next look" if is_paused else "its tickets are void") in books.told()[1]
+    assert len(books.told()) == 2
+
+
+def test_row_52_order_that_another_run_has_made_void_meanwhile_stays_told_as_void(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books.sweep(line(FIRST))
+    books.give_back(FIRST)
+
+    def twice(*args: Any, **more: Any) -> int | None:
+        void_order(*args, **more)
+        return void_order(*args, **more)
+
+    monkeypatch.setattr("paypoll.runs.sweep.void_order", twice)
+    books.sweep(line(FIRST, "REFUND"))
+    (told,) = books.told()
+    assert "its tickets are void" in told

@@ -29,7 +29,7 @@ _HEADLINES: dict[FindingKind, str] = {
     FindingKind.TICKETS_UNPAID: "Order {number} has tickets, and nobody paid",
     FindingKind.FEE_RETURNED: "Listing fee {number}: {amount} went back, and its event is still published",
 }
-_VOID_HEADLINE = "Order {number}: {amount} went back in full, and its tickets are void"
+_VOID_HEADLINE = "Order {number}: {amount} went back{whole}, and its tickets are void"
 _USED_HEADLINE = "Order {number}: {amount} went back, and its tickets were used"
 _VOID_TODO = "Nothing: the scanner refuses them. Tell the customer, if the refund was not the customer's wish."
 _TODO: dict[FindingKind, str] = {
@@ -189,6 +189,8 @@ def facts(found: Finding) -> list[str]:
         sentences.append(f"It holds {detail['unread']} as well: over how much, SumUp's ledger has not shown.")
     if _waits(found):
         sentences.append("Its tickets become void at the next look at SumUp's ledger, unless the order is paused.")
+    if detail.get("put_back"):
+        sentences.append("It had been void, and somebody has put it back: paypoll leaves its tickets as they are.")
     if detail.get("voided"):
         left = f"Its tickets are void now ({detail['voided']}), and" if detail["voided"] != "0" else "By now"
         sentences.append(f"{left} the order is refunded.")
@@ -207,6 +209,7 @@ def _fill(text: str, found: Finding) -> str:
             "id": found.id,
             "number": found.order_number,
             "amount": show_amount(found.amount, found.currency),
+            "whole": " in full" if found.detail.get("whole") == "yes" else "",
             "status": found.detail.get("status", "left alone"),
         }
     )

@@ -41,7 +41,7 @@ class Holdings:
         bought = {self.bought_by: self.price} if self.bought_by else {}
         # One that is listed for the first time has held until now.
         before = {**bought, name: Left(payment.net, payment.currency), **self.before}
-        held_before, hold = self._pay(before), self._pay({**bought, **self.before, **self.now})
+        held_before, hold = self._pay(before), self._holding()
         return replace(
             owner,
             held=tuple(sorted(hold - {name})),
@@ -49,6 +49,14 @@ class Holdings:
             # Where the one that bought the tickets goes back last, its own finding says so.
             unpaid=not hold and name in held_before and self.bought_by not in held_before,
         )
+
+    def rests_on_none_but(self, name: str) -> bool:
+        """Say whether this payment bought the tickets, as far as is known, and no other pays for them, or may."""
+        return self.bought_by in {"", name} and not self.unread and not self._holding() - {name}
+
+    def _holding(self) -> set[str]:
+        bought = {self.bought_by: self.price} if self.bought_by else {}
+        return self._pay({**bought, **self.before, **self.now})
 
     def _pay(self, payments: Mapping[str, Left]) -> set[str]:
         """Return those that pay for the tickets: a penny does not."""

@@ -30,7 +30,7 @@ from paypoll.state import findings, ledger, told_cases, undone, watches
 from paypoll.state.fee_payments import have_fee_looked_at
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Cursor, Entry
-from paypoll.state.waiting_voids import waiting, waits_no_more
+from paypoll.state.waiting_voids import tell_anew, waiting, waits_no_more
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,8 @@ class Sweeper:
         self._run_id = run_id
         self._lease = settings.verification.lease
         self._first_since = settings.ledger.since
-        self._judge = PageJudge(parts.engine, gateway, policy, ledger_rules(settings.ledger), parts.stop)
+        self._rules = ledger_rules(settings.ledger)
+        self._judge = PageJudge(parts.engine, gateway, policy, self._rules, parts.stop)
         self._errors: list[OrderError] = []
         self._platform = policy.merchant_code
         self._mail = RefundMail(settings.site, settings.mail.domain) if settings.ledger.tell_customer else None
@@ -136,7 +137,7 @@ class Sweeper:
         and no other with it. False when another run has the merchant's ledger by now.
         """
         with transaction(self._engine) as connection:
-            waited = waits_no_more(connection, cursor.merchant_code)
+            waited = waits_no_more(connection, cursor.merchant_code, voids=self._rules.void_on_refund)
         for line in {line.transaction_id: line for line in (*gone, *waited)}.values():
             if should_end():
                 break
@@ -201,8 +202,10 @@ class Sweeper:
             new = [found for one in judged if (found := one.finding) is not None and not one.judgement.void]
             new = [undone.here_again(found) if found.key in ended else found for found in new]
             to_be_void = [waiting(found) for one in judged if (found := one.finding) and one.judgement.void]
+            renewed = [*to_be_void, *(new if again else ())]
+            tell_anew(connection, renewed, now, self._run_id)
             swept.findings += findings.note(connection, [*new, *to_be_void], now)
-            findings.renew(connection, [*to_be_void, *(new if again else ())])
+            findings.renew(connection, renewed)
             settled = (one.noted for one in judged if one.judgement.settled)
             findings.note(connection, [noted for noted in settled if noted is not None], now)
             for one in sorted(judged, key=lambda item: item.owner.order_id if item.owner else 0):

@@ -1,7 +1,7 @@
 """The payments of orders as paypoll has them: what SumUp's ledger has shown, and what looks at the orders have seen."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import sqlalchemy as sa
 
@@ -40,6 +40,8 @@ _UNREAD = sa.select(checkout_seen.c.order_id, checkout_seen.c.checkout_id, check
     ),
 )
 
+_NOTHING: Mapping[int, Mapping[str, Left]] = {}
+
 
 def with_the_others(
     connection: sa.Connection, owners: Mapping[str, Owner], payments: Mapping[str, LedgerPayment]
@@ -55,7 +57,7 @@ def with_the_others(
     for name, payment in payments.items():
         if name in owners:
             now[owners[name].order_id][name] = Left.of(payment)
-    holdings = _holdings(connection, {owners[name].order_id for name in back}, now)
+    holdings = holdings_of(connection, {owners[name].order_id for name in back}, now)
     told = {
         name: holdings[owners[name].order_id].told_to(owners[name], payments[name])
         for name in back
@@ -64,10 +66,13 @@ def with_the_others(
     return {**owners, **told}
 
 
-def _holdings(
-    connection: sa.Connection, order_ids: set[int], now: Mapping[int, Mapping[str, Left]]
+def holdings_of(
+    connection: sa.Connection, order_ids: Collection[int], now: Mapping[int, Mapping[str, Left]] = _NOTHING
 ) -> dict[int, Holdings]:
-    """Return the payments of those of these orders that a payment, or a person's word for one, has completed."""
+    """Return the payments of those of these orders that a payment, or a person's word for one, has completed.
+
+    `now`: what is known over what the ledger has shown.
+    """
     wanted = {"order_ids": sorted(order_ids)}
     bought = {row.order_id: row for row in connection.execute(_BOUGHT, wanted)}
     before: dict[int, dict[str, Left]] = defaultdict(dict)
@@ -75,7 +80,7 @@ def _holdings(
         before[row.order_id][row.transaction_id] = Left(row.left, row.currency)
     unread: dict[int, list[str]] = defaultdict(list)
     for row in connection.execute(_UNREAD, wanted):
-        if row.transaction_id not in now[row.order_id]:
+        if row.transaction_id not in now.get(row.order_id, {}):
             unread[row.order_id].append(row.transaction_id or row.checkout_id)
     return {
         order_id: Holdings(
@@ -83,7 +88,7 @@ def _holdings(
             # Where SumUp did not name it, nobody can tell which of the others it is.
             bought_by=row.transaction_id or (row.checkout_id if is_a_word(row.checkout_id) else ""),
             before=before[order_id],
-            now=now[order_id],
+            now=now.get(order_id, {}),
             unread=tuple(sorted(unread[order_id])),
         )
         for order_id, row in bought.items()
