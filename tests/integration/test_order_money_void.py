@@ -203,3 +203,28 @@ def test_row_52_order_that_another_run_has_made_void_meanwhile_stays_told_as_voi
     books.sweep(line(FIRST, "REFUND"))
     (told,) = books.told()
     assert "its tickets are void" in told
+
+
+@pytest.mark.parametrize("is_double", [True, False])
+def test_rows_52_and_53_what_is_left_of_a_payment_pays_for_the_tickets_that_still_admit(
+    books: Books, *, is_double: bool
+) -> None:
+    """A ticket was given back by a part of one payment, and then the other payment, in full."""
+    part, whole = (FIRST, SECOND) if is_double else (SECOND, FIRST)
+    books.pay_again()
+    books.sweep(line(FIRST), line(SECOND))
+    books.give_back(part, PRICE / 2)
+    (one, _) = books.shop.rows("events_ticket", order_id=books.order_id)
+    books.shop.update("events_ticket", one["id"], status="refunded")
+    books.sweep(line(part, refunded=PRICE / 2))
+    before = len(books.told())
+    books.give_back(whole)
+    for _ in range(2):
+        assert books.sweep(line(whole, refunded=PRICE)).voided == 0
+    if is_double:
+        assert (books.status(), len(books.told())) == ("completed", before)
+        # And once the rest of it has gone as well, nothing pays.
+        books.give_back(part)
+        assert books.sweep(line(part, refunded=PRICE)).voided == 1
+    else:
+        assert (books.status(), books.detail("returned")["held"]) == ("completed", part)

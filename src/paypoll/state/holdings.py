@@ -2,13 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 
 import sqlalchemy as sa
 
 from paypoll.payments.gateway import CheckoutStatus
-from paypoll.payments.holdings import Holdings, Left
+from paypoll.payments.holdings import Holdings, Left, Places, price_of_the_rest
 from paypoll.payments.ledger import LedgerPayment, Owner
 from paypoll.payments.override import is_a_word
+from paypoll.payments.ticket_statuses import ADMITTING
+from paypoll.shop.tables import items, tickets
 from paypoll.state.ledger import LEFT
 from paypoll.state.tables import checkout_seen, fulfilment, ledger_entry
 
@@ -38,6 +41,14 @@ _UNREAD = sa.select(checkout_seen.c.order_id, checkout_seen.c.checkout_id, check
             fulfilment.c.transaction_id == checkout_seen.c.transaction_id,
         )
     ),
+)
+_PLACES = sa.select(items.c.order_id, items.c.event_id, items.c.price, items.c.quantity).where(
+    items.c.order_id.in_(_ORDER_IDS)
+)
+_ADMITTING = (
+    sa.select(tickets.c.order_id, tickets.c.event_id, sa.func.count().label("number"))
+    .where(tickets.c.order_id.in_(_ORDER_IDS), tickets.c.status.in_(ADMITTING))
+    .group_by(tickets.c.order_id, tickets.c.event_id)
 )
 
 _NOTHING: Mapping[int, Mapping[str, Left]] = {}
@@ -82,9 +93,11 @@ def holdings_of(
     for row in connection.execute(_UNREAD, wanted):
         if row.transaction_id not in now.get(row.order_id, {}):
             unread[row.order_id].append(row.transaction_id or row.checkout_id)
+    places = _places(connection, wanted)
     return {
         order_id: Holdings(
-            price=Left(row.amount, row.currency),
+            price=(price := Left(row.amount, row.currency)),
+            rest=price_of_the_rest(price, places[order_id]),
             # Where SumUp did not name it, nobody can tell which of the others it is.
             bought_by=row.transaction_id or (row.checkout_id if is_a_word(row.checkout_id) else ""),
             before=before[order_id],
@@ -93,3 +106,14 @@ def holdings_of(
         )
         for order_id, row in bought.items()
     }
+
+
+def _places(connection: sa.Connection, wanted: Mapping[str, list[int]]) -> Mapping[int, list[Places]]:
+    prices: dict[tuple[int, int | None], list[tuple[Decimal, int]]] = defaultdict(list)
+    for row in connection.execute(_PLACES, wanted):
+        prices[row.order_id, row.event_id].append((row.price, row.quantity))
+    admitting = {(row.order_id, row.event_id): row.number for row in connection.execute(_ADMITTING, wanted)}
+    places: dict[int, list[Places]] = defaultdict(list)
+    for place in prices.keys() | admitting.keys():
+        places[place[0]].append(Places(tuple(prices[place]), admitting.get(place, 0)))
+    return places
