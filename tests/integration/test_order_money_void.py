@@ -1,5 +1,6 @@
 """When an order whose money went back is made void, and when it is left: rows 52 and 53 of docs/outcomes.md."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from paypoll.runs.voiding import void_order
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.tables import events, history, items, tickets
 from paypoll.state import findings, pauses
-from paypoll.state.tables import ledger_cursor, ledger_entry
+from paypoll.state.tables import checkout_seen, fulfilment, ledger_cursor, ledger_entry
 from paypoll.testing import MERCHANT, NOW, a_transaction
 
 if TYPE_CHECKING:
@@ -228,3 +229,33 @@ def test_rows_52_and_53_what_is_left_of_a_payment_pays_for_the_tickets_that_stil
         assert books.sweep(line(part, refunded=PRICE)).voided == 1
     else:
         assert (books.status(), books.detail("returned")["held"]) == ("completed", part)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_rows_52_and_53_second_payment_of_an_order_whose_first_had_no_name_is_a_second_one(
+    books: Books, *, is_named: bool
+) -> None:
+    """SumUp did not name the payment that bought the tickets, and no list has shown it; by its checkout it may."""
+    answer = books.bench.gateway.checkouts["chk-ORD-1"]
+    assert isinstance(answer, Found)
+    if not is_named:
+        books.bench.gateway.checkouts["chk-ORD-1"] = Found(replace(answer.value, transaction_id="", attempts=()))
+    with transaction(books.bench.app.engine) as connection:
+        connection.execute(sa.update(fulfilment).values(transaction_id=None, transaction_code=None))
+        connection.execute(sa.update(checkout_seen).values(transaction_id=None))
+    books.pay_again(seen=False)
+    own_code = replace(a_transaction(id=SECOND), transaction_code="TCODE2")
+    books.bench.gateway.transactions[SECOND] = Found(own_code)
+    books.sweep(line(SECOND, summary="ORD-1"))
+    assert books.found() == ([("second_payment", SECOND, PRICE)] if is_named else [])
+    books.give_back(SECOND)
+    assert books.sweep(line(SECOND, "REFUND")).voided == 0
+    assert (books.status(), books.found()) == ("completed", [] if is_named else [("returned", SECOND, PRICE)])
+    if not is_named:
+        assert "bought under checkout chk-ORD-1; SumUp has not named" in books.told()[-1]
+        books.bench.gateway.checkouts["chk-ORD-1"] = answer
+        books.sweep()
+        assert books.status() == "completed"
+    else:
+        books.give_back(FIRST)
+        assert books.sweep(line(FIRST, "REFUND")).voided == 1

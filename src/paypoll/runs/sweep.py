@@ -15,6 +15,7 @@ from paypoll.alerts.ledger import end_unread, tell_of_findings, tell_of_unread
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.ledger.judging import Judged, PageJudge
+from paypoll.ledger.naming import name_payments
 from paypoll.ledger.other_way import missing_payments, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
 from paypoll.ledger.refund_mail import RefundMail
@@ -115,7 +116,7 @@ class Sweeper:
                 return None
             page = look.value.next_page
             try:
-                judged = self._judge.judge_page(look.value, cursor.merchant_code, self._clock.now())
+                judged = self._judge_page(look.value, cursor.merchant_code, self._clock.now())
             except UnansweredError as error:
                 self._give_up(cursor, error.look, "")
                 return None
@@ -127,6 +128,14 @@ class Sweeper:
             if not page:
                 return gone
         return None
+
+    def _judge_page(self, page: LedgerPage, merchant_code: str, now: datetime) -> list[Judged]:
+        """Judge a page, with the names of the payments that bought its orders' tickets. Raise UnansweredError."""
+        judged = self._judge.judge_page(page, merchant_code, now)
+        assumed = {one.owner.order_id for one in judged if one.owner is not None and one.owner.unnamed}
+        if assumed and name_payments(self._engine, self._gateway, assumed):
+            return self._judge.judge_page(page, merchant_code, now)
+        return judged
 
     def _make_void(
         self, cursor: Cursor, gone: Sequence[LedgerItem], swept: Swept, should_end: Callable[[], bool]
@@ -146,7 +155,7 @@ class Sweeper:
                 if not self._look_at_others(cursor, line, swept):
                     return False
                 now = self._clock.now()
-                judged = self._judge.judge_page(LedgerPage((line,), ""), cursor.merchant_code, now)
+                judged = self._judge_page(LedgerPage((line,), ""), cursor.merchant_code, now)
                 left = [one for one in judged if not (one.judgement.void and self._void(one, now))]
                 swept.voided += len(judged) - len(left)
                 if not self._write(cursor, left, "", swept, again=True):
@@ -174,7 +183,7 @@ class Sweeper:
         judged = [
             one
             for other in others
-            for one in self._judge.judge_page(
+            for one in self._judge_page(
                 LedgerPage((LedgerItem.again(other.transaction_id, other.transaction_code, other.currency),), ""),
                 other.merchant_code,
                 now,

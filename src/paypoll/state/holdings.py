@@ -14,13 +14,14 @@ from paypoll.payments.ticket_statuses import ADMITTING
 from paypoll.shop.tables import items, tickets
 from paypoll.state.ledger import LEFT
 from paypoll.state.tables import checkout_seen, fulfilment, ledger_entry
+from paypoll.state.unnamed import BOUGHT_BY
 
 _ORDER_IDS: sa.BindParameter[int] = sa.bindparam("order_ids", expanding=True)
 
 # Built once, not for every page.
 _BOUGHT = sa.select(
     fulfilment.c.order_id,
-    fulfilment.c.transaction_id,
+    BOUGHT_BY.label("transaction_id"),
     fulfilment.c.checkout_id,
     fulfilment.c.amount,
     fulfilment.c.currency,
@@ -98,7 +99,7 @@ def holdings_of(
         order_id: Holdings(
             price=(price := Left(row.amount, row.currency)),
             rest=price_of_the_rest(price, places[order_id]),
-            # Where SumUp did not name it, nobody can tell which of the others it is.
+            # Where SumUp has not named it, nobody can tell which of the others it is.
             bought_by=row.transaction_id or (row.checkout_id if is_a_word(row.checkout_id) else ""),
             before=before[order_id],
             now=now.get(order_id, {}),
