@@ -29,7 +29,7 @@ _HEADLINES: dict[FindingKind, str] = {
     FindingKind.TICKETS_UNPAID: "Order {number} has tickets, and nobody paid",
     FindingKind.FEE_RETURNED: "Listing fee {number}: {amount} went back, and its event is still published",
 }
-_VOID_HEADLINE = "Order {number}: {amount} went back in full, and its tickets are void"
+_VOID_HEADLINE = "Order {number}: {amount} went back{whole}, and its tickets are void"
 _USED_HEADLINE = "Order {number}: {amount} went back, and its tickets were used"
 _VOID_TODO = "Nothing: the scanner refuses them. Tell the customer, if the refund was not the customer's wish."
 _TODO: dict[FindingKind, str] = {
@@ -47,12 +47,24 @@ _UNREAD_TODO = (
     "Look at the other payment in SumUp's dashboard. If it is over the order's amount, it pays for the tickets; if not,"
     " cancel them in the shop, or let the customer in."
 )
+_UNNAMED_TODO = (
+    "Look at the order's payments in SumUp's dashboard. If another one pays for the tickets, leave them; if not, cancel"
+    " them in the shop, or let the customer in."
+)
 _WAITS_TODO = (
     "If it is paused, `paypoll resume` lets the next look at SumUp's ledger make its tickets void. To keep them, close"
     " this finding first, by the command below."
 )
 _USED_TODO = "Its tickets were used: nobody is to be kept out. Set the order to refunded in the shop, if it is not."
 _CONTEST = "A charge-back can be contested at SumUp for a while; used tickets show that somebody came."
+_SAID = {
+    "again": "It had gone back, and is here again.",
+    "held": "The order was paid more than once: {} has not gone back.",
+    "unread": "It holds {} as well: over how much, SumUp's ledger has not shown.",
+    "unnamed": "Its tickets were bought under checkout {}; SumUp has not named that payment: it may be another one.",
+    "put_back": "It had been void, and somebody has put it back: paypoll leaves its tickets as they are.",
+}
+"""What a finding's detail says, in words."""
 _CLOSE = "Then close it by the command below. It closes by itself when the cause is gone."
 
 
@@ -137,6 +149,8 @@ def todo(found: Finding) -> list[str]:
     what = _USED_TODO if _was_used(found) else _VOID_TODO if _is_void(found) else _TODO[FindingKind(found.kind)]
     if found.detail.get("held") or found.detail.get("unread"):
         what = _HELD_TODO if found.detail.get("held") else _UNREAD_TODO
+    if found.detail.get("unnamed") and not found.detail.get("held"):
+        what = _UNNAMED_TODO
     if _waits(found):
         what = _WAITS_TODO
     contest = [_CONTEST] if _charged_back(found) and found.order_id is not None else []
@@ -181,10 +195,7 @@ def facts(found: Finding) -> list[str]:
         sentences.append(f"Of {show_amount(Decimal(detail['paid']), found.currency)}, {back}: {whole}.")
     if detail.get("used"):
         sentences.append(f"Of its {detail['admitting']} tickets, {detail['used']} had admitted somebody.")
-    if detail.get("held"):
-        sentences.append(f"The order was paid more than once: {detail['held']} has not gone back.")
-    if detail.get("unread"):
-        sentences.append(f"It holds {detail['unread']} as well: over how much, SumUp's ledger has not shown.")
+    sentences += [words.format(detail[name]) for name, words in _SAID.items() if detail.get(name)]
     if _waits(found):
         sentences.append("Its tickets become void at the next look at SumUp's ledger, unless the order is paused.")
     if detail.get("voided"):
@@ -205,6 +216,7 @@ def _fill(text: str, found: Finding) -> str:
             "id": found.id,
             "number": found.order_number,
             "amount": show_amount(found.amount, found.currency),
+            "whole": " in full" if found.detail.get("whole") == "yes" else "",
             "status": found.detail.get("status", "left alone"),
         }
     )

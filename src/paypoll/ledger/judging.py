@@ -24,12 +24,16 @@ from paypoll.state.owners import find_owners, paid_without_order
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A payment, its order if anybody knows it, and what follows. `fee`: the listing fee that it is of instead."""
+    """A payment, its order if anybody knows it, and what follows.
+
+    `fee`: the listing fee that it is of instead. `asked`: SumUp was asked for it by its id.
+    """
 
     payment: LedgerPayment
     owner: Owner | None
     judgement: Judgement
     fee: str = ""
+    asked: bool = False
 
     @property
     def entry(self) -> Entry:
@@ -113,10 +117,12 @@ class PageJudge:
         foreign |= {name for name, one in payments.items() if name not in owners and self._rules.is_elses(one)}
         sound = {name for name, owner in owners.items() if is_as_expected(payments[name], owner)}
         voidable = {name for name, owner in owners.items() if self._rules.voids(owner)}
-        for name in needs_details(lines, entries, sound | foreign, voidable):
+        asked: set[str] = set()
+        for name in needs_details(lines, entries, sound | foreign, voidable, owners):
             known = read_details(self._gateway, payments[name], stopped=self._stopped)
             if known is not None:
                 payments[name] = known
+                asked.add(name)
             elif name in lines.changed:  # what went back says nothing about what was paid
                 del payments[name]
         fees = self._fees(payments, owners)
@@ -127,12 +133,13 @@ class PageJudge:
             owners |= find_owners(connection, new, found, currency=self._policy.currency, now=now)
             owners = with_the_others(connection, owners, payments)
         return [
-            Judged(payment, None, judge_fee(payment, fee), fee.reference)
+            Judged(payment, None, judge_fee(payment, fee), fee.reference, asked=name in asked)
             if (fee := fees.get(name)) is not None
             else Judged(
                 payment,
                 owners.get(name),
                 NOTHING if name in foreign else judge(payment, owners.get(name), self._rules, now),
+                asked=name in asked,
             )
             for name, payment in payments.items()
         ]

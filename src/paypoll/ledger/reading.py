@@ -1,7 +1,8 @@
 """A page of SumUp's ledger, and what its lines do not say: each payment asked for by its id where it matters."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from paypoll.payments.books import ONLINE, LedgerItem
 from paypoll.payments.gateway import Found, Look, NotFound, PaymentGateway, TransactionAnswer, TransactionStatus
@@ -24,12 +25,14 @@ class UnansweredError(Exception):
 class PageLines:
     """The payments of a page by their ids, and those of which more has to be known than their lines say.
 
-    `headless`: only what went back of it stands on this page, and its `amount` is that.
+    `headless`: only what went back of it stands on this page, and its `amount` is that. `refunded`: what the lines say
+    that was refunded, which stays so; what was charged back may come back.
     """
 
     payments: Mapping[str, LedgerPayment]
     changed: frozenset[str]
     headless: frozenset[str] = frozenset()
+    refunded: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 def sort_lines(items: Iterable[LedgerItem], merchant_code: str) -> PageLines:
@@ -40,6 +43,8 @@ def sort_lines(items: Iterable[LedgerItem], merchant_code: str) -> PageLines:
     payments: dict[str, LedgerPayment] = {}
     changed: set[str] = set()
     whole: set[str] = set()
+    refunded: dict[str, Decimal] = {}
+    by_lines: dict[str, Decimal] = {}
     for item in items:
         if item.payment_type not in {ONLINE, ""}:
             continue
@@ -47,6 +52,9 @@ def sort_lines(items: Iterable[LedgerItem], merchant_code: str) -> PageLines:
             changed.add(item.transaction_id)
         if item.kind == "PAYMENT":
             whole.add(item.transaction_id)
+            refunded[item.transaction_id] = item.refunded
+        elif item.kind == "REFUND":
+            by_lines[item.transaction_id] = by_lines.get(item.transaction_id, Decimal(0)) + item.amount
         taken = item.status not in {"FAILED", "PENDING"}
         if item.kind == "PAYMENT" or item.transaction_id not in payments:
             payments[item.transaction_id] = LedgerPayment(
@@ -63,7 +71,8 @@ def sort_lines(items: Iterable[LedgerItem], merchant_code: str) -> PageLines:
     # A declined card, or a payment under way: no money of anybody's.
     idle = {name for name, payment in payments.items() if not payment.taken and name not in changed}
     kept = {name: one for name, one in payments.items() if name not in idle}
-    return PageLines(kept, frozenset(changed), frozenset(kept.keys() - whole))
+    refunded |= {name: max(amount, refunded.get(name, amount)) for name, amount in by_lines.items()}
+    return PageLines(kept, frozenset(changed), frozenset(kept.keys() - whole), refunded)
 
 
 def read_details(
@@ -104,20 +113,27 @@ def _text(answer: TransactionAnswer, name: str) -> str:
 
 
 def needs_details(
-    lines: PageLines, entries: Mapping[str, Entry], sound: Collection[str], voidable: Collection[str] = ()
+    lines: PageLines,
+    entries: Mapping[str, Entry],
+    sound: Collection[str],
+    voidable: Collection[str] = (),
+    owned: Collection[str] = (),
 ) -> list[str]:
     """Return the payments to be asked for by their ids: what went back since, what does not fit, what nobody knows.
 
-    `sound`: those whose line says all there is to know. `voidable`: those whose going back makes an order void: never
+    `sound`: those whose line says all there is to know. `owned`: those of orders: of no other amount is told without
+    asking. `voidable`: those whose going back makes an order void: never
     without asking, and the customer is told whether it was the bank.
     """
     wanted = []
     for name, payment in lines.payments.items():
         entry = entries.get(name)
-        if name in lines.changed:
+        if entry is not None and entry.returned > lines.refunded.get(name, 0):
+            wanted.append(name)  # it was charged back, and may be here again
+        elif name in lines.changed:
             if entry is None or not entry.gone or name in voidable:  # of what is gone there is no more to go
                 wanted.append(name)
         # A tip, which no line tells apart, was taken off the entry.
-        elif name not in sound and (entry is None or entry.amount != payment.amount):
+        elif name not in sound and (entry is None or entry.amount != payment.amount or name in owned):
             wanted.append(name)
     return wanted

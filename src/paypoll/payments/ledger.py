@@ -107,7 +107,8 @@ class Owner:
     or a person has judged it. `noted`: the refunds that the shop has. `given_back`: what went back by `paypoll refund`,
     or is on its way; `refunds_ended`: none is, so tickets that admit are not as they were left (a restored shop).
     `held`: other payments that pay for the tickets, and `unread`: that may; `unpaid`: this was the last that did
-    (`payments.holdings`).
+    (`payments.holdings`). `unnamed`: the checkout that completed the order, where nobody knows its payment's name, and
+    this one is taken for it.
     """
 
     order_id: int
@@ -127,6 +128,7 @@ class Owner:
     held: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     unpaid: bool = False
+    unnamed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
             return NOTHING
         if void or (not full and owner.noted >= returned):  # a part that the shop, or `paypoll refund`, gave back
             return Judgement(FindingKind.RETURNED, returned, settled="the shop knew of it")
-        void = full and rules.voids(owner) and not (owner.held or owner.unread)  # 52
+        void = full and rules.voids(owner) and not (owner.held or owner.unread or owner.unnamed)  # 52
         return Judgement(FindingKind.RETURNED, returned, void=void, facts=_facts_of_return(payment, owner))  # 51, 52
     if not is_as_expected(payment, owner):
         return Judgement(FindingKind.AMOUNT_DIFFERS, payment.net, facts={"expected": str(owner.expected)})  # 57
@@ -209,7 +211,7 @@ def _facts_of_return(payment: LedgerPayment, owner: Owner) -> dict[str, str]:
     facts = {"whole": "yes" if payment.gone else "no", "charged_back": str(payment.charged_back)}
     if owner.used:
         facts |= {"used": str(owner.used), "admitting": str(owner.admitting)}
-    others = {"held": ", ".join(owner.held), "unread": ", ".join(owner.unread)}
+    others = {"held": ", ".join(owner.held), "unread": ", ".join(owner.unread), "unnamed": owner.unnamed}
     return facts | {name: which for name, which in others.items() if which}
 
 

@@ -5,7 +5,8 @@ orders are due at once, and where the list goes on. A run that is killed leaves 
 page that is read twice changes nothing. One run at a time has a merchant's ledger, by a lease row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
 import structlog
@@ -14,6 +15,7 @@ from paypoll.alerts.ledger import end_unread, tell_of_findings, tell_of_unread
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
 from paypoll.ledger.judging import Judged, PageJudge
+from paypoll.ledger.naming import name_payments
 from paypoll.ledger.other_way import missing_payments, unpaid_tickets
 from paypoll.ledger.reading import UnansweredError
 from paypoll.ledger.refund_mail import RefundMail
@@ -25,11 +27,11 @@ from paypoll.runs.parts import RunParts
 from paypoll.runs.report import OrderError, Swept
 from paypoll.runs.voiding import void_order
 from paypoll.settings.policy import ledger_rules
-from paypoll.state import findings, ledger, told_cases, watches
+from paypoll.state import findings, ledger, told_cases, undone, watches
 from paypoll.state.fee_payments import have_fee_looked_at
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Cursor, Entry
-from paypoll.state.waiting_voids import waiting, waits_no_more
+from paypoll.state.waiting_voids import tell_anew, waiting, waits_no_more
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +51,9 @@ class Sweeper:
         self._run_id = run_id
         self._lease = settings.verification.lease
         self._first_since = settings.ledger.since
-        self._judge = PageJudge(parts.engine, gateway, policy, ledger_rules(settings.ledger), parts.stop)
+        self._rules = ledger_rules(settings.ledger)
+        self._judge = PageJudge(parts.engine, gateway, policy, self._rules, parts.stop)
+        self._errors: list[OrderError] = []
         self._platform = policy.merchant_code
         self._mail = RefundMail(settings.site, settings.mail.domain) if settings.ledger.tell_customer else None
 
@@ -58,26 +62,40 @@ class Sweeper:
 
         Return what nobody foresaw: whatever stands in one ledger, or in what is known of it, the others are read.
         """
-        errors: list[OrderError] = []
-        for merchant_code in merchants:
-            if should_end() or self._gateway.halted:
-                break
-            with transaction(self._engine) as connection:
-                if not ledger.take(connection, merchant_code, self._run_id, self._lease):
-                    continue
-            try:
+        read: list[tuple[Cursor, list[LedgerItem]]] = []
+        with ExitStack() as held:
+            for merchant_code in merchants:
+                if should_end() or self._gateway.halted:
+                    break
                 with transaction(self._engine) as connection:
-                    cursor = ledger.begin(connection, merchant_code, self._first_since, self._clock.now())
-                self._sweep_one(cursor, swept, should_end)
-            except (DatabaseUnavailableError, SettingsError):
-                raise
-            except Exception as error:
-                log.exception("the sweep met an unexpected error; it stays due", merchant=merchant_code)
-                errors.append(self._note_error(merchant_code, error))
-            finally:
-                with transaction(self._engine) as connection:
-                    ledger.give_back(connection, merchant_code, self._run_id)
-        return errors
+                    if not ledger.take(connection, merchant_code, self._run_id, self._lease):
+                        continue
+                held.callback(self._give_back, merchant_code)
+                with self._errors_noted(merchant_code):
+                    with transaction(self._engine) as connection:
+                        cursor = ledger.begin(connection, merchant_code, self._first_since, self._clock.now())
+                    if (gone := self._read_list(cursor, swept, should_end)) is not None:
+                        read.append((cursor, gone))
+            # Only now: what pays for an order's tickets may stand in another merchant's list.
+            for cursor, gone in read:
+                with self._errors_noted(cursor.merchant_code):
+                    if self._make_void(cursor, gone, swept, should_end):
+                        self._finish(cursor, swept)
+        return self._errors
+
+    def _give_back(self, merchant_code: str) -> None:
+        with transaction(self._engine) as connection:
+            ledger.give_back(connection, merchant_code, self._run_id)
+
+    @contextmanager
+    def _errors_noted(self, merchant_code: str) -> Iterator[None]:
+        try:
+            yield
+        except (DatabaseUnavailableError, SettingsError):
+            raise
+        except Exception as error:
+            log.exception("the sweep met an unexpected error; it stays due", merchant=merchant_code)
+            self._errors.append(self._note_error(merchant_code, error))
 
     def _note_error(self, merchant: str, error: Exception) -> OrderError:
         met = OrderError.met(f"SumUp's ledger of {merchant}", error)
@@ -85,56 +103,93 @@ class Sweeper:
             tell_of_unread(self._desk, connection, merchant, met.error, self._clock.now())
         return met
 
-    def _sweep_one(self, cursor: Cursor, swept: Swept, should_end: Callable[[], bool]) -> None:
+    def _read_list(self, cursor: Cursor, swept: Swept, should_end: Callable[[], bool]) -> list[LedgerItem] | None:
+        """Read a merchant's list; return the payments that have orders made void. None: it was not read to its end."""
         page, gone = cursor.next_page, list[LedgerItem]()
         while not should_end():
             look = self._source.list_transactions(cursor.merchant_code, Period(changed_since=cursor.since), page)
             if not isinstance(look, Found):
                 self._give_up(cursor, look, page)
-                return
+                return None
             if look.value.next_page == page and page:
                 self._give_up(cursor, BrokenAnswer("a page of the history leads to itself"), page)
-                return
+                return None
             page = look.value.next_page
             try:
-                judged = self._judge.judge_page(look.value, cursor.merchant_code, self._clock.now())
+                judged = self._judge_page(look.value, cursor.merchant_code, self._clock.now())
             except UnansweredError as error:
                 self._give_up(cursor, error.look, "")
-                return
+                return None
             if not self._write(cursor, judged, page, swept):
-                return
+                return None
             swept.payments += len(judged)
             paid = (one.payment for one in judged if one.judgement.void)
             gone += [LedgerItem.again(one.transaction_id, one.transaction_code, one.currency) for one in paid]
             if not page:
-                if self._make_void(cursor, gone, swept, should_end):
-                    self._finish(cursor, swept)
-                return
+                return gone
+        return None
+
+    def _judge_page(self, page: LedgerPage, merchant_code: str, now: datetime) -> list[Judged]:
+        """Judge a page, with the names of the payments that bought its orders' tickets. Raise UnansweredError."""
+        judged = self._judge.judge_page(page, merchant_code, now)
+        assumed = {one.owner.order_id for one in judged if one.owner is not None and one.owner.unnamed}
+        if assumed and name_payments(self._engine, self._gateway, assumed):
+            return self._judge.judge_page(page, merchant_code, now)
+        return judged
 
     def _make_void(
         self, cursor: Cursor, gone: Sequence[LedgerItem], swept: Swept, should_end: Callable[[], bool]
     ) -> bool:
-        """Make orders void now that the list was read to its end: what pays for the tickets may stand behind.
+        """Make orders void: those of the payments that are `gone`, and those that could not be made void earlier.
 
-        Those of the payments that are `gone`, and those that could not be made void earlier. Where there is no time, or
-        SumUp does not say, they wait for the next sweep. False when another run has the merchant's ledger by now.
+        Where there is no time, or SumUp does not say, they wait for the next sweep; so does one that meets an error,
+        and no other with it. False when another run has the merchant's ledger by now.
         """
         with transaction(self._engine) as connection:
-            waited = waits_no_more(connection, cursor.merchant_code)
+            waited = waits_no_more(connection, cursor.merchant_code, voids=self._rules.void_on_refund)
         for line in {line.transaction_id: line for line in (*gone, *waited)}.values():
-            now = self._clock.now()
-            try:
-                judged = self._judge.judge_page(LedgerPage((line,), ""), cursor.merchant_code, now)
-            except UnansweredError as error:
-                log.warning("an order is not made void yet", transaction=line.transaction_id, detail=str(error))
-                judged = []
-            left = [one for one in judged if not (one.judgement.void and self._void(one, now))]
-            swept.voided += len(judged) - len(left)
-            if not self._write(cursor, left, "", swept, again=True):
-                return False
             if should_end():
                 break
+            judged: list[Judged] = []
+            try:
+                if not self._look_at_others(cursor, line, swept):
+                    return False
+                now = self._clock.now()
+                judged = self._judge_page(LedgerPage((line,), ""), cursor.merchant_code, now)
+                left = [one for one in judged if not (one.judgement.void and self._void(one, now))]
+                swept.voided += len(judged) - len(left)
+                if not self._write(cursor, left, "", swept, again=True):
+                    return False
+            except UnansweredError as error:
+                log.warning("an order is not made void yet", transaction=line.transaction_id, detail=str(error))
+            except (DatabaseUnavailableError, SettingsError):
+                raise
+            except Exception as error:
+                log.exception(
+                    "an order met an unexpected error; it is made void later", transaction=line.transaction_id
+                )
+                numbers = [one.owner.number for one in judged if one.owner is not None]
+                self._errors.append(OrderError.met(", ".join(numbers) or line.transaction_id, error))
         return True
+
+    def _look_at_others(self, cursor: Cursor, line: LedgerItem, swept: Swept) -> bool:
+        """Ask SumUp for the order's other payments: a charge-back that was reversed stands in no list.
+
+        False when another run has the ledger by now. Raise UnansweredError.
+        """
+        with transaction(self._engine) as connection:
+            others = ledger.others_of(connection, line.transaction_id)
+        now = self._clock.now()
+        judged = [
+            one
+            for other in others
+            for one in self._judge_page(
+                LedgerPage((LedgerItem.again(other.transaction_id, other.transaction_code, other.currency),), ""),
+                other.merchant_code,
+                now,
+            )
+        ]
+        return not judged or self._write(cursor, judged, "", swept, again=True)
 
     def _write(
         self, cursor: Cursor, judged: Sequence[Judged], next_page: str, swept: Swept, *, again: bool = False
@@ -148,13 +203,18 @@ class Sweeper:
             if not ledger.keep(connection, cursor.merchant_code, self._run_id, self._lease):
                 log.info("another run has taken over the ledger", merchant=cursor.merchant_code)
                 return False
+            asked = [one.payment for one in judged if one.asked]
+            ended = undone.end_undone(connection, asked, now, self._run_id)
             # A fee's payment is judged anew each time it is listed: an entry would have it taken for nobody's.
             kept = [one.entry for one in judged if not one.judgement.wait and not one.fee]
             ledger.note_entries(connection, kept, now)
             new = [found for one in judged if (found := one.finding) is not None and not one.judgement.void]
+            new = [undone.here_again(found) if found.key in ended else found for found in new]
             to_be_void = [waiting(found) for one in judged if (found := one.finding) and one.judgement.void]
+            renewed = [*to_be_void, *(new if again else ())]
+            tell_anew(connection, renewed, now, self._run_id)
             swept.findings += findings.note(connection, [*new, *to_be_void], now)
-            findings.renew(connection, [*to_be_void, *(new if again else ())])
+            findings.renew(connection, renewed)
             settled = (one.noted for one in judged if one.judgement.settled)
             findings.note(connection, [noted for noted in settled if noted is not None], now)
             for one in sorted(judged, key=lambda item: item.owner.order_id if item.owner else 0):

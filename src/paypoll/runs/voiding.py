@@ -18,7 +18,7 @@ from paypoll.state.audit import record
 from paypoll.state.findings import note, renew
 from paypoll.state.ledger import note_entries
 from paypoll.state.pauses import is_paused
-from paypoll.state.waiting_voids import is_settled_by_a_person
+from paypoll.state.waiting_voids import is_left, say_void, tell_anew
 from paypoll.state.watches import note_void
 
 
@@ -28,8 +28,8 @@ def void_order(
     """Set the order's valid tickets and its status to refunded, with history and trail, in one transaction.
 
     Return how many tickets were voided. None: nothing was done, because the order is another one by now than when the
-    payment was judged, or a person has paused it, or has closed the finding. What admins are told is written in the
-    same transaction, and so is the customer's `mail`, if there is to be one.
+    payment was judged, or a person has paused it, or has decided that its tickets stay. What admins are told is
+    written in the same transaction, and so is the customer's `mail`, if there is to be one.
     """
     owner, found = judged.owner, judged.finding
     if owner is None or found is None or owner.role is not Role.FULFILLED:
@@ -37,10 +37,10 @@ def void_order(
     with transaction(engine) as connection:
         if not lock_order(connection, owner.order_id) or is_paused(connection, owner.order_id):
             return None
-        if is_settled_by_a_person(connection, found.key):
-            return None
         order = load_order(connection, owner.order_id)
         if order is None or order.status != OrderStatus.COMPLETED or order.fulfilment is None:
+            return None
+        if is_left(connection, found, order.id, now):
             return None
         why = f"the payment {judged.payment.transaction_code or judged.payment.transaction_id} went back in full"
         withdraw_mail_of_tickets(connection, order.id)
@@ -50,8 +50,10 @@ def void_order(
         note_void(connection, order.id, OrderStatus.REFUNDED.value, now)
         detail = {**(found.detail or {}), "voided": str(voided)}
         is_void = replace(found, detail=detail)
+        tell_anew(connection, [is_void], now, run_id)
         note(connection, [is_void], now)
         renew(connection, [is_void])
+        say_void(connection, order.id, voided)
         note_entries(connection, [judged.entry], now)
         if mail is not None:
             paid = judged.payment

@@ -33,7 +33,10 @@ VOID_WAITS = {"void": "waits"}
 
 @dataclass(frozen=True, slots=True)
 class NewFinding:
-    """A finding to be written down, unless it is there. `settled`: why it is closed from the beginning, and untold."""
+    """A finding to be written down, unless it is there. `settled`: why it is closed from the beginning, and untold.
+
+    `put_back`: the order had been void, and a person has put it back.
+    """
 
     kind: FindingKind
     merchant_code: str
@@ -45,6 +48,7 @@ class NewFinding:
     order_number: str = ""
     detail: Mapping[str, Any] | None = None
     settled: str = ""
+    put_back: bool = False
 
     @property
     def told_key(self) -> str:
@@ -54,13 +58,14 @@ class NewFinding:
     @property
     def key(self) -> str:
         """What makes two sightings the same finding."""
-        return finding_key(
+        key = finding_key(
             self.kind,
             transaction_id=self.transaction_id,
             order_id=self.order_id,
             amount=self.amount,
             settled=bool(self.settled),
         )
+        return f"{key}:put_back" if self.put_back else key
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +122,10 @@ def note(connection: sa.Connection, new: Iterable[NewFinding], now: datetime) ->
 
 
 def renew(connection: sa.Connection, known: Iterable[NewFinding]) -> None:
-    """Have these findings, where they are open, say what is known of them by now."""
+    """Have these findings, where they are open, say what is known of them by now; one that is void by now stays so."""
     for one in sorted(known, key=lambda new: new.key):
-        same = sa.and_(finding.c.key == one.key, finding.c.closed_at.is_(None))
+        unvoided = finding.c.detail["voided"].as_string().is_(None)
+        same = sa.and_(finding.c.key == one.key, finding.c.closed_at.is_(None), unvoided)
         connection.execute(sa.update(finding).where(same).values(detail=dict(one.detail or {})))
 
 
@@ -165,7 +171,10 @@ def take_untold(connection: sa.Connection, merchant_code: str, now: datetime) ->
     Of a second payment the look at its order tells (row 12). It has a while for that; then the finding is told.
     """
     by_order = sa.exists().where(checkout_seen.c.transaction_id == finding.c.transaction_id, checkout_seen.c.accounted)
-    second = finding.c.kind == FindingKind.SECOND_PAYMENT.value
+    # Of one that is here again, the look has told when it was there first.
+    second = sa.and_(
+        finding.c.kind == FindingKind.SECOND_PAYMENT.value, finding.c.detail["again"].as_string().is_(None)
+    )
     open_ones = sa.and_(
         finding.c.merchant_code == merchant_code, finding.c.told_at.is_(None), finding.c.closed_at.is_(None)
     )

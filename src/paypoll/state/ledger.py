@@ -187,6 +187,18 @@ def find_entries(connection: sa.Connection, transaction_ids: Collection[str]) ->
     return {row[0]: Entry(*(row[place] for place in range(len(columns)))) for row in connection.execute(query)}
 
 
+def others_of(connection: sa.Connection, transaction_id: str) -> list[Entry]:
+    """Return the other payments of the order that this one is of, as they were seen last."""
+    one, columns = ledger_entry.alias("one"), [ledger_entry.c[name] for name in Entry.__slots__]
+    query = (
+        sa.select(*columns)
+        .join(one, one.c.order_id == ledger_entry.c.order_id)
+        .where(one.c.transaction_id == transaction_id, ledger_entry.c.transaction_id != transaction_id)
+        .order_by(ledger_entry.c.transaction_id)
+    )
+    return [Entry(*row) for row in connection.execute(query)]
+
+
 def note_entries(connection: sa.Connection, entries: Iterable[Entry], now: datetime) -> None:
     """Write down that these payments stand in SumUp's ledger now."""
     from sqlalchemy.dialects.postgresql import insert

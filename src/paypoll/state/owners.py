@@ -87,12 +87,17 @@ _FACTS = (
         fulfilment.c.order_id.label("fulfilled"),
         fulfilment.c.transaction_id.label("fulfilled_by"),
         fulfilment.c.checkout_id.label("fulfilled_checkout"),
+        checkout_seen.c.transaction_id.label("fulfilled_under"),
         sa.func.coalesce(fulfilment.c.order_number, watch.c.order_number).label("recorded_number"),
         watch.c.order_created_at,
     )
     .select_from(orders)
     .outerjoin(watch, watch.c.order_id == orders.c.id)
     .outerjoin(fulfilment, fulfilment.c.order_id == orders.c.id)
+    .outerjoin(
+        checkout_seen,
+        sa.and_(checkout_seen.c.order_id == orders.c.id, checkout_seen.c.checkout_id == fulfilment.c.checkout_id),
+    )
     .where(orders.c.id.in_(_ORDER_IDS))
 )
 
@@ -165,15 +170,14 @@ def _facts(connection: sa.Connection, order_ids: Collection[int]) -> dict[int, A
 
 def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
     # Where SumUp did not name the payment when the order was completed, one of the order is taken for it.
-    # Never where tickets rest on a person's word alone, nor one of another checkout than that which bought them.
-    unnamed = (
-        claim.role is Role.OTHER
-        and row.fulfilled is not None
-        and row.fulfilled_by is None
-        and not is_a_word(row.fulfilled_checkout)
-        and claim.checkout_id in {"", row.fulfilled_checkout}
+    # Never where tickets rest on a person's word alone, nor one of another checkout than that which bought them, nor
+    # where a look at that checkout has named its payment since.
+    nameless = claim.role is Role.OTHER and row.fulfilled is not None and row.fulfilled_by is None
+    bought = nameless and claim.checkout_id == row.fulfilled_checkout
+    assumed = (
+        nameless and not claim.checkout_id and row.fulfilled_under is None and not is_a_word(row.fulfilled_checkout)
     )
-    role = Role.FULFILLED if unnamed else claim.role
+    role = Role.FULFILLED if bought or assumed else claim.role
     by_payment = role is Role.FULFILLED
     return Owner(
         order_id=row.id,
@@ -188,6 +192,7 @@ def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
         followed=row.next_check_at is not None or row.status in WAITING or _is_new(row, now),
         accounted=claim.accounted,
         noted=row.noted,
+        unnamed=row.fulfilled_checkout if assumed else "",
     )
 
 
