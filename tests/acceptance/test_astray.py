@@ -126,7 +126,7 @@ def test_row_47_order_that_sumup_knows_no_payment_of_gets_nothing_unless_overrid
     assert (stage.status(order), len(stage.tickets(order))) == ("confirmed", 2)
 
 
-@pytest.mark.parametrize(("name", "why"), [("unpaid", "cancel them or collect"), ("cancelled", "were cancelled")])
+@pytest.mark.parametrize(("name", "why"), [("unpaid", "cancel them or collect"), ("cancelled", "do not admit")])
 def test_row_47_ticket_that_nobody_paid_or_that_was_cancelled_is_never_doubled(
     astray: World, name: str, why: str
 ) -> None:
