@@ -209,7 +209,9 @@ def test_row_58_findings_are_listed_inspected_and_closed_by_a_person_or_by_what_
     assert len(stage.sink.messages) == before
 
 
-def test_rows_52_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope_stops_nobody(stage: Stage) -> None:
+def test_rows_52_and_52a_and_59_order_is_void_if_the_settings_say_so_and_a_missing_scope_ends_nothing(
+    stage: Stage,
+) -> None:
     stage.grant(refunds=True)
     stage.environ.update(ON)
     numbers = ("ORD-BACK", "ORD-SOME", "ORD-SHOP", "ORD-TWICE", "ORD-PENNY")
@@ -372,7 +374,7 @@ def test_rows_50_51_55_and_60q_what_paypoll_gave_back_is_no_finding_and_fees_are
     assert [kind for kind, number, _ in findings(stage) if number == "LF-PART"] == ["(fee_returned)"] * 2
 
 
-def test_rows_52_and_53_tickets_that_rest_on_a_persons_word_do_not_go_with_another_payment(stage: Stage) -> None:
+def test_rows_52a_and_53_tickets_that_rest_on_a_persons_word_do_not_go_with_another_payment(stage: Stage) -> None:
     """Issued for cash, then paid by card as well: that is a second payment, and giving it back voids nothing."""
     stage.grant(refunds=True)
     stage.environ.update(ON)
@@ -392,7 +394,7 @@ def test_rows_52_and_53_tickets_that_rest_on_a_persons_word_do_not_go_with_anoth
     assert {ticket["status"] for ticket in stage.tickets(cash)} == {"valid"}
 
 
-def test_row_52_paused_order_is_not_made_void_and_its_waiting_confirmation_goes_when_it_is(stage: Stage) -> None:
+def test_row_52b_paused_order_is_not_made_void_and_its_waiting_confirmation_goes_when_it_is(stage: Stage) -> None:
     stage.grant(refunds=True)
     stage.environ.update(ON, ledger__on_refund="void")
     order = stage.order("ORD-PAUSED", age=AGO, checkout="PAID")

@@ -1,4 +1,4 @@
-"""Which payments of an order still hold its money, and so pay for its tickets. Pure; rows 52 and 53 of outcomes.md."""
+"""Which payments of an order still hold its money, and so pay for its tickets. Pure; rows 52a and 53 of outcomes.md."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace

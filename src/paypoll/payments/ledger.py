@@ -200,7 +200,7 @@ def _of_completed(payment: LedgerPayment, owner: Owner, rules: LedgerRules) -> J
             return NOTHING
         if void or (not full and owner.noted >= returned):  # a part that the shop, or `paypoll refund`, gave back
             return Judgement(FindingKind.RETURNED, returned, settled="the shop knew of it")
-        void = full and rules.voids(owner) and not (owner.held or owner.unread or owner.unnamed)  # 52
+        void = full and rules.voids(owner) and not (owner.held or owner.unread or owner.unnamed)  # 52, 52a
         return Judgement(FindingKind.RETURNED, returned, void=void, facts=_facts_of_return(payment, owner))  # 51, 52
     if not is_as_expected(payment, owner):
         return Judgement(FindingKind.AMOUNT_DIFFERS, payment.net, facts={"expected": str(owner.expected)})  # 57
@@ -224,7 +224,7 @@ def is_as_expected(payment: LedgerPayment, owner: Owner) -> bool:
 
 def _of_other_checkout(payment: LedgerPayment, owner: Owner) -> Judgement:
     """Judge a payment of an order that was not completed by it, or not yet."""
-    if owner.unpaid and owner.admitting and owner.status not in VOID:  # 52, be a penny of it left or not
+    if owner.unpaid and owner.admitting and owner.status not in VOID:  # 52a, be a penny of it left or not
         return Judgement(FindingKind.RETURNED, payment.back, facts=_facts_of_return(payment, owner))
     if payment.gone:
         return NOTHING
