@@ -11,6 +11,9 @@ _HARMFUL = (
 _PATTERN = re.compile(f"[{_HARMFUL}]")
 _PATTERN_IN_BLOCKS = re.compile(f"(?![\\n\\t])[{_HARMFUL}]")
 
+BOM = "\ufeff"
+"""So a file of CSV begins: without it a spreadsheet takes names with accents for something else."""
+
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """What turns the reading direction of the text after it, so that `gpj.exe` reads `exe.jpg`. No script needs it."""
 

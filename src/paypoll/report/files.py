@@ -4,9 +4,10 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from paypoll.characters import BOM
 from paypoll.report.document import tables
 from paypoll.report.result import Report
-from paypoll.report.spreadsheet import BOM, csv_text
+from paypoll.report.spreadsheet import csv_text
 
 FOLDER_MODE = 0o750
 FILE_MODE = 0o640

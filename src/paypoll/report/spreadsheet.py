@@ -6,9 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from paypoll.characters import harmless
 
-BOM = "\ufeff"
-"""So such a file begins: without it a spreadsheet takes names with accents for something else."""
-
 # What a spreadsheet takes for the beginning of a formula: a title of an event must not be one.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 

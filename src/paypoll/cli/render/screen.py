@@ -11,10 +11,9 @@ from typing import IO, Any
 
 import click
 
-from paypoll.characters import harmless_json
+from paypoll.characters import BOM, harmless_json
 from paypoll.cli.render.marks import looked_at, may_colour, shown, styled, width
 from paypoll.cli.render.table import Table
-from paypoll.report.spreadsheet import BOM
 
 __all__ = ["json_text", "show", "show_paged", "shown", "styled"]
 
