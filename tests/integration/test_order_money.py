@@ -55,6 +55,17 @@ class Books:
         ledger = settings.ledger.model_copy(update={"on_refund": what, "tell_customer": True})
         self.bench.app.settings = replace(settings, ledger=ledger)
 
+    def pause(self) -> None:
+        """Have runs leave the order alone."""
+        with transaction(self.bench.app.engine) as connection:
+            scope = pauses.Scope(order_id=self.order_id)
+            pauses.begin(connection, scope, who="Margot", reason="talking to the bank", now=NOW)
+
+    def resume(self) -> None:
+        """End that."""
+        with transaction(self.bench.app.engine) as connection:
+            pauses.end(connection, pauses.Scope(order_id=self.order_id))
+
     def list_transactions(self, merchant_code: str, period: Period, page: str) -> Look[LedgerPage]:
         """Return the page of this number."""
         number = int(page or 0)
@@ -211,23 +222,21 @@ def test_row_52_payment_that_the_ledger_never_showed_keeps_the_tickets_until_it_
 def test_row_52_tickets_are_made_void_when_a_pause_of_weeks_ends_unless_a_person_has_decided(
     books: Books, *, decided: bool
 ) -> None:
-    engine, scope = books.bench.app.engine, pauses.Scope(order_id=books.order_id)
-    with transaction(engine) as connection:
-        pauses.begin(connection, scope, who="Margot", reason="talking to the bank", now=NOW)
+    books.pause()
     books.give_back(FIRST, by_bank=True)
     assert books.sweep(line(FIRST, "CHARGE_BACK")).voided == 0
     books.bench.clock.move(timedelta(days=30))
     books.sweep()
     assert (books.status(), books.found()) == ("completed", [RETURNED])
-    with transaction(engine) as connection:
-        pauses.end(connection, scope)
-        if decided:
+    books.resume()
+    if decided:
+        with transaction(books.bench.app.engine) as connection:
             (waits,) = findings.find_open(connection)
             findings.close(connection, waits.id, why="they may come", who="Margot", now=NOW)
     # While SumUp says nothing of the one payment, all else goes on.
     told, books.bench.gateway.transactions[FIRST] = books.bench.gateway.transactions[FIRST], BrokenAnswer("no amount")
     assert books.sweep().voided == 0
-    with transaction(engine) as connection:
+    with transaction(books.bench.app.engine) as connection:
         assert connection.scalar(sa.select(ledger_cursor.c.swept_at)) == books.bench.clock.now()
     books.bench.gateway.transactions[FIRST] = told
     if decided:
@@ -245,13 +254,10 @@ def test_row_52_tickets_are_made_void_when_a_pause_of_weeks_ends_unless_a_person
 def test_row_52_charge_back_seen_in_a_pause_is_none_of_the_customers_refunds_when_it_is_listed_again(
     books: Books,
 ) -> None:
-    engine, scope = books.bench.app.engine, pauses.Scope(order_id=books.order_id)
-    with transaction(engine) as connection:
-        pauses.begin(connection, scope, who="Margot", reason="talking to the bank", now=NOW)
+    books.pause()
     books.give_back(FIRST, by_bank=True)
     books.sweep(line(FIRST, "CHARGE_BACK"))
-    with transaction(engine) as connection:
-        pauses.end(connection, scope)
+    books.resume()
     assert books.sweep(line(FIRST, "CHARGE_BACK")).voided == 1
     assert books.mail()["charged_back"]
 

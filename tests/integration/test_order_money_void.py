@@ -18,7 +18,7 @@ from paypoll.runs.sweep import Sweeper
 from paypoll.runs.voiding import void_order
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.tables import events, history, items, tickets
-from paypoll.state import findings, pauses
+from paypoll.state import findings
 from paypoll.state.tables import checkout_seen, fulfilment, ledger_cursor, ledger_entry
 from paypoll.testing import MERCHANT, NOW, a_transaction
 
@@ -97,13 +97,10 @@ def test_row_52_money_that_comes_back_to_the_shop_and_goes_once_more_is_told_aga
 
 
 def test_row_52_finding_ends_when_the_money_is_here_again_after_a_pause(books: Books) -> None:
-    engine, scope = books.bench.app.engine, pauses.Scope(order_id=books.order_id)
-    with transaction(engine) as connection:
-        pauses.begin(connection, scope, who="Margot", reason="talking to the bank", now=NOW)
+    books.pause()
     books.give_back(FIRST, by_bank=True)
     books.sweep(line(FIRST, "CHARGE_BACK"))
-    with transaction(engine) as connection:
-        pauses.end(connection, scope)
+    books.resume()
     books.give_back(FIRST, Decimal(0), by_bank=True)
     books.sweep()
     assert (books.status(), books.found()) == ("completed", [])
@@ -170,18 +167,15 @@ def test_row_52_order_that_a_person_has_put_back_is_told_once_and_left_and_one_o
 def test_row_52_order_of_which_a_release_before_did_not_write_down_that_it_waits_is_made_void_and_told(
     books: Books, *, is_paused: bool
 ) -> None:
-    engine, scope = books.bench.app.engine, pauses.Scope(order_id=books.order_id)
     books.sweep(line(FIRST))
     books.give_back(FIRST, by_bank=True)
-    with transaction(engine) as connection:
-        pauses.begin(connection, scope, who="Margot", reason="talking to the bank", now=NOW)
+    books.pause()
     books.set_on_refund("tell")  # which writes what that release wrote
     books.sweep(line(FIRST, "CHARGE_BACK"))
     books.set_on_refund("void")
     if is_paused:
         assert [books.sweep(line(FIRST, "CHARGE_BACK")).voided for _ in range(2)] == [0, 0]
-    with transaction(engine) as connection:
-        pauses.end(connection, scope)
+    books.resume()
     books.bench.clock.move(timedelta(days=30))
     assert [books.sweep().voided for _ in range(2)] == [1, 0]
     assert (books.status(), books.found()) == ("refunded", [])

@@ -1,14 +1,12 @@
 """The beginning and the end of a period, as people write them."""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from paypoll.clock import Days
-
-_MOST_DAYS: Final = 3660
 
 
 class MomentType(click.ParamType["timedelta | date"]):
@@ -62,6 +60,7 @@ def asked_days(since: timedelta | date, until: timedelta | date | None, zone: tz
     where it ends. Raise UsageError where there is none, or more than ten years of them.
     """
     from paypoll.clock import Days
+    from paypoll.report.period import LONGEST
 
     today = now.astimezone(zone).date()
 
@@ -78,6 +77,6 @@ def asked_days(since: timedelta | date, until: timedelta | date | None, zone: tz
         raise click.UsageError("that is beyond the calendar") from None
     if first > last:
         raise click.UsageError("--since must be before --until, by a day at least: a payout has no time of day")
-    if (last - first).days >= _MOST_DAYS:
-        raise click.UsageError(f"payouts are shown of {_MOST_DAYS} days at most")
+    if last - first >= LONGEST:
+        raise click.UsageError(f"payouts are shown of {LONGEST.days} days at most")
     return Days(first, last, today, zone)

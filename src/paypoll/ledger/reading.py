@@ -121,9 +121,9 @@ def needs_details(
 ) -> list[str]:
     """Return the payments to be asked for by their ids: what went back since, what does not fit, what nobody knows.
 
-    `sound`: those whose line says all there is to know. `owned`: those of orders: of no other amount is told without
-    asking. `voidable`: those whose going back makes an order void: never
-    without asking, and the customer is told whether it was the bank.
+    `sound`: those whose line says all there is to know. `owned`: those of orders, of which no other amount is told
+    without asking. `voidable`: those whose going back makes an order void: never without asking, and the customer is
+    told whether it was the bank.
     """
     wanted = []
     for name, payment in lines.payments.items():

@@ -78,9 +78,8 @@ class Holdings:
     def told_to(self, owner: Owner, payment: LedgerPayment) -> Owner:
         """Return the owner of one of these payments, of which something went back, with what the others are to it."""
         name = payment.transaction_id
-        bought = {self.bought_by: self.price} if self.bought_by else {}
         # One that is listed for the first time has held until now.
-        before = {**bought, name: Left(payment.net, payment.currency), **self.before}
+        before = {**self._bought, name: Left(payment.net, payment.currency), **self.before}
         held_before, hold = self._pay(before), self._pay(self._all)
         return replace(
             owner,
@@ -95,9 +94,12 @@ class Holdings:
         return self.bought_by in {"", name} and not self.unread and not self._may_pay - {name}
 
     @property
+    def _bought(self) -> Mapping[str, Left]:
+        return {self.bought_by: self.price} if self.bought_by else {}
+
+    @property
     def _all(self) -> Mapping[str, Left]:
-        bought = {self.bought_by: self.price} if self.bought_by else {}
-        return {**bought, **self.before, **self.now}
+        return {**self._bought, **self.before, **self.now}
 
     @property
     def _may_pay(self) -> set[str]:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -64,17 +64,16 @@ def reconcile_command(
         asked = since, until, app.settings.site.zone, app.clock.now()
         if payouts:
             days = asked_days(*asked)
-            return _payouts(
-                app, list(dict.fromkeys(merchants)) or _merchants(app), days, as_csv=as_csv, as_json=as_json
-            )
+            return _payouts(app, _merchants(app, merchants), days, as_csv=as_csv, as_json=as_json)
         begin, finish = asked_span(*asked)
-        codes = list(dict.fromkeys(merchants)) or _merchants(app)
-        return _reconcile(
-            app, codes, begin, finish, app.settings.site.zone, record=record, as_csv=as_csv, as_json=as_json
-        )
+        codes = _merchants(app, merchants)
+        return _reconcile(app, codes, begin, finish, record=record, as_csv=as_csv, as_json=as_json)
 
 
-def _merchants(app: "App") -> list[str]:
+def _merchants(app: "App", named: tuple[str, ...]) -> list[str]:
+    """Return the merchants that are named, or else all that are known."""
+    if named:
+        return list(dict.fromkeys(named))
     from paypoll.database import transaction
     from paypoll.runs.ledgers_due import merchants
     from paypoll.state.upgrade import require_ready
@@ -88,15 +87,7 @@ def _merchants(app: "App") -> list[str]:
 
 
 def _reconcile(
-    app: "App",
-    codes: list[str],
-    since: datetime,
-    until: datetime,
-    zone: tzinfo,
-    *,
-    record: bool,
-    as_csv: bool,
-    as_json: bool,
+    app: "App", codes: list[str], since: datetime, until: datetime, *, record: bool, as_csv: bool, as_json: bool
 ) -> int:
     from paypoll.admin.reconcile import Books, reconcile, write_down
     from paypoll.cli.render.ledger import reconciled_csv, reconciled_json, reconciled_lines
@@ -106,6 +97,7 @@ def _reconcile(
     with _progress(since, until, len(codes)) as on_page:
         result = reconcile(books, codes, since, until, app.clock.now(), on_page=on_page)
     written = write_down(app.engine, app.desk, result, app.clock.now()) if record else None
+    zone = app.settings.site.zone
     if as_csv:
         show_csv(reconciled_csv(result, zone))
     else:

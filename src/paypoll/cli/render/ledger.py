@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from paypoll.admin.ledger_sums import Purpose, Sum, WentBack
 from paypoll.admin.reconcile import Reconciled
 from paypoll.cli.options import SCHEMA
 from paypoll.cli.render.screen import json_text
-from paypoll.cli.render.words import headed, more, numbered, wrapped
+from paypoll.cli.render.words import headed, more, numbered, said_digits, wrapped
 from paypoll.payments.ledger import FindingKind
 from paypoll.payments.money import digits, show_amount
 from paypoll.report.spreadsheet import csv_text
@@ -126,14 +126,7 @@ def _found_document(one: NewFinding, result: Reconciled) -> dict[str, Any]:
 
 def _with_amounts(detail: Mapping[str, Any], currency: str) -> dict[str, Any]:
     """Return what is known of a finding, its amounts with the digits of their currency."""
-    return {name: _said_amount(value, currency) if name in _AMOUNTS else value for name, value in detail.items()}
-
-
-def _said_amount(text: str, currency: str) -> str:
-    try:
-        return digits(Decimal(text), currency)
-    except InvalidOperation:
-        return text
+    return {name: said_digits(value, currency) if name in _AMOUNTS else value for name, value in detail.items()}
 
 
 def reconciled_csv(result: Reconciled, zone: tzinfo) -> str:

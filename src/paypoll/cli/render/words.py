@@ -93,12 +93,17 @@ def said(answer: Mapping[str, Any]) -> str:
 
 def said_amount(amount: object, currency: str) -> str:
     """Return an amount that the trail has as SumUp wrote it, 35.0, as people read it; what is none as it is."""
-    from paypoll.payments.money import show_amount
+    return f"{said_digits(amount, currency)} {currency}".strip()
+
+
+def said_digits(amount: object, currency: str) -> str:
+    """Return the same without the currency's name."""
+    from paypoll.payments.money import digits
 
     try:
-        return show_amount(Decimal(str(amount)), currency)
+        return digits(Decimal(str(amount)), currency)
     except InvalidOperation:
-        return f"{amount} {currency}"
+        return str(amount)
 
 
 def case_lines(evidence: Mapping[str, Any], objections: Iterable[str], of: str) -> list[str]:
