@@ -419,12 +419,16 @@ def test_row_52b_paused_order_is_not_made_void_and_its_waiting_confirmation_goes
     assert [subject(mail) for mail in stage.mails(order)] == []
 
 
-def test_row_55_payment_of_an_order_that_a_restored_shop_lost_is_told_and_never_as_another_orders(stage: Stage) -> None:
+@pytest.mark.parametrize("number", ["ORD-NEW", "ORD-OLD"])
+def test_row_55_payment_of_an_order_that_a_restored_shop_lost_is_told_and_never_as_another_orders(
+    stage: Stage, number: str
+) -> None:
+    """A shop that counts its numbers gives them out again as well."""
     stage.environ.update(ON)
     old = stage.order("ORD-OLD", age=AGO, checkout="PAID")
     assert stage.run_once().code == 0
     restore_before(stage, old)
-    new = stage.order("ORD-NEW", checkout="PENDING", age=timedelta(minutes=2))
+    new = stage.order(number, checkout="PENDING", age=timedelta(minutes=2))
     assert new.id == old.id
     for _ in range(2):
         let_ledger_be_due(stage, look_back=True)

@@ -3,15 +3,17 @@
 import csv
 import io
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.acceptance.fees import place_fee
 from tests.acceptance.stage import MERCHANT, Ended, Placed, Stage
 
 AGO = timedelta(hours=2)
+ZONE = ZoneInfo("Europe/Jersey")
 FEE = Decimal("0.50")
 PAID = Decimal("24.50")
 """What is paid out of 25.00."""
@@ -68,7 +70,8 @@ class Books:
 
     def _pay_out(self) -> None:
         def add(name: str, amount: Decimal = PAID, *, fee: Decimal = FEE, **more: Any) -> None:
-            self.stage.sumup.add_payout(MERCHANT, amount, fee=fee, transaction_code=self.code(name), **more)
+            of = {"on": self.day(0), "transaction_code": self.code(name), **more}
+            self.stage.sumup.add_payout(MERCHANT, amount, fee=fee, **of)
 
         none = Decimal(0)
         add("many", Decimal("19.50"))
@@ -87,9 +90,9 @@ class Books:
         add("reused")
         add("tip", Decimal("26.50"))
         (fee,) = self.stage.sql("SELECT transaction_code FROM paypoll.listing_fee")
-        self.stage.sumup.add_payout(MERCHANT, PAID, fee=FEE, transaction_code=fee["transaction_code"])
+        self.stage.sumup.add_payout(MERCHANT, PAID, fee=FEE, transaction_code=fee["transaction_code"], on=self.day(0))
         # Paid five weeks ago, and paid out in two parts since.
-        paid_at = datetime.now(UTC) - timedelta(days=35)
+        paid_at = datetime.combine(self.day(35), time(12), ZONE)
         self.stage.sql(
             "UPDATE paypoll.fulfilment SET paid_at = :at WHERE order_id = :id", at=paid_at, id=self.orders["parts"].id
         )
@@ -97,8 +100,8 @@ class Books:
             add("parts", Decimal(amount), fee=none, on=self.day(days))
 
     def day(self, ago: int) -> date:
-        """Return the day so many days ago."""
-        return datetime.now(UTC).date() - timedelta(days=ago)
+        """Return the site's day so many days ago."""
+        return datetime.now(ZONE).date() - timedelta(days=ago)
 
     def _lose_orders(self) -> None:
         """Have the shop delete an order, and give the id of another one out again, for another organiser's event."""
@@ -214,7 +217,7 @@ def test_payment_that_is_paid_out_in_two_periods_fits_and_each_says_which_paymen
 
 
 def test_more_than_an_answer_holds_is_asked_for_day_by_day_and_a_day_that_is_too_long_is_named(stage: Stage) -> None:
-    today = datetime.now(UTC).date()
+    today = datetime.now(ZONE).date()
     for number in range(8000):
         day = today - timedelta(days=number % 2)
         stage.sumup.add_payout(MERCHANT, Decimal("23.45"), fee=Decimal("0.40"), transaction_code=f"T{number}", on=day)

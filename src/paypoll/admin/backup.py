@@ -77,7 +77,7 @@ def back_up(engine: sa.Engine, folder: Path, now: datetime, *, before: str = "")
     with transaction(engine) as connection:
         version = current_version(connection)
     behind = f"-before-{before}" if before else ""
-    path = folder / f"paypoll-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{version or 'none'}{behind}.zip"
+    path = _free_name(folder, f"paypoll-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{version or 'none'}{behind}")
     with written_backup(path) as writer, transaction(engine) as connection:
         if engine.dialect.name == "postgresql":
             manifest = tables.back_up(connection, writer, now)
@@ -87,6 +87,13 @@ def back_up(engine: sa.Engine, folder: Path, now: datetime, *, before: str = "")
                 file.write(own.serialize())
             writer.describe(manifest)
     return BackedUp(path, path.stat().st_size, manifest, _thin_out(folder) if before else ())
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    """Return where the backup goes: two may be made within a second, as by `backup` and by a `restore` after it."""
+    names = (name, *(f"{name}-{number}" for number in range(2, 100)))
+    paths = [folder / f"{one}.zip" for one in names]
+    return next((path for path in paths if not path.exists()), paths[-1])
 
 
 def upgrade_safely(

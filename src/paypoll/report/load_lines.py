@@ -7,13 +7,12 @@ import sqlalchemy as sa
 
 from paypoll.report.facts import Line
 from paypoll.shop.tables import events, items, orders, organisers
-from paypoll.state.tables import fulfilment
+from paypoll.state.same_order import IS_ANOTHER
+from paypoll.state.tables import fulfilment, watch
 
 
 def with_lines(*columns: Any) -> sa.Select[Any]:
     """Return a query of fulfilments with the items of their orders, a row an item."""
-    # A shop that was restored from a backup gives an id out again: such an order is another one.
-    same = sa.or_(fulfilment.c.order_number.is_(None), fulfilment.c.order_number == orders.c.order_number)
     return (
         sa.select(
             *columns,
@@ -29,7 +28,8 @@ def with_lines(*columns: Any) -> sa.Select[Any]:
             items.c.quantity,
         )
         .select_from(fulfilment)
-        .outerjoin(orders, sa.and_(orders.c.id == fulfilment.c.order_id, same))
+        .outerjoin(watch, watch.c.order_id == fulfilment.c.order_id)
+        .outerjoin(orders, sa.and_(orders.c.id == fulfilment.c.order_id, ~IS_ANOTHER))
         .outerjoin(items, items.c.order_id == orders.c.id)
         .outerjoin(events, events.c.id == items.c.event_id)
         .outerjoin(organisers, organisers.c.user_id == events.c.organiser_id)

@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from paypoll.shop.tables import listing_fees, orders
 from paypoll.state.due_since import is_of_the_future
 from paypoll.state.pauses import EVERYTHING
+from paypoll.state.same_order import has_its_id_and_number
 from paypoll.state.tables import listing_fee, watch
 
 _THERE = orders.alias("there")
 # Under its number the shop may have the order again, with another id: then that one is followed.
 NUMBER_IS_GONE = sa.and_(
-    ~sa.exists(_THERE.c.id).where(_THERE.c.order_number == watch.c.order_number),
+    ~sa.exists(_THERE.c.id).where(_THERE.c.order_number == watch.c.order_number, ~has_its_id_and_number(_THERE)),
     watch.c.order_number.is_not(None),
     watch.c.order_number != "",
 )

@@ -20,7 +20,8 @@ from paypoll.shop.tables import events, listing_fees, orders, tickets
 from paypoll.state.audit import ACTOR, record
 from paypoll.state.fee_payments import STANDS
 from paypoll.state.ledger import GONE
-from paypoll.state.tables import checkout_seen, finding, fulfilment, ledger_entry
+from paypoll.state.same_order import is_another
+from paypoll.state.tables import checkout_seen, finding, fulfilment, ledger_entry, watch
 
 _BY_ORDER = timedelta(hours=2)
 
@@ -246,10 +247,12 @@ def load_open_facts(connection: sa.Connection, merchant_code: str) -> list[OpenF
         .scalar_subquery()
     )
     paid_for = orders.alias("paid_for")
+    noted = watch.alias("noted")
     # A restored shop may have lost the order, and given its id out again (39a).
     still_there = (
         sa.exists(paid_for.c.id)
-        .where(paid_for.c.id == fulfilment.c.order_id, paid_for.c.order_number == fulfilment.c.order_number)
+        .select_from(paid_for.outerjoin(noted, noted.c.order_id == paid_for.c.id))
+        .where(paid_for.c.id == fulfilment.c.order_id, ~is_another(paid_for, noted))
         .correlate(fulfilment)
     )
     more = finding.alias("more")

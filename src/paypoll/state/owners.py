@@ -16,6 +16,7 @@ from paypoll.payments.references import numbers_in
 from paypoll.payments.refunding import OPEN, RefundState
 from paypoll.payments.ticket_statuses import ADMITTING, USED
 from paypoll.shop.tables import TURNED_DOWN, checkouts, orders, refunds, tickets
+from paypoll.state.same_order import IS_ANOTHER
 from paypoll.state.tables import checkout_seen, fulfilment, listing_fee, refund, watch
 
 _BEFORE, _AFTER = timedelta(days=7), timedelta(minutes=10)
@@ -88,8 +89,7 @@ _FACTS = (
         fulfilment.c.transaction_id.label("fulfilled_by"),
         fulfilment.c.checkout_id.label("fulfilled_checkout"),
         checkout_seen.c.transaction_id.label("fulfilled_under"),
-        sa.func.coalesce(fulfilment.c.order_number, watch.c.order_number).label("recorded_number"),
-        watch.c.order_created_at,
+        IS_ANOTHER.label("is_another"),
     )
     .select_from(orders)
     .outerjoin(watch, watch.c.order_id == orders.c.id)
@@ -124,8 +124,8 @@ def find_owners(
 
     `placed`: payments whose order was found in another way, earlier or now.
     """
-    wanted = {payment.transaction_id: payment.names for payment in payments}
-    claims = _claims(connection, wanted)
+    wanted = {payment.transaction_id: payment for payment in payments}
+    claims = _claims(connection, {transaction_id: payment.names for transaction_id, payment in wanted.items()})
     for transaction_id, order_id in placed.items():
         if transaction_id in wanted:
             claims.setdefault(transaction_id, Claim(order_id, Role.OTHER))
@@ -140,7 +140,7 @@ def find_owners(
             refunds_ended=transaction_id in given_back and given_back[transaction_id][2],
         )
         for transaction_id, claim in claims.items()
-        if claim.order_id in facts and not _is_anothers(claim, facts[claim.order_id])
+        if claim.order_id in facts and not _is_anothers(wanted[transaction_id], claim, facts[claim.order_id])
     }
 
 
@@ -196,11 +196,11 @@ def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
     )
 
 
-def _is_anothers(claim: Claim, row: Any) -> bool:
-    """Say whether what paypoll noted under this id is of another order: a restored shop gives ids out again (39a)."""
-    if claim.role is Role.NOTED_BY_SHOP or row.created_at == row.order_created_at:
+def _is_anothers(payment: LedgerPayment, claim: Claim, row: Any) -> bool:
+    """Say whether the payment is of an order that had this id before; what came after the new one is the new one's."""
+    if claim.role is Role.NOTED_BY_SHOP or not row.is_another:
         return False
-    return row.recorded_number not in {None, row.order_number}
+    return claim.role is Role.FULFILLED or payment.paid_at is None or payment.paid_at < row.created_at
 
 
 def _is_new(row: Any, now: datetime) -> bool:

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from paypoll.database import readable
 from paypoll.payments.payouts import Paid, Share
 from paypoll.shop.tables import events, items, orders, organisers
+from paypoll.state.same_order import IS_ANOTHER
 from paypoll.state.tables import fulfilment, ledger_entry, listing_fee, watch
 
 _CODES: sa.BindParameter[str] = sa.bindparam("codes", expanding=True)
-# The order under this id, and what paypoll has noted of the one that it means by it: see `_is_another`.
 _WHOSE = (
     orders.c.order_number,
     readable(orders.c.created_at, or_null=True).label("created_at"),
-    watch.c.order_created_at,
+    IS_ANOTHER.label("is_another"),
     sa.func.coalesce(fulfilment.c.order_number, watch.c.order_number).label("recorded_number"),
 )
 _SEEN = (
@@ -91,23 +91,21 @@ def find_paid(connection: sa.Connection, codes: Collection[str]) -> dict[str, Pa
     }
     # What completed an order is surer than what a sweep has seen.
     rows = {row.transaction_code: row for query in (_SEEN, _FULFILLED) for row in connection.execute(query, wanted)}
-    shares = _shares(connection, {row.order_id for row in rows.values() if not _is_another(row)})
+    shares = _shares(connection, {row.order_id for row in rows.values() if not _is_gone(row)})
     for code, row in rows.items():
-        gone = _is_another(row)
+        gone = _is_gone(row)
         number = (row.recorded_number or f"id:{row.order_id}") if gone else row.order_number
         parts = () if gone else tuple(shares[row.order_id])
         found[code] = Paid(number, "", row.amount, row.currency, row.transaction_id or "", row.paid_at, parts)
     return found
 
 
-def _is_another(row: sa.Row[Any]) -> bool:
-    """Say whether the order is gone: no order has its id, or a restored shop gave the id out again (39a)."""
+def _is_gone(row: sa.Row[Any]) -> bool:
+    """Say whether the order that was paid is gone: no order has its id, or a restored shop gave the id out again."""
     if row.order_number is None:
         return True
-    if row.recorded_number in {None, row.order_number} or row.created_at == row.order_created_at:
-        return False
     # The payment of a new order that a sweep has placed, while what is recorded under its id is still the old one's.
-    return not (row.seen_paid_at and row.created_at and row.seen_paid_at >= row.created_at)
+    return row.is_another and not (row.seen_paid_at and row.created_at and row.seen_paid_at >= row.created_at)
 
 
 def _shares(connection: sa.Connection, order_ids: Collection[int]) -> dict[int, list[Share]]:

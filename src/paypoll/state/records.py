@@ -13,6 +13,7 @@ from paypoll.shop.tables import items, orders, tickets
 from paypoll.state.gone import IS_SET_ASIDE
 from paypoll.state.outbox import OF_A_PAYMENT
 from paypoll.state.resolutions import VERDICTS, without_tickets
+from paypoll.state.same_order import IS_ANOTHER
 from paypoll.state.seen_checkouts import SEEN, seen_in
 from paypoll.state.tables import fulfilment, outbox, ticket_place, watch
 from paypoll.statements import Rows, Together
@@ -27,12 +28,12 @@ _RECORDS = (
     sa.select(
         watch.c.order_id,
         orders.c.order_number,
-        orders.c.created_at,
         watch.c.order_number.label("recorded_number"),
         readable(watch.c.order_created_at, or_null=True).label("recorded_created_at"),
         fulfilment.c.order_number.label("fulfilled_number"),
         _FILLED_BY_ANOTHER.label("filled_by_another"),
         IS_SET_ASIDE.label("set_aside"),
+        IS_ANOTHER.label("is_another"),
         watch.c.missing_checks,
         watch.c.seen_void,
         watch.c.settled_at,
@@ -121,17 +122,13 @@ def records_in(rows: Mapping[str, Rows], order_ids: Iterable[int]) -> dict[int, 
 
 
 def _another_order(row: Mapping[str, Any]) -> str:
-    """Return the number of the order that the records under this id are of, if it is another one; else nothing.
-
-    One that was made in the same microsecond is the same one, whose number somebody has changed.
-    """
-    recorded = row["recorded_created_at"]
+    """Return the number of the order that the records under this id are of, if it is another one; else nothing."""
+    if not row["is_another"]:
+        return "another order" if row["filled_by_another"] else ""
     for number in (row["recorded_number"], row["fulfilled_number"]):
-        if number is not None and number != row["order_number"] and row["created_at"] != recorded:
+        if number not in {None, row["order_number"]}:
             return str(number)
-    if recorded is not None and row["created_at"] > recorded:
-        return f"{row['order_number']} of {recorded:%d %B %Y}"
-    return "another order" if row["filled_by_another"] else ""
+    return f"{row['order_number']} of {row['recorded_created_at']:%d %B %Y}"
 
 
 def _fulfilment(row: Mapping[str, Any]) -> Fulfilment | None:

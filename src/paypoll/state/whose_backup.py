@@ -2,20 +2,16 @@
 
 import sqlalchemy as sa
 
-from paypoll.database import readable
 from paypoll.shop.tables import orders
-from paypoll.state.tables import watch
+from paypoll.state.same_order import IS_ANOTHER
+from paypoll.state.tables import fulfilment, watch
 
 _ENOUGH = 50
 
-# As for each order: one that was made in the same microsecond is the same, whose number somebody has changed (39a).
-_is_other = sa.and_(
-    orders.c.order_number != watch.c.order_number,
-    readable(orders.c.created_at, or_null=True).is_distinct_from(watch.c.order_created_at),
-)
 _SHARED = (
-    sa.select(orders.c.order_number, watch.c.order_number.label("recorded"), _is_other.label("is_other"))
+    sa.select(orders.c.order_number, watch.c.order_number.label("recorded"), IS_ANOTHER.label("is_other"))
     .join(watch, watch.c.order_id == orders.c.id)
+    .outerjoin(fulfilment, fulfilment.c.order_id == orders.c.id)
     .where(watch.c.order_number.is_not(None))
     .order_by(orders.c.id.desc())
     .limit(_ENOUGH)
@@ -29,4 +25,6 @@ def why_of_another_shop(connection: sa.Connection) -> str:
     if len(others) * 2 <= len(shared):
         return ""
     example = f"{others[0].order_number} here is {others[0].recorded} there"
+    if others[0].order_number == others[0].recorded:
+        example = f"{others[0].recorded} was made later here"
     return f"of the newest {len(shared)} ids that both give an order, {len(others)} are other orders ({example})"
