@@ -98,6 +98,20 @@ class Books:
         )
         for days, amount in ((34, "10.00"), (20, "15.00")):
             add("parts", Decimal(amount), fee=none, on=self.day(days))
+        self._name_later("parts")
+
+    def _name_later(self, name: str) -> None:
+        """Have SumUp name an order's payment only after it bought the tickets: a sweep knows its code."""
+        of = {"code": self.code(name), "id": self.orders[name].id, "merchant": MERCHANT, "at": datetime.now(UTC)}
+        (row,) = self.stage.sql("SELECT transaction_id FROM paypoll.checkout_seen WHERE order_id = :id", id=of["id"])
+        self.stage.sql(
+            "INSERT INTO paypoll.ledger_entry (transaction_id, merchant_code, transaction_code, order_id, amount, "
+            "returned, currency, paid_at, seen_at) SELECT :name, :merchant, :code, :id, 25, 0, 'GBP', paid_at, :at "
+            "FROM paypoll.fulfilment WHERE order_id = :id",
+            **of, name=row["transaction_id"],
+        )  # fmt: skip
+        names = "transaction_id = NULL, transaction_code = NULL"
+        self.stage.sql(f"UPDATE paypoll.fulfilment SET {names} WHERE order_id = :id", id=of["id"])  # noqa: S608 - ours
 
     def day(self, ago: int) -> date:
         """Return the site's day so many days ago."""

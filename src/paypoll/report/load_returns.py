@@ -22,6 +22,7 @@ from paypoll.report.load_lines import lines_of, with_lines
 from paypoll.report.period import Period
 from paypoll.shop.tables import items
 from paypoll.state.tables import audit, finding, fulfilment, refund
+from paypoll.state.unnamed import BOUGHT_BY, bought_by
 
 _AT_A_TIME = 500
 _SOME_BACK = '$.transactions.* ? (@.refunded like_regex "[1-9]" || @.charged_back like_regex "[1-9]")'
@@ -62,21 +63,18 @@ def _touched(
 ) -> set[int]:
     """Return the orders of whose payment something was seen in the period to have gone back."""
     looks = sa.select(audit.c.order_id).where(trail, audit.c.order_id.is_not(None), _tells_of_a_return())
-    findings = (
-        sa.select(fulfilment.c.order_id)
-        .join(finding, finding.c.transaction_id == fulfilment.c.transaction_id)
-        .where(found, finding.c.kind == FindingKind.RETURNED.value)
+    findings = sa.select(finding.c.transaction_id).where(found, finding.c.kind == FindingKind.RETURNED.value)
+    refunds = sa.select(refund.c.transaction_id).where(
+        refund.c.state == RefundState.DONE.value,
+        refund.c.changed_at >= period.since,
+        refund.c.changed_at < period.until,
     )
-    refunds = (
-        sa.select(fulfilment.c.order_id)
-        .join(refund, refund.c.transaction_id == fulfilment.c.transaction_id)
-        .where(
-            refund.c.state == RefundState.DONE.value,
-            refund.c.changed_at >= period.since,
-            refund.c.changed_at < period.until,
-        )
-    )
-    return {order_id for query in (looks, findings, refunds) for order_id in connection.scalars(query)}
+    touched = set(connection.scalars(looks))
+    names = sorted({name for query in (findings, refunds) for name in connection.scalars(query)})
+    for start in range(0, len(names), _AT_A_TIME):
+        bought = bought_by(connection, names[start : start + _AT_A_TIME])
+        touched |= {order_id for order_id, _ in bought.values()}
+    return touched
 
 
 def _tells_of_a_return() -> sa.ColumnElement[bool]:
@@ -88,7 +86,7 @@ def _paid(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, _Pai
         with_lines(
             fulfilment.c.order_id,
             fulfilment.c.checkout_id,
-            fulfilment.c.transaction_id,
+            BOUGHT_BY.label("transaction_id"),
             fulfilment.c.amount,
             fulfilment.c.currency,
         )

@@ -13,6 +13,7 @@ from paypoll.database import insert_unless_there
 from paypoll.payments.ledger import LedgerPayment
 from paypoll.state import leases
 from paypoll.state.tables import fulfilment, ledger_cursor, ledger_entry
+from paypoll.state.unnamed import BOUGHT_BY
 from paypoll.statements import Rows
 
 OVERLAP = timedelta(hours=1)
@@ -245,12 +246,12 @@ def find_unlisted(
 
     What a person issued on no payment has none to be listed.
     """
-    seen = sa.exists().where(ledger_entry.c.transaction_id == fulfilment.c.transaction_id)
+    seen = sa.exists().where(ledger_entry.c.transaction_id == BOUGHT_BY)
     query = (
         sa.select(
             fulfilment.c.order_id,
             fulfilment.c.order_number,
-            fulfilment.c.transaction_id,
+            BOUGHT_BY.label("transaction_id"),
             fulfilment.c.transaction_code,
             fulfilment.c.merchant_code,
             fulfilment.c.amount,
@@ -259,7 +260,7 @@ def find_unlisted(
         )
         .where(
             fulfilment.c.merchant_code == merchant_code,
-            fulfilment.c.transaction_id.is_not(None),
+            BOUGHT_BY.is_not(None),
             fulfilment.c.paid_at >= since,
             fulfilment.c.paid_at < until,
             sa.not_(seen.where(ledger_entry.c.seen_at >= seen_since)) if seen_since is not None else sa.true(),
