@@ -18,6 +18,8 @@ class Purpose(StrEnum):
 
     TICKETS = "tickets"
     """It bought an order's tickets by paypoll: what `paypoll report` counts as money in."""
+    GONE = "tickets_of_gone_orders"
+    """The same, of an order that is gone from the shop, or whose id another order has now."""
     TIPS = "tips"
     """What of such a payment was a tip."""
     BY_SHOP = "completed_by_shop"
@@ -30,6 +32,9 @@ class Purpose(StrEnum):
     """Nobody can place it."""
     OTHERS = "something_else"
     """It is nobody's finding: `ledger.ignore` names it, or the shop knows it as no order's."""
+
+
+_OF_TICKETS = frozenset({Purpose.TICKETS, Purpose.GONE})
 
 
 @dataclass(slots=True)
@@ -119,7 +124,7 @@ class LedgerSums:
     def _take(self, item: LedgerItem, judged: Judged) -> None:
         # Of what is gone an earlier sweep knows the amount without the tip; of others the line may not know the tip.
         purpose, amount = purpose_of(judged), max(item.amount, judged.payment.amount)
-        tip = max(amount - judged.payment.net, Decimal(0)) if purpose is Purpose.TICKETS else Decimal(0)
+        tip = max(amount - judged.payment.net, Decimal(0)) if purpose in _OF_TICKETS else Decimal(0)
         if tip:
             self._sum(judged, Purpose.TIPS).taken += tip
         self._sum(judged, purpose).taken += amount - tip
@@ -133,7 +138,7 @@ class LedgerSums:
 def _parts(judged: Judged, before: Decimal, after: Decimal) -> list[tuple[Purpose, Decimal]]:
     """Return what went back from one sum of it to another, by what it was of: the price first, then the tip."""
     purpose = purpose_of(judged)
-    if purpose is not Purpose.TICKETS:
+    if purpose not in _OF_TICKETS:
         return [(purpose, after - before)]
     price = min(after, judged.payment.net) - min(before, judged.payment.net)
     parts = [(purpose, price), (Purpose.TIPS, after - before - price)]
@@ -144,6 +149,8 @@ def purpose_of(judged: Judged) -> Purpose:
     """Return what the payment was for."""
     if judged.fee:
         return Purpose.FEES
+    if judged.gone:
+        return Purpose.GONE
     if judged.owner is None:
         unplaced = judged.judgement.kind is FindingKind.UNPLACED or judged.judgement.wait
         return Purpose.UNPLACED if unplaced else Purpose.OTHERS
