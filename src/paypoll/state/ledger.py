@@ -13,7 +13,6 @@ from paypoll.database import insert_unless_there
 from paypoll.payments.ledger import LedgerPayment
 from paypoll.payments.money import show_amount
 from paypoll.state import leases
-from paypoll.state.audit import record
 from paypoll.state.tables import fulfilment, ledger_cursor, ledger_entry
 from paypoll.state.unnamed import BOUGHT_BY, bought_by
 from paypoll.statements import Rows
@@ -231,6 +230,8 @@ def _note_returns(connection: sa.Connection, entries: Sequence[Entry], now: date
 
     Less than before: a charge-back was reversed. An order that is gone from the shop counts as well.
     """
+    from paypoll.state.audit import record  # what an idle run does without
+
     known = find_entries(connection, [one.transaction_id for one in entries])
     before = {name: one.returned for name, one in known.items()}
     changed = {one.transaction_id: one for one in entries if one.returned != before.get(one.transaction_id, 0)}

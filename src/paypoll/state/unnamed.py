@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from paypoll.payments.override import is_a_word
 from paypoll.state.tables import checkout_seen, fulfilment
 
 _seen = checkout_seen.alias("bought_under")
@@ -52,6 +51,8 @@ class Unnamed:
 
 def find_unnamed(connection: sa.Connection, order_ids: Collection[int]) -> list[Unnamed]:
     """Return those of these orders that a payment has completed whose name nobody knows."""
+    from paypoll.payments.override import is_a_word  # what an idle run does without
+
     columns = (fulfilment.c.order_id, fulfilment.c.checkout_id, fulfilment.c.merchant_code)
     query = sa.select(*columns).where(fulfilment.c.order_id.in_(list(order_ids)), BOUGHT_BY.is_(None))
     found = [Unnamed(*row) for row in connection.execute(query.order_by(fulfilment.c.order_id))]
