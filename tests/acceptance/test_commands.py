@@ -62,7 +62,20 @@ def test_command_for_an_order_that_is_not_there_ends_with_66(stage: Stage, comma
     assert run.errors == ["paypoll: no order has the number or id 'ORD-NOWHERE'"]
 
 
-@pytest.mark.parametrize("arguments", [("run-twice",), ("run-once", "--fast"), ("inspect",), ("expire",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run-twice",),
+        ("run-once", "--fast"),
+        ("inspect",),
+        ("expire",),
+        ("report", "--html", ""),
+        ("report", "--csv", ""),
+        ("db", "backup", "--to", ""),
+        ("reconcile", "--merchant", ""),
+        ("reconcile", "--merchant", "../MPLATFORM"),
+    ],
+)
 def test_command_line_that_is_wrong_ends_with_2(stage: Stage, arguments: tuple[str, ...]) -> None:
     assert stage.paypoll(*arguments).code == USAGE
 

@@ -68,6 +68,8 @@ def swept(new_stage: Callable[[], Stage]) -> World:
     made.run(promised=False)
     # The second wave, the other way round.
     stage.sumup.forget(orders["gone"].checkout)
+    nameless = "transaction_id = NULL, transaction_code = NULL"  # SumUp named this payment after its tickets
+    stage.sql(f"UPDATE paypoll.fulfilment SET {nameless} WHERE order_id = :id", id=orders["gone"].id)  # noqa: S608
     stage.sql("UPDATE paypoll.fulfilment SET amount = amount - 1 WHERE order_id = :id", id=orders["other"].id)
     orders["free"] = stage.order("ORD-FREE", age=AGO, checkout="", status="cancelled")
     stage.issue_as_the_shop(orders["free"], places=1)
@@ -436,6 +438,16 @@ def test_row_55_payment_of_an_order_that_a_restored_shop_lost_is_told_and_never_
     # Once, still open, and not about the order that has its id now. The look at what is gone told of it first.
     assert findings(stage) == [("(order_gone)", "ORD-OLD", "25.000"), ("unplaced", "", "25.000")]
     assert not any("ORD-NEW" in subject(mail) for mail in stage.alerts(new))
+    # What it bought, and what of that goes back, the report and reconcile count alike.
+    stage.sumup.refund(old.checkout, Decimal("5.00"))
+    let_ledger_be_due(stage)
+    assert stage.run_once().code == 0
+    summed = stage.paypoll("reconcile", "--since", "1d", "--json").report["sums"]
+    (money,) = stage.paypoll("report", "--since", "1d", "--json").report["money"]
+    assert [(one["purpose"], one["taken"], one["returned"]) for one in summed] == [
+        ("tickets_of_gone_orders", money["taken"], money["returned"])
+    ]
+    assert [(row["event"], row["kept"]) for row in money["rows"]] == [("(order gone from the shop)", "20.00")]
 
 
 @pytest.mark.parametrize("lost", [False, True])

@@ -1,7 +1,7 @@
 """Which payments of an order still hold its money, as pages of SumUp's ledger come in: row 52 of docs/outcomes.md."""
 
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,9 @@ import sqlalchemy as sa
 from paypoll.database import transaction
 from paypoll.payments.books import ONLINE, LedgerItem, LedgerPage, PayoutRecord, Period
 from paypoll.payments.gateway import BrokenAnswer, CheckoutStatus, Found, Look
+from paypoll.report.build import build_report
+from paypoll.report.document import document as report_document
+from paypoll.report.period import Period as ReportPeriod
 from paypoll.runs.record import record_run
 from paypoll.runs.report import Swept
 from paypoll.runs.sweep import Sweeper
@@ -118,6 +121,13 @@ class Books:
         """Return the open findings: kind, payment, amount."""
         with transaction(self.bench.app.engine) as connection:
             return [(one.kind, one.transaction_id, one.amount) for one in findings.find_open(connection)]
+
+    def went_back(self, after: datetime, until: datetime | None = None) -> list[str]:
+        """Return what the report says went back after one time and until another, and what of it is here again."""
+        end, moment = until or self.bench.clock.now(), timedelta(microseconds=1)
+        period = ReportPeriod(after + moment, end + moment, UTC)
+        document = report_document(build_report(self.bench.app.engine, period, end))
+        return [money[name] for money in document["money"] for name in ("returned", "here_again")]
 
     def detail(self, kind: str) -> dict[str, str]:
         with transaction(self.bench.app.engine) as connection:

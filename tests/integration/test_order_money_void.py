@@ -77,9 +77,10 @@ def test_row_52_what_pays_for_the_tickets_may_stand_in_the_list_of_another_merch
 def test_row_52_money_that_comes_back_to_the_shop_and_goes_once_more_is_told_again(
     books: Books, on_refund: str
 ) -> None:
-    """The bank reversed the charge-back that a person had closed the finding of."""
+    """The bank reversed the charge-back that a person had closed the finding of. The report has each at its time."""
     books.set_on_refund("tell")
     books.sweep(line(FIRST))
+    begin = books.bench.clock.now()
     books.give_back(FIRST, by_bank=True)
     books.sweep(line(FIRST, "CHARGE_BACK"))
     with transaction(books.bench.app.engine) as connection:
@@ -87,13 +88,21 @@ def test_row_52_money_that_comes_back_to_the_shop_and_goes_once_more_is_told_aga
         findings.close(connection, one.id, why="contested, and won", who="Margot", now=NOW)
     books.set_on_refund(on_refund)
     assert books.sweep(line(FIRST, "CHARGE_BACK")).findings == 0
+    charged_back = books.bench.clock.now()
     books.give_back(FIRST, Decimal(0), by_bank=True)
     for _ in range(2):
         assert books.sweep(line(FIRST)).findings == 0
+    here_again = books.bench.clock.now()
+    assert books.went_back(begin) == ["0.00", "25.00"]
     books.give_back(FIRST)
     assert books.sweep(line(FIRST, refunded=PRICE), line(FIRST, "REFUND")).findings == 1
     assert len(books.told()) == 2
     assert books.status() == ("refunded" if on_refund == "void" else "completed")
+    # What was said of a period stays, and the periods add up to all of it.
+    assert books.went_back(begin, charged_back) == ["25.00", "0.00"]
+    assert books.went_back(charged_back, here_again) == ["-25.00", "25.00"]
+    assert books.went_back(here_again) == ["25.00", "0.00"]
+    assert books.went_back(begin) == ["25.00", "25.00"]
 
 
 def test_row_52_finding_ends_when_the_money_is_here_again_after_a_pause(books: Books) -> None:

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from paypoll.cli.commands.report import asked_period
 from paypoll.cli.moments import MomentType
-from paypoll.cli.render.report import sparks, summed
+from paypoll.cli.render.report import report_parts, sparks, summed
 from paypoll.payments.money import exponent
 from paypoll.payments.shares import shares, shares_back
 from paypoll.report import words
 from paypoll.report.cases import Case, case_sums, cases, ranked
 from paypoll.report.facts import CaseStep, Facts, Line, Payment, ReturnSeen, RunSeen
 from paypoll.report.money import MoneyBooks
+from paypoll.report.page import render_page
 from paypoll.report.period import Grain, Period
 from paypoll.report.sums import sum_up
 
@@ -168,6 +169,25 @@ def test_refund_seen_again_and_by_another_source_counts_once_and_only_what_is_ne
     assert not sums.taken
 
 
+def test_money_that_is_here_again_is_taken_off_what_went_back_event_by_event_when_it_was_seen() -> None:
+    def seen(days: float, returned: str, *, here_again: bool = False) -> ReturnSeen:
+        lines = a_line(1, Decimal(10)), a_line(2, Decimal(15))
+        return replace(a_return(returned, "25.00", *lines, at=UNTIL - timedelta(days=days)), here_again=here_again)
+
+    # Another source that saw it before says the same later in the list, and one that lags behind says nothing new.
+    sightings = [seen(9, "25.00"), seen(5, "5.01", here_again=True), seen(5, "5.01"), seen(2, "20.00"), seen(1, "5.01")]
+    books = MoneyBooks(WEEK)
+    books.give_back(sightings)
+    (sums,) = books.sums()
+    assert (sums.returned, sums.here_again, sums.kept) == tuple(map(Decimal, ("-5.00", "19.99", "5.00")))
+    assert {row.event: str(row.returned) for row in sums.rows} == {"Event 1": "-2.00", "Event 2": "-3.00"}
+    assert sum(sums.returned_by_column) == sums.returned
+    said = "19.99 GBP that had gone back is here again"
+    report = replace(sum_up(NOTHING, WEEK, UNTIL), money=(sums,))
+    assert said in "\n".join(map(str, report_parts(report, "Shop", columns=100)))
+    assert said in render_page(report, site_name="Shop", language="en")
+
+
 def test_order_that_is_gone_from_the_shop_keeps_its_money_in_the_sum() -> None:
     books = MoneyBooks(WEEK)
     books.take(a_payment(Decimal("7.50")))
@@ -232,10 +252,8 @@ def test_runs_that_were_killed_and_the_time_without_any_are_told() -> None:
 def test_report_of_nothing_says_so_in_every_form() -> None:
     from tests.json_schemas import check_printed
 
-    from paypoll.cli.render.report import report_parts
     from paypoll.cli.render.screen import json_text
     from paypoll.report.document import document
-    from paypoll.report.page import render_page
 
     report = sum_up(NOTHING, WEEK, UNTIL)
     assert "no payment bought tickets" in "\n".join(map(str, report_parts(report, "Shop", columns=80)))
@@ -252,7 +270,7 @@ def test_amounts_and_durations_are_said_as_people_write_them() -> None:
 
 def test_sparkline_never_hides_a_value_and_fits_its_room() -> None:
     values = [Decimal(value) for value in (0, 1, 500, 1000)]
-    assert "".join(sparks(values, "▁▂▃▄▅▆▇█")) == " ▁▅█"
+    assert "".join(sparks([*values, Decimal(-1)], "▁▂▃▄▅▆▇█")) == " ▁▅█-"
     assert summed(values, 2) == [1, 1500]
 
 

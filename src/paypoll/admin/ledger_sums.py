@@ -18,6 +18,8 @@ class Purpose(StrEnum):
 
     TICKETS = "tickets"
     """It bought an order's tickets by paypoll: what `paypoll report` counts as money in."""
+    GONE = "tickets_of_gone_orders"
+    """The same, of an order that is gone from the shop, or whose id another order has now."""
     TIPS = "tips"
     """What of such a payment was a tip."""
     BY_SHOP = "completed_by_shop"
@@ -30,6 +32,9 @@ class Purpose(StrEnum):
     """Nobody can place it."""
     OTHERS = "something_else"
     """It is nobody's finding: `ledger.ignore` names it, or the shop knows it as no order's."""
+
+
+_OF_TICKETS = frozenset({Purpose.TICKETS, Purpose.GONE})
 
 
 @dataclass(slots=True)
@@ -60,7 +65,7 @@ class LedgerSums:
     went_back: dict[str, list[WentBack]] = field(default_factory=dict)
     not_taken: set[str] = field(default_factory=set)
     _paid: set[str] = field(default_factory=set)
-    _returned: dict[str, Judged] = field(default_factory=dict)
+    _touched: dict[str, Judged] = field(default_factory=dict)
 
     def add(self, items: Iterable[LedgerItem], judged: Mapping[str, Judged]) -> None:
         """Enter the lines of a page. What was not judged is no money of anybody's: a declined card."""
@@ -76,21 +81,31 @@ class LedgerSums:
             elif is_new:
                 self._take(item, one)
             elif item.kind != "PAYMENT" and item.status not in _NOT_DONE:
-                self._give_back(one, WentBack(item.amount, item.at))
+                self.went_back.setdefault(item.transaction_id, []).append(WentBack(item.amount, item.at))
+                self._touched[item.transaction_id] = one
 
     def is_paid(self, transaction_id: str) -> bool:
         """Say whether the payment was made within the period."""
         return transaction_id in self._paid
 
     def end(self, *, is_past: bool) -> None:
-        """Say what more went back of the period's payments: later, where it `is_past`, else when SumUp does not say."""
-        for name, one in self._returned.items():
-            more = one.payment.returned - sum((back.amount for back in self.went_back.get(name, ())), Decimal(0))
-            if more > 0 and is_past:
-                self._sum(one, purpose_of(one)).returned_since += more
-            elif more > 0:
-                self._give_back(one, WentBack(more))
-        self._returned.clear()
+        """Enter what went back, now that all lines are known.
+
+        More than they say went back of the period's payments: later, where it `is_past`, else when SumUp does not say.
+        """
+        for name, one in self._touched.items():
+            known = sum((back.amount for back in self.went_back.get(name, ())), Decimal(0))
+            more, is_paid = max(one.payment.returned - known, Decimal(0)), self.is_paid(name)
+            if is_paid and more and not is_past:
+                self.went_back.setdefault(name, []).append(WentBack(more))
+                known, more = known + more, Decimal(0)
+            # Of an earlier payment the rest had gone back before: so it was when the period was over.
+            before = Decimal(0) if is_paid else more
+            for purpose, amount in _parts(one, before, before + known):
+                self._sum(one, purpose).returned += amount
+            for purpose, amount in _parts(one, known, known + more) if is_paid else ():
+                self._sum(one, purpose).returned_since += amount
+        self._touched.clear()
 
     def total(self, currency: str) -> Sum:
         """Return what all of a currency comes to."""
@@ -109,25 +124,33 @@ class LedgerSums:
     def _take(self, item: LedgerItem, judged: Judged) -> None:
         # Of what is gone an earlier sweep knows the amount without the tip; of others the line may not know the tip.
         purpose, amount = purpose_of(judged), max(item.amount, judged.payment.amount)
-        tip = max(amount - judged.payment.net, Decimal(0)) if purpose is Purpose.TICKETS else Decimal(0)
+        tip = max(amount - judged.payment.net, Decimal(0)) if purpose in _OF_TICKETS else Decimal(0)
         if tip:
             self._sum(judged, Purpose.TIPS).taken += tip
         self._sum(judged, purpose).taken += amount - tip
         if judged.payment.returned:
-            self._returned[item.transaction_id] = judged
-
-    def _give_back(self, judged: Judged, back: WentBack) -> None:
-        self.went_back.setdefault(judged.payment.transaction_id, []).append(back)
-        self._sum(judged, purpose_of(judged)).returned += back.amount
+            self._touched[item.transaction_id] = judged
 
     def _sum(self, judged: Judged, purpose: Purpose) -> Sum:
         return self.by_purpose.setdefault((judged.payment.currency, purpose), Sum())
+
+
+def _parts(judged: Judged, before: Decimal, after: Decimal) -> list[tuple[Purpose, Decimal]]:
+    """Return what went back from one sum of it to another, by what it was of: the price first, then the tip."""
+    purpose = purpose_of(judged)
+    if purpose not in _OF_TICKETS:
+        return [(purpose, after - before)]
+    price = min(after, judged.payment.net) - min(before, judged.payment.net)
+    parts = [(purpose, price), (Purpose.TIPS, after - before - price)]
+    return [(which, amount) for which, amount in parts if amount]
 
 
 def purpose_of(judged: Judged) -> Purpose:
     """Return what the payment was for."""
     if judged.fee:
         return Purpose.FEES
+    if judged.gone:
+        return Purpose.GONE
     if judged.owner is None:
         unplaced = judged.judgement.kind is FindingKind.UNPLACED or judged.judgement.wait
         return Purpose.UNPLACED if unplaced else Purpose.OTHERS

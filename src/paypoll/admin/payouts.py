@@ -14,6 +14,7 @@ from paypoll.payments.books import LedgerSource, PayoutRecord
 from paypoll.payments.gateway import BrokenAnswer, Found, Look, NoAnswer, NotAllowed, NotFound, PaymentGateway
 from paypoll.payments.payouts import (
     PAYOUT,
+    Before,
     Difference,
     Paid,
     PayoutLine,
@@ -35,7 +36,7 @@ class PaidOut:
 
     Of the payments that completed orders in the period, those in none of its payouts are in `paid_out_later`, or in
     `to_come`: in no payout until `looked_until`. `paid_before` is the gross of the period's payouts for payments from
-    before it; `tips` are in the gross.
+    before it; `tips` are in the gross, less those that were deducted.
 
     `unknown` counts the records of nothing that paypoll knows: card readers, another shop, an order of before.
     """
@@ -108,13 +109,12 @@ class _Merchant:
         books.add([*earlier, *later])
         tips = self._hold_amounts(books, known)
         so_far = SoFar()
-        for record in earlier:
-            so_far.add(record)
-        for record in records:
-            paid = known.get(record.transaction_code)
-            self._result.unknown += paid is None
-            tip = tips.get(record.transaction_code, Decimal(0))
-            self._enter(record, paid, tip=tip, before=so_far.add(record))
+        for number, record in enumerate([*earlier, *records]):
+            paid, tip = known.get(record.transaction_code), tips.get(record.transaction_code, Decimal(0))
+            before = so_far.add(record, paid.amount + tip if paid is not None else None)
+            if number >= len(earlier):
+                self._result.unknown += paid is None
+                self._enter(record, paid, tip=tip, before=before)
         self._enter_not_paid_out(in_period, books.paid_out)
 
     def _known(self, codes: Collection[str]) -> dict[str, Paid]:
@@ -139,7 +139,7 @@ class _Merchant:
         """Enter what was paid out otherwise than paid, and return the tips that explain such a payout."""
         tips: dict[str, Decimal] = {}
         for code, paid in sorted(known.items()):
-            if books.differences(code, paid, Decimal(0)):
+            if not books.is_plain(code, paid):
                 tips[code] = self._tip_of(paid)
                 self._result.differences += books.differences(code, paid, tips[code])
         return tips
@@ -153,7 +153,7 @@ class _Merchant:
             raise TryLaterError(f"SumUp could not be asked for the tip of {paid.transaction_id}: {look.detail}")
         return look.value.tip_amount if isinstance(look, Found) else Decimal(0)
 
-    def _enter(self, record: PayoutRecord, paid: Paid | None, *, tip: Decimal, before: Decimal) -> None:
+    def _enter(self, record: PayoutRecord, paid: Paid | None, *, tip: Decimal, before: Before) -> None:
         lines = lines_of(record, self._code, paid, tip=tip, before=before)
         self._result.lines += lines
         for line in lines:

@@ -5,7 +5,7 @@ of the sweeps is not moved.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -25,6 +25,7 @@ from paypoll.payments.policy import Policy
 from paypoll.state import findings
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import find_unlisted
+from paypoll.state.unnamed import bought_by
 
 _LAG = timedelta(hours=1)
 _JUST_NOW = timedelta(minutes=1)
@@ -47,8 +48,8 @@ class Reconciled:
     """What came of a period. `refused` names the merchants whose ledger may not be read, and why.
 
     `payments` were made within it; of `earlier` ones something went back within it. `matched` counts the payments of
-    orders that fit; `held` those of orders that have no tickets for them, or are void, of which admins were told
-    otherwise, or are about to be; `foreign` those that are nobody's finding.
+    orders that fit, also of those that are gone from the shop; `held` those of orders that have no tickets for them, or
+    are void, of which admins were told otherwise, or are about to be; `foreign` those that are nobody's finding.
     """
 
     since: datetime
@@ -73,7 +74,7 @@ class Reconciled:
             return
         elif judged.is_held:
             self.held += 1
-        elif judged.owner is not None:
+        elif judged.owner is not None or judged.gone:
             self.matched += 1
         else:
             self.foreign += 1
@@ -128,13 +129,20 @@ def _pages(
             judged = judge.judge_page(look.value, merchant_code, now)
         except UnansweredError as error:
             raise TryLaterError(f"SumUp did not say all about the payments of {merchant_code}: {error}") from error
-        yield look.value.items, {one.payment.transaction_id: one for one in judged}
+        yield look.value.items, _with_gone(books.engine, {one.payment.transaction_id: one for one in judged})
         times = [item.at for item in look.value.items if item.at is not None]
         if times:
             on_page(max(times))
         page = look.value.next_page
         if not page:
             return
+
+
+def _with_gone(engine: sa.Engine, judged: dict[str, Judged]) -> dict[str, Judged]:
+    """Return them, with those told apart that have bought tickets of orders that are gone from the shop."""
+    with transaction(engine) as connection:
+        bought = bought_by(connection, [name for name, one in judged.items() if one.owner is None and not one.fee])
+    return judged | {name: replace(judged[name], gone=True) for name in bought}
 
 
 def _missing(books: Books, merchant_code: str, result: Reconciled, seen: set[str], now: datetime) -> list[NewFinding]:

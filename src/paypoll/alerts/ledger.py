@@ -191,8 +191,11 @@ def facts(found: Finding) -> list[str]:
         charged = min(_charged_back(found), found.amount)
         parts = ((found.amount - charged, "refunded"), (charged, "charged back"))
         back = " and ".join(f"{show_amount(one, found.currency)} was {how}" for one, how in parts if one)
+        paid = Decimal(detail["paid"])
         whole = "in full" if detail.get("whole") == "yes" else "in part"
-        sentences.append(f"Of {show_amount(Decimal(detail['paid']), found.currency)}, {back}: {whole}.")
+        if detail.get("whole") == "yes" and paid > found.amount:
+            whole += f", but for {show_amount(paid - found.amount, found.currency)} of the tip"
+        sentences.append(f"Of {show_amount(paid, found.currency)}, {back}: {whole}.")
     if detail.get("used"):
         sentences.append(f"Of its {detail['admitting']} tickets, {detail['used']} had admitted somebody.")
     sentences += [words.format(detail[name]) for name, words in _SAID.items() if detail.get(name)]

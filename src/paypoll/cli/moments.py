@@ -8,6 +8,8 @@ import click
 if TYPE_CHECKING:
     from paypoll.clock import Days
 
+_NOT_YET = "--since is in the future: of that there is nothing yet"
+
 
 class MomentType(click.ParamType["timedelta | date"]):
     """A time as people write it: 7d for seven days ago, or a day."""
@@ -48,6 +50,8 @@ def asked_span(
         begin, finish = moment(since), now if until is None else min(moment(until, end=True), now)
     except OverflowError:
         raise click.UsageError("that is beyond the calendar") from None
+    if begin > now:
+        raise click.UsageError(_NOT_YET)
     if begin >= finish:
         raise click.UsageError("--since must be before --until")
     return begin, finish
@@ -75,6 +79,8 @@ def asked_days(since: timedelta | date, until: timedelta | date | None, zone: tz
             last = today if until is None else min(until, today)
     except OverflowError:
         raise click.UsageError("that is beyond the calendar") from None
+    if first > today:
+        raise click.UsageError(_NOT_YET)
     if first > last:
         raise click.UsageError("--since must be before --until, by a day at least: a payout has no time of day")
     if last - first >= LONGEST:

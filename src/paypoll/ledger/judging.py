@@ -26,7 +26,8 @@ from paypoll.state.owners import find_owners, paid_without_order
 class Judged:
     """A payment, its order if anybody knows it, and what follows.
 
-    `fee`: the listing fee that it is of instead. `asked`: SumUp was asked for it by its id.
+    `fee`: the listing fee that it is of instead. `asked`: SumUp was asked for it by its id. `gone`: by paypoll's own
+    records it bought the tickets of an order that is gone from the shop; said where it is asked for.
     """
 
     payment: LedgerPayment
@@ -34,6 +35,7 @@ class Judged:
     judgement: Judgement
     fee: str = ""
     asked: bool = False
+    gone: bool = False
 
     @property
     def entry(self) -> Entry:

@@ -1,8 +1,8 @@
 """Payouts held against what was paid: the lines of each record, what was paid out otherwise than paid, sums. Pure."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
@@ -102,6 +102,15 @@ class Difference:
     records: int
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What records before one had paid out of its payment, and deducted. `again`: it pays out what was deducted."""
+
+    out: Decimal = Decimal(0)
+    back: Decimal = Decimal(0)
+    again: bool = False
+
+
 def is_known(kind: str) -> bool:
     """Say whether paypoll knows which way a record of this kind moves money."""
     return kind == PAYOUT or kind in DEDUCTIONS
@@ -118,15 +127,14 @@ def lines_of(
     paid: Paid | None = None,
     *,
     tip: Decimal = Decimal(0),
-    before: Decimal = Decimal(0),
+    before: Before = Before(),
 ) -> list[PayoutLine]:
     """Return the record's lines: one an event of its order, whose sums are the record's to the penny.
 
-    `tip` is that of the payment, `before` what other records had paid out of it, or deducted. The first has the tip.
+    `tip` is that of the payment. The first record of it has the tip; of what goes back the price goes first.
     """
     net, fee = signed(record)
-    tipped = record.kind == PAYOUT and is_counted(record) and not before
-    events = _by_event(net + fee, record.currency, paid, tip, before)
+    events = _by_event(record, net + fee, paid, tip, before)
     # The fee goes by what each event got: so no part of it is more than that.
     fees = shares(fee, [abs(one.gross) for one in events], record.currency)
     return [
@@ -147,7 +155,7 @@ def lines_of(
             gross=one.gross,
             fee=part,
             net=one.gross - part,
-            tip=one.tip if tipped else Decimal(0),
+            tip=one.tip if is_counted(record) else Decimal(0),
             currency=record.currency,
             reference=record.reference,
             transaction_code=record.transaction_code,
@@ -166,27 +174,44 @@ class _Event:
     tip: Decimal = Decimal(0)
 
 
-def _by_event(gross: Decimal, currency: str, paid: Paid | None, tip: Decimal, before: Decimal) -> list[_Event]:
+def _by_event(record: PayoutRecord, gross: Decimal, paid: Paid | None, tip: Decimal, before: Before) -> list[_Event]:
     items = (_NOTHING,) if paid is None or paid.fee else paid.shares or (GONE,)
     weights = [item.total for item in items]
     # As `paypoll report` shares out the payment, by items, and what went back of it: part for part, so that the parts
     # of a whole are the same as the whole.
-    parts = shares(paid.amount if paid is not None else gross, weights, currency)
-    tips = shares(tip, parts, currency)
-    whole = [part + part_tip for part, part_tip in zip(parts, tips, strict=True)]
-    now = before + abs(gross)
-    if paid is not None and currency == paid.currency and before >= 0 and now <= sum(whole):
-        sign = -1 if gross < 0 else 1
-        then, since = (shares_back(size, whole, currency) for size in (before, now))
-        grosses = [sign * (one - other) for one, other in zip(since, then, strict=True)]
+    parts = shares(paid.amount if paid is not None else gross, weights, record.currency)
+    tips = shares(tip, parts, record.currency)
+    grosses = shares(gross, weights, record.currency)
+    gone = before.back - gross  # by then; less than before, where it is here again
+    if record.kind == PAYOUT and not before.again:
+        whole = [part + part_tip for part, part_tip in zip(parts, tips, strict=True)]
+        if _is_of(record, paid) and 0 <= before.out <= before.out + gross <= sum(whole):
+            grosses = _moved((before.out, before.out + gross), whole, record.currency)
+        tips = tips if not before.out else [Decimal(0)] * len(tips)
+    elif paid is not None and _is_of(record, paid) and min(before.back, gone) >= 0 and gone <= paid.amount + tip:
+        of_price = min(before.back, paid.amount), min(gone, paid.amount)
+        price = _moved(of_price, parts, record.currency)
+        beside = _moved((before.back - of_price[0], gone - of_price[1]), tips, record.currency)
+        tips = [-one for one in beside]
+        grosses = [part_tip - part for part, part_tip in zip(price, tips, strict=True)]
     else:
-        grosses = shares(gross, weights, currency)
+        tips = [Decimal(0)] * len(tips)
     found: dict[tuple[int | None, str, int | None], _Event] = {}
     for item, part, part_tip in zip(items, grosses, tips, strict=True):
         event = found.setdefault((item.event_id, item.event, item.organiser_id), _Event(item))
         event.gross += part
         event.tip += part_tip
     return list(found.values())
+
+
+def _is_of(record: PayoutRecord, paid: Paid | None) -> bool:
+    return paid is not None and record.currency == paid.currency
+
+
+def _moved(sizes: tuple[Decimal, Decimal], parts: Sequence[Decimal], currency: str) -> list[Decimal]:
+    """Return how much more of each part is in the second of these sizes than in the first."""
+    then, since = (shares_back(size, parts, currency) for size in sizes)
+    return [one - other for one, other in zip(since, then, strict=True)]
 
 
 def signed(record: PayoutRecord) -> tuple[Decimal, Decimal]:
@@ -223,19 +248,24 @@ def summed(lines: Iterable[PayoutLine], key: Callable[[PayoutLine], K]) -> dict[
 
 
 class SoFar:
-    """How much was paid out of each transaction, or deducted, as its records come, the oldest first."""
+    """How much was paid out of each transaction, and deducted, as its records come, the oldest first."""
 
     def __init__(self) -> None:
-        self._sums: dict[tuple[str, str, bool], Decimal] = defaultdict(Decimal)
+        self._known: dict[tuple[str, str], Before] = defaultdict(Before)
 
-    def add(self, record: PayoutRecord) -> Decimal:
-        """Add a record, and return what there was before it."""
-        side = record.transaction_code, record.currency, record.kind == PAYOUT
-        before = self._sums[side]
+    def add(self, record: PayoutRecord, whole: Decimal | None = None) -> Before:
+        """Add a record of a payment of so much, if that is known, and return what there was before it.
+
+        What is paid out beyond the whole is what was deducted, and is here again: a charge-back that was reversed.
+        """
+        which = record.transaction_code, record.currency
+        before, gross = self._known[which], sum(signed(record), Decimal(0))
+        again = record.kind == PAYOUT and whole is not None and before.out >= whole and 0 < gross <= before.back
         if is_counted(record):
-            gross = sum(signed(record))
-            self._sums[side] += gross if record.kind == PAYOUT else -gross
-        return before
+            is_out = record.kind == PAYOUT and not again
+            out, back = (before.out + gross, before.back) if is_out else (before.out, before.back - gross)
+            self._known[which] = Before(out, back)
+        return replace(before, again=again)
 
 
 class Records:
@@ -244,6 +274,7 @@ class Records:
     def __init__(self) -> None:
         self._out: dict[str, dict[str, Total]] = defaultdict(lambda: defaultdict(Total))
         self._back: dict[str, dict[str, Total]] = defaultdict(lambda: defaultdict(Total))
+        self._deducted: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
 
     def add(self, records: Iterable[PayoutRecord]) -> None:
         """Add the records that count."""
@@ -251,23 +282,45 @@ class Records:
             net, fee = signed(record)
             side = self._out if record.kind == PAYOUT else self._back
             side[record.transaction_code][record.currency].add(net + fee, fee)
+            if side is self._back:
+                self._deducted[record.transaction_code, record.currency].append(-net)
 
     @property
     def paid_out(self) -> Collection[str]:
         """The codes of the transactions of which something was paid out."""
         return self._out.keys()
 
+    def is_plain(self, code: str, paid: Paid) -> bool:
+        """Say whether it was paid out as it was paid, and no more deducted: then there was no tip."""
+        out, back = self._out.get(code, {}), self._back.get(code, {})
+        return (
+            {*out, *back} <= {paid.currency}
+            and all(same_amount(total.gross, paid.amount, currency) for currency, total in out.items())
+            and all(-total.net <= paid.amount for total in back.values())
+        )
+
     def differences(self, code: str, paid: Paid, tip: Decimal) -> list[Difference]:
-        """Return where the transaction was paid out otherwise than paid, or more was deducted of it."""
+        """Return where the transaction was paid out otherwise than paid, or more was deducted of it.
+
+        What was deducted may be paid out again, as a charge-back that was reversed, and deducted once more.
+        """
         expected = paid.amount + tip
-        found = []
-        for currency, total in self._out.get(code, {}).items():
-            if not (currency == paid.currency and same_amount(total.gross, expected, currency)):
+        out, found = self._out.get(code, {}), []
+        for currency, total in out.items():
+            again = self._without_deductions(total.gross - expected, code, currency)
+            if not (currency == paid.currency and same_amount(again, Decimal(0), currency)):
                 found.append(_difference(code, paid, tip, total, currency, deducted=False))
         for currency, total in self._back.get(code, {}).items():
-            if not (currency == paid.currency and -total.net <= expected):
+            most = max(expected, out[currency].gross if currency in out else Decimal(0))
+            if not (currency == paid.currency and -total.net <= most):
                 found.append(_difference(code, paid, tip, total, currency, deducted=True))
         return found
+
+    def _without_deductions(self, amount: Decimal, code: str, currency: str) -> Decimal:
+        """Return what is left of the amount without those of the deductions that may be in it."""
+        for one in sorted(self._deducted.get((code, currency), ()), reverse=True):
+            amount -= one if one <= amount else 0
+        return amount
 
 
 def _difference(code: str, paid: Paid, tip: Decimal, total: Total, currency: str, *, deducted: bool) -> Difference:

@@ -142,7 +142,7 @@ def _money(sums: MoneySums) -> dict[str, Any]:
         "currency": sums.currency,
         "orders": sums.orders,
         "places": sums.places,
-        **{name: text(getattr(sums, name)) for name in ("taken", "returned", "kept")},
+        **{name: text(getattr(sums, name)) for name in ("taken", "returned", "here_again", "kept")},
         "taken_by_column": [text(value) for value in sums.taken_by_column],
         "returned_by_column": [text(value) for value in sums.returned_by_column],
         "on_word": {

@@ -50,7 +50,8 @@ class Payment:
 class ReturnSeen:
     """How much of the payment that bought an order's tickets had gone back in all, when somebody looked.
 
-    `paid` is what is counted as paid: without a tip, which `returned` may hold.
+    `paid` is what is counted as paid: without a tip, which `returned` may hold. `here_again`: more had gone back
+    before, and SumUp said that some of it is here again.
     """
 
     order: int
@@ -59,6 +60,7 @@ class ReturnSeen:
     paid: Decimal
     currency: str
     lines: tuple[Line, ...]
+    here_again: bool = False
 
     @property
     def of_payment(self) -> Decimal:

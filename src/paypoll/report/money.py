@@ -33,6 +33,7 @@ class _Currency:
     taken: dict[datetime, Decimal] = field(default_factory=dict)
     returned: dict[datetime, Decimal] = field(default_factory=dict)
     rows: dict[_Key, _Row] = field(default_factory=dict)
+    here_again: Decimal = Decimal(0)
     on_word: WordSums = _NO_WORD
 
 
@@ -63,24 +64,29 @@ class MoneyBooks:
             entered.add(_key(line))
 
     def give_back(self, seen: Iterable[ReturnSeen]) -> None:
-        """Enter what went back in the period: of each payment, what is known by its end less what was before it."""
+        """Enter what went back in the period: of each payment, what is known by its end less what was before it.
+
+        That is less than nothing where more is here again than went back.
+        """
         sightings: dict[int, list[ReturnSeen]] = {}
         for one in seen:
             sightings.setdefault(one.order, []).append(one)
         for of_one in sightings.values():
-            self._give_back_one(sorted(of_one, key=lambda one: one.at))
+            self._give_back_one(sorted(of_one, key=lambda one: (one.at, one.here_again)))
 
     def _give_back_one(self, sightings: Sequence[ReturnSeen]) -> None:
-        # An older sighting of more counts: a list of SumUp's that lags behind takes nothing back.
-        known = max((one.of_payment for one in sightings if one.at < self._period.since), default=Decimal(0))
+        known = Decimal(0)
         for one in sightings:
-            if one.at in self._period and one.of_payment > known:
+            # An older sighting of more counts, unless SumUp said that money is here again: its list may lag behind.
+            back = one.of_payment if one.here_again else max(known, one.of_payment)
+            if one.at in self._period and back != known:
                 self._return(one, known)
-                known = one.of_payment
+            known = back
 
     def _return(self, seen: ReturnSeen, before: Decimal) -> None:
         book = self._currencies.setdefault(seen.currency, _Currency())
         _add(book.returned, self._period.column_of(seen.at), seen.of_payment - before)
+        book.here_again += max(before - seen.of_payment, Decimal(0))
         lines = seen.lines or (_GONE,)
         # Shared out is what went back in all, so that nothing is left of an order that went back in parts.
         parts = _split(seen.paid, lines, seen.currency)
@@ -120,6 +126,7 @@ class MoneyBooks:
             taken_by_column=tuple(book.taken.get(column, Decimal(0)) for column in columns),
             returned_by_column=tuple(book.returned.get(column, Decimal(0)) for column in columns),
             rows=tuple(rows),
+            here_again=book.here_again,
             on_word=book.on_word,
         )
 

@@ -71,6 +71,7 @@ def render_page(report: Report, *, site_name: str, language: str) -> str:
         stretch=words.stretch(report.period),
         grain=report.period.grain.value,
         amount=words.amount,
+        here_again=words.here_again,
         on_word=words.on_word,
         grouped=words.grouped,
         percent=words.percent,
@@ -110,7 +111,7 @@ def _money_figure(report: Report, sums: MoneySums) -> Figure:
         return Series(name, [float(value) for value in values], said)
 
     shown = [series("in", sums.taken_by_column)]
-    if sums.returned:
+    if any(sums.returned_by_column):
         shown.append(series("back", sums.returned_by_column))
     title = f"Money in {sums.currency}, by {report.period.grain}"
     return _figure(title, names, shown)

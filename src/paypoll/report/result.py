@@ -68,7 +68,7 @@ class WordSums:
 class MoneySums:
     """All money of a currency: its rows add up to `taken` and `returned`, to the penny. The largest row comes first.
 
-    `on_word` is in none of it.
+    `here_again`, what had gone back and is here again, is taken off `returned`. `on_word` is in none of it.
     """
 
     currency: str
@@ -79,6 +79,7 @@ class MoneySums:
     taken_by_column: tuple[Decimal, ...]
     returned_by_column: tuple[Decimal, ...]
     rows: tuple[MoneyRow, ...]
+    here_again: Decimal
     on_word: WordSums
 
     @property

@@ -113,6 +113,13 @@ def on_word(sums: MoneySums) -> str:
     return f"issued on a person's word: {orders}, {places}, {amount(word.amount, sums.currency)} - not at SumUp"
 
 
+def here_again(sums: MoneySums) -> str:
+    """Return what had gone back and is here again; empty where nothing is."""
+    if not sums.here_again:
+        return ""
+    return f"{amount(sums.here_again, sums.currency)} that had gone back is here again: taken off what went back"
+
+
 class Named(Protocol):
     """A row about an event of an organiser, whose names others may have. `starts` is the event's day and time."""
 

@@ -207,7 +207,7 @@ class Sweeper:
             ended = undone.end_undone(connection, asked, now, self._run_id)
             # A fee's payment is judged anew each time it is listed: an entry would have it taken for nobody's.
             kept = [one.entry for one in judged if not one.judgement.wait and not one.fee]
-            ledger.note_entries(connection, kept, now)
+            ledger.note_entries(connection, kept, now, self._run_id)
             new = [found for one in judged if (found := one.finding) is not None and not one.judgement.void]
             new = [undone.here_again(found) if found.key in ended else found for found in new]
             to_be_void = [waiting(found) for one in judged if (found := one.finding) and one.judgement.void]
@@ -242,7 +242,7 @@ class Sweeper:
         with transaction(self._engine) as connection:
             if not ledger.keep(connection, cursor.merchant_code, self._run_id, self._lease):
                 return
-            ledger.note_entries(connection, [one for one in answers if isinstance(one, Entry)], now)
+            ledger.note_entries(connection, [one for one in answers if isinstance(one, Entry)], now, self._run_id)
             new = [one for one in answers if isinstance(one, NewFinding)]
             if cursor.merchant_code == self._platform:
                 new += unpaid_tickets(connection, self._platform, self._desk.site.currency, now)

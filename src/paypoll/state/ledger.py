@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from paypoll.clock import CLOCK_TOLERANCE
 from paypoll.database import insert_unless_there
 from paypoll.payments.ledger import LedgerPayment
+from paypoll.payments.money import show_amount
 from paypoll.state import leases
 from paypoll.state.tables import fulfilment, ledger_cursor, ledger_entry
+from paypoll.state.unnamed import BOUGHT_BY, bought_by
 from paypoll.statements import Rows
 
 OVERLAP = timedelta(hours=1)
@@ -142,6 +144,9 @@ def finish(connection: sa.Connection, cursor: Cursor, now: datetime) -> None:
     )
 
 
+RETURNS_SEEN = "returns_seen"
+"""Of the trail: what had gone back of a payment, `before` and `returned` in its evidence."""
+
 LEFT: sa.ColumnElement[Decimal] = ledger_entry.c.amount - ledger_entry.c.returned
 GONE: sa.ColumnElement[bool] = LEFT <= 0
 """Says of an entry, as `LedgerPayment.gone` of a payment, that nothing is left of what was paid."""
@@ -199,10 +204,12 @@ def others_of(connection: sa.Connection, transaction_id: str) -> list[Entry]:
     return [Entry(*row) for row in connection.execute(query)]
 
 
-def note_entries(connection: sa.Connection, entries: Iterable[Entry], now: datetime) -> None:
-    """Write down that these payments stand in SumUp's ledger now."""
+def note_entries(connection: sa.Connection, entries: Iterable[Entry], now: datetime, run_id: str | None = None) -> None:
+    """Write down that these payments stand in SumUp's ledger now, and into the trail what went back since."""
     from sqlalchemy.dialects.postgresql import insert
 
+    entries = list(entries)
+    _note_returns(connection, entries, now, run_id)
     rows: list[dict[str, object]] = [
         {name: getattr(entry, name) for name in Entry.__slots__} | {"seen_at": now} for entry in entries
     ]
@@ -216,6 +223,32 @@ def note_entries(connection: sa.Connection, entries: Iterable[Entry], now: datet
     connection.execute(
         new.on_conflict_do_update(index_elements=[ledger_entry.c.transaction_id], set_=changed).values(rows)
     )
+
+
+def _note_returns(connection: sa.Connection, entries: Sequence[Entry], now: datetime, run_id: str | None) -> None:
+    """Write into the trail what has gone back by now of payments that bought tickets, where that was another amount.
+
+    Less than before: a charge-back was reversed. An order that is gone from the shop counts as well.
+    """
+    from paypoll.state.audit import record  # what an idle run does without
+
+    known = find_entries(connection, [one.transaction_id for one in entries])
+    before = {name: one.returned for name, one in known.items()}
+    changed = {one.transaction_id: one for one in entries if one.returned != before.get(one.transaction_id, 0)}
+    for name, (order_id, number) in sorted(bought_by(connection, changed).items()):
+        one, earlier = changed[name], before.get(name, Decimal(0))
+        code = one.transaction_code or name
+        said = [show_amount(amount, one.currency) for amount in (one.returned, earlier)]
+        record(
+            connection,
+            now=now,
+            action=RETURNS_SEEN,
+            order_id=order_id,
+            order_number=number or None,
+            run_id=run_id,
+            explanation=f"SumUp's ledger: {said[0]} of payment {code} has gone back in all; it was {said[1]} before",
+            evidence={"transaction": name, "returned": str(one.returned), "before": str(earlier)},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +278,12 @@ def find_unlisted(
 
     What a person issued on no payment has none to be listed.
     """
-    seen = sa.exists().where(ledger_entry.c.transaction_id == fulfilment.c.transaction_id)
+    seen = sa.exists().where(ledger_entry.c.transaction_id == BOUGHT_BY)
     query = (
         sa.select(
             fulfilment.c.order_id,
             fulfilment.c.order_number,
-            fulfilment.c.transaction_id,
+            BOUGHT_BY.label("transaction_id"),
             fulfilment.c.transaction_code,
             fulfilment.c.merchant_code,
             fulfilment.c.amount,
@@ -259,7 +292,7 @@ def find_unlisted(
         )
         .where(
             fulfilment.c.merchant_code == merchant_code,
-            fulfilment.c.transaction_id.is_not(None),
+            BOUGHT_BY.is_not(None),
             fulfilment.c.paid_at >= since,
             fulfilment.c.paid_at < until,
             sa.not_(seen.where(ledger_entry.c.seen_at >= seen_since)) if seen_since is not None else sa.true(),

@@ -13,6 +13,7 @@ from paypoll.payments.payouts import Paid, Share
 from paypoll.shop.tables import events, items, orders, organisers
 from paypoll.state.same_order import IS_ANOTHER
 from paypoll.state.tables import fulfilment, ledger_entry, listing_fee, watch
+from paypoll.state.unnamed import BOUGHT_BY
 
 _CODES: sa.BindParameter[str] = sa.bindparam("codes", expanding=True)
 _WHOSE = (
@@ -122,10 +123,17 @@ def find_paid_between(
     connection: sa.Connection, merchant_code: str, since: datetime, until: datetime
 ) -> dict[str, tuple[Decimal, str]]:
     """Return amount and currency of what completed an order by a payment of this period, by transaction code."""
-    query = sa.select(fulfilment.c.transaction_code, fulfilment.c.amount, fulfilment.c.currency).where(
-        fulfilment.c.merchant_code == merchant_code,
-        fulfilment.c.transaction_code.is_not(None),
-        fulfilment.c.paid_at >= since,
-        fulfilment.c.paid_at < until,
+    # What SumUp had not named then is named since by what its ledger has.
+    code = sa.func.coalesce(fulfilment.c.transaction_code, ledger_entry.c.transaction_code)
+    query = (
+        sa.select(code, fulfilment.c.amount, fulfilment.c.currency)
+        .select_from(fulfilment)
+        .outerjoin(ledger_entry, ledger_entry.c.transaction_id == BOUGHT_BY)
+        .where(
+            fulfilment.c.merchant_code == merchant_code,
+            code.is_not(None),
+            fulfilment.c.paid_at >= since,
+            fulfilment.c.paid_at < until,
+        )
     )
     return {code: (amount, currency) for code, amount, currency in connection.execute(query)}

@@ -3,6 +3,7 @@
 from datetime import UTC, timedelta
 from decimal import Decimal
 
+import pytest
 import sqlalchemy as sa
 from tests.integration.report.conftest import NOW
 
@@ -10,12 +11,15 @@ from paypoll.database import transaction
 from paypoll.report.build import build_report
 from paypoll.report.period import Period
 from paypoll.sandbox.demo.shop import SmallShop
-from paypoll.state.tables import audit, fulfilment, refund
+from paypoll.state.tables import audit, checkout_seen, fulfilment, refund
 
 DAY = timedelta(days=1)
 
 
-def test_refunds_by_command_count_once_and_one_that_was_refused_does_not(engine: sa.Engine, shop: SmallShop) -> None:
+@pytest.mark.parametrize("named", ["then", "later"])
+def test_refunds_by_command_count_once_and_one_that_was_refused_does_not(
+    engine: sa.Engine, shop: SmallShop, named: str
+) -> None:
     event = shop.add_event(shop.add_organiser("o@example.org", "Choir"), "A", starts=NOW + 9 * DAY)
     order = shop.add_order("N-1", "a@example.org", [(event, 1, Decimal(25))], created_at=NOW - 3 * DAY)
     look = {"order_id": order, "actor": "paypoll", "action": "verified", "explanation": ""}
@@ -33,6 +37,11 @@ def test_refunds_by_command_count_once_and_one_that_was_refused_does_not(engine:
                 merchant_code="M", issued_by="paypoll",
             )
         )  # fmt: skip
+        if named == "later":  # SumUp had not said which payment it was
+            connection.execute(sa.update(fulfilment).values(transaction_id=None))
+            told = {"merchant_code": "M", "status": "PAID", "first_seen_at": paid_at, "seen_at": NOW}
+            seen_as = {"order_id": order, "checkout_id": "c", "transaction_id": "t"}
+            connection.execute(sa.insert(checkout_seen).values(**seen_as, **told))
         connection.execute(sa.insert(audit).values(**look, at=paid_at, outcome="complete"))
         for amount, before, state, days in ((5, 0, "done", 2), (7, 5, "done", 1), (1, 12, "refused", 1)):
             row = {"amount": amount, "refunded_before": before, "state": state, "changed_at": NOW - days * DAY}

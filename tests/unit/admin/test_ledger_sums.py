@@ -50,3 +50,41 @@ def test_tip_is_told_apart_and_line_seen_twice_or_not_taken_counts_once_or_not_a
     none = LedgerSums()
     none.add([a_line(status="CANCELLED"), a_line("REFUND", "REFUNDED")], judged(taken=False))
     assert (none.by_purpose, none.is_paid("t"), none.not_taken) == ({}, True, {"t"})
+
+
+@pytest.mark.parametrize(
+    ("is_paid", "lines", "in_all", "tickets", "tips"),
+    [
+        (True, ["26.00"], "26.00", "25.00", "1.00"),
+        (True, ["5.00", "22.00"], "27.00", "25.00", "2.00"),
+        (True, [], "26.00", "25.00", "1.00"),  # SumUp does not say when
+        (True, ["5.00"], "5.00", "5.00", "0.00"),
+        (False, ["6.00"], "26.00", "5.00", "1.00"),  # 20.00 had gone back before the period
+        (False, ["2.00"], "27.00", "0.00", "2.00"),
+    ],
+)
+def test_of_what_goes_back_of_tickets_the_price_goes_first_and_the_tip_is_no_tickets(
+    is_paid: bool, lines: list[str], in_all: str, tickets: str, tips: str
+) -> None:
+    sums, known = LedgerSums(), judged("27.00", returned=in_all, tip="2.00")
+    backs = [a_line("REFUND", "REFUNDED", amount) for amount in lines]
+    sums.add([*([a_line(amount="27.00")] if is_paid else []), *backs], known)
+    sums.end(is_past=False)
+    found = {purpose: one.returned for (_, purpose), one in sums.by_purpose.items()}
+    assert [found.get(purpose, Decimal(0)) for purpose in (Purpose.TICKETS, Purpose.TIPS)] == [
+        Decimal(tickets),
+        Decimal(tips),
+    ]
+
+
+def test_tip_that_goes_back_after_the_period_is_no_tickets_either() -> None:
+    sums = LedgerSums()
+    sums.add(
+        [a_line(amount="27.00"), a_line("REFUND", "REFUNDED", "24.00")], judged("27.00", returned="27.00", tip="2.00")
+    )
+    sums.end(is_past=True)
+    since = {purpose: (one.returned, one.returned_since) for (_, purpose), one in sums.by_purpose.items()}
+    assert since == {
+        Purpose.TICKETS: (Decimal("24.00"), Decimal("1.00")),
+        Purpose.TIPS: (Decimal(0), Decimal("2.00")),
+    }

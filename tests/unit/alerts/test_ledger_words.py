@@ -34,3 +34,9 @@ def test_other_payment_is_named_and_whether_it_pays_is_said_or_left_to_a_person(
     assert "paypoll resume" in " ".join(todo(waits))
     assert not any("void" in fact for fact in facts(replace(waits, closed_at=NOW)))
     assert "If it is over the order's amount, it pays for the tickets" in todo(unread)[0]
+
+
+def test_what_is_left_of_a_tip_is_not_said_to_have_gone_back() -> None:
+    whole, part = returned(paid="27.00", charged_back="0"), returned(paid="27.00", charged_back="0", whole="no")
+    assert "Of 27.00 GBP, 25.00 GBP was refunded: in full, but for 2.00 GBP of the tip." in facts(whole)
+    assert "Of 27.00 GBP, 25.00 GBP was refunded: in part." in facts(part)

@@ -1,12 +1,13 @@
 """Periods as people write them, in days: of what has a day and no time of day."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import click
 import pytest
 
-from paypoll.cli.moments import asked_days
+from paypoll.cli.moments import asked_days, asked_span
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 JERSEY = ZoneInfo("Europe/Jersey")
@@ -40,7 +41,6 @@ def test_days_are_those_that_were_asked_for_also_where_clocks_change_at_midnight
 @pytest.mark.parametrize(
     ("since", "until"),
     [
-        (date(2026, 11, 28), None),
         (date(2026, 11, 5), date(2026, 11, 4)),
         (timedelta(hours=2), timedelta(hours=1)),
         (timedelta(days=10**6), None),
@@ -51,3 +51,12 @@ def test_days_are_those_that_were_asked_for_also_where_clocks_change_at_midnight
 def test_days_that_cannot_be_are_refused(since: timedelta | date, until: timedelta | date | None) -> None:
     with pytest.raises(click.UsageError):
         asked_days(since, until, JERSEY, NOW)
+
+
+@pytest.mark.parametrize("asked", [asked_days, asked_span])
+def test_period_that_has_not_begun_is_refused_as_such(asked: Callable[..., object]) -> None:
+    with pytest.raises(click.UsageError, match="--since is in the future"):
+        asked(date(2026, 12, 1), date(2026, 12, 31), JERSEY, NOW)
+    with pytest.raises(click.UsageError, match="--since must be before --until"):
+        asked(date(2026, 11, 5), date(2026, 11, 4), JERSEY, NOW)
+    asked(date(2026, 11, 27), date(2026, 12, 31), JERSEY, NOW)

@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import termios
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import structlog
 from rich.cells import cell_len
 
 from paypoll import logs
+from paypoll.cli.commands.reconcile import _progress
 from paypoll.cli.commands.runs import runs_parts
 from paypoll.cli.options import pasted_order
 from paypoll.cli.render.progress import progress_line, progress_shown
@@ -161,3 +163,17 @@ def test_readme_says_how_to_complete_and_install_does_it() -> None:
     root = Path(__file__).parents[3]
     assert "_PAYPOLL_COMPLETE=bash_source" in (root / "README.md").read_text(encoding="utf-8")
     assert "_PAYPOLL_COMPLETE=bash_source" in (root / "scripts" / "install").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_progress_of_reconcile_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, columns))
+    with os.fdopen(leader, "rb", buffering=0) as screen, os.fdopen(follower, "w", encoding="utf-8") as terminal:
+        monkeypatch.setattr("sys.stderr", terminal)
+        with _progress(NOW - timedelta(days=30), NOW, 1) as on_page:
+            for days in (29, 15):
+                on_page(NOW - timedelta(days=days))
+        lines = _read_until(screen, b"\n").decode().splitlines()
+    assert any("50%" in line for line in lines)
+    assert max(len(line) for line in lines) < columns

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from paypoll.payments.books import PayoutRecord
 from paypoll.payments.payouts import Difference, Paid, Records, Share, SoFar, lines_of, summed
-from paypoll.report.facts import Line, Payment
+from paypoll.report.facts import Line, Payment, ReturnSeen
 from paypoll.report.money import MoneyBooks
 from paypoll.report.period import Period
 
@@ -68,7 +68,7 @@ def test_event_gets_what_the_report_says_also_in_parts_and_nothing_is_left_of_wh
         found: dict[str, Decimal] = {}
         for number, amount in enumerate(amounts):
             record = replace(RECORD, kind=kind, amount=amount + tip * (number == 0), fee=Decimal(0))
-            for line in lines_of(record, "M1", paid, tip=tip, before=so_far.add(record)):
+            for line in lines_of(record, "M1", paid, tip=tip, before=so_far.add(record, whole + tip)):
                 found[line.event] = found.get(line.event, Decimal(0)) + abs(line.gross)
         # The tip is shared out like the rest.
         assert all(0 <= found[row.event] - row.taken <= tip for row in money.rows)
@@ -91,6 +91,47 @@ def test_parts_of_a_payment_fit_together_and_what_is_too_much_is_told_once() -> 
     (twice,) = differences(RECORD, RECORD)
     assert (twice.gross, twice.records, twice.deducted) == (Decimal("20.00"), 2, False)
     assert differences(replace(RECORD, amount=Decimal("11.83")), tip="2.00") == []
+
+
+def test_what_was_deducted_may_be_paid_out_again_and_be_deducted_once_more() -> None:
+    back = replace(RECORD, kind="CHARGE_BACK_DEDUCTION", amount=Decimal("10.00"), fee=Decimal(0))
+    part, rest = (replace(back, amount=Decimal(amount)) for amount in ("4.00", "6.00"))
+    again = replace(RECORD, amount=Decimal("6.00"), fee=Decimal(0))
+    assert differences(RECORD, back, RECORD) == differences(RECORD, part, rest, again, rest) == []
+    # What is too much is told still: paid out twice, though a part was refunded; and deducted twice.
+    (twice,) = differences(RECORD, part, RECORD)
+    assert (twice.gross, twice.deducted) == (Decimal("20.00"), False)
+    (more,) = differences(RECORD, back, back)
+    assert (more.gross, more.deducted) == (Decimal("20.00"), True)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3), pence), min_size=1, max_size=6),
+    st.tuples(pence, st.sampled_from([Decimal(0), Decimal("2.01")])),
+    st.lists(st.integers(0, 100), min_size=1, max_size=5),
+)
+def test_price_goes_back_before_the_tip_as_the_report_has_it_and_what_is_here_again_undoes_it(
+    wanted: list[tuple[int, Decimal]], price_and_tip: tuple[Decimal, Decimal], percents: list[int]
+) -> None:
+    (price, tip), so_far = price_and_tip, SoFar()
+    whole, found = price + tip, dict[str, Decimal]()
+    paid, tips = replace(PAID, amount=price, shares=items(*wanted)), Decimal(0)
+    books = MoneyBooks(Period(NOW, NOW.replace(hour=13), ZoneInfo("UTC")))
+    lines = tuple(Line(event, f"Event {event}", event, f"Organiser {event}", total, 1) for event, total in wanted)
+    levels = [(whole * percent / 100).quantize(Decimal("0.01")) for percent in percents]
+    moves = [whole, *(before - after for before, after in zip([Decimal(0), *levels], levels, strict=False))]
+    for move in moves:
+        kind = "PAYOUT" if move > 0 else "CHARGE_BACK_DEDUCTION"
+        record = replace(RECORD, kind=kind, amount=abs(move), fee=Decimal(0))
+        for line in lines_of(record, "M1", paid, tip=tip, before=so_far.add(record, whole)):
+            found[line.event] = found.get(line.event, Decimal(0)) + line.gross - line.tip
+            tips += line.tip
+    back = levels[-1]
+    books.take(Payment(1, NOW, NOW, price, "GBP", by_shop=False, by_person=False, on_word=False, lines=lines))
+    books.give_back([ReturnSeen(1, NOW, back, price, "GBP", lines)])
+    (money,) = books.sums()
+    assert tips == tip - max(back - price, Decimal(0))
+    assert found == {row.event: row.kept for row in money.rows}
 
 
 def test_deductions_are_held_against_what_was_paid_and_a_currency_is_never_taken_for_another() -> None:

@@ -10,7 +10,7 @@ import click
 from paypoll.cli.asking import ask, yes_option
 from paypoll.cli.commands.db_backup import backup_command, backup_document, restore_command
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import SCHEMA, json_option
+from paypoll.cli.options import SCHEMA, NamedPath, json_option
 from paypoll.cli.person import person
 from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.words import more, wrapped
@@ -33,7 +33,7 @@ database_group.add_command(restore_command)
 @database_group.command("upgrade")
 @click.option(
     "--backup-to",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedPath(file_okay=False),
     help="The folder for the backup from before. Else database.backup_folder.",
 )
 @click.option("--no-backup", is_flag=True, help="Make none.")

@@ -10,7 +10,7 @@ import click
 
 from paypoll.cli.asking import ask, yes_option
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import SCHEMA, json_option
+from paypoll.cli.options import SCHEMA, NamedPath, json_option
 from paypoll.cli.person import person
 from paypoll.cli.render.screen import json_text, show
 from paypoll.cli.render.words import numbered, wrapped
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from paypoll.admin.backup import BackedUp, Outcome, Place
     from paypoll.state.backup_file import Manifest
 
-_folder = click.Path(path_type=Path, file_okay=False)
+_folder = NamedPath(file_okay=False)
 
 
 @click.command("backup")
@@ -70,7 +70,7 @@ def backup_document(made: "BackedUp") -> dict[str, Any]:
 
 
 @click.command("restore")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.argument("file", type=NamedPath(dir_okay=False, allow_dash=True))
 @click.option("--replace", is_flag=True, help="Where there are records: back them up, then put these in their place.")
 @click.option("--to", "folder", type=_folder, help="Where those are backed up. Else database.backup_folder.")
 @click.option(

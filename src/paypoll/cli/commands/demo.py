@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.options import NamedPath
 from paypoll.cli.render.screen import show
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.command("demo")
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedPath(file_okay=False),
     default=Path("paypoll-demo"),
     show_default=True,
     help="Where the demo's shop, tickets and mails go. An earlier demo there is replaced.",

@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import SCHEMA, json_option, verbose_option
+from paypoll.cli.options import SCHEMA, NamedPath, json_option, verbose_option
 from paypoll.cli.render.screen import json_text, show
 
 
 @click.command("preview")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedPath(file_okay=False),
     default=Path("paypoll-preview"),
     show_default=True,
     help="The folder to write to; files of an earlier preview there are replaced.",

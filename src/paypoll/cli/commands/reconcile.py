@@ -1,5 +1,6 @@
 """`paypoll reconcile`."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import click
 from paypoll.cli.moments import MomentType, asked_days, asked_span
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, verbose_option
+from paypoll.cli.render.marks import width
 from paypoll.cli.render.screen import show, show_csv
 from paypoll.cli.render.words import wrapped
 from paypoll.errors import SettingsError
@@ -21,12 +23,32 @@ if TYPE_CHECKING:
     from paypoll.clock import Days
 
 
+_CODE = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,128}")
+_PROGRESS = "Reading SumUp's ledger"
+_WIDEST_BAR = 36
+
+
+def _codes(_context: click.Context, _parameter: click.Parameter, codes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the codes of merchants. What can be none is a slip, and never asked for."""
+    for code in codes:
+        if not _CODE.fullmatch(code):
+            raise click.BadParameter(f"{code!r} is no merchant's code, such as MC0X0ABC")
+    return codes
+
+
 @click.command("reconcile")
 @click.option(
     "--since", type=MomentType(), default="7d", show_default=True, help="Its beginning: so long ago, or a day."
 )
 @click.option("--until", type=MomentType(), help="So long ago, or a day, which is included. Else now.")
-@click.option("--merchant", "merchants", multiple=True, metavar="CODE", help="Only this one's. May be given again.")
+@click.option(
+    "--merchant",
+    "merchants",
+    multiple=True,
+    metavar="CODE",
+    callback=_codes,
+    help="Only this one's. May be given again.",
+)
 @click.option("--payouts", is_flag=True, help="SumUp's payouts instead: fees, deductions, sums by organiser and event.")
 @click.option("--record", is_flag=True, help="Write down what does not fit, and tell admins in one summary.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print lines for a bookkeeper or a spreadsheet.")
@@ -141,7 +163,11 @@ def _progress(since: datetime, until: datetime, merchants: int) -> "Iterator[Cal
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    with click.progressbar(length=seconds * merchants, label="Reading SumUp's ledger", file=sys.stderr) as bar:
+    # Beside the bar stand the label, how much of it there is, and how long it takes still, of days at the most.
+    room = width(sys.stderr) - len(_PROGRESS) - len("  []  100%  1d 00:00:00") - 1
+    with click.progressbar(
+        length=seconds * merchants, label=_PROGRESS, file=sys.stderr, width=min(room, _WIDEST_BAR)
+    ) as bar:
         reached = [0, 0]  # seconds within this merchant's list, and those of the merchants before
 
         def on_page(moment: datetime) -> None:

@@ -8,7 +8,7 @@ import click
 
 from paypoll.cli.moments import MomentType, asked_span
 from paypoll.cli.opening import opened_app
-from paypoll.cli.options import SCHEMA, json_option, verbose_option
+from paypoll.cli.options import SCHEMA, NamedPath, json_option, verbose_option
 from paypoll.cli.render.screen import json_text, show, show_paged
 
 if TYPE_CHECKING:
@@ -20,12 +20,8 @@ if TYPE_CHECKING:
 @click.command("report")
 @click.option("--since", type=MomentType(), help="Its beginning: so long ago, or a day. Else report.since [7d].")
 @click.option("--until", type=MomentType(), help="Its end: so long ago, or a day, which is included. Else now.")
-@click.option(
-    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write it as one HTML file, with plots."
-)
-@click.option(
-    "--csv", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write it into a folder, as CSV files."
-)
+@click.option("--html", "page", type=NamedPath(dir_okay=False), help="Write it as one HTML file, with plots.")
+@click.option("--csv", "folder", type=NamedPath(file_okay=False), help="Write it into a folder, as CSV files.")
 @json_option
 @verbose_option
 @click.pass_context

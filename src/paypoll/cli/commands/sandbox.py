@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.cli.options import NamedPath
 from paypoll.cli.render.screen import show
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--mails",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedPath(file_okay=False),
     default=Path("paypoll-mails"),
     show_default=True,
     help="Where the mail sink keeps what it is sent.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from paypoll.cli.options import NamedPath
 from paypoll.cli.render.screen import show, shown, styled
 from paypoll.cli.render.words import wrapped
 
@@ -28,11 +29,9 @@ _MANY = 7
 
 
 @click.command("setup")
-@click.option("--answers", "file", type=click.Path(path_type=Path), help="A TOML file with answers, see above.")
+@click.option("--answers", "file", type=NamedPath(), help="A TOML file with answers, see above.")
 @click.option("--shop", help="The shop's folder, with its manage.py; or the address of its database.")
-@click.option(
-    "--sumup-key-file", type=click.Path(path_type=Path), help="A file that holds SumUp's API key, closed to others."
-)
+@click.option("--sumup-key-file", type=NamedPath(), help="A file that holds SumUp's API key, closed to others.")
 @click.option("--owner", metavar="URL", help="How the tables' owner gets in, if it is not found out.")
 @click.option("--mail", metavar="URL", help="The mail server, if it is not the shop's: smtp://user@host:587.")
 @click.option("--name", metavar="TEXT", help='The shop\'s name and web address: "Jersey Events, https://…".')

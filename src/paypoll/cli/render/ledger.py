@@ -21,6 +21,7 @@ _OF_RETURNS = frozenset({FindingKind.RETURNED, FindingKind.FEE_RETURNED})
 _AMOUNTS = frozenset({"paid", "returned", "charged_back", "expected"})
 _PURPOSES = {
     Purpose.TICKETS: "bought tickets",
+    Purpose.GONE: "bought tickets of orders that are gone from the shop",
     Purpose.TIPS: "tips with them",
     Purpose.BY_SHOP: "of orders that the shop has completed by itself",
     Purpose.NOTHING: "of orders, and bought no tickets: second payments, reviews",

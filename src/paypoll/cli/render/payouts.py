@@ -83,7 +83,7 @@ def paid_out_parts(result: PaidOut) -> list[str | Table]:
         ("paid in this period, and paid out after it: {}", result.paid_out_later),
         (f"still to come: {{}} (paid in this period, in no payout until {result.looked_until})", result.to_come),
     ):
-        for currency, amount in sorted(amounts.items()):
+        for currency, amount in sorted((currency, amount) for currency, amount in amounts.items() if amount):
             lines += wrapped(words.format(show_amount(amount, currency)))
     return lines if len(lines) > 1 else [*lines, "  none"]
 

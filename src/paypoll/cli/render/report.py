@@ -87,7 +87,7 @@ class _Page:
         for name, values in (("in", sums.taken_by_column), ("back", sums.returned_by_column)):
             if any(values):
                 yield self._sparkline(name, values, words.grouped(max(values), sums.currency))
-        if said := words.on_word(sums):
+        for said in filter(None, (words.here_again(sums), words.on_word(sums))):
             yield from (f"{'':<11}{line}" for line in self._folded([said]))
         yield from self._money_rows(sums)
 
@@ -219,8 +219,12 @@ def summed(values: Sequence[Decimal] | Sequence[int], room: int) -> list[Decimal
 
 
 def sparks(values: Iterable[Decimal], blocks: str) -> Iterator[str]:
-    """Yield a block for each value, by its share of the largest; a blank for none, and never a blank for some."""
+    """Yield a block for each value, by its share of the largest; a blank for none, and never a blank for some.
+
+    What is less than nothing is a minus.
+    """
     known = list(values)
     most = max(known, default=Decimal(0))
     for value in known:
-        yield blocks[min(len(blocks) - 1, int(value * len(blocks) / most))] if value > 0 else " "
+        block = blocks[min(len(blocks) - 1, int(value * len(blocks) / most))] if value > 0 else ""
+        yield block or ("-" if value else " ")
