@@ -394,7 +394,7 @@ def test_rows_52a_and_53_tickets_that_rest_on_a_persons_word_do_not_go_with_anot
     assert {ticket["status"] for ticket in stage.tickets(cash)} == {"valid"}
 
 
-def test_row_52b_paused_order_is_not_made_void_and_its_waiting_confirmation_goes_when_it_is(stage: Stage) -> None:
+def test_row_52b_paused_order_is_not_made_void_and_money_that_is_here_again_is_told(stage: Stage) -> None:
     stage.grant(refunds=True)
     stage.environ.update(ON, ledger__on_refund="void")
     order = stage.order("ORD-PAUSED", age=AGO, checkout="PAID")
@@ -403,7 +403,7 @@ def test_row_52b_paused_order_is_not_made_void_and_its_waiting_confirmation_goes
     stage.sink.start()
     later = "UPDATE paypoll.outbox SET next_attempt_at = now() + interval '30 minutes'"
     stage.sql(later)
-    stage.sumup.refund(order.checkout)
+    stage.sumup.charge_back(order.checkout)
     assert stage.paypoll("pause", order.number, "--reason", "talking to the bank", "--by", "Margot").code == 0
     let_ledger_be_due(stage)
     assert stage.run_once().report["ledger"]["voided"] == 0
@@ -417,6 +417,16 @@ def test_row_52b_paused_order_is_not_made_void_and_its_waiting_confirmation_goes
     stage.let_time_pass()
     stage.run_once()
     assert [subject(mail) for mail in stage.mails(order)] == []
+    # The bank reverses it: money is held for an order that is void, and that is told, once, and listed.
+    stage.sumup.settle_returns(order.checkout, status="FAILED")
+    for _ in range(2):
+        let_ledger_be_due(stage, look_back=True)
+        stage.let_time_pass()
+        assert stage.run_once().code == 0
+    assert "is refunded, and 25.00 GBP that had gone back is here again" in subject(stage.alerts(order)[-1])
+    assert len(stage.alerts(order)) == 2
+    (listed,) = stage.paypoll("queue", "--json").report["findings"]
+    assert (listed["kind"], stage.paypoll("reconcile", "--since", "1d").code) == ("here_again", 1)
 
 
 @pytest.mark.parametrize("number", ["ORD-NEW", "ORD-OLD"])

@@ -64,11 +64,12 @@ class Reconciled:
 
     def add(self, judged: Judged) -> None:
         """Count a payment in."""
-        finding, is_paid = judged.finding, self.sums.is_paid(judged.payment.transaction_id)
+        found = [one for one in (judged.finding, judged.here_again) if one is not None]
+        is_paid = self.sums.is_paid(judged.payment.transaction_id)
         self.payments += is_paid
         self.earlier += not is_paid
-        if finding is not None:
-            self.found.append(finding)
+        if found:
+            self.found += found
         elif not is_paid:
             return
         elif judged.is_held:
