@@ -397,7 +397,7 @@ def test_rows_52a_and_53_tickets_that_rest_on_a_persons_word_do_not_go_with_anot
 def test_row_52b_paused_order_is_not_made_void_and_money_that_is_here_again_is_told(stage: Stage) -> None:
     stage.grant(refunds=True)
     stage.environ.update(ON, ledger__on_refund="void")
-    order = stage.order("ORD-PAUSED", age=AGO, checkout="PAID")
+    order, again = (stage.order(number, age=AGO, checkout="PAID") for number in ("ORD-PAUSED", "ORD-AGAIN"))
     stage.sink.close()
     stage.run_once()
     stage.sink.start()
@@ -411,9 +411,14 @@ def test_row_52b_paused_order_is_not_made_void_and_money_that_is_here_again_is_t
     shown = " ".join(stage.paypoll("inspect", order.number).stdout.split())
     assert "Its tickets become void at the next look at SumUp's ledger, unless the order is paused." in shown
     assert stage.paypoll("resume", order.number).code == 0
+    # Another was refunded, and the browser has opened its return page once more (52).
+    stage.sumup.refund(again.checkout)
+    stage.shop.update("orders_order", again.id, status="pending_verification")
     let_ledger_be_due(stage)
-    assert stage.run_once().report["ledger"]["voided"] == 1
-    assert (stage.status(order), {one["status"] for one in stage.tickets(order)}) == ("refunded", {"refunded"})
+    assert stage.run_once().report["ledger"]["voided"] == 2
+    for one in (order, again):
+        assert (stage.status(one), {ticket["status"] for ticket in stage.tickets(one)}) == ("refunded", {"refunded"})
+    assert stage.paypoll("queue", "--reviews", "--json").report["reviews"] == []
     stage.let_time_pass()
     stage.run_once()
     assert [subject(mail) for mail in stage.mails(order)] == []

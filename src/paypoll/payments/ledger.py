@@ -11,7 +11,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from paypoll.payments.money import same_amount
-from paypoll.payments.order_statuses import BASKET, LATE, VOID, WAITING, OrderStatus
+from paypoll.payments.order_statuses import BASKET, LATE, MADE_VOID, VOID, WAITING, OrderStatus
 
 _NOT_COMPLETED = VOID | LATE | BASKET | WAITING
 
@@ -144,8 +144,7 @@ class LedgerRules:
 
     def voids(self, owner: Owner) -> bool:
         """Say whether the order is made void once all that pays for its tickets went back (52)."""
-        status = OrderStatus.COMPLETED.value
-        return self.void_on_refund and owner.role is Role.FULFILLED and owner.status == status
+        return self.void_on_refund and owner.role is Role.FULFILLED and owner.status in MADE_VOID
 
     def is_elses(self, payment: LedgerPayment) -> bool:
         """Say whether a payment that fits no order is one of another shop on the same account."""
