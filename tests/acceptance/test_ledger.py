@@ -451,6 +451,14 @@ def test_row_55_payment_of_an_order_that_a_restored_shop_lost_is_told_and_never_
     # Once, still open, and not about the order that has its id now. The look at what is gone told of it first.
     assert findings(stage) == [("(order_gone)", "ORD-OLD", "25.000"), ("unplaced", "", "25.000")]
     assert not any("ORD-NEW" in subject(mail) for mail in stage.alerts(new))
+    # What was paid for the new one is a review of that (39a), and told once, should SumUp's clock be behind the shop's.
+    stage.checkout(new, "PAID", reference=f"{number}-2", age=timedelta(minutes=40))
+    for _ in range(2):
+        stage.let_time_pass()
+        let_ledger_be_due(stage, look_back=True)
+        assert stage.run_once().code == 0
+    assert stage.status(new) == "requires_manual_review"
+    assert len(findings(stage)) == 2
 
 
 @pytest.mark.parametrize("lost", [False, True])
