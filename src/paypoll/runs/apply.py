@@ -184,7 +184,7 @@ class Applier:
         if order.looked_at is None:
             return
         if back := [payment.answer.id for payment in seen.flawed if payment.returned]:
-            told_cases.end(connection, order.id, back, why="the money went back", now=now, run_id=self.run_id)
+            told_cases.end(connection, order.id, back, why=told_cases.WENT_BACK, now=now, run_id=self.run_id)
         if decision.payment is not None:
             bought = [decision.payment.checkout_id]
             told_cases.end(connection, order.id, bought, why="it bought the tickets", now=now, run_id=self.run_id)

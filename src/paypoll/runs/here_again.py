@@ -15,6 +15,7 @@ from paypoll.payments.gateway import Found
 from paypoll.payments.order import Order
 from paypoll.state.findings import take_untold
 from paypoll.state.here_again import left_to_the_ledger, note_seen_again
+from paypoll.state.told_cases import seen_to_go_back
 
 
 def without_ledgers_own(
@@ -29,7 +30,7 @@ def without_ledgers_own(
     """Yield what the look tells. Money that had gone back and is here again is the ledger's finding (52b).
 
     Whoever sees it first tells of it, the look or the sweep, in the caller's transaction. Where the look was not let
-    see whether it went back, the ledger knows better.
+    see whether it went back, what was seen before stands.
     """
     for notice in decision.notices:
         if notice.kind is not NoticeKind.PAID_BUT_VOID:
@@ -43,6 +44,8 @@ def without_ledgers_own(
                 note_seen_again(connection, one, order.number, order.status, transaction.value.returned, now)
                 untold = take_untold(connection, one.entry.merchant_code, now, one.entry.transaction_id)
                 tell_of_findings(desk, connection, untold, now, first=False)
-        left = sorted(set(checkouts) - {one.checkout_id for one in others})
+        unread = [one for one in checkouts if not isinstance(evidence.transactions.get(one), Found)]
+        silent = seen_to_go_back(connection, order.id, unread) if unread else set()
+        left = sorted(set(checkouts) - {one.checkout_id for one in others} - silent)
         if left:
             yield notices.paid_but_void(seen.answers[checkout_id] for checkout_id in left)

@@ -75,6 +75,11 @@ def here_again(found: NewFinding) -> NewFinding:
     return replace(found, detail={**(found.detail or {}), "again": "yes"})
 
 
+def is_past(key: str) -> bool:
+    """Say whether a finding with this key was put by."""
+    return key.startswith(_PAST)
+
+
 def put_by(connection: sa.Connection, finding_id: int) -> None:
     """Let the same, when it is seen again, be another finding than this one."""
     past = sa.literal(f"{_PAST}{finding_id}:") + finding.c.key  # at the front: how a key ends says what was settled
