@@ -48,7 +48,8 @@ class Reconciled:
 
     `payments` were made within it; of `earlier` ones something went back within it. `matched` counts the payments of
     orders that fit; `held` those of orders that have no tickets for them, or are void, of which admins were told
-    otherwise, or are about to be; `foreign` those that are nobody's finding.
+    otherwise, or are about to be; `young` those that fit no order, and are too new to be judged; `foreign` those that
+    are nobody's finding.
     """
 
     since: datetime
@@ -57,6 +58,7 @@ class Reconciled:
     earlier: int = 0
     matched: int = 0
     held: int = 0
+    young: int = 0
     foreign: int = 0
     sums: LedgerSums = field(default_factory=LedgerSums)
     found: list[NewFinding] = field(default_factory=list)
@@ -72,6 +74,8 @@ class Reconciled:
             self.found += found
         elif not is_paid:
             return
+        elif judged.judgement.wait:
+            self.young += 1
         elif judged.is_held:
             self.held += 1
         elif judged.owner is not None:
