@@ -70,6 +70,9 @@ def _money_back(story: "Story") -> None:
     if how == "parts":
         story.wait(0, 20)
         story.give_back(payment, story.tale.choice((share, payment.amount, _PENNY)))
+    if how == "charge-back" and story.chance(0.7):
+        story.wait(1, 90)
+        story.win_back(payment)
 
 
 def _out_of_sight(story: "Story") -> None:

@@ -126,6 +126,12 @@ class SumUp:
             payment.refunds.append(Return(self._tick(), given, kind, self._now()))
         return given
 
+    def win_back(self, payment: Payment) -> None:
+        """Have the bank reverse what the card's holder has taken back."""
+        payment.won_back += [back for back in payment.refunds if back.kind == "CHARGE_BACK"]
+        payment.refunds = [back for back in payment.refunds if back.kind != "CHARGE_BACK"]
+        payment.touched = self._now()
+
     def sell(self, sale_id: str, amount: Decimal, kind: str, summary: str) -> Payment:
         """Take a payment that is none of the shop's: another shop's on the same account, or a card reader's."""
         sale = Payment(sale_id, sale_id.upper(), amount, "GBP", "MPLATFORM", self._tick(), self._now())
