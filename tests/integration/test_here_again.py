@@ -15,7 +15,7 @@ from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.tables import tickets
 from paypoll.state import findings
 from paypoll.state.resolutions import Verdict
-from paypoll.state.tables import outbox, watch
+from paypoll.state.tables import ledger_entry, outbox, watch
 from paypoll.testing import NOW
 
 if TYPE_CHECKING:
@@ -97,6 +97,17 @@ def test_row_22_payment_that_the_ledger_has_shown_is_told_by_the_look_as_ever(bo
     books.shop.update("orders_order", books.order_id, status="cancelled")
     look(books, times=2)
     assert (told_of_void(books), books.told()) == (1, [])
+
+
+def test_row_52b_look_that_was_asked_before_the_ledger_says_nothing_of_it(books: Books) -> None:
+    books.sweep(line(FIRST))
+    books.give_back(FIRST, by_bank=True)
+    books.sweep(line(FIRST, "CHARGE_BACK"))
+    books.give_back(FIRST, Decimal(0), by_bank=True)  # as it was before, for all that the look knows
+    with transaction(books.bench.app.engine) as connection:
+        connection.execute(sa.update(ledger_entry).values(seen_at=books.bench.clock.now() + timedelta(hours=1)))
+    look(books)
+    assert (books.found(), len(books.told()), told_of_void(books)) == ([], 1, 0)
 
 
 def test_row_52b_part_that_is_here_again_is_told_and_the_rest_is_known_to_have_gone(books: Books) -> None:

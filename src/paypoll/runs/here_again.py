@@ -30,7 +30,7 @@ def without_ledgers_own(
     """Yield what the look tells. Money that had gone back and is here again is the ledger's finding (52b).
 
     Whoever sees it first tells of it, the look or the sweep, in the caller's transaction. Where the look was not let
-    see whether it went back, what was seen before stands.
+    see whether it went back, or was asked before the ledger, what was seen before stands.
     """
     for notice in decision.notices:
         if notice.kind is not NoticeKind.PAID_BUT_VOID:
@@ -40,7 +40,8 @@ def without_ledgers_own(
         others = left_to_the_ledger(connection, order.id, checkouts)
         for one in (one for one in others if one.gone):
             transaction = evidence.transactions.get(one.checkout_id)
-            if isinstance(transaction, Found):
+            is_newer = evidence.asked_at is not None and evidence.asked_at > one.seen_at
+            if isinstance(transaction, Found) and is_newer:
                 note_seen_again(connection, one, order.number, order.status, transaction.value.returned, now)
                 untold = take_untold(connection, one.entry.merchant_code, now, one.entry.transaction_id)
                 tell_of_findings(desk, connection, untold, now, first=False)

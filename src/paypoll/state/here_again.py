@@ -26,11 +26,12 @@ def listed_as_here_again(connection: sa.Connection, transaction_ids: Collection[
 
 @dataclass(frozen=True, slots=True)
 class LedgersOwn:
-    """A payment of which the ledger tells: `gone`, as it has shown last, or told as here again (`finding_id`)."""
+    """A payment of which the ledger tells: `gone`, as it has shown at `seen_at`, or here again (`finding_id`)."""
 
     checkout_id: str
     entry: Entry
     gone: bool
+    seen_at: datetime
     finding_id: int | None
 
 
@@ -44,7 +45,7 @@ def left_to_the_ledger(connection: sa.Connection, order_id: int, checkouts: Coll
     is_open_or_decided = sa.or_(finding.c.closed_at.is_(None), finding.c.closed_by != ACTOR)
     stands = sa.and_(finding.c.id.is_not(None), is_open_or_decided)
     query = (
-        sa.select(checkout_seen.c.checkout_id, GONE, finding.c.id, *columns)
+        sa.select(checkout_seen.c.checkout_id, GONE, ledger_entry.c.seen_at, finding.c.id, *columns)
         .join(ledger_entry, ledger_entry.c.transaction_id == checkout_seen.c.transaction_id)
         .outerjoin(finding, finding.c.key == key + ledger_entry.c.transaction_id)
         .where(
@@ -55,8 +56,8 @@ def left_to_the_ledger(connection: sa.Connection, order_id: int, checkouts: Coll
         .order_by(checkout_seen.c.checkout_id)
     )
     return [
-        LedgersOwn(checkout_id, Entry(*entry), gone, number)
-        for checkout_id, gone, number, *entry in connection.execute(query)
+        LedgersOwn(checkout_id, Entry(*entry), gone, seen_at, number)
+        for checkout_id, gone, seen_at, number, *entry in connection.execute(query)
     ]
 
 
