@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.kinds import Kind
@@ -181,8 +180,7 @@ def _unexplained(ours: _Ours, payment: "Payment") -> Iterator[str]:
 
 
 def _went_back(payment: "Payment") -> list[Decimal]:
-    backs = sorted([*payment.refunds, *payment.won_back], key=lambda back: back.tick)
-    return [Decimal(0), *accumulate(back.amount for back in backs)]
+    return [Decimal(0), *payment.sums]
 
 
 def _of_tickets(ours: _Ours, payment: "Payment", order_id: int) -> Iterator[str]:

@@ -49,7 +49,7 @@ def test_without_the_finding_of_money_that_is_here_again_nobody_knows(
 ) -> None:
     monkeypatch.setattr(paypoll.ledger.judging.Judged, "here_again", None)
     monkeypatch.setattr(paypoll.runs.here_again, "note_seen_again", always(None))
-    assert seen(bench, "is here again", Kind.MONEY_BACK, first=0)
+    assert seen(bench, "is here again", Kind.REVERSALS, first=0)
 
 
 def test_without_the_finding_of_a_payment_out_of_sight_nobody_is_told(
