@@ -131,8 +131,18 @@ def test_row_22_cancelled_order_that_is_paid_gets_no_ticket_and_one_critical_ale
     assert subject(alert) == (
         "[Jersey Events CRITICAL] Order ORD-CANCELLED is cancelled, but its payment was not given back"
     )
-    for checkout_id in (order.checkout, issued.kept["cancelled"]["unstored"]):
+    unstored = issued.kept["cancelled"]["unstored"]
+    for checkout_id in (order.checkout, unstored):
         assert checkout_id in body(alert)
+    # One of both goes back: what is left was told, and is listed in place of both.
+    stage.sumup.refund(unstored)
+    for _ in range(2):
+        stage.sql("UPDATE paypoll.watch SET next_check_at = now() WHERE order_id = :id", id=order.id)
+        stage.let_time_pass()
+        assert stage.run_once().code == 0
+    assert len(stage.alerts(order)) == 1
+    (listed,) = [one for one in stage.paypoll("queue", "--json").report["findings"] if one["order_id"] == order.id]
+    assert listed["detail"]["checkouts"] == [order.checkout]
 
 
 @pytest.mark.parametrize("name", ["refunded", "cancelled-unpaid"])

@@ -396,16 +396,16 @@ def test_rows_52a_and_53_tickets_that_rest_on_a_persons_word_do_not_go_with_anot
     assert {ticket["status"] for ticket in stage.tickets(cash)} == {"valid"}
 
 
-def test_row_52b_paused_order_is_not_made_void_and_its_waiting_confirmation_goes_when_it_is(stage: Stage) -> None:
+def test_row_52b_paused_order_is_not_made_void_and_money_that_is_here_again_is_told(stage: Stage) -> None:
     stage.grant(refunds=True)
     stage.environ.update(ON, ledger__on_refund="void")
-    order = stage.order("ORD-PAUSED", age=AGO, checkout="PAID")
+    order, again = (stage.order(number, age=AGO, checkout="PAID") for number in ("ORD-PAUSED", "ORD-AGAIN"))
     stage.sink.close()
     stage.run_once()
     stage.sink.start()
     later = "UPDATE paypoll.outbox SET next_attempt_at = now() + interval '30 minutes'"
     stage.sql(later)
-    stage.sumup.refund(order.checkout)
+    stage.sumup.charge_back(order.checkout)
     assert stage.paypoll("pause", order.number, "--reason", "talking to the bank", "--by", "Margot").code == 0
     let_ledger_be_due(stage)
     assert stage.run_once().report["ledger"]["voided"] == 0
@@ -413,12 +413,27 @@ def test_row_52b_paused_order_is_not_made_void_and_its_waiting_confirmation_goes
     shown = " ".join(stage.paypoll("inspect", order.number).stdout.split())
     assert "Its tickets become void at the next look at SumUp's ledger, unless the order is paused." in shown
     assert stage.paypoll("resume", order.number).code == 0
+    # Another was refunded, and the browser has opened its return page once more (52).
+    stage.sumup.refund(again.checkout)
+    stage.shop.update("orders_order", again.id, status="pending_verification")
     let_ledger_be_due(stage)
-    assert stage.run_once().report["ledger"]["voided"] == 1
-    assert (stage.status(order), {one["status"] for one in stage.tickets(order)}) == ("refunded", {"refunded"})
+    assert stage.run_once().report["ledger"]["voided"] == 2
+    for one in (order, again):
+        assert (stage.status(one), {ticket["status"] for ticket in stage.tickets(one)}) == ("refunded", {"refunded"})
+    assert stage.paypoll("queue", "--reviews", "--json").report["reviews"] == []
     stage.let_time_pass()
     stage.run_once()
     assert [subject(mail) for mail in stage.mails(order)] == []
+    # The bank reverses it: money is held for an order that is void, and that is told, once, and listed.
+    stage.sumup.settle_returns(order.checkout, status="FAILED")
+    for _ in range(2):
+        let_ledger_be_due(stage, look_back=True)
+        stage.let_time_pass()
+        assert stage.run_once().code == 0
+    assert "is refunded, and 25.00 GBP that had gone back is here again" in subject(stage.alerts(order)[-1])
+    assert len(stage.alerts(order)) == 2
+    (listed,) = stage.paypoll("queue", "--json").report["findings"]
+    assert (listed["kind"], stage.paypoll("reconcile", "--since", "1d").code) == ("here_again", 1)
 
 
 @pytest.mark.parametrize("number", ["ORD-NEW", "ORD-OLD"])
@@ -448,6 +463,14 @@ def test_row_55_payment_of_an_order_that_a_restored_shop_lost_is_told_and_never_
         ("tickets_of_gone_orders", money["taken"], money["returned"])
     ]
     assert [(row["event"], row["kept"]) for row in money["rows"]] == [("(order gone from the shop)", "20.00")]
+    # What was paid for the new one is a review of that (39a), and told once, should SumUp's clock be behind the shop's.
+    stage.checkout(new, "PAID", reference=f"{number}-2", age=timedelta(minutes=40))
+    for _ in range(2):
+        stage.let_time_pass()
+        let_ledger_be_due(stage, look_back=True)
+        assert stage.run_once().code == 0
+    assert stage.status(new) == "requires_manual_review"
+    assert len(findings(stage)) == 2
 
 
 @pytest.mark.parametrize("lost", [False, True])

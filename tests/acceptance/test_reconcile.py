@@ -82,6 +82,14 @@ def test_text_names_what_was_taken_for_what_and_when_it_went_back_in_the_sites_d
     assert "from 2026-01-01 00:00 to 2026-01-03 00:00 (Pacific/Auckland)" in day
 
 
+def test_payment_that_is_too_young_to_be_judged_is_told_apart(kept: Stage) -> None:
+    with kept.sumup_time.back(timedelta(minutes=10)):
+        kept.sumup.sell(amount=Decimal("97.00"), merchant_code=MERCHANT, payment_type="ECOM", description="Workshop")
+    shown = reconciled(kept, "20m", None)
+    assert "0 are of something else 1 of the last half hour fit no order yet" in " ".join(shown.stdout.split())
+    assert (shown.code, "Everything fits, but for what is too young." in shown.stdout) == (0, True)
+
+
 def test_csv_of_payouts_and_of_the_report_has_the_same_names_and_begins_as_a_spreadsheet_needs_it(
     kept: Stage, tmp_path: Path
 ) -> None:

@@ -100,6 +100,8 @@ def refunded(new_stage: Callable[[], Stage]) -> World:
     say("part", "refund", "ORD-PART", "--amount", "12.50", "--ticket", world.void, "--reason", "one is ill")
     say("again", "refund", "ORD-PART", "--amount", "12.50", "--ticket", world.void, "--reason", "one is ill")
     say("which", "refund", "ORD-TWICE", "--reason", "paid twice")
+    own = ("--checkout", orders["twice"].checkout, "--reason", "paid twice")
+    world.said["own"] = stage.paypoll("refund", "ORD-TWICE", *own)  # nobody is there to say yes
     say("twice", "refund", "ORD-TWICE", "--checkout", world.second, "--reason", "paid twice")
     say("review", "resolve", "ORD-REVIEW", "--refund", "--reason", "a penny too much")
     orders["review"] = Placed(
@@ -158,6 +160,9 @@ def test_row_62b_refund_of_a_second_payment_leaves_order_and_tickets(refunded: W
     assert which.code == REFUSED
     assert refunded.second in which.stderr
     assert "paid more than once" in which.stderr
+    # Of the other one the tickets would go, though the order is paid: that is said first.
+    own = " ".join(refunded.said["own"].stdout.split())
+    assert f"Checkout {refunded.second} is paid as well, and not given back" in own
     assert refunded.said["twice"].code == 0, refunded.said["twice"].stderr
     assert (given_back(stage, order.checkout), given_back(stage, refunded.second)) == ([], [order.total])
     assert stage.status(order) == "completed"

@@ -115,6 +115,17 @@ def test_row_52_finding_ends_when_the_money_is_here_again_after_a_pause(books: B
     assert (books.status(), books.found()) == ("completed", [])
 
 
+@pytest.mark.parametrize("status", ["pending_verification", "requires_manual_review"])
+def test_row_52_order_that_the_browser_has_set_back_meanwhile_is_made_void_as_well(books: Books, status: str) -> None:
+    books.sweep(line(FIRST))
+    books.give_back(FIRST)
+    books.shop.update("orders_order", books.order_id, status=status)
+    assert [books.sweep(line(FIRST, "REFUND")).voided for _ in range(2)] == [1, 0]
+    assert (books.status(), books.found()) == ("refunded", [])
+    (told,) = books.told()
+    assert "its tickets are void" in told
+
+
 @pytest.mark.parametrize("is_listed", [False, True])
 def test_row_52_second_payment_whose_charge_back_was_reversed_pays_for_the_tickets(
     books: Books, *, is_listed: bool

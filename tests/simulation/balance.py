@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.kinds import Kind
@@ -181,13 +180,18 @@ def _unexplained(ours: _Ours, payment: "Payment") -> Iterator[str]:
 
 
 def _went_back(payment: "Payment") -> list[Decimal]:
-    return [Decimal(0), *accumulate(back.amount for back in payment.refunds)]
+    return [Decimal(0), *payment.sums]
 
 
 def _of_tickets(ours: _Ours, payment: "Payment", order_id: int) -> Iterator[str]:
     status, back = ours.status(order_id), payment.refunded()
     if status in _VOID or not ours.admits(order_id):
-        return  # whoever did that knows
+        # Whoever did that knows, but not that the money is here again since.
+        was_gone = any(one.amount >= payment.amount for one in ours.of(payment, "returned"))
+        held = [one for one in ours.of(payment, "here_again") if one.told_at is not None and one.closed_at is None]
+        if payment.won_back and payment.left > 0 and was_gone and len(held) != 1:
+            yield f"it had gone back and is here again, order {order_id} is {status}, and {len(held)} findings say so"
+        return
     if not back:
         return
     whole = back >= payment.amount
@@ -219,6 +223,8 @@ def _untrue(ours: _Ours, finding: _Finding, payments: dict[str, "Payment"]) -> I
             yield "so much never went back"
         if is_open and order_id is not None and (ours.status(order_id) in _VOID or not ours.admits(order_id)):
             yield "none of its tickets admits any more"
+    if finding.kind == "here_again" and is_open and payment.left <= 0:
+        yield "its money went back"
     if finding.kind == "missing" and is_open and not payment.forgotten:
         yield "SumUp knows the payment"
     if finding.kind == "amount_differs" and payment.amount != finding.amount:

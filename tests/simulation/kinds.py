@@ -59,6 +59,8 @@ class Kind(StrEnum):
     """The shop is restored to an older moment than schema `paypoll`; ids of lost orders are given out again."""
     MONEY_BACK = "money_back"
     """Refunds and charge-backs after tickets were issued, in part and in full, with the shop's knowledge or without."""
+    REVERSALS = "reversals"
+    """A charge-back of an order with tickets, which the bank then reverses, perhaps after the shop has cancelled it."""
     OUT_OF_SIGHT = "out_of_sight"
     """A payment that no row names, or of an order that is not looked at any more."""
     SHARED_ACCOUNT = "shared_account"
@@ -72,7 +74,14 @@ class Kind(StrEnum):
 
 
 LEDGER_KINDS = frozenset(
-    {Kind.MONEY_BACK, Kind.OUT_OF_SIGHT, Kind.SHARED_ACCOUNT, Kind.BOOKS_DIFFER, Kind.REFUNDS_BY_COMMAND}
+    {
+        Kind.MONEY_BACK,
+        Kind.REVERSALS,
+        Kind.OUT_OF_SIGHT,
+        Kind.SHARED_ACCOUNT,
+        Kind.BOOKS_DIFFER,
+        Kind.REFUNDS_BY_COMMAND,
+    }
 )
 """In worlds of these SumUp's ledger is swept, and each payment in it must be explained (`balance`)."""
 

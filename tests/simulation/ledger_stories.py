@@ -72,6 +72,24 @@ def _money_back(story: "Story") -> None:
         story.give_back(payment, story.tale.choice((share, payment.amount, _PENNY)))
 
 
+def _reversed(story: "Story") -> None:
+    """The shop may have made the order void meanwhile, as it was told to; the bank may change its mind once more."""
+    real = _fulfilled(story)
+    if real is None or real.payment is None:
+        return
+    payment, order = real.payment, story.order
+    for _ in range(story.tale.choice((1, 1, 1, 2))):
+        story.wait(0.2, 60)
+        share = story.tale.choice((payment.amount, payment.amount, (order.total / 2).quantize(_PENNY)))
+        story.give_back(payment, share, "CHARGE_BACK")
+        story.wait(0.1, 60)
+        if story.chance(0.3) and share == payment.amount:
+            story.world.shop.cancel(order)
+            story.note("the shop cancels the order, as its money went back")
+            story.wait(0.1, 30)
+        story.win_back(payment)
+
+
 def _out_of_sight(story: "Story") -> None:
     how = story.tale.choice(("unknown reference", "no order", "after the window", "twice, late", "cancelled", "named"))
     if how == "twice, late":
@@ -190,6 +208,7 @@ def _refund_once(story: "Story", request: RefundRequest) -> None:
 
 LEDGER_STORIES: dict[Kind, Callable[["Story"], None]] = {
     Kind.MONEY_BACK: _money_back,
+    Kind.REVERSALS: _reversed,
     Kind.OUT_OF_SIGHT: _out_of_sight,
     Kind.SHARED_ACCOUNT: _shared_account,
     Kind.BOOKS_DIFFER: _books_differ,

@@ -156,6 +156,11 @@ class Story:
         """Give so much of a payment back in SumUp's dashboard, or let the customer's bank take it back."""
         self.note(f"of {payment.id} {self.world.sumup.give_back(payment, amount, kind)} goes back: {kind}")
 
+    def win_back(self, payment: Payment) -> None:
+        """Have a charge-back contested, and won."""
+        self.world.sumup.win_back(payment)
+        self.note(f"what was charged back of {payment.id} is here again")
+
     def recheck(self) -> None:
         """Let a person put back what paypoll sent to review while SumUp knew nothing."""
         app = self.world.bench.hosts[0].app

@@ -23,7 +23,8 @@ class Payment:
 
     `on_the_way` is what is being given back, and not there yet: (tick, amount, status of the event). `summary` is what
     SumUp's list calls it, `kind` how it was taken; `forgotten`: SumUp knows nothing of it any more. `touched` is when
-    it was changed otherwise than by a refund.
+    it was changed otherwise than by a refund. `won_back`: charge-backs that the bank has reversed.
+    `sums` are how much had gone back after each change.
     """
 
     id: str
@@ -40,6 +41,8 @@ class Payment:
     summary: str = ""
     forgotten: bool = False
     touched: datetime | None = None
+    won_back: list[Return] = field(default_factory=list)
+    sums: list[Decimal] = field(default_factory=list)
 
     def refunded(self, tick: int | None = None) -> Decimal:
         """Return what was given back before this tick, or by now."""

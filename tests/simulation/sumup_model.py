@@ -124,7 +124,15 @@ class SumUp:
         given = min(amount, payment.left)
         if given > 0:
             payment.refunds.append(Return(self._tick(), given, kind, self._now()))
+            payment.sums.append(payment.refunded())
         return given
+
+    def win_back(self, payment: Payment) -> None:
+        """Have the bank reverse what the card's holder has taken back."""
+        payment.won_back += [back for back in payment.refunds if back.kind == "CHARGE_BACK"]
+        payment.refunds = [back for back in payment.refunds if back.kind != "CHARGE_BACK"]
+        payment.touched = self._now()
+        payment.sums.append(payment.refunded())
 
     def sell(self, sale_id: str, amount: Decimal, kind: str, summary: str) -> Payment:
         """Take a payment that is none of the shop's: another shop's on the same account, or a card reader's."""

@@ -9,6 +9,7 @@ from tests.simulation.kinds import Kind
 from tests.simulation.test_controls import _STORM, always, worlds_until_broken
 
 import paypoll.ledger.judging
+import paypoll.runs.here_again
 import paypoll.runs.sweep
 import paypoll.state.findings
 import paypoll.state.ledger
@@ -41,6 +42,14 @@ def test_without_the_finding_of_money_back_tickets_admit_unexplained(
 ) -> None:
     monkeypatch.setattr(paypoll.ledger.judging, "judge", without(FindingKind.RETURNED))
     assert seen(bench, "and no finding says so", Kind.MONEY_BACK, first=0)
+
+
+def test_without_the_finding_of_money_that_is_here_again_nobody_knows(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paypoll.ledger.judging.Judged, "here_again", None)
+    monkeypatch.setattr(paypoll.runs.here_again, "note_seen_again", always(None))
+    assert seen(bench, "is here again", Kind.REVERSALS, first=0)
 
 
 def test_without_the_finding_of_a_payment_out_of_sight_nobody_is_told(

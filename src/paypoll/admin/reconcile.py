@@ -49,7 +49,8 @@ class Reconciled:
 
     `payments` were made within it; of `earlier` ones something went back within it. `matched` counts the payments of
     orders that fit, also of those that are gone from the shop; `held` those of orders that have no tickets for them, or
-    are void, of which admins were told otherwise, or are about to be; `foreign` those that are nobody's finding.
+    are void, of which admins were told otherwise, or are about to be; `young` those that fit no order, and are too new
+    to be judged; `foreign` those that are nobody's finding.
     """
 
     since: datetime
@@ -58,6 +59,7 @@ class Reconciled:
     earlier: int = 0
     matched: int = 0
     held: int = 0
+    young: int = 0
     foreign: int = 0
     sums: LedgerSums = field(default_factory=LedgerSums)
     found: list[NewFinding] = field(default_factory=list)
@@ -65,13 +67,16 @@ class Reconciled:
 
     def add(self, judged: Judged) -> None:
         """Count a payment in."""
-        finding, is_paid = judged.finding, self.sums.is_paid(judged.payment.transaction_id)
+        found = [one for one in (judged.finding, judged.here_again) if one is not None]
+        is_paid = self.sums.is_paid(judged.payment.transaction_id)
         self.payments += is_paid
         self.earlier += not is_paid
-        if finding is not None:
-            self.found.append(finding)
+        if found:
+            self.found += found
         elif not is_paid:
             return
+        elif judged.judgement.wait:
+            self.young += 1
         elif judged.is_held:
             self.held += 1
         elif judged.owner is not None or judged.gone:

@@ -64,7 +64,8 @@ class RefundRequest:
 class RefundCase:
     """A refund that can be made, or was begun before and goes on. `intent.id` is 0 until it is written down.
 
-    `whole`: nothing of the payment is left then. `voids` are the tickets that would admit nobody any more.
+    `whole`: nothing of the payment is left then. `voids` are the tickets that would admit nobody any more. `held`:
+    the checkouts of the order's other payments that hold money, while the tickets that rest on this one become void.
     """
 
     order: Order
@@ -72,6 +73,7 @@ class RefundCase:
     card: str = ""
     whole: bool = False
     voids: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,9 @@ class Refunder:
             created_at=now,
             changed_at=now,
         )
-        return RefundCase(order, intent, told.card, whole, voids)
+        others = {one.answer.id for one in payments if one.holds_money and one.transaction.id != told.id}
+        held = tuple(sorted(others)) if whole and not beside else ()
+        return RefundCase(order, intent, told.card, whole, voids, held)
 
     def carry_out(self, case: RefundCase) -> Progress:
         """Write the refund down, unless it is, and take it as far as it comes now."""

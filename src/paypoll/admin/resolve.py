@@ -19,11 +19,12 @@ from paypoll.admin.completion import as_unfulfilled, require_open
 from paypoll.admin.deciding import decision_about, require_as_shown, require_fresh
 from paypoll.admin.weighing import Case, as_if_waiting, patient, payment_of, surplus_of, weigh
 from paypoll.alerts.desk import AlertDesk
+from paypoll.alerts.next_steps import order_word
 from paypoll.alerts.orders import alert_about
 from paypoll.alerts.overbooked import tell_of_overfull_halls
 from paypoll.clock import Clock
 from paypoll.database import transaction
-from paypoll.errors import OrderNotFoundError
+from paypoll.errors import OrderNotFoundError, RefusedError
 from paypoll.mail.delivered import Delivered
 from paypoll.payments.decision import Outcome
 from paypoll.payments.evidence import Evidence
@@ -35,6 +36,7 @@ from paypoll.payments.order import Order
 from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.override import OverriddenPayment
 from paypoll.payments.policy import Policy
+from paypoll.payments.ticket_statuses import VALID
 from paypoll.payments.told import ToldKind
 from paypoll.runs.apply import answer_for
 from paypoll.runs.completion import complete_missing
@@ -214,11 +216,24 @@ def close_finding(engine: sa.Engine, number: int, who: str, reason: str, now: da
         return findings.close(connection, number, why=reason, now=now, who=who)
 
 
+def obstacle_to_closing(order: Order) -> str:
+    """Return why the order's review cannot be closed without tickets: it has some, which admit; empty when it can."""
+    admitting = [ticket.number for ticket in order.tickets if ticket.status == VALID]
+    if order.status != OrderStatus.REVIEW or not admitting:
+        return ""
+    return (
+        f"it has tickets that admit: {', '.join(admitting)}. Cancel them in the shop first, or keep them by "
+        f"`paypoll resolve {order_word(order.id, order.number)} --issue --override`"
+    )
+
+
 def _close(connection: sa.Connection, present: Order, resolution: Resolution, run_id: str, now: datetime) -> Settled:
     """Close the review without tickets: a line in the payment notes, in the history and in the trail, no new status.
 
-    Of an order that the shop completed by itself, in the trail alone.
+    Of an order that the shop completed by itself, in the trail alone. Raise RefusedError while tickets of it admit.
     """
+    if obstacle := obstacle_to_closing(present):
+        raise RefusedError(f"order {present.number}: {obstacle}")
     if present.status == OrderStatus.REVIEW:
         set_order_status(connection, present, OrderStatus.REVIEW, _note(resolution), now)
     settled = Settled(present, resolution, present.status)
@@ -233,10 +248,13 @@ def _close(connection: sa.Connection, present: Order, resolution: Resolution, ru
 
 def _record(connection: sa.Connection, settled: Settled, evidence: Evidence | None, run_id: str, now: datetime) -> None:
     explanation = settled.resolution.reason
+    # What a verdict without tickets leaves admitting stays listed: of an order that the shop completed by itself.
+    admits = any(ticket.status == VALID for ticket in settled.order.tickets)
+    not_by_closing = (FindingKind.RETURNED.value,) if admits else ()
     findings.close_of_order(
         connection,
         settled.order.id,
-        but=_NOT_BY_TICKETS if settled.resolution.verdict is Verdict.ISSUE else (),
+        but=_NOT_BY_TICKETS if settled.resolution.verdict is Verdict.ISSUE else not_by_closing,
         why=f"{settled.resolution.verdict.value}: {explanation}",
         who=settled.resolution.who,
         now=now,

@@ -24,7 +24,7 @@ from paypoll.payments.told import TOLD_OF_FEES, ToldKind, told_kind
 from paypoll.settings.model import SiteSettings
 from paypoll.state import outbox, posted_alerts, told_cases
 from paypoll.state.incidents import end_trouble, note_trouble
-from paypoll.state.told_cases import ToldCase
+from paypoll.state.told_cases import Kept, ToldCase
 
 MANY = 5
 """From so many alerts of one topic on, admins get one summary instead."""
@@ -47,12 +47,14 @@ class AlertDesk:
     def tell_about_order(self, connection: sa.Connection, order: Order, alert: OrderAlert, now: datetime) -> bool:
         """Post an alert about an order, in the caller's transaction. False when it was told before."""
         key = f"alert:{alert.key}:order:{order.known_as}"
-        number = 0
+        kept = Kept(0)
         # What came after a person had closed the review is listed as that review (24c).
         if told_kind(alert.key) is not ToldKind.PAID_NOT_ISSUED or order.status != OrderStatus.REVIEW:
             name = f"order:{order.id}:{order.number}"
-            number = self._keep(connection, alert, order.number, name, order.total, now, order_id=order.id)
-        context = self.about_order(order, alert, finding=number)
+            kept = self._keep(connection, alert, order.number, name, order.total, now, order_id=order.id)
+        if kept.told:
+            return False
+        context = self.about_order(order, alert, finding=kept.number)
         posted = self._post(connection, key, context, now, order_id=order.id, topic=alert.topic)
         if posted:
             log_alert = log.error if alert.level is Level.CRITICAL else log.warning
@@ -84,7 +86,8 @@ class AlertDesk:
         number = 0
         if told_kind(alert.key) in TOLD_OF_FEES:
             name = f"fee:{fee.reference}"
-            number = self._keep(connection, alert, fee.reference, name, fee.amount, now, currency=fee.currency)
+            kept = self._keep(connection, alert, fee.reference, name, fee.amount, now, currency=fee.currency)
+            number = kept.number
         context = AlertContext(
             level=alert.level.value,
             headline=alert.headline,
@@ -127,7 +130,7 @@ class AlertDesk:
             (payment and payment.amount) or Decimal(0),
             now,
             transaction_id=payment.transaction_id if payment is not None else "",
-        )
+        ).number
         return self.tell(
             connection,
             alert.key,
@@ -150,8 +153,8 @@ class AlertDesk:
         *,
         currency: str = "",
         **known: Any,
-    ) -> int:
-        """Keep what nothing else would show again; return the number by which a person closes it, 0 without one."""
+    ) -> Kept:
+        """Keep what nothing else would show again, with the number by which a person closes it."""
         currency = currency or self.site.currency
         case = ToldCase(alert.key, alert.headline, alert.found, number, known_as, amount, currency, **known)
         return told_cases.keep(connection, case, now)

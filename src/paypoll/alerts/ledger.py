@@ -13,6 +13,7 @@ from paypoll.alerts.orders import Level
 from paypoll.mail.content.contexts import AlertOrder
 from paypoll.payments.ledger import FindingKind
 from paypoll.payments.money import show_amount
+from paypoll.payments.order_statuses import OrderStatus
 from paypoll.payments.told import OF_WHAT_IS_GONE, told_kind
 from paypoll.state.findings import VOID_WAITS, Finding
 
@@ -27,6 +28,7 @@ _HEADLINES: dict[FindingKind, str] = {
     FindingKind.MISSING: "Order {number}: SumUp does not know the payment of {amount} that completed it",
     FindingKind.AMOUNT_DIFFERS: "Order {number}: SumUp's ledger has {amount} for its payment",
     FindingKind.TICKETS_UNPAID: "Order {number} has tickets, and nobody paid",
+    FindingKind.HERE_AGAIN: "Order {number} is {status}, and {amount} that had gone back is here again",
     FindingKind.FEE_RETURNED: "Listing fee {number}: {amount} went back, and its event is still published",
 }
 _VOID_HEADLINE = "Order {number}: {amount} went back{whole}, and its tickets are void"
@@ -40,8 +42,16 @@ _TODO: dict[FindingKind, str] = {
     FindingKind.MISSING: "Look for the payment in SumUp's dashboard. If it is not there, the tickets are unpaid.",
     FindingKind.AMOUNT_DIFFERS: "Compare the payment in SumUp's dashboard with the order.",
     FindingKind.TICKETS_UNPAID: "Cancel the tickets, or collect the money.",
+    FindingKind.HERE_AGAIN: (
+        "Let the customer in again, by setting the tickets to valid and the order to completed in the shop, or refund"
+        " the payment in SumUp's dashboard."
+    ),
     FindingKind.FEE_RETURNED: "Set the fee to refunded in the shop's admin and unpublish the event, or let it be.",
 }
+_REVIEW_TODO = (
+    "Its review may still say that the money went back. Decide on it by `paypoll resolve`: issue its tickets, or refund"
+    " the payment."
+)
 _HELD_TODO = "Look at both payments in SumUp's dashboard: if one was to go back, the tickets are paid by the other."
 _UNREAD_TODO = (
     "Look at the other payment in SumUp's dashboard. If it is over the order's amount, it pays for the tickets; if not,"
@@ -153,6 +163,8 @@ def todo(found: Finding) -> list[str]:
         what = _UNNAMED_TODO
     if _waits(found):
         what = _WAITS_TODO
+    if found.kind == FindingKind.HERE_AGAIN and found.detail.get("status") == OrderStatus.REVIEW:
+        what = _REVIEW_TODO
     contest = [_CONTEST] if _charged_back(found) and found.order_id is not None else []
     return [what, *contest, *([] if _is_void(found) or _waits(found) else [_CLOSE])]
 

@@ -79,7 +79,7 @@ _OF_REVIEWS: dict[Reason, tuple[Step, ...]] = {
     Reason.BAD_ACCOUNT_EMAIL: (_ISSUE, _REFUNDED),
     Reason.TICKETS_INCOMPLETE: (_ISSUE, _REFUNDED),
     Reason.TICKETS_GONE: (_ISSUE, _REFUNDED),
-    Reason.TICKETS_UNPAID: (_REJECT,),
+    Reason.TICKETS_UNPAID: (_ANYWAY, _REJECT),
     Reason.ID_REUSED: (_REFUNDED, _REJECT),
     Reason.MEMORY_LOST: (_ADMIT, _REFUNDED),
     Reason.PAID_NOT_ISSUED: (_OVERRIDE, _REFUNDED),

@@ -55,7 +55,7 @@ _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
     ),
     Reason.REFUNDED: (
         "The money went back, at least in part. Issue nothing unless the customer has paid again.",
-        "Mark the order as refunded in the shop if that is what it is.",
+        "Mark the order as refunded in the shop if that is what it is, and cancel its tickets, if it has any.",
     ),
     Reason.REJECTED: ("Refund the payment if that has not been done. Then close the review again.",),
     Reason.SPENT_ELSEWHERE: (
@@ -97,7 +97,9 @@ _REVIEW_ADVICE: dict[Reason, tuple[str, ...]] = {
         "Ask the customer whether the tickets arrived: paypoll's records of that time are lost.",
         "If not, let paypoll issue them; a second set would be valid beside the first.",
     ),
-    Reason.TICKETS_UNPAID: ("Tickets exist, but SumUp knows no payment for them. Cancel them or collect the money.",),
+    Reason.TICKETS_UNPAID: (
+        "Tickets exist, but SumUp knows no payment for them. Cancel them, or collect the money and let them stand.",
+    ),
 }
 _PAID_ADVICE = ("The customer has paid. Refund the payment, or put the order right and let paypoll issue the tickets.",)
 _REVIEW_HEADLINE = "Order {number} needs a person: {subject}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 
 import sqlalchemy as sa
 
@@ -12,11 +13,22 @@ from paypoll.ledger.reading import needs_details, read_details, sort_lines
 from paypoll.payments.books import LedgerPage
 from paypoll.payments.fee_ledger import PaidFee, judge_fee
 from paypoll.payments.gateway import PaymentGateway
-from paypoll.payments.ledger import NOTHING, Judgement, LedgerPayment, LedgerRules, Owner, Role, is_as_expected, judge
+from paypoll.payments.ledger import (
+    NOTHING,
+    FindingKind,
+    Judgement,
+    LedgerPayment,
+    LedgerRules,
+    Owner,
+    Role,
+    is_as_expected,
+    judge,
+)
 from paypoll.payments.order_statuses import VOID
 from paypoll.payments.policy import Policy
 from paypoll.state.fee_payments import fees_of
 from paypoll.state.findings import NewFinding
+from paypoll.state.here_again import listed_as_here_again
 from paypoll.state.holdings import with_the_others
 from paypoll.state.ledger import Entry, find_entries
 from paypoll.state.owners import find_owners, paid_without_order
@@ -59,9 +71,19 @@ class Judged:
         """What is written down of it, if anything."""
         if self.judgement.kind is None:
             return None
+        return self._finding(self.judgement.kind, self.judgement.amount, self.judgement.facts, self.judgement.settled)
+
+    @property
+    def here_again(self) -> NewFinding | None:
+        """The finding that money which had gone back is here again, if it is one."""
+        if not self.judgement.here_again:
+            return None
+        return self._finding(FindingKind.HERE_AGAIN, self.payment.left, {"again": "yes"})
+
+    def _finding(self, kind: FindingKind, amount: Decimal, facts: Mapping[str, str], settled: str = "") -> NewFinding:
         payment, owner = self.payment, self.owner
         detail = {
-            **self.judgement.facts,
+            **facts,
             "paid": str(payment.amount),
             "returned": str(payment.returned),
             "paid_at": payment.paid_at.isoformat() if payment.paid_at is not None else "",
@@ -70,16 +92,16 @@ class Judged:
             "status": owner.status if owner is not None else "",
         }
         return NewFinding(
-            kind=self.judgement.kind,
+            kind=kind,
             merchant_code=payment.merchant_code,
-            amount=self.judgement.amount,
+            amount=amount,
             currency=payment.currency,
             transaction_id=payment.transaction_id,
             transaction_code=payment.transaction_code,
             order_id=owner.order_id if owner is not None else None,
             order_number=owner.number if owner is not None else self.fee,
             detail={name: value for name, value in detail.items() if value},
-            settled=self.judgement.settled,
+            settled=settled,
         )
 
 
@@ -130,10 +152,13 @@ class PageJudge:
         fees = self._fees(payments, owners)
         found, unpaid_fees = self._place(payments, owners, entries, foreign | set(fees))
         fees |= {name: PaidFee(reference) for name, reference in unpaid_fees.items()}
+        came_back = {name for name, entry in entries.items() if entry.gone and name in payments}
         with transaction(self._engine) as connection:
             new = [payments[name] for name in found]
             owners |= find_owners(connection, new, found, currency=self._policy.currency, now=now)
             owners = with_the_others(connection, owners, payments)
+            came_back |= listed_as_here_again(connection, payments)
+        owners |= {name: replace(owners[name], came_back=True) for name in came_back & owners.keys()}
         return [
             Judged(payment, None, judge_fee(payment, fee), fee.reference, asked=name in asked)
             if (fee := fees.get(name)) is not None

@@ -4,14 +4,14 @@ The rows of docs/outcomes.md from 51 on are `judge`, one case after the other. W
 was found: `paypoll.ledger`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from paypoll.payments.money import same_amount
-from paypoll.payments.order_statuses import BASKET, LATE, VOID, WAITING, OrderStatus
+from paypoll.payments.order_statuses import BASKET, LATE, MADE_VOID, VOID, WAITING, OrderStatus
 
 _NOT_COMPLETED = VOID | LATE | BASKET | WAITING
 
@@ -36,6 +36,8 @@ class FindingKind(StrEnum):
     """The payment that completed an order has another amount or currency than it had then."""
     TICKETS_UNPAID = "tickets_unpaid"
     """Tickets that admit, of an order that nobody paid."""
+    HERE_AGAIN = "here_again"
+    """Money that had gone back is here again, as a charge-back was reversed, and its order has nothing for it."""
     FEE_RETURNED = "fee_returned"
     """Money of a listing fee went back, and its event is still published."""
 
@@ -108,7 +110,8 @@ class Owner:
     or is on its way; `refunds_ended`: none is, so tickets that admit are not as they were left (a restored shop).
     `held`: other payments that pay for the tickets, and `unread`: that may; `unpaid`: this was the last that did
     (`payments.holdings`). `unnamed`: the checkout that completed the order, where nobody knows its payment's name, and
-    this one is taken for it.
+    this one is taken for it. `came_back`: all of the payment had gone back when it was seen last, or is listed as
+    here again.
     """
 
     order_id: int
@@ -129,6 +132,7 @@ class Owner:
     unread: tuple[str, ...] = ()
     unpaid: bool = False
     unnamed: str = ""
+    came_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,7 @@ class LedgerRules:
 
     def voids(self, owner: Owner) -> bool:
         """Say whether the order is made void once all that pays for its tickets went back (52)."""
-        status = OrderStatus.COMPLETED.value
-        return self.void_on_refund and owner.role is Role.FULFILLED and owner.status == status
+        return self.void_on_refund and owner.role is Role.FULFILLED and owner.status in MADE_VOID
 
     def is_elses(self, payment: LedgerPayment) -> bool:
         """Say whether a payment that fits no order is one of another shop on the same account."""
@@ -159,7 +162,7 @@ class Judgement:
 
     `settled`: why nobody needs to be told of it; it is written down all the same, for the report.
     `follow`: its order is due at once. `void`: the order's tickets and its status become refunded. `wait`: too young to
-    be judged.
+    be judged. `here_again`: beside that, what is left of it had gone back, and its order has nothing for it.
     """
 
     kind: FindingKind | None = None
@@ -169,6 +172,7 @@ class Judgement:
     wait: bool = False
     facts: dict[str, str] = field(default_factory=dict)
     settled: str = ""
+    here_again: bool = False
 
 
 NOTHING = Judgement()
@@ -178,9 +182,18 @@ def judge(payment: LedgerPayment, owner: Owner | None, rules: LedgerRules, now: 
     """Return what a payment in SumUp's ledger means; `owner` is its order, None when nobody knows one."""
     if owner is None:
         return _unplaced(payment, rules, now)
-    if owner.role is Role.OTHER or (owner.role is Role.NOTED_BY_SHOP and owner.status in _NOT_COMPLETED):
-        return _of_other_checkout(payment, owner)
-    return _of_completed(payment, owner, rules)
+    is_other = owner.role is Role.OTHER or (owner.role is Role.NOTED_BY_SHOP and owner.status in _NOT_COMPLETED)
+    judgement = _of_other_checkout(payment, owner) if is_other else _of_completed(payment, owner, rules)
+    return replace(judgement, here_again=_is_here_again(payment, owner, judgement))
+
+
+def _is_here_again(payment: LedgerPayment, owner: Owner, judgement: Judgement) -> bool:
+    """Say whether money that had gone back is held again, and nobody is told of it otherwise (52b)."""
+    if not owner.came_back or payment.gone or owner.status in WAITING | BASKET:
+        return False
+    if judgement.follow or judgement.kind in {FindingKind.SECOND_PAYMENT, FindingKind.NOT_FOLLOWED}:
+        return False
+    return owner.status in VOID | {OrderStatus.REVIEW} or not owner.admitting
 
 
 def _unplaced(payment: LedgerPayment, rules: LedgerRules, now: datetime) -> Judgement:
@@ -231,7 +244,7 @@ def _of_other_checkout(payment: LedgerPayment, owner: Owner) -> Judgement:
     kept = payment.amount - payment.returned
     if owner.fulfilled:  # 53: row 12, whenever it comes
         return Judgement(FindingKind.SECOND_PAYMENT, kept, follow=not owner.accounted)
-    if owner.accounted:
+    if owner.accounted and not (owner.came_back and owner.status in LATE):
         return NOTHING
     if owner.followed:  # 50
         return Judgement(follow=True)
@@ -257,32 +270,42 @@ class OpenFinding:
     order_paid: bool = False
     fee_stands: bool = False
 
+    @property
+    def more_is_back(self) -> bool:
+        """Whether more went back than it says."""
+        return self.returned is not None and self.returned > self.amount
+
+
+_NONE_ADMITS = "none of its tickets admits any more"
+
 
 def settled_why(finding: OpenFinding) -> str:
     """Return why an open finding has ended by itself; empty while it stands."""
     match finding.kind:
+        case FindingKind.RETURNED | FindingKind.FEE_RETURNED if finding.more_is_back:
+            return "more went back since"
+        case FindingKind.AMOUNT_DIFFERS | FindingKind.HERE_AGAIN if finding.gone:
+            return "the money went back"
         case FindingKind.RETURNED:
-            if finding.returned is not None and finding.returned > finding.amount:
-                return "more went back since"
             if finding.order_status in VOID:
                 return f"the order is {finding.order_status}"
-            return "none of its tickets admits any more" if finding.admitting == 0 else ""
+            return _NONE_ADMITS if finding.admitting == 0 else ""
         case FindingKind.MISSING:
             return "SumUp lists the payment again" if finding.seen_again else ""
         case FindingKind.TICKETS_UNPAID:
             if finding.order_paid:
                 return "the order is paid"
-            return "none of its tickets admits any more" if finding.admitting == 0 else ""
+            return _NONE_ADMITS if finding.admitting == 0 else ""
         case FindingKind.UNPLACED | FindingKind.NOT_FOLLOWED | FindingKind.SECOND_PAYMENT:
             if finding.payment_order:
                 return f"it has paid for order {finding.payment_order}"
             return "the money went back" if finding.gone else ""
-        case FindingKind.AMOUNT_DIFFERS:
-            return "the money went back" if finding.gone else ""
+        case FindingKind.HERE_AGAIN:
+            is_set_aside = finding.order_status in VOID | {OrderStatus.REVIEW}
+            return "the order has its tickets" if finding.admitting and not is_set_aside else ""
         case FindingKind.FEE_RETURNED:
-            if finding.returned is not None and finding.returned > finding.amount:
-                return "more went back since"
             return "" if finding.fee_stands else "the fee is void, or its event not published any more"
+    return ""
 
 
 _BY_AMOUNT = frozenset({FindingKind.RETURNED, FindingKind.AMOUNT_DIFFERS, FindingKind.FEE_RETURNED})

@@ -81,9 +81,14 @@ def paid_late(order: Order) -> Notice:
     return Notice(NoticeKind.PAID_LATE, found=(f"It was already {order.status} when SumUp reported the payment.",))
 
 
-def replayed(*, refund_checked: bool) -> Notice:
-    """Tell that the shop's return URL was called again for an order that has its tickets."""
+def replayed(*, refund_checked: bool, paid_by: str = "") -> Notice:
+    """Tell that the shop's return URL was called again for an order that has its tickets.
+
+    `paid_by`: the checkout that pays for them by now, as the payment that bought them has gone back.
+    """
     checked = () if refund_checked else ("SumUp did not let paypoll see whether the payment was refunded meanwhile.",)
+    if paid_by:
+        checked = (f"The payment that bought them has gone back; checkout {paid_by} pays for them.",)
     return Notice(
         NoticeKind.REPLAYED,
         found=(

@@ -37,4 +37,7 @@ SET_BY_SHOP = frozenset({"confirmed", "processing", "shipped", "delivered"})
 SET_ASIDE: frozenset[str] = frozenset({"processing", OrderStatus.REVIEW})
 """Moved on by the shop, or to a person: nothing is issued, and the money is followed all the same."""
 
+MADE_VOID = WAITING | frozenset({OrderStatus.COMPLETED, OrderStatus.REVIEW})
+"""Where an order that has its tickets can be made void: nothing but paypoll, or the browser, has moved it on since."""
+
 WATCHED = WAITING | BASKET | LATE | VOID

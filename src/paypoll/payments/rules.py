@@ -115,7 +115,7 @@ def _honour(order: Order, seen: Assessment, evidence: Evidence, policy: Policy, 
     payable = (*seen.pending, *seen.failed)
     close = tuple(checkout_id for checkout_id in payable if checkout_id not in evidence.closings)
     if order.tickets or order.fulfilment is not None:
-        return _decide_again(order, payment, extra, close)
+        return _decide_again(order, payment, seen, extra, close)
     if obstacle := _obstacle(order, policy, now):
         reason, found = obstacle
         return _to_review(reason, found, seen, extra, close)
@@ -159,7 +159,7 @@ def _paid_twice(order: Order, payment: VerifiedPayment, seen: Assessment, policy
 
 
 def _decide_again(
-    order: Order, payment: VerifiedPayment, extra: tuple[Notice, ...], close: tuple[str, ...]
+    order: Order, payment: VerifiedPayment, seen: Assessment, extra: tuple[Notice, ...], close: tuple[str, ...]
 ) -> Decision:
     """Decide about an order that has tickets, or once had: nothing is ever issued here."""
     if flaw := ticket_flaw(order):
@@ -172,8 +172,11 @@ def _decide_again(
     if not order.is_paid:  # 25a: whoever saved this had read the order before it was paid
         why = "an old copy of the order was saved over what paypoll had written; put back"
         return Decision(Outcome.RESTORE, Reason.OVERWRITTEN, why, payment, extra, close)
-    own = payment.answer.payment_ids & order.fulfilment.payment_ids
-    told = (notices.replayed(refund_checked=payment.refund_checked and bool(own)), *extra)  # 23
+    own = order.fulfilment.payment_ids
+    went_back = any(one.returned and one.answer.payment_ids & own for one in seen.flawed)
+    checked = payment.refund_checked and bool(payment.answer.payment_ids & own)
+    paid_by = payment.checkout_id if went_back else ""
+    told = (notices.replayed(refund_checked=checked or went_back, paid_by=paid_by), *extra)  # 23
     why = "set back to waiting although it has its tickets; put back"
     return Decision(Outcome.RESTORE, Reason.REPLAYED, why, payment, told, close)
 

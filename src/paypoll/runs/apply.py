@@ -32,6 +32,7 @@ from paypoll.payments.rules import decide
 from paypoll.payments.schedule import QUIET_LOOKS, as_shown, next_look
 from paypoll.runs.brake import Braked, NotCountedError, is_suspect
 from paypoll.runs.fulfil import FulfilmentRules, fulfil, restore
+from paypoll.runs.here_again import without_ledgers_own
 from paypoll.runs.load import as_found, load_for_decision
 from paypoll.shop.changes import note_checkout, set_order_status
 from paypoll.shop.find import lock_order
@@ -136,7 +137,9 @@ class Applier:
         status = STATUS_AFTER.get(decision.outcome, order.status)
         settled = status not in WAITING | BASKET
         note_checkouts(connection, order.checkouts, evidence, decision, now, settled=settled)
-        alerts = [alert_about(order, notice) for notice in decision.notices]
+        seen = assess(order, evidence, self.policy)
+        notices = without_ledgers_own(connection, self.desk, order, decision, seen, evidence, now)
+        alerts = [alert_about(order, notice) for notice in notices]
         # Who reads the mail finds the order as it is left here, not as it was found.
         left = replace(order, status=str(status))
         told = [alert.key for alert in alerts if self.desk.tell_about_order(connection, left, alert, now)]
@@ -157,7 +160,6 @@ class Applier:
             status_to=str(status),
             evidence=describe_evidence(evidence),
         )
-        seen = assess(order, evidence, self.policy)
         note_seen(connection, order, seen.answers, now, accounted=decision.accounts)
         self._end_told_cases(connection, order, decision, seen, now)
         present = as_shown(replace(order, changed_at=now) if moved else order, seen.answers, now)
@@ -182,7 +184,7 @@ class Applier:
         if order.looked_at is None:
             return
         if back := [payment.answer.id for payment in seen.flawed if payment.returned]:
-            told_cases.end(connection, order.id, back, why="the money went back", now=now, run_id=self.run_id)
+            told_cases.end(connection, order.id, back, why=told_cases.WENT_BACK, now=now, run_id=self.run_id)
         if decision.payment is not None:
             bought = [decision.payment.checkout_id]
             told_cases.end(connection, order.id, bought, why="it bought the tickets", now=now, run_id=self.run_id)

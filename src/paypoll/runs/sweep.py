@@ -209,6 +209,7 @@ class Sweeper:
             kept = [one.entry for one in judged if not one.judgement.wait and not one.fee]
             ledger.note_entries(connection, kept, now, self._run_id)
             new = [found for one in judged if (found := one.finding) is not None and not one.judgement.void]
+            new += [found for one in judged if (found := one.here_again) is not None]
             new = [undone.here_again(found) if found.key in ended else found for found in new]
             to_be_void = [waiting(found) for one in judged if (found := one.finding) and one.judgement.void]
             renewed = [*to_be_void, *(new if again else ())]

@@ -9,7 +9,7 @@ from paypoll.database import transaction
 from paypoll.ledger.judging import Judged
 from paypoll.ledger.refund_mail import RefundMail, withdraw_mail_of_tickets
 from paypoll.payments.ledger import Role
-from paypoll.payments.order_statuses import OrderStatus
+from paypoll.payments.order_statuses import MADE_VOID, OrderStatus
 from paypoll.runs.load import load_order
 from paypoll.shop.changes import set_order_status
 from paypoll.shop.find import lock_order
@@ -18,6 +18,7 @@ from paypoll.state.audit import record
 from paypoll.state.findings import note, renew
 from paypoll.state.ledger import note_entries
 from paypoll.state.pauses import is_paused
+from paypoll.state.posted_alerts import forget_told
 from paypoll.state.waiting_voids import is_left, say_void, tell_anew
 from paypoll.state.watches import note_void
 
@@ -38,7 +39,7 @@ def void_order(
         if not lock_order(connection, owner.order_id) or is_paused(connection, owner.order_id):
             return None
         order = load_order(connection, owner.order_id)
-        if order is None or order.status != OrderStatus.COMPLETED or order.fulfilment is None:
+        if order is None or order.status not in MADE_VOID or order.fulfilment is None:
             return None
         if is_left(connection, found, order.id, now):
             return None
@@ -48,6 +49,7 @@ def void_order(
         voided = len(numbers)
         set_order_status(connection, order, OrderStatus.REFUNDED, why, now)
         note_void(connection, order.id, OrderStatus.REFUNDED.value, now)
+        forget_told(connection, order.id, "alert:review:", run_id)  # which has ended, if it was in review
         detail = {**(found.detail or {}), "voided": str(voided)}
         is_void = replace(found, detail=detail)
         tell_anew(connection, [is_void], now, run_id)

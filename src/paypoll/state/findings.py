@@ -166,9 +166,12 @@ def _of_fee(reference: str) -> sa.ColumnElement[bool]:
     return sa.and_(finding.c.order_id.is_(None), finding.c.kind.in_(kinds), finding.c.order_number == reference)
 
 
-def take_untold(connection: sa.Connection, merchant_code: str, now: datetime) -> list[Finding]:
+def take_untold(
+    connection: sa.Connection, merchant_code: str, now: datetime, transaction_id: str = ""
+) -> list[Finding]:
     """Return the open findings that nobody was told of, and mark them as told in the caller's transaction.
 
+    With `transaction_id` those about this payment alone.
     Of a second payment the look at its order tells (row 12). It has a while for that; then the finding is told.
     """
     by_order = sa.exists().where(checkout_seen.c.transaction_id == finding.c.transaction_id, checkout_seen.c.accounted)
@@ -177,7 +180,10 @@ def take_untold(connection: sa.Connection, merchant_code: str, now: datetime) ->
         finding.c.kind == FindingKind.SECOND_PAYMENT.value, finding.c.detail["again"].as_string().is_(None)
     )
     open_ones = sa.and_(
-        finding.c.merchant_code == merchant_code, finding.c.told_at.is_(None), finding.c.closed_at.is_(None)
+        finding.c.merchant_code == merchant_code,
+        finding.c.told_at.is_(None),
+        finding.c.closed_at.is_(None),
+        finding.c.transaction_id == transaction_id if transaction_id else sa.true(),
     )
     connection.execute(sa.update(finding).where(open_ones, second, by_order).values(told_at=now))
     untold = (

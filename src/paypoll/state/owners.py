@@ -35,7 +35,11 @@ _FULFILLED = sa.select(fulfilment.c.order_id, fulfilment.c.transaction_id, fulfi
     )
 )
 _SEEN = sa.select(
-    checkout_seen.c.order_id, checkout_seen.c.transaction_id, checkout_seen.c.accounted, checkout_seen.c.checkout_id
+    checkout_seen.c.order_id,
+    checkout_seen.c.transaction_id,
+    checkout_seen.c.accounted,
+    checkout_seen.c.checkout_id,
+    checkout_seen.c.first_seen_at,
 ).where(checkout_seen.c.transaction_id.in_(_IDS))
 _ONCE_TAKEN = (
     sa.select(fulfilment.c.transaction_id)
@@ -104,12 +108,16 @@ _FACTS = (
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What ties a payment to an order. `accounted`: an admin was told of it, or it bought the tickets."""
+    """What ties a payment to an order. `accounted`: an admin was told of it, or it bought the tickets.
+
+    `first_seen_at`: when a look at the order first saw its checkout.
+    """
 
     order_id: int
     role: Role
     accounted: bool = False
     checkout_id: str = ""
+    first_seen_at: datetime | None = None
 
 
 def find_owners(
@@ -153,8 +161,8 @@ def _claims(connection: sa.Connection, wanted: Mapping[str, Collection[str]]) ->
         transaction_id = by_name.get(name or "") or by_name.get(code or "")
         if transaction_id is not None:
             found[transaction_id] = Claim(order_id, Role.FULFILLED, accounted=True)
-    for order_id, name, accounted, checkout_id in connection.execute(_SEEN, {"ids": list(wanted)}):
-        found.setdefault(name, Claim(order_id, Role.OTHER, accounted, checkout_id))
+    for order_id, name, accounted, *seen in connection.execute(_SEEN, {"ids": list(wanted)}):
+        found.setdefault(name, Claim(order_id, Role.OTHER, accounted, *seen))
     left = [name for name, transaction_id in by_name.items() if transaction_id not in found]
     # The shop has no index on this column: it is read once for all payments of the page that nobody else knows.
     for order_id, name in connection.execute(_NOTED, {"names": left}) if left else ():
@@ -172,7 +180,9 @@ def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
     # Where SumUp did not name the payment when the order was completed, one of the order is taken for it.
     # Never where tickets rest on a person's word alone, nor one of another checkout than that which bought them, nor
     # where a look at that checkout has named its payment since.
-    nameless = claim.role is Role.OTHER and row.fulfilled is not None and row.fulfilled_by is None
+    # What is under its id may be of an order that is lost (39a): that one's tickets, which this one has not.
+    fulfilled = row.fulfilled is not None and not row.is_another
+    nameless = claim.role is Role.OTHER and fulfilled and row.fulfilled_by is None
     bought = nameless and claim.checkout_id == row.fulfilled_checkout
     assumed = (
         nameless and not claim.checkout_id and row.fulfilled_under is None and not is_a_word(row.fulfilled_checkout)
@@ -188,7 +198,7 @@ def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
         currency=row.currency if by_payment else currency,
         admitting=row.admitting,
         used=row.used,
-        fulfilled=row.fulfilled is not None,
+        fulfilled=fulfilled,
         followed=row.next_check_at is not None or row.status in WAITING or _is_new(row, now),
         accounted=claim.accounted,
         noted=row.noted,
@@ -197,15 +207,20 @@ def _owner(claim: Claim, row: Any, currency: str, now: datetime) -> Owner:
 
 
 def _is_anothers(payment: LedgerPayment, claim: Claim, row: Any) -> bool:
-    """Say whether the payment is of an order that had this id before; what came after the new one is the new one's."""
+    """Say whether the payment is of an order that had this id before.
+
+    What was paid, or first seen by a look at the order, after the new one was made is the new one's: SumUp's clock may
+    differ from the shop's.
+    """
     if claim.role is Role.NOTED_BY_SHOP or not row.is_another:
         return False
-    return claim.role is Role.FULFILLED or payment.paid_at is None or payment.paid_at < row.created_at
+    times = (payment.paid_at, claim.first_seen_at)
+    return claim.role is Role.FULFILLED or all(at is None or at < row.created_at for at in times)
 
 
 def _is_new(row: Any, now: datetime) -> bool:
     """Say whether paypoll has not seen the order yet, and will."""
-    return row.first_seen_at is None and row.created_at > now - _NEW
+    return bool((row.first_seen_at is None or row.is_another) and row.created_at > now - _NEW)
 
 
 def paid_without_order(

@@ -9,18 +9,23 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from paypoll.database import insert_unless_there
 from paypoll.payments.ledger import FindingKind
 from paypoll.payments.told import ToldKind, told_checkouts, told_kind
+from paypoll.state.audit import ACTOR
 from paypoll.state.findings import close
 from paypoll.state.ledger import GONE
+from paypoll.state.posted_alerts import forget_told
 from paypoll.state.tables import checkout_seen, finding, ledger_cursor, ledger_entry
+from paypoll.state.undone import is_past, put_by
 
 _TOLD = [kind.value for kind in ToldKind]
 _OF_LEDGER = [kind.value for kind in FindingKind]
+WENT_BACK = "the money went back"
 _LISTED = "it is finding {} of SumUp's ledger"
 
 
@@ -42,12 +47,27 @@ class ToldCase:
     transaction_id: str = ""
 
 
-def keep(connection: sa.Connection, case: ToldCase, now: datetime) -> int:
-    """Write a case down, unless it is there; return the finding's number, 0 where there is none that is open."""
+class Kept(NamedTuple):
+    """The number of a case, 0 where there is none that is open, and whether admins were told of all of it before."""
+
+    number: int
+    told: bool = False
+
+
+def keep(connection: sa.Connection, case: ToldCase, now: datetime) -> Kept:
+    """Write a case down, unless it is there.
+
+    What is left of a case whose other payments went back was told with that one: it takes its place, and no mail.
+    """
     kind = told_kind(case.key)
     if kind is None or (kind is ToldKind.PAID_TWICE and _ledgers_are_read(connection)):
-        return 0
+        return Kept(0)
     key = f"told:{case.key}:{case.known_as}"
+    detail: dict[str, Any] = {
+        "headline": case.headline,
+        "found": list(case.found),
+        "checkouts": list(told_checkouts(case.key)),
+    }
     row = {
         "key": key,
         "kind": kind.value,
@@ -59,19 +79,62 @@ def keep(connection: sa.Connection, case: ToldCase, now: datetime) -> int:
         "currency": case.currency,
         "first_seen_at": now,
         "told_at": now,
-        "detail": {
-            "headline": case.headline,
-            "found": list(case.found),
-            "checkouts": list(told_checkouts(case.key)),
-        },
+        "detail": detail,
     }
-    query = sa.select(finding.c.id, finding.c.closed_at).where(finding.c.key == key)
+    rest_of = finding.c.detail["rest_of"].as_string().label("rest_of")
+    query = sa.select(finding.c.id, finding.c.closed_at, rest_of).where(finding.c.key == key)
     there = connection.execute(query).first()
     if there is None:  # asked for first: an attempt at an insert would use up a number, at every look anew
+        whole = _told_with_more(connection, case, kind)
+        if whole is not None and whole.closed_at is not None:
+            return Kept(0, told=True)  # a person has decided on all of it
+        if whole is not None:
+            detail["rest_of"] = str(whole.id)
         connection.execute(insert_unless_there(connection, finding).values(row))
         there = connection.execute(query).one()
+        if whole is not None:
+            close(connection, whole.id, why=f"finding {there.id} is what is left of it", now=now)
+            _let_be_told_again(connection, whole.id)
         _supersede(connection, case, kind, there.id, now)
-    return 0 if there.closed_at is not None else int(there.id)
+    return Kept(0 if there.closed_at is not None else int(there.id), told=there.rest_of is not None)
+
+
+def _told_with_more(connection: sa.Connection, case: ToldCase, kind: ToldKind) -> Any:
+    """Return the case in which all of this one was told, with more: open, or closed by a person; None without one."""
+    checkouts = set(told_checkouts(case.key))
+    if case.order_id is None or not checkouts:
+        return None
+    query = (
+        sa.select(finding.c.id, finding.c.closed_at, finding.c.detail)
+        .where(
+            finding.c.order_id == case.order_id,
+            finding.c.order_number == case.number,
+            finding.c.kind == kind.value,
+            sa.or_(finding.c.closed_at.is_(None), finding.c.closed_by != ACTOR),
+        )
+        .order_by(finding.c.closed_at.is_not(None), finding.c.id.desc())
+        .with_for_update()
+    )
+    return next((row for row in connection.execute(query) if checkouts < set(row.detail["checkouts"])), None)
+
+
+def seen_to_go_back(connection: sa.Connection, order_id: int, checkouts: Collection[str]) -> set[str]:
+    """Return those of these payments of an order of which a case has ended because they went back, and none is open."""
+    query = sa.select(finding.c.key, finding.c.closed_at, finding.c.detail).where(
+        finding.c.order_id == order_id, finding.c.kind == ToldKind.PAID_BUT_VOID.value
+    )
+    rows = connection.execute(query).all()
+    back = {one for row in rows if is_past(row.key) for one in row.detail["checkouts"]}
+    still = {one for row in rows if row.closed_at is None for one in row.detail["checkouts"]}
+    return (back - still).intersection(checkouts)
+
+
+def _let_be_told_again(connection: sa.Connection, number: int) -> None:
+    """Let the same be told, and kept, anew, should it be the case once more: what it tells of has ended (45)."""
+    key, order_id = connection.execute(sa.select(finding.c.key, finding.c.order_id).where(finding.c.id == number)).one()
+    told_as = str(key).removeprefix("told:").partition(f":order:{order_id}:")[0]
+    forget_told(connection, order_id, f"alert:{told_as}:order:", f"finding-{number}")
+    put_by(connection, number)
 
 
 def _supersede(connection: sa.Connection, case: ToldCase, kind: ToldKind, number: int, now: datetime) -> None:
@@ -106,6 +169,8 @@ def end(
         about = set(row["detail"]["checkouts"])
         if row["kind"] in wanted and (checkouts is None or (about and about <= set(checkouts))):
             close(connection, row["id"], why=why, now=now, run_id=run_id)
+            if row["kind"] == ToldKind.PAID_BUT_VOID and why == WENT_BACK:
+                _let_be_told_again(connection, row["id"])
 
 
 def end_returned(connection: sa.Connection, now: datetime, run_id: str) -> None:
@@ -119,7 +184,7 @@ def end_returned(connection: sa.Connection, now: datetime, run_id: str) -> None:
     for order_id, checkout_id in went_back(connection, order_ids):
         back.setdefault(order_id, set()).add(checkout_id)
     for order_id, checkouts in sorted(back.items()):
-        end(connection, order_id, checkouts, why="the money went back", now=now, run_id=run_id)
+        end(connection, order_id, checkouts, why=WENT_BACK, now=now, run_id=run_id)
     listed = (
         sa.select(checkout_seen.c.order_id, checkout_seen.c.checkout_id, finding.c.id)
         .join(finding, finding.c.transaction_id == checkout_seen.c.transaction_id)
@@ -149,7 +214,7 @@ def _end_of_gone(connection: sa.Connection, now: datetime, run_id: str) -> None:
     ended: dict[int, str] = {}
     for number, is_back, listed_as in connection.execute(query.with_for_update(of=finding)).all():
         if is_back or listed_as:  # the ledger may have several findings of a payment
-            ended.setdefault(number, "the money went back" if is_back else _LISTED.format(listed_as))
+            ended.setdefault(number, WENT_BACK if is_back else _LISTED.format(listed_as))
     for number, why in ended.items():
         close(connection, number, why=why, now=now, run_id=run_id)
 

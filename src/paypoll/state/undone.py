@@ -15,7 +15,15 @@ from paypoll.state.tables import finding, ledger_entry
 
 _PAST = "past:"
 _MONEY_BACK = frozenset({FindingKind.RETURNED.value, FindingKind.FEE_RETURNED.value})
-_HELD = frozenset({FindingKind.SECOND_PAYMENT.value, FindingKind.UNPLACED.value, FindingKind.NOT_FOLLOWED.value})
+_HELD = frozenset(
+    kind.value
+    for kind in (
+        FindingKind.SECOND_PAYMENT,
+        FindingKind.UNPLACED,
+        FindingKind.NOT_FOLLOWED,
+        FindingKind.HERE_AGAIN,
+    )
+)
 
 
 def end_undone(
@@ -30,7 +38,7 @@ def end_undone(
     if not known:
         return set()
     query = (
-        sa.select(finding, GONE.label("was_gone"))
+        sa.select(finding, GONE.label("was_gone"), ledger_entry.c.seen_at)
         .outerjoin(ledger_entry, ledger_entry.c.transaction_id == finding.c.transaction_id)
         .where(finding.c.transaction_id.in_(known), finding.c.key.not_like(f"{_PAST}%"))
         .order_by(finding.c.id)
@@ -54,12 +62,22 @@ def _is_undone(row: sa.RowMapping, payment: LedgerPayment) -> bool:
     if row["kind"] in _MONEY_BACK:
         charged_back = Decimal(str(row["detail"].get("charged_back") or 0))
         return bool(row["amount"] > payment.back or charged_back > payment.charged_back)
-    return row["kind"] in _HELD and row["closed_by"] == ACTOR and bool(row["was_gone"]) and not payment.gone
+    if not row["was_gone"] or payment.gone:
+        return False
+    if row["kind"] == FindingKind.HERE_AGAIN and row["closed_by"] not in {None, ACTOR}:
+        # A person's word about the money that is here now stands; not one about what has gone back once more since.
+        return bool(row["closed_at"] < row["seen_at"])
+    return row["kind"] in _HELD and row["closed_by"] == ACTOR
 
 
 def here_again(found: NewFinding) -> NewFinding:
     """Return the finding about money that had gone back, and is held once more."""
     return replace(found, detail={**(found.detail or {}), "again": "yes"})
+
+
+def is_past(key: str) -> bool:
+    """Say whether a finding with this key was put by."""
+    return key.startswith(_PAST)
 
 
 def put_by(connection: sa.Connection, finding_id: int) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from paypoll.payments.books import LedgerItem
 from paypoll.payments.ledger import FindingKind
-from paypoll.payments.order_statuses import OrderStatus
+from paypoll.payments.order_statuses import MADE_VOID, OrderStatus
 from paypoll.shop.tables import history, orders
 from paypoll.state.audit import ACTOR
 from paypoll.state.findings import VOID_WAITS, NewFinding, close, note
@@ -52,7 +52,7 @@ def waits_no_more(connection: sa.Connection, merchant_code: str, *, voids: bool)
             sa.or_(marked, whole) if voids else marked,
             finding.c.detail["voided"].as_string().is_(None),
             finding.c.detail["put_back"].as_string().is_(None),
-            orders.c.status == OrderStatus.COMPLETED,
+            orders.c.status.in_(MADE_VOID),
             NOT_PAUSED,
         )
         .order_by(finding.c.id)

@@ -76,7 +76,10 @@ def test_second_payment_must_be_named_and_is_beside(allowed: "Desk") -> None:
     with pytest.raises(RefusedError, match=r"say which by --checkout: .*its tickets rest on it"):
         look(allowed)
     case = look(allowed, replace(WANTED, checkout="chk-2"))
-    assert (case.intent.beside, case.intent.transaction_id, case.voids) == (True, "txn-2", ())
+    assert (case.intent.beside, case.intent.transaction_id, case.voids, case.held) == (True, "txn-2", (), ())
+    # The other way round the tickets go, though the order is paid: that is said before it is done.
+    own = look(allowed, replace(WANTED, checkout="chk-ORD-1"))
+    assert (len(own.voids), own.held) == (2, ("chk-2",))
     # Once the other has gone back, there is but one.
     pay_again(allowed, refunded=Decimal(25))
     assert look(allowed).intent.checkout_id == "chk-ORD-1"

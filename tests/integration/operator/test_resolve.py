@@ -320,6 +320,34 @@ class TestClose:
         assert desk.backlog().reviews == ()
 
     @pytest.mark.parametrize("verdict", [Verdict.REJECT, Verdict.REFUND_NOTED])
+    def test_row_24c_review_is_not_closed_without_tickets_while_tickets_of_it_admit(
+        self, desk: "Desk", paypoll: "Command", verdict: Verdict
+    ) -> None:
+        order_id = desk.place("ORD-1")
+        desk.run()
+        desk.shop.update("orders_order", order_id, status="requires_manual_review")
+        first, second = desk.tickets(order_id)
+        trail = desk.trail(order_id)
+        with pytest.raises(RefusedError, match=rf"{first['ticket_number']}.* Cancel them in the shop first"):
+            close(desk, "ORD-1", verdict)
+        # Nobody is asked about what is refused.
+        refused = paypoll("resolve", "ORD-1", f"--{verdict.replace('_', '-')}", "--reason", "refunded")
+        assert (refused.returncode, "without tickets?" in refused.stdout + refused.stderr) == (65, False)
+        assert desk.trail(order_id) == trail
+        desk.shop.update("events_ticket", first["id"], status="used")  # who came has come
+        desk.shop.update("events_ticket", second["id"], status="cancelled")
+        assert close(desk, "ORD-1", verdict).status_to == "requires_manual_review"
+
+    def test_tickets_that_nobody_paid_at_sumup_are_kept_by_a_persons_word(self, desk: "Desk") -> None:
+        order_id = desk.in_review("ORD-1")
+        issue(desk, "ORD-1", override=True)
+        other = desk.in_review("ORD-2")
+        for ticket in desk.tickets(order_id):
+            desk.shop.update("events_ticket", ticket["id"], order_id=other)
+        assert issue(desk, "ORD-2", override=True).tickets == 0
+        assert desk.status(other) == "completed"
+
+    @pytest.mark.parametrize("verdict", [Verdict.REJECT, Verdict.REFUND_NOTED])
     def test_row_24a_closed_order_that_the_browser_sets_back_gets_no_tickets(
         self, desk: "Desk", verdict: Verdict
     ) -> None:

@@ -431,6 +431,8 @@ class TestAgain:
         rows = (a_checkout(), a_checkout(id=2, checkout_ids=("chk-2",)))
         decision = outcome(replace(order, checkouts=rows), gateway)
         assert [notice.key for notice in decision.notices] == ["replayed"]
+        said = "The payment that bought them has gone back; checkout chk-2 pays for them."
+        assert decision.notices[0].found[1:] == (said,)
 
     def test_row_12_one_payment_under_two_checkouts_is_one(self) -> None:
         gateway = sumup(an_answer())

@@ -157,6 +157,35 @@ def test_last_payment_that_paid_for_the_tickets_is_told_when_it_went_back_as_wel
         assert judge(back, silent, RULES, NOW) == NOTHING
 
 
+@pytest.mark.parametrize(
+    ("payment", "owner", "here_again"),
+    [
+        (PAYMENT, replace(OWNER, status="refunded"), True),
+        (PAYMENT, replace(OWNER, status="cancelled", admitting=0), True),
+        (paid(returned=Decimal(5)), replace(OWNER, status="refunded"), True),  # beside what is known to have gone
+        (paid(returned=Decimal(25)), replace(OWNER, status="refunded"), False),
+        (PAYMENT, replace(OWNER, status="requires_manual_review"), True),
+        (PAYMENT, replace(OWNER, admitting=0), True),
+        (PAYMENT, OWNER, False),  # it pays for the tickets again
+        (PAYMENT, replace(OWNER, status="pending_verification", admitting=0), False),
+        (PAYMENT, replace(OTHER, status="cancelled"), False),  # a second payment, and told as that
+        (PAYMENT, replace(UNPAID, status="cancelled", accounted=True), True),
+        (PAYMENT, replace(UNPAID, status="cancelled"), False),  # told as a case of its own (54)
+    ],
+)
+def test_row_52b_money_that_is_here_again_is_told_where_its_order_has_nothing_for_it(
+    payment: LedgerPayment, owner: Owner, *, here_again: bool
+) -> None:
+    assert judge(payment, replace(owner, came_back=True), RULES, NOW).here_again is here_again
+    assert not judge(payment, owner, RULES, NOW).here_again
+
+
+def test_late_order_whose_money_is_here_again_is_looked_at_or_told() -> None:
+    late = replace(UNPAID, status="failed", accounted=True, came_back=True)
+    assert judge(PAYMENT, replace(late, followed=True), RULES, NOW) == Judgement(follow=True)
+    assert judge(PAYMENT, late, RULES, NOW).kind is FindingKind.NOT_FOLLOWED
+
+
 def test_payment_that_fits_no_order_is_given_time_and_another_shops_is_left_alone() -> None:
     assert judge(paid(paid_at=NOW - PATIENCE / 2), None, RULES, NOW) == Judgement(wait=True)
     rules = LedgerRules(ignore=("M1/Pottery*", "M2/*"))
@@ -184,6 +213,13 @@ def test_payment_that_fits_no_order_is_given_time_and_another_shops_is_left_alon
         ),
         (OpenFinding(1, FindingKind.SECOND_PAYMENT, Decimal(5), returned=Decimal(4)), ""),
         (OpenFinding(1, FindingKind.AMOUNT_DIFFERS, Decimal(5), returned=Decimal(0)), ""),
+        (OpenFinding(1, FindingKind.HERE_AGAIN, Decimal(5), order_status="refunded", admitting=2), ""),
+        (OpenFinding(1, FindingKind.HERE_AGAIN, Decimal(5), order_status="completed", admitting=0), ""),
+        (
+            OpenFinding(1, FindingKind.HERE_AGAIN, Decimal(5), order_status="completed", admitting=2),
+            "the order has its tickets",
+        ),
+        (OpenFinding(1, FindingKind.HERE_AGAIN, Decimal(5), order_status="refunded", gone=True), "the money went back"),
     ],
 )
 def test_finding_ends_when_its_cause_is_gone(finding: OpenFinding, why: str) -> None:

@@ -143,6 +143,11 @@ def _case_lines(case: "RefundCase") -> list[str]:
         lines += wrapped("Another payment than the one that the tickets rest on: order and tickets stay as they are.")
     elif case.whole:
         lines += wrapped("Nothing is left of the payment then: the order becomes refunded.")
+    for checkout_id in case.held:
+        lines += wrapped(
+            f"Checkout {checkout_id} is paid as well, and not given back: its money pays for no tickets then. To give"
+            f" back what is one too many, and keep the tickets, refund that one: --checkout {checkout_id}"
+        )
     if case.voids:
         lines += wrapped(f"No longer valid: {', '.join(case.voids)}")
     return lines
@@ -185,6 +190,7 @@ def _as_json(case: "RefundCase", progress: "Progress", mail: "Confirmation | Non
             "checkout": intent.checkout_id,
             "transaction": intent.transaction_id,
             "beside": intent.beside,
+            "held": list(case.held),
             "by": intent.who,
             "reason": intent.reason,
             "asked_at": intent.created_at,

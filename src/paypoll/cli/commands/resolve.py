@@ -88,7 +88,8 @@ def resolve_command(
     --refund gives back all that is left of the payment, as `paypoll refund` does, and the order becomes refunded.
 
     --refund-noted and --reject close the review without tickets. The order keeps its status in the shop (cancelling
-    and refunding is done there), is no longer listed by `paypoll queue`, and never gets tickets by itself.
+    and refunding is done there), is no longer listed by `paypoll queue`, and never gets tickets by itself. Refused
+    while tickets of it admit: cancel them in the shop first, or keep them by --issue.
 
     ORDER may be a listing fee's reference. --issue takes the fee as paid and publishes its event, with --override also
     where SumUp's answer does not match; --refund-noted and --reject close it, and nothing is published by it. Of a fee
@@ -173,7 +174,7 @@ def _decide(app: "App", found: "Order", resolution: "Resolution", *, yes: bool, 
     site = app.settings.site
     if not as_json:
         show(_case_lines(found, case, site))
-    if _may_go_on(resolution, case):
+    if _may_go_on(found, resolution, case):
         ask(_question(resolution, found, case), yes=yes)
     settled = app.resolver.settle(found, resolution, case)
     if not as_json:
@@ -204,9 +205,13 @@ def _close_finding(context: click.Context, number: int, who: str, reason: str, *
     return 0
 
 
-def _may_go_on(resolution: "Resolution", case: "Case | None") -> bool:
+def _may_go_on(order: "Order", resolution: "Resolution", case: "Case | None") -> bool:
     """Say whether there is anything to ask about: what will be refused needs no confirmation."""
-    return case is None or not (case.forbidden or (case.objections and not resolution.override))
+    from paypoll.admin.resolve import obstacle_to_closing
+
+    if case is None:
+        return not obstacle_to_closing(order)
+    return not (case.forbidden or (case.objections and not resolution.override))
 
 
 def _case_lines(order: "Order", case: "Case | None", site: "SiteSettings") -> list[str]:

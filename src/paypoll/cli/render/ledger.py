@@ -39,6 +39,8 @@ def reconciled_lines(result: Reconciled, written: int | None, zone: tzinfo) -> l
     lines += wrapped(f"{payments}: {result.matched} fit an order, {result.foreign} are of something else")
     if result.held:
         lines += wrapped(f"{result.held} are of orders that are void, or have no tickets for them: `paypoll queue`")
+    if result.young:
+        lines += wrapped(f"{result.young} of the last half hour fit no order yet: too young to be judged")
     if result.earlier:
         lines += wrapped(f"something went back of {numbered(result.earlier, 'earlier payment')}")
     for currency in result.sums.currencies:
@@ -46,7 +48,8 @@ def reconciled_lines(result: Reconciled, written: int | None, zone: tzinfo) -> l
     for merchant, why in result.refused.items():
         lines += wrapped(f"The list of {merchant} may not be read: {why}")
     if not result.found:
-        return [*lines, "", "What could be read fits." if result.refused else "Everything fits."]
+        what = "What could be read fits" if result.refused else "Everything fits"
+        return [*lines, "", f"{what}, but for what is too young." if result.young else f"{what}."]
     lines += headed(f"What does not fit ({len(result.found)})")
     for one in result.found[:_MOST_SHOWN]:
         lines += _found_lines(one, result, zone)
@@ -101,7 +104,7 @@ def reconciled_json(result: Reconciled, written: int | None) -> str:
         "schema": SCHEMA,
         "written": written,
         **{name: getattr(result, name) for name in ("since", "until", "payments", "earlier")},
-        **{name: getattr(result, name) for name in ("matched", "held", "foreign", "refused")},
+        **{name: getattr(result, name) for name in ("matched", "held", "young", "foreign", "refused")},
         "taken": {currency: digits(one.taken, currency) for currency, one in totals.items()},
         "returned": {currency: digits(one.returned, currency) for currency, one in totals.items()},
         "returned_since": {currency: digits(one.returned_since, currency) for currency, one in totals.items()},
