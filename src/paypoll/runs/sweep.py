@@ -33,6 +33,7 @@ from paypoll.state import findings, ledger, told_cases, undone, watches
 from paypoll.state.fee_payments import have_fee_looked_at
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Cursor, Entry
+from paypoll.state.told_before import take_over_since
 from paypoll.state.waiting_voids import tell_anew, waiting, waits_no_more
 
 log = structlog.get_logger(__name__)
@@ -76,6 +77,7 @@ class Sweeper:
                 with self._errors_noted(merchant_code):
                     with transaction(self._engine) as connection:
                         cursor = ledger.begin(connection, merchant_code, self._first_since, self._clock.now())
+                        take_over_since(connection, cursor.since)
                     if (gone := self._read_list(cursor, swept, should_end)) is not None:
                         read.append((cursor, gone))
             # Only now: what pays for an order's tickets may stand in another merchant's list.
