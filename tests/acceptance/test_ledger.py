@@ -2,6 +2,8 @@
 
 import csv
 import io
+import signal
+from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -319,6 +321,55 @@ def test_row_58_sweep_that_is_killed_goes_on_where_it_was_and_two_at_once_find_n
     assert stage.sql(page)[0]["next_page"] is None
     assert findings(stage) == [("unplaced", "", "99.000")]
     assert len(stage.sink.messages) == 1
+
+
+def test_row_58_page_that_outlasts_its_runs_is_judged_in_parts_and_nothing_is_asked_or_told_twice(
+    stage: Stage,
+) -> None:
+    """One run is told to stop amid the page, as by the service's time-out; of the others the time is up."""
+    for number in ("ORD-1", "ORD-2"):
+        stage.order(number, age=AGO, checkout="PAID")
+    assert stage.run_once().code == 0
+    stage.environ.update(ON)
+    for ago in (AGO, timedelta(minutes=5)):  # the last one waits: it may be of an order that is still written down
+        with stage.sumup_time.back(ago):
+            for _ in range(12 if ago == AGO else 1):
+                stage.sumup.sell(
+                    amount=Decimal("25.00"), merchant_code=MERCHANT, payment_type="ECOM", description="Workshop"
+                )
+    details, references = f"/v2.1/merchants/{MERCHANT}/transactions", "/v0.1/checkouts"
+    stage.sumup.fault(Latency(0.2), path=details)
+
+    def asked(path: str) -> Counter[str]:
+        return Counter(seen.query for seen in stage.sumup.requests if seen.path == path)
+
+    stage.sumup.reset_log()
+    stopped = stage.start("run-once")
+    stage.sumup.journal.wait_until(lambda log: log.count(path=details) >= 3)
+    stopped.send_signal(signal.SIGTERM)
+    stopped.communicate(timeout=PATIENCE)
+    one_run = asked(references)
+    runs = 0
+    while stage.sql("SELECT 1 FROM paypoll.ledger_cursor WHERE sweep_since IS NOT NULL"):
+        before = asked(details).total()
+        assert stage.run_once(verification__time_budget="2s").code == 0
+        assert before < asked(details).total() <= before + 10
+        runs += 1
+    assert runs > 1
+    # Whom the stop came upon is asked for again; the orders of that amount once in a run, not for each payment.
+    assert asked(details).total() <= 13 + 1
+    assert one_run
+    assert set(one_run.values()) == {1}
+    assert findings(stage) == [("unplaced", "", "25.000")] * 12
+    told = [subject(mail) for mail in stage.sink.messages if "SumUp's ledger" in subject(mail)]
+    assert told == ["[Jersey Events Alert] The first look at SumUp's ledger: 12 things that do not fit"]
+    # The next sweep asks for what waits alone, and again while it does.
+    for _ in range(2):
+        stage.sumup.reset_log()
+        let_ledger_be_due(stage)
+        assert stage.run_once().code == 0
+        assert asked(details).total() == 1
+    assert len([mail for mail in stage.sink.messages if "SumUp's ledger" in subject(mail)]) == 1
 
 
 def test_rows_50_51_55_and_60q_what_paypoll_gave_back_is_no_finding_and_fees_are_followed(stage: Stage) -> None:

@@ -228,6 +228,20 @@ def test_row_18_checkout_that_may_be_at_a_merchant_who_cannot_be_asked_is_not_ca
     assert told == ["[Jersey Events CRITICAL] SumUp refuses the credential for merchant MOWN"] * 2
 
 
+def test_row_18_connection_that_ends_where_no_client_is_set_is_that_organisers_alone(connected: Connected) -> None:
+    for name in ("sumup__client_id", "sumup__client_secret"):
+        del connected.stage.environ[name]
+    connected.organiser("MOWN", sumup_expires_at=OVER)
+    order = connected.order("ORD-OWN", "MOWN")
+    for _ in range(2):
+        assert connected.stage.run_once().code == OK
+        connected.stage.let_time_pass()
+    check_waiting(connected.stage, order, reason="not_allowed")
+    (told,) = connected.stage.sink.messages
+    assert subject(told) == "[Jersey Events CRITICAL] SumUp refuses the credential for merchant MOWN"
+    assert "set them, or the organiser has to connect again" in " ".join(body(told).split())
+
+
 # -- stored at once, by one of several ---------------------------------------------------------------------------
 
 

@@ -376,6 +376,17 @@ def test_row_46_sweep_under_a_clock_that_was_ahead_is_made_good_once_it_is_right
     assert [sweep(NOW + 9 * hour), sweep(NOW + 10 * hour)] == [ledger.LOOK_BACK, 2 * hour]
 
 
+def test_row_58_look_back_that_had_no_time_to_ask_for_all_that_is_missing_is_made_again(engine: sa.Engine) -> None:
+    hour = timedelta(hours=1)
+    since = []
+    for number, looked_back in enumerate((False, True, True)):
+        with transaction(engine) as connection:
+            cursor = ledger.begin(connection, MERCHANT, timedelta(days=30), NOW + number * hour)
+            ledger.finish(connection, cursor, NOW + number * hour, looked_back=looked_back)
+        since.append(NOW + number * hour - cursor.since)
+    assert since == [timedelta(days=30), ledger.LOOK_BACK, 2 * hour]
+
+
 @pytest.mark.parametrize(
     ("status", "is_known"),
     [("processing", False), ("requires_manual_review", True), ("completed", True)],

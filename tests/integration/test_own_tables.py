@@ -1,5 +1,7 @@
 """paypoll's own tables: their migrations, and what the database itself forbids."""
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -13,7 +15,8 @@ from paypoll.errors import SchemaError
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.schema_check import require_known_schema, schema_problems
 from paypoll.state.audit import record
-from paypoll.state.tables import metadata, oldest, ticket_place
+from paypoll.state.tables import checkout_seen, metadata, oldest, ticket_place, watch
+from paypoll.state.told_before import take_over
 from paypoll.state.upgrade import HEAD, OLDEST, current_version, require_current, upgrade
 from paypoll.testing import NOW
 
@@ -105,6 +108,36 @@ def test_second_ticket_for_the_same_place_is_refused(engine: sa.Engine) -> None:
         connection.execute(sa.insert(ticket_place).values(**place, ticket_id=1, ticket_number="A"))
     with pytest.raises(IntegrityError), transaction(engine) as connection:
         connection.execute(sa.insert(ticket_place).values(**place, ticket_id=2, ticket_number="B"))
+
+
+@pytest.mark.parametrize(
+    ("noted", "aside", "taken"), [("", False, True), ("FAILED", False, True), ("PAID", False, False), ("", True, False)]
+)
+def test_what_the_last_release_told_is_taken_over_unless_this_one_has_seen_it(
+    engine: sa.Engine, noted: str, *, aside: bool, taken: bool
+) -> None:
+    """`aside`: a restored shop has given the order's id out again."""
+    said = {"sumup_said": {"transactions": [{"id": "t-0", "status": "FAILED"}, {"id": "t-1", "status": "SUCCESSFUL"}]}}
+    evidence = {"checkouts": {"c-1": {"status": "PAID", **said}, "c-2": {"status": "FAILED"}, "c-3": {"answer": "x"}}}
+    with transaction(engine) as connection:
+        for order_id in (7, -7) if aside else (7,):
+            connection.execute(sa.insert(watch).values(order_id=order_id, first_seen_at=NOW, order_number="A-7"))
+        row = {"order_id": 7, "merchant_code": "M1", "first_seen_at": NOW, "seen_at": NOW}
+        if noted:
+            connection.execute(sa.insert(checkout_seen).values(**row, checkout_id="c-1", status=noted))
+        order: dict[str, Any] = {"action": "verified", "order_id": 7, "order_number": "A-7"}
+        told: dict[str, Any] = {
+            "outcome": "review",
+            "reason": "mismatch",
+            "explanation": "a penny off",
+            "evidence": evidence,
+        }
+        record(connection, now=NOW, **order, **told)
+        record(connection, now=NOW, **order, explanation="nothing was asked")
+        take_over(connection)
+        names = (checkout_seen.c.checkout_id, checkout_seen.c.transaction_id)
+        found = connection.execute(sa.select(*names).where(checkout_seen.c.accounted)).all()
+    assert found == ([("c-1", "t-1")] if taken else [])
 
 
 class TestShopSchema:

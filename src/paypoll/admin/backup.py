@@ -243,7 +243,8 @@ def _require_quiet(connection: sa.Connection, manifest: Manifest, now: datetime)
     if (run := run_under_way(connection, now, _RUN_UNDER_WAY)) is not None:
         raise RefusedError(
             f"a run has been under way on {run.host} since {run.started_at:%H:%M:%S} UTC: stop the "
-            "timer (systemctl stop paypoll.timer paypoll.path), wait until it is over, and try again"
+            "timer (systemctl stop paypoll.timer paypoll.path), wait until it is over, and try again; one that was "
+            f"killed counts as over at {run.started_at + _RUN_UNDER_WAY:%H:%M:%S} UTC"
         )
     if (number := refund_begun_since(connection, manifest, now)) is not None:
         raise RefusedError(

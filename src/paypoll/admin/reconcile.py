@@ -17,7 +17,6 @@ from paypoll.database import transaction
 from paypoll.errors import TryLaterError
 from paypoll.ledger.judging import Judged, PageJudge
 from paypoll.ledger.other_way import Unseen, unpaid_tickets
-from paypoll.ledger.reading import UnansweredError
 from paypoll.payments.books import LedgerItem, LedgerSource, Period
 from paypoll.payments.gateway import Found, NotAllowed, NotFound, PaymentGateway
 from paypoll.payments.ledger import LedgerRules
@@ -130,11 +129,10 @@ def _pages(
             return
         if not isinstance(look, Found) or (page and look.value.next_page == page):
             raise TryLaterError(f"SumUp's list of payments of {merchant_code} could not be read: {_detail(look)}")
-        try:
-            judged = judge.judge_page(look.value, merchant_code, now)
-        except UnansweredError as error:
-            raise TryLaterError(f"SumUp did not say all about the payments of {merchant_code}: {error}") from error
-        yield look.value.items, _with_gone(books.engine, {one.payment.transaction_id: one for one in judged})
+        seen = judge.judge_page(look.value, merchant_code, now)
+        if seen.unanswered is not None:
+            raise TryLaterError(f"SumUp did not say all about the payments of {merchant_code}: {seen.unanswered}")
+        yield look.value.items, _with_gone(books.engine, {one.payment.transaction_id: one for one in seen.judged})
         times = [item.at for item in look.value.items if item.at is not None]
         if times:
             on_page(max(times))

@@ -1,6 +1,6 @@
 """A page of SumUp's ledger judged: whose each payment is, and what follows. Writes nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from paypoll.database import transaction
 from paypoll.ledger.placing import place, place_on_fee
-from paypoll.ledger.reading import needs_details, read_details, sort_lines
+from paypoll.ledger.reading import Questions, UnansweredError, needs_details, read_details, sort_lines
 from paypoll.payments.books import LedgerPage
 from paypoll.payments.fee_ledger import PaidFee, judge_fee
 from paypoll.payments.gateway import PaymentGateway
@@ -105,6 +105,18 @@ class Judged:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedPage:
+    """The payments of a page that are judged, and the names of those that are `left`, since SumUp was not asked.
+
+    `unanswered`: it was, and did not say.
+    """
+
+    judged: list[Judged]
+    left: frozenset[str] = frozenset()
+    unanswered: UnansweredError | None = None
+
+
 class PageJudge:
     """Judges pages, asking SumUp about what their lines leave open. No transaction is open meanwhile."""
 
@@ -122,9 +134,24 @@ class PageJudge:
         self._rules = rules
         self._stopped = stopped
 
-    def judge_page(self, page: LedgerPage, merchant_code: str, now: datetime) -> list[Judged]:
-        """Return the page's online payments, each judged. Raise UnansweredError."""
+    def judge_page(
+        self,
+        page: LedgerPage,
+        merchant_code: str,
+        now: datetime,
+        *,
+        done: Collection[str] = (),
+        should_end: Callable[[], bool] = lambda: False,
+        questions: Questions | None = None,
+    ) -> JudgedPage:
+        """Return the page's online payments but those that are `done`, each judged, and what is left of them.
+
+        One at least is judged before `should_end` counts, so that a page comes to its end however long that takes.
+        `questions` are those asked about the page before.
+        """
+        questions = questions or Questions.to(self._gateway)
         lines = sort_lines(page.items, merchant_code)
+        lines = replace(lines, payments={name: one for name, one in lines.payments.items() if name not in done})
         payments = dict(lines.payments)
         with transaction(self._engine) as connection:
             entries = find_entries(connection, payments)
@@ -141,17 +168,31 @@ class PageJudge:
         foreign |= {name for name, one in payments.items() if name not in owners and self._rules.is_elses(one)}
         sound = {name for name, owner in owners.items() if is_as_expected(payments[name], owner)}
         voidable = {name for name, owner in owners.items() if self._rules.voids(owner)}
-        asked: set[str] = set()
-        for name in needs_details(lines, entries, sound | foreign, voidable, owners):
-            known = read_details(self._gateway, payments[name], stopped=self._stopped)
-            if known is not None:
-                payments[name] = known
-                asked.add(name)
-            elif name in lines.changed:  # what went back says nothing about what was paid
-                del payments[name]
-        fees = self._fees(payments, owners)
-        found, unpaid_fees = self._place(payments, owners, entries, foreign | set(fees))
-        fees |= {name: PaidFee(reference) for name, reference in unpaid_fees.items()}
+        wanted = needs_details(lines, entries, sound | foreign, voidable, owners)
+        fees = self._fees({name: one for name, one in payments.items() if name not in {*owners, *wanted}})
+        asked, found, left, unanswered = set[str](), dict[str, int](), list[str](), None
+        # One after the other to its end: what is known of some when the time is up need not be asked again.
+        for position, name in enumerate(wanted):
+            if position and should_end():
+                left = wanted[position:]
+                break
+            try:
+                known = read_details(questions, payments[name], stopped=self._stopped)
+                if known is None and name in lines.changed:  # what went back says nothing about what was paid
+                    del payments[name]
+                    continue
+                if known is not None:
+                    payments[name] = known
+                    asked.add(name)
+                if name not in owners:
+                    fees |= self._fees({name: payments[name]})
+                if name not in {*owners, *entries, *foreign, *fees}:
+                    self._place(questions, payments[name], found, fees)
+            except UnansweredError as error:
+                left, unanswered = wanted[position:], error
+                break
+        for name in left:
+            del payments[name]
         came_back = {name for name, entry in entries.items() if entry.gone and name in payments}
         with transaction(self._engine) as connection:
             new = [payments[name] for name in found]
@@ -159,7 +200,7 @@ class PageJudge:
             owners = with_the_others(connection, owners, payments)
             came_back |= listed_as_here_again(connection, payments)
         owners |= {name: replace(owners[name], came_back=True) for name in came_back & owners.keys()}
-        return [
+        judged = [
             Judged(payment, None, judge_fee(payment, fee), fee.reference, asked=name in asked)
             if (fee := fees.get(name)) is not None
             else Judged(
@@ -170,39 +211,27 @@ class PageJudge:
             )
             for name, payment in payments.items()
         ]
+        return JudgedPage(judged, frozenset(left), unanswered)
 
-    def _fees(self, payments: Mapping[str, LedgerPayment], owners: Mapping[str, Owner]) -> dict[str, PaidFee]:
+    def _fees(self, payments: Mapping[str, LedgerPayment]) -> dict[str, PaidFee]:
         """Return the listing fees of payments that are of no order."""
-        texts = {
-            name: [text for text in (one.foreign_id, one.summary) if text]
-            for name, one in payments.items()
-            if name not in owners
-        }
+        texts = {name: [text for text in (one.foreign_id, one.summary) if text] for name, one in payments.items()}
         if not texts:
             return {}
         with transaction(self._engine) as connection:
             return fees_of(connection, texts, self._policy.fee_references)
 
     def _place(
-        self,
-        payments: Mapping[str, LedgerPayment],
-        owners: Mapping[str, Owner],
-        entries: Mapping[str, Entry],
-        foreign: set[str],
-    ) -> tuple[dict[str, int], dict[str, str]]:
-        """Return the orders, and the listing fees, of payments that nobody has noted.
-
-        Those that nobody could place before are left.
-        """
-        found, fees = dict[str, int](), dict[str, str]()
-        for name, payment in payments.items():
-            if name in owners or name in entries or name in foreign or payment.gone or self._rules.is_elses(payment):
-                continue
-            order_id = place(self._engine, self._gateway, payment, self._policy.references)
-            if order_id is not None:
-                found[name] = order_id
-            elif payment.merchant_code == self._policy.merchant_code and (
-                reference := place_on_fee(self._engine, self._gateway, payment, self._policy.fee_references)
-            ):
-                fees[name] = reference
-        return found, fees
+        self, questions: Questions, payment: LedgerPayment, found: dict[str, int], fees: dict[str, PaidFee]
+    ) -> None:
+        """Look for the order, or the listing fee, of a payment that nobody has noted. Raise UnansweredError."""
+        name = payment.transaction_id
+        if payment.gone or self._rules.is_elses(payment):
+            return
+        order_id = place(self._engine, questions, payment, self._policy.references)
+        if order_id is not None:
+            found[name] = order_id
+        elif payment.merchant_code == self._policy.merchant_code and (
+            reference := place_on_fee(self._engine, questions, payment, self._policy.fee_references)
+        ):
+            fees[name] = PaidFee(reference)

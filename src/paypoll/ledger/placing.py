@@ -5,15 +5,15 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from paypoll.database import transaction
-from paypoll.ledger.reading import UnansweredError
-from paypoll.payments.gateway import CheckoutAnswer, Found, NotAllowed, NotFound, PaymentGateway
+from paypoll.ledger.reading import Questions, UnansweredError
+from paypoll.payments.gateway import CheckoutAnswer, Found, NotAllowed, NotFound
 from paypoll.payments.ledger import LedgerPayment
 from paypoll.payments.references import numbers_in
 from paypoll.state.fee_payments import fee_candidates
 from paypoll.state.owners import Candidate, find_candidates, named_order
 
 
-def place(engine: sa.Engine, gateway: PaymentGateway, payment: LedgerPayment, references: Sequence[str]) -> int | None:
+def place(engine: sa.Engine, questions: Questions, payment: LedgerPayment, references: Sequence[str]) -> int | None:
     """Return the id of the order that the payment is of, None when nobody can say.
 
     An order of the same amount and hour is only asked about: it is the payment's if SumUp has it in a checkout of that
@@ -26,12 +26,12 @@ def place(engine: sa.Engine, gateway: PaymentGateway, payment: LedgerPayment, re
                 return found
         candidates = find_candidates(connection, payment.net, payment.paid_at) if payment.paid_at else []
     for candidate in candidates:
-        if _holds(gateway, candidate, payment, references):
+        if _holds(questions, candidate, payment, references):
             return candidate.order_id
     return None
 
 
-def place_on_fee(engine: sa.Engine, gateway: PaymentGateway, payment: LedgerPayment, patterns: Sequence[str]) -> str:
+def place_on_fee(engine: sa.Engine, questions: Questions, payment: LedgerPayment, patterns: Sequence[str]) -> str:
     """Return the reference of the listing fee that SumUp has this payment under, of those of its amount; else nothing.
 
     Raise UnansweredError.
@@ -41,19 +41,19 @@ def place_on_fee(engine: sa.Engine, gateway: PaymentGateway, payment: LedgerPaym
     with transaction(engine) as connection:
         candidates = fee_candidates(connection, payment.net, payment.paid_at)
     for candidate in candidates:
-        if _is_under(gateway, payment, [pattern.replace("{fee_reference}", candidate) for pattern in patterns]):
+        if _is_under(questions, payment, [pattern.replace("{fee_reference}", candidate) for pattern in patterns]):
             return candidate
     return ""
 
 
-def _holds(gateway: PaymentGateway, candidate: Candidate, payment: LedgerPayment, references: Sequence[str]) -> bool:
+def _holds(questions: Questions, candidate: Candidate, payment: LedgerPayment, references: Sequence[str]) -> bool:
     made = (pattern.replace("{order_number}", candidate.number) for pattern in references)
-    return _is_under(gateway, payment, dict.fromkeys((*candidate.references, *made)))
+    return _is_under(questions, payment, dict.fromkeys((*candidate.references, *made)))
 
 
-def _is_under(gateway: PaymentGateway, payment: LedgerPayment, references: Iterable[str]) -> bool:
+def _is_under(questions: Questions, payment: LedgerPayment, references: Iterable[str]) -> bool:
     for reference in references:
-        look = gateway.find_checkouts(reference, payment.merchant_code)
+        look = questions.find_checkouts(reference, payment.merchant_code)
         if isinstance(look, Found):
             if any(_is_of(checkout, payment) for checkout in look.value):
                 return True

@@ -3,9 +3,19 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cache
+from typing import Self
 
 from paypoll.payments.books import ONLINE, LedgerItem
-from paypoll.payments.gateway import Found, Look, NotFound, PaymentGateway, TransactionAnswer, TransactionStatus
+from paypoll.payments.gateway import (
+    CheckoutAnswer,
+    Found,
+    Look,
+    NotFound,
+    PaymentGateway,
+    TransactionAnswer,
+    TransactionStatus,
+)
 from paypoll.payments.ledger import LedgerPayment
 from paypoll.state.ledger import Entry
 
@@ -19,6 +29,19 @@ class UnansweredError(Exception):
     def __init__(self, look: object) -> None:
         super().__init__(getattr(look, "detail", ""))
         self.look = look
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What SumUp is asked in the judging of a page, each once: many payments may be of the same few orders."""
+
+    read_transaction: Callable[[str, str], Look[TransactionAnswer]]
+    find_checkouts: Callable[[str, str], Look[tuple[CheckoutAnswer, ...]]]
+
+    @classmethod
+    def to(cls, gateway: PaymentGateway) -> Self:
+        """Return the questions about one page."""
+        return cls(cache(gateway.read_transaction), cache(gateway.find_checkouts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +99,12 @@ def sort_lines(items: Iterable[LedgerItem], merchant_code: str) -> PageLines:
 
 
 def read_details(
-    gateway: PaymentGateway, payment: LedgerPayment, *, stopped: Callable[[], bool] = lambda: False
+    questions: Questions, payment: LedgerPayment, *, stopped: Callable[[], bool] = lambda: False
 ) -> LedgerPayment | None:
     """Return the payment with all that SumUp says about it alone; None: not known by its id. Raise UnansweredError."""
     if stopped():
         raise UnansweredError(None)
-    look: Look[TransactionAnswer] = gateway.read_transaction(payment.transaction_id, payment.merchant_code)
+    look = questions.read_transaction(payment.transaction_id, payment.merchant_code)
     if isinstance(look, NotFound):
         return None
     if not isinstance(look, Found):

@@ -24,6 +24,7 @@ from paypoll.state.fulfilments import SPENT
 from paypoll.state.gone import set_aside
 from paypoll.state.memory import ADOPTED_UNTIL
 from paypoll.state.spent import SPENT_IN_SHOP
+from paypoll.state.told_before import may_be_told, take_over
 from paypoll.statements import Rows, Together
 
 _SPENT = sa.union_all(SPENT, *SPENT_IN_SHOP)  # SQLite takes no union within another
@@ -108,10 +109,14 @@ def load_each(connection: sa.Connection, order_ids: Sequence[int]) -> Loaded:
 
 
 def load_claimed(connection: sa.Connection, claimed: Sequence[int], now: datetime) -> Loaded:
-    """Return the orders that a run has claimed; what was noted of lost ones under their ids is set aside (39a)."""
+    """Return the orders that a run has claimed; what was noted of lost ones under their ids is set aside (39a).
+
+    What the last release has told of them on another host is accounted for: the decision loads them again.
+    """
     loaded = load_each(connection, claimed)
     if reused := [order.id for order in loaded.orders.values() if order.records_of]:
         set_aside(connection, reused, now)
+    take_over(connection, [order.id for order in loaded.orders.values() if may_be_told(order)])
     return loaded
 
 

@@ -1,23 +1,25 @@
 """The sweep: SumUp's list of each merchant's payments read from where the last sweep ended, page by page.
 
 A page is read and judged with no transaction open, and then written down in one: what was seen, what was found, which
-orders are due at once, and where the list goes on. A run that is killed leaves the rest of the list to the next, and a
-page that is read twice changes nothing. One run at a time has a merchant's ledger, by a lease row.
+orders are due at once, and where the list goes on. A run whose time is up amid a page writes down what it has judged of
+it, and the next one judges the rest. A run that is killed leaves the rest of the list to the next, and a page that is
+read twice changes nothing. One run at a time has a merchant's ledger, by a lease row.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from itertools import takewhile
 
 import structlog
 
 from paypoll.alerts.ledger import end_unread, tell_of_findings, tell_of_unread
 from paypoll.database import transaction
 from paypoll.errors import DatabaseUnavailableError, SettingsError
-from paypoll.ledger.judging import Judged, PageJudge
+from paypoll.ledger.judging import Judged, JudgedPage, PageJudge
 from paypoll.ledger.naming import name_payments
 from paypoll.ledger.other_way import missing_payments, unpaid_tickets
-from paypoll.ledger.reading import UnansweredError
+from paypoll.ledger.reading import Questions, UnansweredError
 from paypoll.ledger.refund_mail import RefundMail
 from paypoll.payments.books import LedgerItem, LedgerPage, LedgerSource, Period
 from paypoll.payments.gateway import BrokenAnswer, Found, NotAllowed, NotFound, PaymentGateway
@@ -31,6 +33,7 @@ from paypoll.state import findings, ledger, told_cases, undone, watches
 from paypoll.state.fee_payments import have_fee_looked_at
 from paypoll.state.findings import NewFinding
 from paypoll.state.ledger import Cursor, Entry
+from paypoll.state.told_before import take_over_since
 from paypoll.state.waiting_voids import tell_anew, waiting, waits_no_more
 
 log = structlog.get_logger(__name__)
@@ -74,13 +77,14 @@ class Sweeper:
                 with self._errors_noted(merchant_code):
                     with transaction(self._engine) as connection:
                         cursor = ledger.begin(connection, merchant_code, self._first_since, self._clock.now())
+                        take_over_since(connection, cursor.since)
                     if (gone := self._read_list(cursor, swept, should_end)) is not None:
                         read.append((cursor, gone))
             # Only now: what pays for an order's tickets may stand in another merchant's list.
             for cursor, gone in read:
                 with self._errors_noted(cursor.merchant_code):
                     if self._make_void(cursor, gone, swept, should_end):
-                        self._finish(cursor, swept)
+                        self._finish(cursor, swept, should_end)
         return self._errors
 
     def _give_back(self, merchant_code: str) -> None:
@@ -105,7 +109,7 @@ class Sweeper:
 
     def _read_list(self, cursor: Cursor, swept: Swept, should_end: Callable[[], bool]) -> list[LedgerItem] | None:
         """Read a merchant's list; return the payments that have orders made void. None: it was not read to its end."""
-        page, gone = cursor.next_page, list[LedgerItem]()
+        page, done, gone = cursor.next_page, cursor.done, list[LedgerItem]()
         while not should_end():
             look = self._source.list_transactions(cursor.merchant_code, Period(changed_since=cursor.since), page)
             if not isinstance(look, Found):
@@ -114,28 +118,53 @@ class Sweeper:
             if look.value.next_page == page and page:
                 self._give_up(cursor, BrokenAnswer("a page of the history leads to itself"), page)
                 return None
-            page = look.value.next_page
-            try:
-                judged = self._judge_page(look.value, cursor.merchant_code, self._clock.now())
-            except UnansweredError as error:
-                self._give_up(cursor, error.look, "")
+            seen = self._judge_page(look.value, cursor.merchant_code, done, should_end)
+            if seen.left:
+                # What waits is not asked about again either: the next sweep lists it once more.
+                done = frozenset(item.transaction_id for item in look.value.items) - seen.left
+            else:
+                page, done = look.value.next_page, frozenset()
+            if not self._write(cursor, seen.judged, page, swept, done=done):
                 return None
-            if not self._write(cursor, judged, page, swept):
+            swept.payments += len(seen.judged)
+            if seen.unanswered is not None:
+                self._give_up(cursor, seen.unanswered.look, "")
                 return None
-            swept.payments += len(judged)
-            paid = (one.payment for one in judged if one.judgement.void)
+            paid = (one.payment for one in seen.judged if one.judgement.void)
             gone += [LedgerItem.again(one.transaction_id, one.transaction_code, one.currency) for one in paid]
-            if not page:
+            if not page and not seen.left:
                 return gone
         return None
 
-    def _judge_page(self, page: LedgerPage, merchant_code: str, now: datetime) -> list[Judged]:
-        """Judge a page, with the names of the payments that bought its orders' tickets. Raise UnansweredError."""
-        judged = self._judge.judge_page(page, merchant_code, now)
-        assumed = {one.owner.order_id for one in judged if one.owner is not None and one.owner.unnamed}
-        if assumed and name_payments(self._engine, self._gateway, assumed):
-            return self._judge.judge_page(page, merchant_code, now)
-        return judged
+    def _judge_page(
+        self,
+        page: LedgerPage,
+        merchant_code: str,
+        done: Collection[str] = (),
+        should_end: Callable[[], bool] = lambda: False,
+    ) -> JudgedPage:
+        """Judge a page, with the names of the payments that bought its orders' tickets."""
+        now, questions = self._clock.now(), Questions.to(self._gateway)
+        seen = self._judge.judge_page(page, merchant_code, now, done=done, should_end=should_end, questions=questions)
+        assumed = {one.owner.order_id for one in seen.judged if one.owner is not None and one.owner.unnamed}
+        try:
+            named = name_payments(self._engine, self._gateway, assumed) if assumed else False
+        except UnansweredError as error:
+            of_them = (one for one in seen.judged if one.owner is not None and one.owner.order_id in assumed)
+            theirs = {one.payment.transaction_id for one in of_them}
+            kept = [one for one in seen.judged if one.payment.transaction_id not in theirs]
+            return JudgedPage(kept, seen.left | theirs, error)
+        if named:
+            again = self._judge.judge_page(page, merchant_code, now, done={*done, *seen.left}, questions=questions)
+            return JudgedPage(again.judged, again.left | seen.left, again.unanswered or seen.unanswered)
+        return seen
+
+    def _judge_line(self, line: LedgerItem, merchant_code: str) -> list[Judged]:
+        """Judge a payment that is looked at again. Raise UnansweredError."""
+        seen = self._judge_page(LedgerPage((line,), ""), merchant_code)
+        if seen.unanswered is not None:
+            raise seen.unanswered
+        return seen.judged
 
     def _make_void(
         self, cursor: Cursor, gone: Sequence[LedgerItem], swept: Swept, should_end: Callable[[], bool]
@@ -154,8 +183,8 @@ class Sweeper:
             try:
                 if not self._look_at_others(cursor, line, swept):
                     return False
+                judged = self._judge_line(line, cursor.merchant_code)
                 now = self._clock.now()
-                judged = self._judge_page(LedgerPage((line,), ""), cursor.merchant_code, now)
                 left = [one for one in judged if not (one.judgement.void and self._void(one, now))]
                 swept.voided += len(judged) - len(left)
                 if not self._write(cursor, left, "", swept, again=True):
@@ -179,24 +208,28 @@ class Sweeper:
         """
         with transaction(self._engine) as connection:
             others = ledger.others_of(connection, line.transaction_id)
-        now = self._clock.now()
         judged = [
             one
             for other in others
-            for one in self._judge_page(
-                LedgerPage((LedgerItem.again(other.transaction_id, other.transaction_code, other.currency),), ""),
-                other.merchant_code,
-                now,
+            for one in self._judge_line(
+                LedgerItem.again(other.transaction_id, other.transaction_code, other.currency), other.merchant_code
             )
         ]
         return not judged or self._write(cursor, judged, "", swept, again=True)
 
     def _write(
-        self, cursor: Cursor, judged: Sequence[Judged], next_page: str, swept: Swept, *, again: bool = False
+        self,
+        cursor: Cursor,
+        judged: Sequence[Judged],
+        next_page: str,
+        swept: Swept,
+        *,
+        again: bool = False,
+        done: Collection[str] = (),
     ) -> bool:
         """Write a page down. False when another run has the merchant's ledger by now: then nothing is written.
 
-        `again`: what was found before is to say what is known now.
+        `again`: what was found before is to say what is known now. `done`: what is judged of the next page already.
         """
         now = self._clock.now()
         with transaction(self._engine) as connection:
@@ -227,18 +260,18 @@ class Sweeper:
                 gone = one.payment.gone
                 if not gone and have_fee_looked_at(connection, one.fee, one.payment.transaction_id, now):
                     swept.due += 1
-            ledger.note_page(connection, cursor, next_page)
+            ledger.note_page(connection, cursor, next_page, done)
         return True
 
     def _void(self, judged: Judged, now: datetime) -> bool:
         return void_order(self._engine, judged, self._run_id, now, mail=self._mail) is not None
 
-    def _finish(self, cursor: Cursor, swept: Swept) -> None:
+    def _finish(self, cursor: Cursor, swept: Swept, should_end: Callable[[], bool]) -> None:
         """Look the other way round, close what has ended by itself, and tell of what is new."""
         with transaction(self._engine) as connection:
             unlisted = missing_payments(connection, cursor)
         # What is not answered the next sweep that looks back asks again.
-        answers = [one.asked(self._gateway) for one in unlisted]
+        answers = [one.asked(self._gateway) for one in takewhile(lambda _: not should_end(), unlisted)]
         now = self._clock.now()
         with transaction(self._engine) as connection:
             if not ledger.keep(connection, cursor.merchant_code, self._run_id, self._lease):
@@ -255,7 +288,7 @@ class Sweeper:
                 if why := settled_why(finding):
                     findings.close(connection, finding.id, why=why, now=now, run_id=self._run_id)
             told_cases.end_returned(connection, now, self._run_id)
-            ledger.finish(connection, cursor, now)
+            ledger.finish(connection, cursor, now, looked_back=len(answers) == len(unlisted))
             end_unread(self._desk, connection, cursor.merchant_code)
         log.info("ledger_swept", merchant=cursor.merchant_code, payments=swept.payments, findings=swept.findings)
 

@@ -30,7 +30,8 @@ _LOOK_BACK_EVERY = timedelta(days=1)
 class Cursor:
     """A sweep under way: since when it lists what changed, when it began, where it goes on.
 
-    `first`: this merchant's list was never read to its end.
+    `first`: this merchant's list was never read to its end. `done`: the transactions that were judged already of the
+    page where it goes on.
     """
 
     merchant_code: str
@@ -38,6 +39,7 @@ class Cursor:
     began_at: datetime
     next_page: str
     first: bool
+    done: frozenset[str] = frozenset()
 
 
 CURSORS = sa.select(
@@ -94,7 +96,9 @@ def begin(connection: sa.Connection, merchant_code: str, first_since: timedelta,
     # One that began in the future did so under a clock that was ahead.
     if row.sweep_since is not None and row.sweep_began_at <= now + CLOCK_TOLERANCE:
         connection.execute(sa.update(ledger_cursor).where(same).values(asked_at=now))
-        return Cursor(merchant_code, row.sweep_since, row.sweep_began_at, row.next_page or "", row.read_until is None)
+        done = frozenset(row.page_done or ())
+        first = row.read_until is None
+        return Cursor(merchant_code, row.sweep_since, row.sweep_began_at, row.next_page or "", first, done)
     if row.read_until is None:
         since = now - first_since
     else:
@@ -104,21 +108,22 @@ def begin(connection: sa.Connection, merchant_code: str, first_since: timedelta,
         looked_back = row.looked_back_at is not None and now - _LOOK_BACK_EVERY < row.looked_back_at <= newest
         if not looked_back or row.read_until > newest:
             since = min(since, now - LOOK_BACK)
-    values = {"sweep_since": since, "sweep_began_at": now, "next_page": None, "asked_at": now}
+    values = {"sweep_since": since, "sweep_began_at": now, "next_page": None, "page_done": None, "asked_at": now}
     connection.execute(sa.update(ledger_cursor).where(same).values(values))
     return Cursor(merchant_code, since, now, "", row.read_until is None)
 
 
-def note_page(connection: sa.Connection, cursor: Cursor, next_page: str) -> None:
-    """Note where the sweep goes on."""
+def note_page(connection: sa.Connection, cursor: Cursor, next_page: str, done: Collection[str] = ()) -> None:
+    """Note where the sweep goes on, and what is `done` already of that page."""
     same = ledger_cursor.c.merchant_code == cursor.merchant_code
-    connection.execute(sa.update(ledger_cursor).where(same).values(next_page=next_page, refused=None))
+    values = {"next_page": next_page, "page_done": sorted(done) or None, "refused": None}
+    connection.execute(sa.update(ledger_cursor).where(same).values(values))
 
 
 def restart(connection: sa.Connection, merchant_code: str) -> None:
     """Forget the page at which the sweep was to go on, because SumUp does not take it any more."""
     same = ledger_cursor.c.merchant_code == merchant_code
-    connection.execute(sa.update(ledger_cursor).where(same).values(next_page=None))
+    connection.execute(sa.update(ledger_cursor).where(same).values(next_page=None, page_done=None))
 
 
 def note_refusal(connection: sa.Connection, merchant_code: str, why: str, now: datetime) -> None:
@@ -127,17 +132,21 @@ def note_refusal(connection: sa.Connection, merchant_code: str, why: str, now: d
     connection.execute(sa.update(ledger_cursor).where(same).values(refused=why, asked_at=now))
 
 
-def finish(connection: sa.Connection, cursor: Cursor, now: datetime) -> None:
-    """End the sweep: everything that had changed before it began was read."""
+def finish(connection: sa.Connection, cursor: Cursor, now: datetime, *, looked_back: bool = True) -> None:
+    """End the sweep: everything that had changed before it began was read.
+
+    Without `looked_back` the next one looks back again: there was no time to ask for all that is missing.
+    """
     values = {
         "read_until": cursor.began_at,
         "swept_at": now,
         "sweep_since": None,
         "sweep_began_at": None,
         "next_page": None,
+        "page_done": None,
         "refused": None,
     }
-    if cursor.first or cursor.began_at - cursor.since >= LOOK_BACK:
+    if looked_back and (cursor.first or cursor.began_at - cursor.since >= LOOK_BACK):
         values["looked_back_at"] = cursor.began_at
     connection.execute(
         sa.update(ledger_cursor).where(ledger_cursor.c.merchant_code == cursor.merchant_code).values(values)

@@ -248,6 +248,8 @@ ledger_cursor = sa.Table(
     sa.Column("sweep_since", UtcDateTime),
     sa.Column("sweep_began_at", UtcDateTime),
     sa.Column("next_page", sa.Text),
+    # The transactions that were judged already of that page, where the time was up amid it.
+    sa.Column("page_done", Json),
     # Why the list could not be read the last time: a credential without the scope, mostly.
     sa.Column("refused", sa.Text),
 )

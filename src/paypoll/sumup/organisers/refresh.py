@@ -161,8 +161,8 @@ class TokenRefresher:
             return NotAllowed(
                 merchant,
                 "the organiser's access token has expired or is refused, and without sumup.client_id and "
-                "sumup.client_secret in the settings it cannot be renewed",
-                about_client=True,
+                "sumup.client_secret in the settings it cannot be renewed: set them, or the organiser has to connect "
+                "again",
             )
         if not connection.refresh_token:
             return NotAllowed(
