@@ -33,6 +33,13 @@ def pause(engine: sa.Engine, target: Target, *, who: str, reason: str, clock: Cl
         return pauses(connection)
 
 
+def list_pauses(engine: sa.Engine) -> tuple[Pause, ...]:
+    """Return all that is paused."""
+    require_ready(engine)
+    with transaction(engine) as connection:
+        return pauses(connection)
+
+
 def resume(engine: sa.Engine, target: Target, *, who: str, clock: Clock) -> tuple[Pause, ...]:
     """Resume it and return what is still paused. Raise RefusedError when it is not paused."""
     require_ready(engine)
