@@ -95,6 +95,11 @@ def own_rows(stage: Stage) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def kinds(printed: dict[str, Any]) -> dict[str, str]:
+    """Return of what kind each value is that --json has printed."""
+    return {name: type(value).__name__.replace("float", "int") for name, value in printed.items()}
+
+
 def a_penny_off(stage: Stage) -> Placed:
     """Place an order whose payment does not fit."""
     order = stage.order("ORD-REVIEW", checkout="")
@@ -134,7 +139,7 @@ def test_upgrade_of_the_last_releases_tables_keeps_every_row_and_both_releases_g
         grants = last_release("db", "grants", "--role", ROLE).stdout.replace("%", "%%")
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(grants)
     mailed, failed = stage.order("ORD-MAILED", checkout="PAID"), stage.order("ORD-FAILED", checkout="FAILED")
-    last_release("run-once")
+    reported = last_release("run-once", "--json").report
     unmailed, open_one = stage.order("ORD-UNMAILED", checkout="PAID"), stage.order("ORD-OPEN")
     review = a_penny_off(stage)
     last_release("run-once", code=TRY_LATER, **MAIL_SERVER_DOWN)
@@ -176,6 +181,9 @@ def test_upgrade_of_the_last_releases_tables_keeps_every_row_and_both_releases_g
     assert stage.status(open_one) == "completed"
     stage.sumup.pay(failed.checkout, force=True)
     stage.let_time_pass()
-    assert stage.run_once().code == 0
-    assert stage.status(failed) == "completed"
+    run = stage.run_once()
+    assert (run.code, stage.status(failed)) == (0, "completed")
+    # The number of the schema is the same: so is what each key is.
+    assert kinds(reported).items() <= kinds(run.report).items()
+    assert kinds(reported["orders"][0]).items() <= kinds(run.report["orders"][0]).items()
     repaired(stage)
