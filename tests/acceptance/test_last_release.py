@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 LAST_RELEASE = "bb44b52f27b9848cfd653277b282ff9240c90c4f"
 """The commit of version 0.1.0. A release moves this to its own commit: scripts/release says so."""
 
-TRY_LATER = 75
+TRY_LATER, USAGE = 75, 2
 MAIL_SERVER_DOWN = {"mail__host": "127.0.0.1", "mail__port": "9"}
 
 
@@ -128,6 +128,9 @@ def test_last_release_works_on_the_tables_of_this_one(stage: Stage, last_release
     assert [stage.status(order) for order in (failed, old, review)] == ["failed", "expired", "requires_manual_review"]
     assert last_release("run-once", "--json").report["orders"] == []
     repaired(stage)
+    # What `scripts/install --rollback` asks it: that it goes on here, and that it knows no pauses.
+    for question, answer in ((("config", "validate"), 0), (("db", "status"), 0), (("pause", "--help"), USAGE)):
+        last_release(*question, code=answer)
 
 
 def test_upgrade_of_the_last_releases_tables_keeps_every_row_and_both_releases_go_on(
