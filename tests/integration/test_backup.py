@@ -16,6 +16,7 @@ from tests.integration.conftest import Bench, Place
 
 from paypoll.admin import backup as admin
 from paypoll.admin.backup import KEPT, BackedUp, back_up, find_folder, restore, upgrade_safely
+from paypoll.admin.pause import list_pauses
 from paypoll.cli.commands.db_backup import _restored_lines
 from paypoll.database import SCHEMA, DatabaseOptions, make_engine, own_file, transaction
 from paypoll.errors import CannotWriteError, RefusedError, SchemaError
@@ -357,6 +358,7 @@ def test_upgrade_keeps_what_was_there_and_it_comes_back_in_either_version(
     with transaction(engine) as connection:
         assert current_version(connection) == older
         assert not sa.inspect(connection).has_table("refund", schema=SCHEMA)
+    assert list_pauses(engine) == ()
     bench.clock.move(timedelta(seconds=1))
     put_back(bench, made, copy_to=tmp_path)
     with transaction(engine) as connection:
