@@ -50,7 +50,9 @@ def test_run_without_own_tables_says_how_to_make_them_and_upgrade_makes_them(sta
     assert stage.dump("public") == before
     assert stage.paypoll("db", "upgrade", database__url=stage.owner_url).code == OK
     assert stage.dump("public") == before
+    assert stage.paypoll("db", "status").code == SETTINGS
     stage.grant()
+    assert stage.paypoll("db", "status").code == OK
     assert stage.run_once().code == OK
     check_completed(stage, order)
 
@@ -87,6 +89,11 @@ def test_paypoll_logs_in_as_a_role_that_may_do_no_more_than_its_work(stage: Stag
     assert rights == {"OK"}
     (role,) = stage.sql("SELECT rolsuper, rolcreatedb FROM pg_roles WHERE rolname = :role", role=ROLE)
     assert (role["rolsuper"], role["rolcreatedb"]) == (False, False)
+    stage.sql(f"REVOKE DELETE ON paypoll.pause FROM {ROLE}")
+    status = stage.paypoll("db", "status", "--json")
+    assert status.code == SETTINGS
+    assert status.report["missing_rights"] == ["may not DELETE paypoll.pause: (the whole table)"]
+    assert "may not DELETE paypoll.pause" in stage.paypoll("db", "status").stdout
 
 
 # -- run-once -------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 LAST_RELEASE = "bb44b52f27b9848cfd653277b282ff9240c90c4f"
 """The commit of version 0.1.0. A release moves this to its own commit: scripts/release says so."""
 
-TRY_LATER = 75
+TRY_LATER, USAGE = 75, 2
 AGO = timedelta(hours=2)
 MAIL_SERVER_DOWN = {"mail__host": "127.0.0.1", "mail__port": "9"}
 
@@ -96,6 +96,11 @@ def own_rows(stage: Stage) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def kinds(printed: dict[str, Any]) -> dict[str, str]:
+    """Return of what kind each value is that --json has printed."""
+    return {name: type(value).__name__.replace("float", "int") for name, value in printed.items()}
+
+
 def a_penny_off(stage: Stage, number: str = "ORD-REVIEW", age: timedelta = timedelta(minutes=5)) -> Placed:
     """Place an order whose payment does not fit."""
     order = stage.order(number, checkout="", age=age)
@@ -133,6 +138,9 @@ def test_last_release_works_on_the_tables_of_this_one(stage: Stage, last_release
     assert [stage.status(order) for order in (failed, old, review)] == ["failed", "expired", "requires_manual_review"]
     assert last_release("run-once", "--json").report["orders"] == []
     repaired(stage)
+    # What `scripts/install --rollback` asks it: that it goes on here, and that it knows no pauses.
+    for question, answer in ((("config", "validate"), 0), (("db", "status"), 0), (("pause", "--help"), USAGE)):
+        last_release(*question, code=answer)
 
 
 def test_upgrade_of_the_last_releases_tables_keeps_every_row_and_both_releases_go_on(
@@ -140,7 +148,7 @@ def test_upgrade_of_the_last_releases_tables_keeps_every_row_and_both_releases_g
 ) -> None:
     made_by_the_last_release(stage, last_release)
     mailed, failed = stage.order("ORD-MAILED", checkout="PAID"), stage.order("ORD-FAILED", checkout="FAILED")
-    last_release("run-once")
+    reported = last_release("run-once", "--json").report
     unmailed, open_one = stage.order("ORD-UNMAILED", checkout="PAID"), stage.order("ORD-OPEN")
     review = a_penny_off(stage)
     last_release("run-once", code=TRY_LATER, **MAIL_SERVER_DOWN)
@@ -184,8 +192,11 @@ def test_upgrade_of_the_last_releases_tables_keeps_every_row_and_both_releases_g
     assert stage.status(open_one) == "completed"
     stage.sumup.pay(failed.checkout, force=True)
     stage.let_time_pass()
-    assert stage.run_once().code == 0
-    assert stage.status(failed) == "completed"
+    run = stage.run_once()
+    assert (run.code, stage.status(failed)) == (0, "completed")
+    # The number of the schema is the same: so is what each key is.
+    assert kinds(reported).items() <= kinds(run.report).items()
+    assert kinds(reported["orders"][0]).items() <= kinds(run.report["orders"][0]).items()
     repaired(stage)
 
 

@@ -33,7 +33,7 @@ def test_operator_decides_on_many_pauses_searches_and_sends_what_waits(stage: St
     assert (left["reviews"], [one["reference"] for one in left["fees"]]) == ([], ["LF-BACK"])
 
     paid = stage.order("ORD-PAID", checkout="PAID")
-    assert stage.paypoll("pause", "--all", "--reason", "a restore", "--by", "margot").code == 0
+    everything_is_paused(stage, "a restore", "margot")
     delete(stage, lost)  # the shop is being restored
     stage.sql("UPDATE paypoll.watch SET next_check_at = now() WHERE order_id = :id", id=lost.id)
     paused = stage.run_once(alerts__digest="00:00")
@@ -78,6 +78,13 @@ def test_operator_decides_on_many_pauses_searches_and_sends_what_waits(stage: St
         True,
         [],
     )
+
+
+def everything_is_paused(stage: Stage, why: str, by: str) -> None:
+    """Pause everything, which `paypoll pause` alone then lists; half a command pauses nothing."""
+    assert stage.paypoll("pause", "--all", "--reason", why, "--by", by).code == 0
+    assert stage.paypoll("pause").stdout == f"Paused:\n  all orders, by {by}: {why}\n"
+    assert [stage.paypoll("pause", *words).code for words in (("--all",), ("--reason", "x"))] == [2, 2]
 
 
 def let_look(stage: Stage, name: str) -> None:

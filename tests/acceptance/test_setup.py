@@ -88,6 +88,11 @@ def test_setup_by_a_file_leads_to_tickets_and_again_keeps_what_is_there(stage: S
 
     assert stage.run_once().code == 0
     assert stage.status(waiting) == "completed"
+    # What an operator has set since, and the shop says otherwise.
+    text = stage.config.read_text().replace('"Europe/Jersey"', '"Europe/London"').replace('"127.0.0.1"', '"localhost"')
+    text = text.replace('"Jersey Events <tickets@shop', '"Ours <ours@shop').replace("paypoll@/", "paypoll:@/")
+    stage.config.write_text(text.replace(key_file, str(stage.config.with_name("key"))))
+    stage.config.with_name("sumup_api_key").rename(stage.config.with_name("key"))
     at_a_terminal_it_names_mistakes_goes_back_and_keeps_a_copy(stage)
 
 
@@ -142,6 +147,12 @@ def at_a_terminal_it_names_mistakes_goes_back_and_keeps_a_copy(stage: Stage) -> 
     person.types("/no/such/shop")
     person.sees("no such file")
     person.types("")
+    for key, mine, of_the_shop in (
+        ("mail.host", "localhost", "127.0.0.1"),
+        ("mail.sender", "Ours <ours@shop.example>", "Jersey Events <tickets@shop.example>"),
+        ("site.time_zone", "Europe/London", "Europe/Jersey"),
+    ):
+        person.sees(f"but {key} stays {mine}; the shop's is {of_the_shop}")
     person.sees("2 of 7 SumUp's API key [as it is]")
     person.types("sup_sk_of_somebody_else")
     person.sees("refuses the key")

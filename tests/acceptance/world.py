@@ -47,7 +47,7 @@ def what_becomes(ended: Ended, told: set[str]) -> dict[str, tuple[str, str, list
             one["reason"],
             sorted(
                 key
-                for key in one["alerts"]
+                for key in one["told"]
                 if ":event:" not in key and f"alert:{key}:order:{one['id']}:to:{ADMIN}" not in told
             ),
         )

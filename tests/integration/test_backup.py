@@ -4,6 +4,7 @@ import resource
 import stat
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.integration.conftest import Bench, Place
 
 from paypoll.admin import backup as admin
 from paypoll.admin.backup import KEPT, BackedUp, back_up, find_folder, restore, upgrade_safely
+from paypoll.admin.pause import list_pauses
+from paypoll.cli.commands.db_backup import _restored_lines
 from paypoll.database import SCHEMA, DatabaseOptions, make_engine, own_file, transaction
 from paypoll.errors import CannotWriteError, RefusedError, SchemaError
 from paypoll.payments.refunding import RefundIntent, RefundState, Standing
@@ -350,10 +353,13 @@ def test_upgrade_keeps_what_was_there_and_it_comes_back_in_either_version(
         put_back(bench, made, copy_to=tmp_path)
     with transaction(engine) as connection:
         connection.exec_driver_sql(f"UPDATE paypoll.schema_version SET version_num = '{HEAD}'")  # noqa: S608 - ours
-    put_back(bench, made, copy_to=tmp_path, as_it_was=True)
+    done = put_back(bench, made, copy_to=tmp_path, as_it_was=True)
+    said = " ".join(_restored_lines(made.manifest, replace(done, held=2)))
+    assert "2 mails may have gone out before: none of them leaves by itself, and a newer version shows them" in said
     with transaction(engine) as connection:
         assert current_version(connection) == older
         assert not sa.inspect(connection).has_table("refund", schema=SCHEMA)
+    assert list_pauses(engine) == ()
     bench.clock.move(timedelta(seconds=1))
     put_back(bench, made, copy_to=tmp_path)
     with transaction(engine) as connection:

@@ -310,6 +310,7 @@ def test_wrapper_hides_settings_of_the_environment_hands_over_what_is_written_an
     assert (folder / "week.html").read_text(encoding="utf-8") == "done\n"
     arguments = (tmp_path / "arguments").read_text(encoding="utf-8")
     assert "owner:" not in arguments
+    assert re.search(r"(?m)^--property=ExecStartPost=\+/bin/rm -f /run/paypoll-by-hand\.\w+/environment$", arguments)
     assert (tmp_path / "mode").read_text(encoding="utf-8") == "600\n"
     kept = (tmp_path / "environment").read_text(encoding="utf-8")
     assert kept == 'PAYPOLL_DATABASE__URL="postgresql://owner:a\\"b\\$c\\\\d\\`e@h/shop"\n'

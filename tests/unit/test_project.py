@@ -63,11 +63,15 @@ def test_test_folders_are_no_packages() -> None:
 
 def test_version_is_the_same_everywhere() -> None:
     assert version("paypoll") == paypoll.__version__
+    assert f'"paypoll {paypoll.__version__}"' in (ROOT / "docs" / "paypoll.1").read_text(encoding="utf-8")
     changelog = ROOT / "CHANGELOG.md"
     if changelog.exists() and (
         released := re.search(r"^## \[(\d\S*)\]", changelog.read_text(encoding="utf-8"), re.MULTILINE)
     ):
-        assert released[1] == paypoll.__version__
+        # What is on the way to the next release is later than the last one.
+        parts = [int(part) for part in paypoll.__version__.removesuffix(".dev0").split(".")]
+        last = [int(part) for part in released[1].split(".")]
+        assert parts > last if paypoll.__version__.endswith(".dev0") else parts == last
 
 
 def test_python_that_setup_asks_for_is_the_one_that_the_package_needs() -> None:

@@ -70,6 +70,14 @@ def test_release_of_what_is_no_later_version_is_refused(checkout: Path, argument
     assert not (checkout / ".git" / "called").exists()
 
 
+def test_release_of_what_the_version_is_on_the_way_to_is_later(checkout: Path) -> None:
+    (checkout / "src/paypoll/__init__.py").write_text('__version__ = "0.2.0.dev0"\n', encoding="utf-8")
+    commit(checkout)
+    assert "0.1.9 is not later" in release(checkout, "0.1.9")
+    release(checkout, "0.2.0")
+    assert (checkout / ".git" / "called").exists()
+
+
 def test_release_with_changes_that_are_not_committed_is_refused(checkout: Path) -> None:
     (checkout / "new").touch()
     assert "not committed" in release(checkout, "--dry-run", "0.2.0")

@@ -6,11 +6,12 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from paypoll.clock import Clock
-from paypoll.database import transaction
+from paypoll.database import SCHEMA, transaction
 from paypoll.errors import RefusedError
 from paypoll.shop.find import find_order_id, require_event
 from paypoll.state.audit import record
 from paypoll.state.pauses import Pause, Scope, begin, end, pauses
+from paypoll.state.tables import pause as pause_table
 from paypoll.state.upgrade import require_ready
 
 
@@ -31,6 +32,13 @@ def pause(engine: sa.Engine, target: Target, *, who: str, reason: str, clock: Cl
             raise RefusedError(f"{_words(target)} is paused already; `paypoll check` says by whom and why")
         _note(connection, scope, "paused", who, reason, clock.now())
         return pauses(connection)
+
+
+def list_pauses(engine: sa.Engine) -> tuple[Pause, ...]:
+    """Return all that is paused: nothing in tables of a release that knew no pauses, which a restore may leave."""
+    with transaction(engine) as connection:
+        there = sa.inspect(connection).has_table(pause_table.name, schema=SCHEMA)
+        return pauses(connection) if there else ()
 
 
 def resume(engine: sa.Engine, target: Target, *, who: str, clock: Clock) -> tuple[Pause, ...]:

@@ -20,8 +20,10 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def required_line(_context: click.Context, _option: click.Parameter, text: str) -> str:
-    """Check an option that must say something, and return it in one line."""
+def required_line(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    """Check an option that must say something where it is given, and return it in one line."""
+    if text is None:
+        return None
     if not (line := one_line(text)):
         raise click.BadParameter("must not be empty")
     return line

@@ -15,6 +15,13 @@ _PUSH_PATH = re.compile(r"/api/push/[^/]+/?$")
 # Names by which services are told of a state in the query: what is fixed there is said of every run.
 _STATES = frozenset({"status", "state", "success", "result", "exit", "exit_code", "s"})
 
+_PLACEHOLDER = re.compile(r"(?:^|[@/.])example\.(?:org|com|net)\b", re.IGNORECASE)
+
+
+def is_placeholder(text: str) -> bool:
+    """Say whether the text names nobody, as those of the example file do (RFC 2606)."""
+    return _PLACEHOLDER.search(text) is not None
+
 
 def is_loopback(host: str) -> bool:
     """Say whether the host is this machine by its name or address, so that nothing sent to it leaves the machine."""

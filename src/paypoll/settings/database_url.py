@@ -50,8 +50,9 @@ def normal_url(url: str, password: str | None = None) -> str:
     _require_known_options(options)
     hosts = _hosts_among(options)
     places = [_host_and_port(place) for place in match["place"].split(",")]
+    _require_one_spelling(places, options)
     if len(places) > 1:
-        rest = _with_hosts_as_options(match, places, options)
+        rest = _with_hosts_as_options(match, places)
     if max(len(places), len(hosts)) > 1 and "target_session_attrs" not in dict(options):
         # Of several servers the one that takes writes is meant, unless the address says otherwise.
         rest += "&target_session_attrs=read-write"
@@ -65,6 +66,17 @@ def normal_url(url: str, password: str | None = None) -> str:
     return f"{driver}://{user.rstrip(':')}:{quote(password, safe='')}{colon}{behind}"
 
 
+def _require_one_spelling(places: list[tuple[str, str]], options: list[tuple[str, str]]) -> None:
+    """Raise ValueError for a host or a port that stands before the ? and behind it: the latter would win, in silence.
+
+    hostaddr goes with one host before it, which is the name that it is known by.
+    """
+    (host, port), *others = places
+    before = {"host": bool(others or host), "port": bool(others or port), "hostaddr": bool(others)}
+    if any(before.get(name) for name, _ in options):
+        raise ValueError("names hosts or ports before the ? and behind it; keep one of them")
+
+
 def _host_and_port(place: str) -> tuple[str, str]:
     match = _PLACE.fullmatch(place)
     if match is None:
@@ -74,13 +86,11 @@ def _host_and_port(place: str) -> tuple[str, str]:
     return match["host"], match["port"] or ""
 
 
-def _with_hosts_as_options(match: re.Match[str], places: list[tuple[str, str]], given: list[tuple[str, str]]) -> str:
+def _with_hosts_as_options(match: re.Match[str], places: list[tuple[str, str]]) -> str:
     """Return what follows the scheme with `host1:5432,host2:5432` in the form that SQLAlchemy reads."""
     if not all(host for host, _ in places):
         raise ValueError("one of its hosts, between the commas, is empty")
     query = match["query"] or ""
-    if dict(given).keys() & {"host", "hostaddr", "port"}:
-        raise ValueError("names hosts before the ? and behind it; keep one of them")
     options = ["host=" + ",".join(host.strip("[]") for host, _ in places)]
     if any(port for _, port in places):
         options.append("port=" + ",".join(port for _, port in places))

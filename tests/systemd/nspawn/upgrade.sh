@@ -67,6 +67,14 @@ END
 as_psql() { sudo -u postgres psql -qAtc "$1" shop; }
 role_may() { [ "$(as_psql "SELECT has_any_column_privilege('$1', '$2', '$3')")" = t ]; }
 
+# What a killed `paypoll` leaves behind of the owner's address.
+PAYPOLL_PROGRAM=/bin/sleep paypoll 5 &
+sleep 2
+expect "a command that has begun has no file with its settings" eval 'ls -d /run/paypoll-by-hand.* &&
+    ! ls /run/paypoll-by-hand.*/environment 2>/dev/null'
+wait
+expect "nor anything else, when it has ended" eval '! ls -d /run/paypoll-by-hand.* 2>/dev/null'
+
 # As 0.1.0's README had it: a folder of pip's where the link is now.
 make_folder() {
     link=$(in_use)
@@ -96,6 +104,15 @@ expect "settings that the new version does not take are named" eval '! scripts/i
     grep -q no_such_setting /var/tmp/refused && ! grep -q "new tables" /var/tmp/refused'
 expect "nothing was changed" [ "$(in_use)" = "$first" ]
 cp -a /var/tmp/config.toml /etc/paypoll/config.toml
+# As if the upgrade had been killed between the tables and the rights on them.
+PAYPOLL_PROGRAM=$(echo /opt/paypoll/venv-$NEXT-*)/bin/paypoll as_owner db upgrade || exit 1
+expect "tables without the rights on them are told" eval '! scripts/install >/var/tmp/refused 2>&1 &&
+    grep -q "may not SELECT paypoll.trial" /var/tmp/refused && grep -q "PAYPOLL_AS=postgres" /var/tmp/refused'
+expect "by the owner's address alone as well" eval '! PAYPOLL_DATABASE__URL=postgresql:///shop scripts/install >/var/tmp/refused 2>&1'
+expect "the version in use is as it was" [ "$(in_use)" = "$first" ]
+expect "it works on the newer tables" run_goes_well
+expect "the timer is on" timer_is_on
+
 make_folder
 first=venv-by-pip
 
@@ -114,6 +131,25 @@ lose_and_restore "after the migration"
 expect "again is harmless" scripts/install
 expect "the same version is in use" version_is $NEXT
 expect "the timer is on" timer_is_on
+
+sed -i 's/^\[site\]/[site]\nno_such_setting = 1/' /etc/paypoll/config.toml
+expect "a rollback names settings that the older version does not take, and no restore" eval '
+    ! scripts/install --rollback >/var/tmp/refused 2>&1 &&
+    grep -q no_such_setting /var/tmp/refused && ! grep -q as-it-was /var/tmp/refused'
+cp -a /var/tmp/config.toml /etc/paypoll/config.toml
+
+# As 0.1.0, which knows no pauses.
+older=/opt/paypoll/$first/bin/paypoll
+mv "$older" "$older-itself"
+printf '#!/bin/sh\n[ "$1" != pause ] || exit 2\nexec %s "$@"\n' "$older-itself" >"$older"
+chmod 0755 "$older"
+paypoll pause --all --reason "the trial"
+expect "a rollback to a version without pauses names what is paused" eval '
+    ! scripts/install --rollback >/var/tmp/refused 2>&1 && grep -q "all orders, by .*: the trial" /var/tmp/refused'
+expect "nothing was changed" version_is $NEXT
+expect "the timer is on" timer_is_on
+paypoll resume --all
+mv "$older-itself" "$older"
 
 expect "one command goes back" scripts/install --rollback
 expect "the version before is in use" [ "$(in_use)" = "$first" ]

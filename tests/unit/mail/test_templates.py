@@ -9,7 +9,7 @@ import pytest
 from paypoll.mail.content import templating
 from paypoll.mail.content.compose import ComposeOptions, Composer
 from paypoll.mail.content.reading import ComposeError
-from paypoll.mail.content.samples import SAMPLES, template_problems
+from paypoll.mail.content.samples import SAMPLES, template_problems, without_commands
 
 
 def a_composer(folder: Path | None) -> Composer:
@@ -76,6 +76,12 @@ def test_broken_template_is_an_error_that_names_file_and_line(tmp_path: Path, br
     assert "no-such-file.txt" in shown or (str(tmp_path / "greeting.txt") in shown and "line 3" in shown)
     # It is included by three kinds of mail; alerts greet nobody.
     assert shown in template_problems(a_composer(tmp_path))
+
+
+def test_alert_of_an_older_release_is_known_by_the_commands_that_it_lacks(tmp_path: Path) -> None:
+    assert without_commands(a_composer(None)) == []
+    (tmp_path / "alert.txt").write_text("{{ mail.what_happened }}\n", encoding="utf-8")
+    assert without_commands(a_composer(tmp_path)) == ["alert.txt"]
 
 
 def test_template_that_breaks_several_kinds_of_mail_is_one_problem(tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ from paypoll.settings.database_url import masked_url, normal_url, passwords_in
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
 @pytest.mark.parametrize(
-    "rest", ["/shop", "u@/shop?host=/run/postgresql", "u:p%40ss@db.example:5433/shop?sslmode=require", "u@[::1]:5432/d"]
+    "rest",
+    [
+        "/shop",
+        "u@/shop?host=/run/postgresql",
+        "u:p%40ss@db.example:5433/shop?sslmode=require",
+        "u@[::1]:5432/d",
+        "u@h/d?hostaddr=::1&port=5433",
+    ],
 )
 def test_postgresql_address_in_any_form_names_psycopg2(scheme: str, rest: str) -> None:
     assert normal_url(f"{scheme}://{rest}") == f"postgresql+psycopg2://{rest}"
@@ -47,6 +54,9 @@ def test_address_of_several_hosts_takes_a_password_given_apart() -> None:
         ("u:hunter2@h/d?sslmode=require&connection_limit=1", "'connection_limit'"),
         ("u:hunter2@h/d?a%20b=1", "'a b'"),
         ("u:hunter2@one,two/d?host=three", "before the"),
+        ("u:hunter2@one,two/d?hostaddr=10.0.0.1", "before the"),
+        ("u:hunter2@localhost/d?host=127.0.0.1", "before the"),
+        ("u:hunter2@localhost:5433/d?port=5432", "before the"),
         ("u:hunter2@one,,two/d", "is empty"),
         ("u:hunter2@one:1,two:99999/d", "port"),
         ("u:hunter2@/d?host=h&port=x", "port"),

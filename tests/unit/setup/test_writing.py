@@ -100,6 +100,27 @@ def test_drop_in_lets_the_service_into_what_the_settings_name_and_no_further(tmp
     assert f"BindPaths={Path('/home', 'shop', 'media', 'tickets')}\n" in at_home
 
 
+def test_drop_in_that_was_made_by_hand_stays_and_setups_own_goes_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(units, "_UNITS", tmp_path)
+    monkeypatch.setattr(units, "_EVERY_MINUTE", ())
+    monkeypatch.setattr(units, "command", lambda _words: "")
+    folder = tmp_path / "paypoll.service.d"
+    settings = load_settings(write_settings_file(tmp_path / "config.toml", sound_settings()), {})
+    ours = units.folder_drop_in(settings, Path("/srv/shop/media/tickets"), "")
+    for _ in range(2):
+        units.write_drop_ins(ours, every_minute=False, now=NOW)
+    assert [(file.name, file.read_text()) for file in folder.iterdir()] == [("folders.conf", ours)]
+    by_hand = "[Service]\nReadWritePaths=/srv/shop/media/tickets\nMemoryMax=1G\n"
+    (folder / "folders.conf").write_text(by_hand)
+    units.write_drop_ins(ours, every_minute=False, now=NOW)
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {
+        "10-folders.conf": ours,
+        "folders.conf": by_hand,
+    }
+
+
 def test_units_name_the_program_that_they_are_installed_by_and_none_at_home() -> None:
     program = Path("/srv/venv/bin/paypoll")
     files = {str(one.file): one for one in units.units_of(ROOT, program)}

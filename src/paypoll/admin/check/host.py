@@ -1,7 +1,6 @@
 """This machine: the settings file, the folders that paypoll writes to, and the timer."""
 
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -11,6 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from paypoll.admin.check.result import CheckResult, advice, fine, skipped, wrong
+from paypoll.settings.addresses import is_placeholder
 from paypoll.settings.model import Settings
 from paypoll.templates import missing_folders
 
@@ -28,7 +28,6 @@ _FEWEST_FILES = 1000
 _LONGEST_PAUSE = timedelta(hours=1)
 """No drop-in of ours lets a timer wait for longer."""
 
-_PLACEHOLDER = re.compile(r"(?:^|[@/.])example\.(?:org|com|net)\b", re.IGNORECASE)
 _TICKET_FOLDERS = ("tickets/pdfs", "tickets/qr_codes")
 
 
@@ -57,7 +56,7 @@ def check_placeholders(settings: Settings, host_zone: tzinfo | None = None) -> I
         "alerts.ping_url": (settings.alerts.ping_url,),
     }
     for key, values in given.items():
-        if value := next((one for one in values if one and _PLACEHOLDER.search(one)), None):
+        if value := next((one for one in values if one and is_placeholder(one)), None):
             yield wrong("settings", f"{key} is {value}: that is the example's, and nobody's", f"correct {key}")
     if settings.site.time_zone == "UTC":
         # Both halves of the year: a winter's check must not pass where summer time is kept.

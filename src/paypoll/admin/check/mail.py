@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from paypoll.admin.check.result import CheckResult, fine, skipped, unreachable, wrong
+from paypoll.admin.check.result import CheckResult, advice, fine, skipped, unreachable, wrong
 from paypoll.mail.content.compose import Composer
 from paypoll.mail.content.contexts import AlertContext
 from paypoll.mail.content.message_id import new_message_id
@@ -17,7 +17,7 @@ _TEST = "test alert"
 
 def check_mail(composer: Composer, mailer: Mailer, settings: Settings) -> Iterator[CheckResult]:
     """Fill every template, connect and log in. No mail is sent."""
-    from paypoll.mail.content.samples import template_problems
+    from paypoll.mail.content.samples import template_problems, without_commands
 
     folder = settings.mail.template_folder
     problems = template_problems(composer)
@@ -25,6 +25,9 @@ def check_mail(composer: Composer, mailer: Mailer, settings: Settings) -> Iterat
         yield wrong("mail templates", problem, f"correct the template in {folder}" if folder else "report this bug")
     if not problems:
         yield fine("mail templates", "all can be filled" + (f", with those of {folder}" if folder else ""))
+        if older := without_commands(composer):
+            text = f"alerts show no commands to paste: {' and '.join(older)} in {folder} are of an older release"
+            yield advice("mail templates", text, "compare them with the new originals (docs/templates.md)")
     yield _connect(mailer, settings)
 
 

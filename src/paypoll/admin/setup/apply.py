@@ -15,6 +15,7 @@ from paypoll.admin.setup.media import NoMediaFolderError, look_at_media, prepare
 from paypoll.admin.setup.places import GROUP, Places, group_of_service, write_file
 from paypoll.admin.setup.session import Session
 from paypoll.admin.setup.settings_file import with_values
+from paypoll.settings.database_url import masked_url
 
 _NOT_YET = frozenset({"timer", "last run"})
 """What `paypoll check` cannot find in order before the timer is started."""
@@ -52,7 +53,10 @@ def _lay_database(session: Session) -> Iterator[str]:
     yield f"database: schema {GROUP} of version {after} (was: {before or 'none'}), the role {GROUP} and its rights"
     known = session.draft.secrets.get(("database", "password"))
     as_user = GROUP if session.places.is_service else ""
-    url, password = way_in_for_paypoll(there, known, as_user=as_user)
+    given = str(session.draft.get("database", "url"))
+    url, password = way_in_for_paypoll(there, known, given=given, as_user=as_user)
+    if given and url != given:
+        yield f"but database.url was {masked_url(given)}: it does not lead the role {GROUP} into that database"
     session.draft.values["database", "url"] = url
     if password is None:
         session.draft.forget("database", "password")
@@ -67,8 +71,10 @@ def _write_secrets_and_settings(session: Session, places: Places, now: datetime)
     values = dict(session.draft.values)
     places.settings.parent.mkdir(parents=True, exist_ok=True)
     for key, secret in session.draft.secrets.items():
-        name, value, file = places.secret(key)
-        values[name] = value
+        (section, name), value, file = places.secret(key)
+        if session.draft.kept_secrets.get(key) == secret and session.draft.kept[section].get(name) != value:
+            continue  # the settings have it from somewhere else, where it stays
+        values[section, name] = value
         # systemd reads a credential as root; a plain file is read by the user that runs are of.
         mode, shared = (0o600, None) if places.is_service else (0o640 if group else 0o600, group)
         yield write_file(file, secret.reveal() + "\n", mode, shared, now=now)

@@ -39,6 +39,10 @@ _OWNER = sa.text(
 )
 
 
+# No two servers were started in the same microsecond.
+_DATABASE = sa.text("SELECT current_database(), pg_catalog.pg_postmaster_start_time()")
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """A way to log in: an address, which is secret, and the user of this machine to do it as (empty: as we are)."""
@@ -141,20 +145,24 @@ def make_role_and_tables(there: ShopDatabase, *, refunds: bool) -> tuple[str | N
     return versions
 
 
-def way_in_for_paypoll(there: ShopDatabase, known: Secret | None, *, as_user: str) -> tuple[str, Secret | None]:
+def way_in_for_paypoll(
+    there: ShopDatabase, known: Secret | None, *, given: str, as_user: str
+) -> tuple[str, Secret | None]:
     """Return the address by which paypoll's role gets in, and the password if it takes one.
 
-    By its name alone (peer) on this machine, else with the password that is `known`, else with a new one.
-    `as_user`: the user that runs are of, where we may become it.
+    By the address that is `given` if it leads there, else by its name alone (peer) on this machine, else with the
+    password that is `known`, else with a new one. `as_user`: the user that runs are of, where we may become it.
     """
+    if given and _leads_in(given, known, as_user, there):
+        return given, known
     login = there.login
     socket = login.host if login.host.startswith("/") else ""
     if not login.host or socket or is_loopback(login.host):
         plain = _url(login, user="" if as_user else ROLE, host=socket)
-        if _leads_in(Way(Secret(plain), as_user)):
+        if _leads_in(plain, None, as_user, there):
             return plain, None
     url = _url(login, user=ROLE, host=login.host)
-    if known and _leads_in(Way(Secret(normal_url(url, known.reveal())))):
+    if known and _leads_in(url, known, "", there):
         return url, known
     password = Secret(secrets.token_urlsafe(32))
     with owner_transaction(there.way) as connection:
@@ -164,7 +172,7 @@ def way_in_for_paypoll(there: ShopDatabase, known: Secret | None, *, as_user: st
         driver = connection.connection.driver_connection
         verifier = encrypt_password(password.reveal(), ROLE, driver, "scram-sha-256")
         connection.exec_driver_sql(f"ALTER ROLE {ROLE} PASSWORD '{verifier}'")
-    if not _leads_in(Way(Secret(normal_url(url, password.reveal())))):
+    if not _leads_in(url, password, "", there):
         raise NoWayInError(
             f"the role {ROLE} is there, but the server does not let it in: give it a line in pg_hba.conf like the"
             " shop's own"
@@ -201,11 +209,16 @@ def acting_as(user: str) -> Iterator[None]:
         os.setegid(group)
 
 
-def _leads_in(way: Way) -> bool:
+def _leads_in(url: str, password: Secret | None, as_user: str, there: ShopDatabase) -> bool:
+    """Say whether this leads paypoll's role into the database that the owner gets into."""
     try:
+        way = Way(Secret(normal_url(url, password.reveal() if password else None)), as_user)
+        with owner_transaction(there.way) as connection:
+            wanted = connection.execute(_DATABASE).one()
         with owner_transaction(way) as connection:
-            return bool(connection.scalar(sa.text("SELECT current_user")) == ROLE)
-    except (DatabaseUnavailableError, SettingsError, SQLAlchemyError):
+            is_ours = connection.scalar(sa.text("SELECT current_user")) == ROLE
+            return is_ours and connection.execute(_DATABASE).one() == wanted
+    except (DatabaseUnavailableError, SettingsError, SQLAlchemyError, ValueError):
         return False
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from paypoll.admin.setup.settings_file import Key, Value, with_values
 from paypoll.errors import SettingsError
+from paypoll.settings.addresses import is_placeholder
 from paypoll.settings.keys import secret_keys
 from paypoll.settings.load import load_settings
 from paypoll.settings.model import SECTIONS, Settings
@@ -29,7 +30,8 @@ _SECRETS = tuple((name, key) for name in SECTIONS for key in sorted(secret_keys(
 class Draft:
     """`text`: the settings file that is there, and `kept` what it holds; both empty if there is none yet.
 
-    `without`: secrets that it gives and that are not needed any more.
+    `kept_secrets`: those that it gives, as far as they can be read. `without`: secrets that it gives and that are not
+    needed any more.
     """
 
     source: Path
@@ -38,11 +40,17 @@ class Draft:
     values: dict[Key, Value] = field(default_factory=dict)
     secrets: dict[Key, Secret] = field(default_factory=dict)
     without: set[Key] = field(default_factory=set)
+    kept_secrets: dict[Key, Secret] = field(default_factory=dict)
 
     def get(self, section: str, key: str) -> Any:
         """Return what is set, by an answer or by the file; an empty text if nothing is."""
         kept = self.kept.get(section, {}).get(key, "")
         return self.values.get((section, key), kept)
+
+    def keeps(self, section: str, key: str) -> bool:
+        """Say whether the file gives this, in one way or another. What is the example file's own was never meant."""
+        kept = self.kept.get(section, {})
+        return any(way in kept and not is_placeholder(str(kept[way])) for way in _ways(key))
 
     def forget(self, section: str, key: str) -> None:
         """Have a secret neither from an answer nor from the file."""
@@ -111,6 +119,7 @@ def read_draft(file: Path, credentials: Path) -> Draft:
                 draft.secrets[section, key] = Secret(found)
         elif isinstance(table.get(key), str) and (section, key) != ("database", "url"):
             draft.secrets[section, key] = Secret(table[key])
+    draft.kept_secrets = dict(draft.secrets)
     return draft
 
 

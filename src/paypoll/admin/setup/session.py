@@ -23,6 +23,12 @@ from paypoll.settings.database_url import masked_url
 from paypoll.settings.model import Settings
 from paypoll.settings.secret import Secret
 
+_LEADERS: dict[Key, Key] = {
+    **{("mail", key): ("mail", "host") for key in ("port", "tls", "username", "password")},
+    ("sumup", "client_secret"): ("sumup", "client_id"),
+}
+"""What is of one mail server, or of one client, comes from one place."""
+
 
 class AnswerError(Exception):
     """An answer that does not do. The sentence says what is wrong with it."""
@@ -92,21 +98,25 @@ class Session:
         found = {**facts.settings}
         if self.database.currency:
             found["site", "currency"] = self.database.currency
-        if ("mail", "host") in found and ("mail", "username") not in found and ("mail", "password") not in self.fixed:
+        # What is set stays; the shop only tells what is not.
+        stays = {key for key in (*found, *facts.secrets) if self.draft.keeps(*_LEADERS.get(key, key))}
+        new = {key: value for key, value in found.items() if key not in self.fixed | stays}
+        if ("mail", "host") in new and ("mail", "username") not in found and ("mail", "password") not in self.fixed:
             self._forget_mail_login()
-        for key, value in found.items():
-            if key not in self.fixed:
-                self.draft.values[key] = value
+        self.draft.values.update(new)
         for key, secret in facts.secrets.items():
-            if key not in self.fixed and key != ("sumup", "api_key"):  # that one is asked for
+            if key not in self.fixed | stays and key != ("sumup", "api_key"):  # that one is asked for
                 self.draft.secrets[key] = secret
-        refused = self._without_what_is_refused(found.keys() - self.fixed)
+        refused = self._without_what_is_refused(new.keys())
         if not self.draft.get("site", "time_zone"):
             self.draft.values["site", "time_zone"] = zone_of_host(environ=os.environ)
         notes = [f"but {one}" for one in refused]
         notes += [f"database {login.name}, its owner is {self.database.owner}; we get in {self.database.way.words}"]
         notes += [self._words_of("site", "currency"), self._words_of("site", "time_zone")]
         notes += [self._words_of("tickets", "media_folder"), self._words_of("mail", "sender")]
+        for key in sorted(found.keys() & stays - self.fixed):
+            if str(mine := self.draft.get(*key)) != str(found[key]):
+                notes.append(f"but {'.'.join(key)} stays {mine or 'empty'}; the shop's is {found[key]}")
         notes += [f"not found: {one}" for one in facts.missing]
         return [note for note in notes if note] + self.try_mail()
 
@@ -209,7 +219,8 @@ class Session:
             case NotFound() | BrokenAnswer():
                 said = []
         given = str(self.draft.get("sumup", "merchant_code")) if ("sumup", "merchant_code") in self.fixed else ""
-        known = [code for code in (given, self.facts.merchant, *seen) if code and (not said or code in said)]
+        kept = str(self.draft.kept.get("sumup", {}).get("merchant_code", ""))
+        known = [code for code in (given, kept, self.facts.merchant, *seen) if code and (not said or code in said)]
         if len(said) == 1:
             merchant = said[0]
         elif known:
@@ -221,6 +232,8 @@ class Session:
             )
         self.draft.values["sumup", "merchant_code"] = merchant
         notes = [f"the key is of merchant {merchant}" if said else f"merchant {merchant}; SumUp does not say whose key"]
+        if kept and merchant != kept:
+            notes.append(f"but sumup.merchant_code was {kept}")
         if seen and merchant not in seen:
             notes.append(f"but the shop's newest checkouts are on {', '.join(seen[:3])}: is it the shop's own key?")
         return notes

@@ -20,6 +20,7 @@ _COMPLETION = Path("/etc/bash_completion.d/paypoll")
 _OWN_FOLDERS = tuple(map(Path, ("/var/lib/paypoll", "/var/cache/paypoll", "/var/log/paypoll")))
 _HOMES = tuple(map(Path, ("/home", "/root", "/run/user")))
 _PATIENCE = 300.0
+_BY_SETUP = "# Written by `paypoll setup`"
 
 _FILES = (
     ("paypoll-by-hand", WRAPPER, 0o755),
@@ -99,7 +100,10 @@ def folder_drop_in(settings: Settings, tickets: Path | None, group: str) -> str:
     outside = [folder for folder in folders if not any(folder.is_relative_to(own) for own in _OWN_FOLDERS)]
     if not outside and not group:
         return ""
-    lines = ["# Written by `paypoll setup`: folders outside of its own that runs write to.", "[Service]"]
+    lines = [
+        f"{_BY_SETUP}: folders outside of its own that runs write to. Yours go into another.",
+        "[Service]",
+    ]
     lines += [f"ReadWritePaths={_unit_path(folder)}" for folder in dict.fromkeys(outside)]
     at_home = [folder for folder in dict.fromkeys(outside) if any(folder.is_relative_to(home) for home in _HOMES)]
     if at_home:
@@ -113,6 +117,9 @@ def write_drop_ins(folders: str, *, every_minute: bool, now: datetime) -> list[s
     """Write the drop-ins, or take away those that are not wanted, and have systemd read them."""
     done = []
     file = _UNITS / "paypoll.service.d/folders.conf"
+    if file.exists() and not file.read_text(encoding="utf-8", errors="replace").startswith(_BY_SETUP):
+        # Made by hand, as the guide of 0.1.0 had it: systemd adds up the two, and its own comes last.
+        file = file.with_name("10-folders.conf")
     if folders:
         done.append(_install(Installed(file, folders, 0o644), now))
     for name, target in _EVERY_MINUTE:

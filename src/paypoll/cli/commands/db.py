@@ -74,7 +74,7 @@ def upgrade_command(context: click.Context, *, backup_to: Path | None, no_backup
 @json_option
 @click.pass_context
 def status_command(context: click.Context, *, as_json: bool) -> int:
-    """Say whether the shop's tables and paypoll's own are as this version needs them.
+    """Say whether the shop's tables and paypoll's own are as this version needs them, and may be used by us.
 
     \b
     Example:
@@ -83,27 +83,34 @@ def status_command(context: click.Context, *, as_json: bool) -> int:
     from paypoll.database import transaction
     from paypoll.exitcodes import ExitCode
     from paypoll.shop.schema_check import schema_problems
+    from paypoll.state.rights import missing_rights
     from paypoll.state.upgrade import HEAD, current_version, next_step
 
     with opened_app(context, read_only=True) as app, transaction(app.engine) as connection:
         version = current_version(connection)
         step = next_step(connection, version)
         problems = schema_problems(connection)
+        # Of tables that are still to be made, rights say nothing.
+        has_rights = connection.dialect.name == "postgresql" and not step
+        lacking = missing_rights(connection, reading=app.settings.database.read_only) if has_rights else []
     if as_json:
-        document = {"schema": SCHEMA, "version": version, "needed": HEAD, "shop_problems": problems}
-        show(json_text(document))
+        document = {"version": version, "needed": HEAD, "shop_problems": problems, "missing_rights": lacking}
+        show(json_text({"schema": SCHEMA, **document}))
     else:
-        show(_status_lines(version, HEAD, step, problems))
-    return ExitCode.SETTINGS if problems or step else ExitCode.OK
+        show(_status_lines(version, HEAD, step, problems, lacking))
+    return ExitCode.SETTINGS if problems or step or lacking else ExitCode.OK
 
 
-def _status_lines(version: str | None, needed: str, step: str, problems: list[str]) -> list[str]:
+def _status_lines(version: str | None, needed: str, step: str, problems: list[str], lacking: list[str]) -> list[str]:
     own = f"paypoll's tables: version {version or 'none'}, needed: {needed}"
     if step:
         own += f"; {step}"
-    if not problems:
-        return [own, "the shop's tables: as expected"]
-    return [own, "the shop's tables:", *(line for problem in problems for line in wrapped(problem))]
+    lines = [own, f"the shop's tables:{'' if problems else ' as expected'}"]
+    lines += [line for problem in problems for line in wrapped(problem)]
+    if lacking:
+        lines.append("our rights, which the SQL of `paypoll db grants` gives, as the tables' owner:")
+        lines += [line for problem in lacking for line in wrapped(problem)]
+    return lines
 
 
 @database_group.command("adopt")

@@ -160,6 +160,8 @@ def _before_lines(manifest: "Manifest", place: "Place") -> list[str]:
 
 
 def _restored_lines(manifest: "Manifest", done: "Outcome") -> list[str]:
+    from paypoll.state.upgrade import HEAD
+
     restored = done.restored
     lines = [f"Restored {numbered(restored.rows, 'row')}; the tables are of version {restored.version}."]
     if done.replaced is not None:
@@ -171,7 +173,9 @@ def _restored_lines(manifest: "Manifest", done: "Outcome") -> list[str]:
     if restored.missing_roles or restored.version > manifest.version:
         lines.append("Now give paypoll's role its rights: paypoll db grants | psql --set ON_ERROR_STOP=1 shop")
     if done.held:
-        lines += wrapped(f"{numbered(done.held, 'mail')} may have gone out before: `paypoll mail list`", 0)
+        # Which the older release, that the tables are left for, cannot show.
+        where = "" if restored.version == HEAD else "none of them leaves by itself, and a newer version shows them: "
+        lines += wrapped(f"{numbered(done.held, 'mail')} may have gone out before: {where}`paypoll mail list`", 0)
     return lines
 
 

@@ -26,7 +26,7 @@ _by = click.option("--by", metavar="NAME", help="Who decides. Else whoever calle
 @_order
 @_event
 @_all
-@click.option("--reason", required=True, callback=required_line, help="Why, for `check`, each run and the audit trail.")
+@click.option("--reason", callback=required_line, help="Why, for `check`, each run and the audit trail.")
 @_by
 @json_option
 @click.pass_context
@@ -36,7 +36,7 @@ def pause_command(
     order: str | None,
     event: int | None,
     everything: bool,
-    reason: str,
+    reason: str | None,
     by: str | None,
     as_json: bool,
 ) -> None:
@@ -44,16 +44,24 @@ def pause_command(
 
     Nothing is asked about them, decided, expired or issued; mail that is posted already still leaves. What a person
     names is done all the same: `resolve`, `resend`, `run-once --order`. An order that a run has taken is finished.
+    Alone, it says what is paused.
 
     \b
     Examples:
+      paypoll pause
       paypoll pause ORD-1001 --reason "the bank is asking"
       paypoll pause --event 12 --reason "moved to May"
       paypoll pause --all --reason "the shop is being restored"
     """
-    from paypoll.admin.pause import pause
+    from paypoll.admin.pause import list_pauses, pause
 
+    if order is None and event is None and not everything and reason is None:
+        with opened_app(context, quiet=True, read_only=True) as app:
+            _show(list_pauses(app.engine), as_json=as_json)
+        return
     target = _target(order, event, everything=everything)
+    if reason is None:
+        raise click.UsageError("say why: --reason")
     with opened_app(context, quiet=True) as app:
         paused = pause(app.engine, target, who=person(by, os.environ), reason=reason, clock=app.clock)
     _show(paused, as_json=as_json)

@@ -44,7 +44,8 @@ def report_json(report: RunReport) -> str:
                     "status_from": applied.status_from,
                     "status_to": applied.status_to,
                     "tickets": applied.tickets,
-                    "alerts": list(applied.told),
+                    "alerts": len(applied.told),
+                    "told": list(applied.told),
                     "assumed_closed": list(applied.assumed),
                 }
                 for applied in report.applied
@@ -58,7 +59,8 @@ def report_json(report: RunReport) -> str:
                     "state_from": fee.state_from,
                     "state_to": fee.state_to,
                     "published": fee.published,
-                    "alerts": list(fee.told),
+                    "alerts": len(fee.told),
+                    "told": list(fee.told),
                     "assumed_closed": list(fee.assumed),
                 }
                 for fee in report.fees

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from email.message import EmailMessage
 
 from paypoll.mail.content.compose import KINDS, Composer
 from paypoll.mail.content.contexts import (
@@ -148,14 +149,26 @@ def template_problems(composer: Composer) -> list[str]:
     problems = []
     for kind in KINDS:
         try:
-            composer.compose(
-                kind,
-                SAMPLES[kind].to_json(),
-                message_id="<sample@example.org>",
-                date=datetime(2026, 11, 23, 15, 0, tzinfo=UTC),
-                to=["ada@example.org"],
-            )
+            _composed(composer, kind)
         except ComposeError as error:
             problems.append(str(error))
     # The same broken layout breaks several kinds.
     return list(dict.fromkeys(problems))
+
+
+def without_commands(composer: Composer) -> list[str]:
+    """Return the templates whose alerts lack the commands to paste, as one's own do that are of an older release."""
+    alert = _composed(composer, "alert")
+    parts = {f"alert.{suffix}": alert.get_body((kind,)) for suffix, kind in (("txt", "plain"), ("html", "html"))}
+    command = "sudo paypoll inspect ORD-1001 --live"
+    return [name for name, part in parts.items() if part is not None and command not in part.get_content()]
+
+
+def _composed(composer: Composer, kind: str) -> EmailMessage:
+    return composer.compose(
+        kind,
+        SAMPLES[kind].to_json(),
+        message_id="<sample@example.org>",
+        date=datetime(2026, 11, 23, 15, 0, tzinfo=UTC),
+        to=["ada@example.org"],
+    )
