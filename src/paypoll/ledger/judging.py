@@ -1,7 +1,7 @@
 """A page of SumUp's ledger judged: whose each payment is, and what follows. Writes nothing."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -169,49 +169,60 @@ class PageJudge:
         sound = {name for name, owner in owners.items() if is_as_expected(payments[name], owner)}
         voidable = {name for name, owner in owners.items() if self._rules.voids(owner)}
         wanted = needs_details(lines, entries, sound | foreign, voidable, owners)
-        fees = self._fees({name: one for name, one in payments.items() if name not in {*owners, *wanted}})
-        asked, found, left, unanswered = set[str](), dict[str, int](), list[str](), None
-        # One after the other to its end: what is known of some when the time is up need not be asked again.
-        for position, name in enumerate(wanted):
-            if position and should_end():
-                left = wanted[position:]
-                break
-            try:
-                known = read_details(questions, payments[name], stopped=self._stopped)
-                if known is None and name in lines.changed:  # what went back says nothing about what was paid
-                    del payments[name]
-                    continue
-                if known is not None:
-                    payments[name] = known
-                    asked.add(name)
-                if name not in owners:
-                    fees |= self._fees({name: payments[name]})
-                if name not in {*owners, *entries, *foreign, *fees}:
-                    self._place(questions, payments[name], found, fees)
-            except UnansweredError as error:
-                left, unanswered = wanted[position:], error
-                break
-        for name in left:
-            del payments[name]
+        seen = _OnPage(payments, lines.changed, frozenset(owners), frozenset({*owners, *entries, *foreign}))
+        seen.fees |= self._fees({name: one for name, one in payments.items() if name not in {*owners, *wanted}})
+        self._ask(seen, wanted, questions, should_end)
         came_back = {name for name, entry in entries.items() if entry.gone and name in payments}
         with transaction(self._engine) as connection:
-            new = [payments[name] for name in found]
-            owners |= find_owners(connection, new, found, currency=self._policy.currency, now=now)
+            new = [payments[name] for name in seen.placed]
+            owners |= find_owners(connection, new, seen.placed, currency=self._policy.currency, now=now)
             owners = with_the_others(connection, owners, payments)
             came_back |= listed_as_here_again(connection, payments)
         owners |= {name: replace(owners[name], came_back=True) for name in came_back & owners.keys()}
         judged = [
-            Judged(payment, None, judge_fee(payment, fee), fee.reference, asked=name in asked)
-            if (fee := fees.get(name)) is not None
+            Judged(payment, None, judge_fee(payment, fee), fee.reference, asked=name in seen.asked)
+            if (fee := seen.fees.get(name)) is not None
             else Judged(
                 payment,
                 owners.get(name),
                 NOTHING if name in foreign else judge(payment, owners.get(name), self._rules, now),
-                asked=name in asked,
+                asked=name in seen.asked,
             )
             for name, payment in payments.items()
         ]
-        return JudgedPage(judged, frozenset(left), unanswered)
+        return JudgedPage(judged, frozenset(seen.left), seen.unanswered)
+
+    def _ask(
+        self, seen: "_OnPage", wanted: Sequence[str], questions: Questions, should_end: Callable[[], bool]
+    ) -> None:
+        """Ask about the payments that are `wanted`, and take out those that are left.
+
+        One after the other to its end: what is known of some when the time is up need not be asked again.
+        """
+        for position, name in enumerate(wanted):
+            if position and should_end():
+                seen.left = wanted[position:]
+                break
+            try:
+                self._ask_about(seen, name, questions)
+            except UnansweredError as error:
+                seen.left, seen.unanswered = wanted[position:], error
+                break
+        for name in seen.left:
+            del seen.payments[name]
+
+    def _ask_about(self, seen: "_OnPage", name: str, questions: Questions) -> None:
+        known = read_details(questions, seen.payments[name], stopped=self._stopped)
+        if known is not None:
+            seen.payments[name] = known
+            seen.asked.add(name)
+        elif name in seen.changed:  # what went back says nothing about what was paid
+            del seen.payments[name]
+            return
+        if name not in seen.owned:
+            seen.fees |= self._fees({name: seen.payments[name]})
+        if name not in seen.noted and name not in seen.fees:
+            self._place(seen, name, questions)
 
     def _fees(self, payments: Mapping[str, LedgerPayment]) -> dict[str, PaidFee]:
         """Return the listing fees of payments that are of no order."""
@@ -221,17 +232,33 @@ class PageJudge:
         with transaction(self._engine) as connection:
             return fees_of(connection, texts, self._policy.fee_references)
 
-    def _place(
-        self, questions: Questions, payment: LedgerPayment, found: dict[str, int], fees: dict[str, PaidFee]
-    ) -> None:
-        """Look for the order, or the listing fee, of a payment that nobody has noted. Raise UnansweredError."""
-        name = payment.transaction_id
+    def _place(self, seen: "_OnPage", name: str, questions: Questions) -> None:
+        """Look for the order, or the listing fee, of a payment that nobody has noted."""
+        payment = seen.payments[name]
         if payment.gone or self._rules.is_elses(payment):
             return
         order_id = place(self._engine, questions, payment, self._policy.references)
         if order_id is not None:
-            found[name] = order_id
+            seen.placed[name] = order_id
         elif payment.merchant_code == self._policy.merchant_code and (
             reference := place_on_fee(self._engine, questions, payment, self._policy.fee_references)
         ):
-            fees[name] = PaidFee(reference)
+            seen.fees[name] = PaidFee(reference)
+
+
+@dataclass(slots=True)
+class _OnPage:
+    """A page's payments while SumUp is asked about them.
+
+    `changed` as in PageLines; of `owned` payments the order is known; those that are `noted` need not be placed.
+    """
+
+    payments: dict[str, LedgerPayment]
+    changed: frozenset[str]
+    owned: frozenset[str]
+    noted: frozenset[str]
+    fees: dict[str, PaidFee] = field(default_factory=dict)
+    placed: dict[str, int] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    left: Sequence[str] = ()
+    unanswered: UnansweredError | None = None
