@@ -1,6 +1,7 @@
 """What the last release told admins of: it says so in its trail alone, and knows no `checkout_seen`.
 
-It may go on working on the tables of this one, on another host.
+It may go on working on the tables of this one, on another host. Migration 0010 runs the statement as well, on the
+tables of its time: columns of later migrations must stay out of it.
 """
 
 from collections.abc import Sequence
