@@ -95,7 +95,7 @@ class _Accounts:
         self._moves: dict[int, list[_Move]] = {}
         rows: list[tuple[Any, ...]] = books.world.bench.observer.execute(
             "SELECT order_id, run_id, status_to, reason, at FROM paypoll.audit WHERE status_from <> status_to"
-            " AND run_id IS NOT NULL ORDER BY id"
+            " AND run_id IS NOT NULL AND order_id IS NOT NULL ORDER BY id"  # those of fees have none
         )
         for order_id, *rest in rows:
             self._moves.setdefault(order_id, []).append(_Move(*rest))
