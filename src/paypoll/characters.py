@@ -1,4 +1,4 @@
-"""Characters that do harm where text of unknown origin is shown: they steer a terminal, fake a line, or hide."""
+"""Characters that do harm in text of unknown origin: they steer a terminal, fake a line, hide, or change an address."""
 
 import re
 
@@ -10,6 +10,8 @@ _HARMFUL = (
 )
 _PATTERN = re.compile(f"[{_HARMFUL}]")
 _PATTERN_IN_BLOCKS = re.compile(f"(?![\\n\\t])[{_HARMFUL}]")
+
+_TOKEN = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,128}")
 
 BOM = "\ufeff"
 """So a file of CSV begins: without it a spreadsheet takes names with accents for something else."""
@@ -24,6 +26,11 @@ def harmless(text: str, *, block: bool = False) -> str:
     `block`: the text has lines of its own, such as a traceback; they and tabs stay.
     """
     return (_PATTERN_IN_BLOCKS if block else _PATTERN).sub(_escape, text)
+
+
+def is_token(text: str) -> bool:
+    """Say whether the text can stand in a URL's path unquoted, as one segment, as SumUp's ids and codes do."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def harmless_json(document: str) -> str:

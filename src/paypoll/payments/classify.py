@@ -1,10 +1,10 @@
 """Sort everything SumUp said about an order: what was paid, what may still be paid, and what is not known."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Self, TypeGuard
 
+from paypoll.characters import is_token
 from paypoll.payments.decision import UNSETTLED, Decision
 from paypoll.payments.evidence import CloseCheckout, Evidence, FindCheckouts, ReadCheckout, ReadTransaction
 from paypoll.payments.gateway import (
@@ -25,8 +25,6 @@ from paypoll.payments.order_statuses import BASKET
 from paypoll.payments.policy import Policy
 
 _KNOWN = frozenset(CheckoutStatus)
-# An id comes from the database and goes into a path: what is not a plain token is a case for a person, not a request.
-_PLAIN_TOKEN = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +225,7 @@ def checkout_ids(order: Order, evidence: Evidence, policy: Policy) -> dict[str, 
         checkout_id: checkout.merchant_code or merchants(order, policy)[0]
         for checkout in order.checkouts
         for checkout_id in checkout.checkout_ids
-        if _PLAIN_TOKEN.fullmatch(checkout_id)
+        if is_token(checkout_id)
     }
     return seen | evidence.found_ids | ids
 
@@ -259,9 +257,9 @@ def merchants(order: Order, policy: Policy) -> tuple[str, ...]:
 
 
 def unaskable_ids(order: Order) -> tuple[str, ...]:
-    """Return the stored checkout ids that are no plain token."""
+    """Return the stored checkout ids that are no plain token: cases for a person, as an id goes into a path."""
     ids = (checkout_id for checkout in order.checkouts for checkout_id in checkout.checkout_ids)
-    return tuple(checkout_id for checkout_id in ids if not _PLAIN_TOKEN.fullmatch(checkout_id))
+    return tuple(checkout_id for checkout_id in ids if not is_token(checkout_id))
 
 
 def is_silence(look: object) -> TypeGuard[NoAnswer | BrokenAnswer]:

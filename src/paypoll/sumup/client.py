@@ -3,7 +3,6 @@
 Two ports, one adapter: they share the credentials, the request rate and the breaker.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -14,6 +13,7 @@ from typing import Final, TypeVar, cast
 
 import structlog
 
+from paypoll.characters import is_token
 from paypoll.clock import Clock
 from paypoll.payments.books import ONLINE, LedgerPage, PayoutRecord, Period
 from paypoll.payments.gateway import (
@@ -48,7 +48,6 @@ Understand = Mapping[int, Callable[[bytes], R]]
 """What to make of the body, for each status that answers the question."""
 
 _PAGE_SIZE: Final = "100"
-_TOKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LONGEST_REFERENCE: Final = 255
 _MOST_MEMBERSHIPS: Final = 25
 """As many as SumUp lists at a time."""
@@ -115,7 +114,7 @@ class SumUpClient:
 
     def read_transaction(self, transaction_id: str, merchant_code: str) -> Look[TransactionAnswer]:
         """Return the transaction with what was refunded of it."""
-        if not _is_token(transaction_id) or not _is_token(merchant_code):
+        if not is_token(transaction_id) or not is_token(merchant_code):
             return BrokenAnswer("the transaction's id or merchant is no plain token: SumUp was not asked")
         request = Request(
             "GET",
@@ -152,7 +151,7 @@ class SumUpClient:
     def list_transactions(self, merchant_code: str, period: Period, page: str) -> Look[LedgerPage]:
         """Return a page of the merchant's online transactions, the oldest first; `page` is empty for the first."""
         link = books.read_link(page) if page else {}
-        if not _is_token(merchant_code) or link is None:
+        if not is_token(merchant_code) or link is None:
             return BrokenAnswer("the merchant, or the link to the next page, is no plain text: SumUp was not asked")
         times = {
             "changes_since": period.changed_since, "oldest_time": period.since, "newest_time": period.until,
@@ -170,7 +169,7 @@ class SumUpClient:
 
     def list_payouts(self, merchant_code: str, first: date, last: date) -> Look[tuple[PayoutRecord, ...]]:
         """Return the records of these days, both included: all of them, or the failure, which may be of one day."""
-        if not _is_token(merchant_code):
+        if not is_token(merchant_code):
             return BrokenAnswer("the merchant's code is no plain token: SumUp was not asked")
         understand: Understand[Found[tuple[PayoutRecord, ...]] | BrokenAnswer] = {HTTPStatus.OK: books.read_payouts}
 
@@ -189,7 +188,7 @@ class SumUpClient:
         """Ask for this much of a transaction to be given back, once: only refusals (401, 403, 404) go on to the next
         credential.
         """
-        if not _is_token(transaction_id) or not _is_token(merchant_code):
+        if not is_token(transaction_id) or not is_token(merchant_code):
             return NotSent("the transaction's id or merchant is no plain token: SumUp was not asked")
         if not (minor_units(amount, currency) or 0) > 0:
             return NotSent("the amount is none that could be given back: SumUp was not asked")
@@ -315,7 +314,7 @@ def _read_closed(body: bytes, asked_id: str) -> Found[CheckoutAnswer] | BrokenAn
 
 
 def _checkout_request(method: str, checkout_id: str) -> Request | BrokenAnswer:
-    if not _is_token(checkout_id):
+    if not is_token(checkout_id):
         return BrokenAnswer("the checkout's id is no plain token: SumUp was not asked")
     return Request(method, f"/v0.1/checkouts/{checkout_id}", "/v0.1/checkouts/{id}")
 
@@ -323,11 +322,6 @@ def _checkout_request(method: str, checkout_id: str) -> Request | BrokenAnswer:
 def _timestamp(moment: datetime) -> str:
     """Return a time as SumUp's history takes it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _is_token(text: str) -> bool:
-    """Say whether the text can stand in a URL path unquoted, as one segment."""
-    return _TOKEN.fullmatch(text) is not None and text not in {".", ".."}
 
 
 def _is_encodable(text: str) -> bool:

@@ -1,6 +1,5 @@
 """`paypoll reconcile`."""
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paypoll.characters import is_token
 from paypoll.cli.moments import MomentType, asked_days, asked_span
 from paypoll.cli.opening import opened_app
 from paypoll.cli.options import json_option, verbose_option
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from paypoll.clock import Days
 
 
-_CODE = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,128}")
 _PROGRESS = "Reading SumUp's ledger"
 _WIDEST_BAR = 36
 
@@ -31,7 +30,7 @@ _WIDEST_BAR = 36
 def _codes(_context: click.Context, _parameter: click.Parameter, codes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the codes of merchants. What can be none is a slip, and never asked for."""
     for code in codes:
-        if not _CODE.fullmatch(code):
+        if not is_token(code):
             raise click.BadParameter(f"{code!r} is no merchant's code, such as MC0X0ABC")
     return codes
 
