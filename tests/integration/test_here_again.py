@@ -14,8 +14,9 @@ from paypoll.runs.record import record_run
 from paypoll.sandbox.demo.shop import SmallShop
 from paypoll.shop.tables import tickets
 from paypoll.state import findings
+from paypoll.state.ledger import RETURNS_SEEN
 from paypoll.state.resolutions import Verdict
-from paypoll.state.tables import ledger_entry, outbox, watch
+from paypoll.state.tables import audit, ledger_entry, outbox, watch
 from paypoll.testing import NOW
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def test_row_52b_money_that_is_here_again_while_its_order_is_void_is_told_each_t
 
     books.sweep(line(FIRST))
     goes_and_comes()
+    # Whoever saw it wrote it down for the report, which takes it off what went back.
+    assert returns_in_trail(books) == [(0, PRICE), (PRICE, 0)]
     void, again = books.told()
     assert "its tickets are void" in void
     assert "is refunded, and 25.00 GBP that had gone back is here again" in again
@@ -83,6 +86,14 @@ def look(books: Books, *, times: int = 1) -> None:
             connection.execute(sa.update(watch).values(next_check_at=NOW))
         books.bench.clock.move(timedelta(minutes=5))
         record_run(books.bench.app, "run-once")
+
+
+def returns_in_trail(books: Books) -> list[tuple[Decimal, Decimal]]:
+    """Return what the trail of the runs says had gone back before, and then."""
+    query = sa.select(audit.c.evidence).where(audit.c.action == RETURNS_SEEN, audit.c.run_id.is_not(None))
+    with transaction(books.bench.app.engine) as connection:
+        seen = connection.scalars(query.order_by(audit.c.id)).all()
+    return [(Decimal(one["before"]), Decimal(one["returned"])) for one in seen]
 
 
 def told_of_void(books: Books) -> int:

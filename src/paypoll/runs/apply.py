@@ -138,7 +138,7 @@ class Applier:
         settled = status not in WAITING | BASKET
         note_checkouts(connection, order.checkouts, evidence, decision, now, settled=settled)
         seen = assess(order, evidence, self.policy)
-        notices = without_ledgers_own(connection, self.desk, order, decision, seen, evidence, now)
+        notices = without_ledgers_own(connection, self.desk, order, decision, seen, evidence, now, self.run_id)
         alerts = [alert_about(order, notice) for notice in notices]
         # Who reads the mail finds the order as it is left here, not as it was found.
         left = replace(order, status=str(status))

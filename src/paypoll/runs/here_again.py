@@ -1,6 +1,5 @@
 """A look at a void order that sees money again which SumUp's ledger had shown to have gone back."""
 
-from collections.abc import Iterator
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -26,15 +25,17 @@ def without_ledgers_own(
     seen: Assessment,
     evidence: Evidence,
     now: datetime,
-) -> Iterator[Notice]:
-    """Yield what the look tells. Money that had gone back and is here again is the ledger's finding (52b).
+    run_id: str,
+) -> list[Notice]:
+    """Return what the look tells. Money that had gone back and is here again is the ledger's finding (52b).
 
     Whoever sees it first tells of it, the look or the sweep, in the caller's transaction. Where the look was not let
     see whether it went back, or was asked before the ledger, what was seen before stands.
     """
+    told: list[Notice] = []
     for notice in decision.notices:
         if notice.kind is not NoticeKind.PAID_BUT_VOID:
-            yield notice
+            told.append(notice)
             continue
         checkouts = notice.subject.split(",")
         others = left_to_the_ledger(connection, order.id, checkouts)
@@ -42,11 +43,12 @@ def without_ledgers_own(
             transaction = evidence.transactions.get(one.checkout_id)
             is_newer = evidence.asked_at is not None and evidence.asked_at > one.seen_at
             if isinstance(transaction, Found) and is_newer:
-                note_seen_again(connection, one, order.number, order.status, transaction.value.returned, now)
+                note_seen_again(connection, one, order.number, order.status, transaction.value.returned, now, run_id)
                 untold = take_untold(connection, one.entry.merchant_code, now, one.entry.transaction_id)
                 tell_of_findings(desk, connection, untold, now, first=False)
         unread = [one for one in checkouts if not isinstance(evidence.transactions.get(one), Found)]
         silent = seen_to_go_back(connection, order.id, unread) if unread else set()
         left = sorted(set(checkouts) - {one.checkout_id for one in others} - silent)
         if left:
-            yield notices.paid_but_void(seen.answers[checkout_id] for checkout_id in left)
+            told.append(notices.paid_but_void(seen.answers[checkout_id] for checkout_id in left))
+    return told

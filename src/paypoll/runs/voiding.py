@@ -56,7 +56,7 @@ def void_order(
         note(connection, [is_void], now)
         renew(connection, [is_void])
         say_void(connection, order.id, voided)
-        note_entries(connection, [judged.entry], now)
+        note_entries(connection, [judged.entry], now, run_id)
         if mail is not None:
             paid = judged.payment
             mail.post(

@@ -1,7 +1,7 @@
 """Money that had gone back and is here again, of orders that have nothing for it: told once each time (52b)."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from paypoll.payments.ledger import FindingKind, finding_key
 from paypoll.state.audit import ACTOR
 from paypoll.state.findings import NewFinding, note
-from paypoll.state.ledger import GONE, Entry
+from paypoll.state.ledger import GONE, Entry, note_entries
 from paypoll.state.tables import checkout_seen, finding, ledger_entry
 from paypoll.state.undone import put_by
 
@@ -62,18 +62,23 @@ def left_to_the_ledger(connection: sa.Connection, order_id: int, checkouts: Coll
 
 
 def note_seen_again(
-    connection: sa.Connection, known: LedgersOwn, number: str, status: str, returned: Decimal, now: datetime
+    connection: sa.Connection,
+    known: LedgersOwn,
+    number: str,
+    status: str,
+    returned: Decimal,
+    now: datetime,
+    run_id: str,
 ) -> None:
     """Write down that a look at its order, of this number and status, has seen the money again, before the ledger."""
-    one = known.entry
+    one = replace(known.entry, returned=returned)
     if known.finding_id is not None:
         put_by(connection, known.finding_id)
-    same = ledger_entry.c.transaction_id == one.transaction_id
-    connection.execute(sa.update(ledger_entry).where(same).values(returned=returned))
+    note_entries(connection, [one], now, run_id)
     new = NewFinding(
         kind=_KIND,
         merchant_code=one.merchant_code,
-        amount=one.amount - returned,
+        amount=one.amount - one.returned,
         currency=one.currency,
         transaction_id=one.transaction_id,
         transaction_code=one.transaction_code,

@@ -38,5 +38,5 @@ def _made(order: sa.FromClause, noted: sa.FromClause) -> tuple[sa.ColumnElement[
     return made, recorded
 
 
-IS_ANOTHER: sa.ColumnElement[Any] = is_another()
+IS_ANOTHER: sa.ColumnElement[bool] = is_another()
 """`is_another` of the tables under their own names."""
